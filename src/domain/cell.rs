@@ -1,0 +1,18 @@
+//! One typed value on its way into a table.
+
+/// A value after type checking, in the canonical form both databases store and return.
+///
+/// Decimals, dates, times and GUIDs travel as canonical text: `12.50`, `1996-07-04`, `1996-07-04 00:00:00`,
+/// `13:05:00`, lower-case hyphenated GUID. That keeps a decimal exact (SQLite has no decimal type) and makes
+/// "unchanged" a comparison of equals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// No value: the empty cell or a null token.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A truth value.
+    Bool(bool),
+    /// Text, or the canonical text of a decimal, date, datetime, time, GUID or enum value.
+    Text(String),
+}

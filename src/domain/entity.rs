@@ -1,0 +1,132 @@
+//! Data entities: named record types and the tables they land in, as read from `entities/*.toml`.
+
+/// A data entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// Technical name, e.g. `SalesOrderHeaders`.
+    pub name: String,
+    /// The name used on the wire and in manifests, e.g. `Sales order headers`. Unique, any case.
+    pub label: String,
+    /// Public collection name.
+    pub collection: String,
+    /// Offered on the synchronous API.
+    pub public: bool,
+    /// May be imported and exported.
+    pub data_management: bool,
+    /// Name of the business database (`databases.<name>` in configuration).
+    pub database: String,
+    /// The target table.
+    pub table: String,
+    /// Whether the table is created when missing.
+    pub create_table: bool,
+    /// Names of the key fields, in order. Never empty; every one is a field.
+    pub key: Vec<String>,
+    /// The field that holds the company, filled from the message or the job when the file has no such column.
+    pub company_field: Option<String>,
+    /// All fields in table order. Key fields are `required`.
+    pub fields: Vec<Field>,
+}
+
+impl Entity {
+    /// The field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+
+    /// Position of the field of this name.
+    #[must_use]
+    pub fn field_index(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|f| f.name == name)
+    }
+
+    /// Whether the field is part of the key.
+    #[must_use]
+    pub fn is_key(&self, name: &str) -> bool {
+        self.key.iter().any(|k| k == name)
+    }
+
+    /// The staging table beside the target.
+    #[must_use]
+    pub fn staging_table(&self) -> String {
+        format!("{}_staging", self.table)
+    }
+}
+
+/// One field of an entity and one column of its table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Field and column name.
+    pub name: String,
+    /// Its type.
+    pub kind: FieldType,
+    /// Whether an empty cell rejects the record.
+    pub required: bool,
+    /// Longest text, in characters (string only).
+    pub max_length: Option<u32>,
+    /// Smallest value allowed (int, decimal), as written in the definition.
+    pub min: Option<String>,
+    /// Largest value allowed (int, decimal).
+    pub max: Option<String>,
+    /// `strftime` formats tried in order (date, datetime, time). Empty: the ISO forms.
+    pub formats: Vec<String>,
+    /// Texts read as "no value", beside the empty cell. Compared after trimming, case as written.
+    pub null_tokens: Vec<String>,
+    /// The record this value must point at.
+    pub references: Option<Reference>,
+}
+
+/// A field's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldType {
+    /// Text.
+    String,
+    /// A 64-bit whole number.
+    Int,
+    /// An exact decimal number. Without a scale, digits are kept as written.
+    Decimal {
+        /// Digits in all.
+        precision: u32,
+        /// Digits after the point; shorter input is padded, longer input is `decimal_overflow`.
+        scale: Option<u32>,
+    },
+    /// A truth value: true/false, yes/no, 1/0, any case.
+    Bool,
+    /// A calendar date.
+    Date,
+    /// A date and time; input with an offset is turned into UTC.
+    Datetime,
+    /// A time of day.
+    Time,
+    /// A GUID.
+    Guid,
+    /// One of a fixed set of texts; read in any case, stored as declared.
+    Enum(Vec<String>),
+}
+
+impl FieldType {
+    /// The word in definitions.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Decimal { .. } => "decimal",
+            Self::Bool => "bool",
+            Self::Date => "date",
+            Self::Datetime => "datetime",
+            Self::Time => "time",
+            Self::Guid => "guid",
+            Self::Enum(_) => "enum",
+        }
+    }
+}
+
+/// A field's parent: a missing one rejects the record, not the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Name or label of the parent entity, resolved to its technical name on loading.
+    pub entity: String,
+    /// The parent's field.
+    pub field: String,
+}

@@ -1,0 +1,192 @@
+//! Recurring data jobs, as read from `jobs/*.toml`.
+
+use std::collections::BTreeMap;
+
+use super::ids::JobId;
+
+/// A recurring data job: a queue with an activity id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The activity id.
+    pub id: JobId,
+    /// Its name, unique in any case; also the data project's name on the package API.
+    pub name: String,
+    /// Which way data flows.
+    pub direction: Direction,
+    /// Whether a message is one data file or a package.
+    pub data_source: DataSource,
+    /// Names of the clients that may use it; nobody else, not even to look.
+    pub clients: Vec<String>,
+    /// Whether the `dev` client of a first start may use it.
+    pub sample: bool,
+    /// The job's own company, used when the message names none.
+    pub company: Option<String>,
+    /// How long a dequeuer holds a message, in seconds; the configuration's value when absent.
+    pub lease_seconds: Option<u32>,
+    /// When it runs.
+    pub schedule: Option<Schedule>,
+    /// What an import does. Present exactly when `direction` is import.
+    pub import: Option<ImportSpec>,
+    /// What an export does. Present exactly when `direction` is export.
+    pub export: Option<ExportSpec>,
+}
+
+/// Which way a job's data flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Enqueued from outside, landed in tables.
+    Import,
+    /// Filled by a schedule, dequeued by outside.
+    Export,
+    /// Enqueued and dequeued by outside, bytes in = bytes out.
+    Relay,
+}
+
+impl Direction {
+    /// The word in definitions, columns and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Export => "export",
+            Self::Relay => "relay",
+        }
+    }
+
+    /// The direction with this word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "import" => Some(Self::Import),
+            "export" => Some(Self::Export),
+            "relay" => Some(Self::Relay),
+            _ => None,
+        }
+    }
+}
+
+/// What one message of a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataSource {
+    /// One data file; on enqueue the wire names its entity (RI-1).
+    File,
+    /// A zip with a manifest.
+    Package,
+}
+
+/// When a job runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Five or six cron fields, or an `@daily` style name.
+    pub cron: String,
+    /// IANA zone the fields are read in.
+    pub time_zone: chrono_tz::Tz,
+    /// What happens to occurrences missed while nothing ran.
+    pub missed: Missed,
+    /// What happens when the previous run is still going.
+    pub overlap: Overlap,
+}
+
+/// Policy for missed occurrences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// Record them as skipped.
+    Skip,
+    /// Run once for all of them.
+    Once,
+    /// Run each.
+    All,
+}
+
+/// Policy for an occurrence that is due while the previous one still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// Record it as skipped.
+    Skip,
+    /// Run it afterwards.
+    Queue,
+}
+
+/// What an import job does with a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportSpec {
+    /// How the file is written.
+    pub format: FileFormat,
+    /// The entities the job may load, in order.
+    pub entities: Vec<ImportEntity>,
+    /// One message at a time, in the order of enqueuing.
+    pub process_in_order: bool,
+    /// How many rejected records stop promotion before it starts.
+    pub max_errors: Option<ErrorThreshold>,
+}
+
+/// One entity of an import job.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ImportEntity {
+    /// Technical name of the entity (resolved from name or label on loading).
+    pub entity: String,
+    /// File column → field. Columns with a field's own name (any case) need no line.
+    pub map: BTreeMap<String, String>,
+    /// Field → value for cells that are empty or missing.
+    pub defaults: BTreeMap<String, String>,
+    /// Field → (value in the file → value stored).
+    pub values: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// How a data file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Delimited text in UTF-8 with a header line.
+    Csv {
+        /// The byte between cells.
+        delimiter: u8,
+    },
+}
+
+/// Rejected records past this stop an import before promotion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ErrorThreshold {
+    /// This many are allowed.
+    Count(u64),
+    /// This share of the records read, from 0 to 1, is allowed.
+    Rate(f64),
+}
+
+impl ErrorThreshold {
+    /// Whether `rejected` of `read` records is too many.
+    #[must_use]
+    pub fn exceeded(self, rejected: u64, read: u64) -> bool {
+        match self {
+            Self::Count(allowed) => rejected > allowed,
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a share of a count needs no more than 52 bits"
+            )]
+            Self::Rate(share) => rejected as f64 > share * read as f64,
+        }
+    }
+}
+
+/// What an export job writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportSpec {
+    /// How the data files are written.
+    pub format: FileFormat,
+    /// Whether a run of zero records puts nothing on the queue.
+    pub prevent_upload_when_zero_records: bool,
+    /// The entities, one data file each; exactly one when `data_source` is file.
+    pub entities: Vec<ExportEntity>,
+}
+
+/// One entity of an export job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportEntity {
+    /// Technical name of the entity.
+    pub entity: String,
+    /// Fields in output order; empty: all.
+    pub fields: Vec<String>,
+    /// A SQL condition on the entity's own columns, written by the operator in the definition.
+    pub filter: Option<String>,
+    /// Fields to order by; the key when empty.
+    pub order_by: Vec<String>,
+}

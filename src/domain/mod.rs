@@ -1,0 +1,18 @@
+//! The words of the product, as types.
+//!
+//! Owns: identifiers, time, the message state machine, the wire's status vocabularies, definitions of
+//! entities and jobs, counts and record errors. Refuses: I/O, SQL, HTTP, async. Everything here can be
+//! tested with plain values.
+
+pub mod cell;
+pub mod counts;
+pub mod entity;
+pub mod ids;
+pub mod job;
+pub mod message;
+pub mod receipt;
+pub mod reject;
+pub mod schedule;
+pub mod status;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Jobs and occurrences: filled in with the definitions.

@@ -1,0 +1,182 @@
+//! The wire's three status vocabularies, as total functions of where a message stands and what became of its records.
+//!
+//! Contract RI-26 (job status), RI-30 (GetMessageStatus) and PKG-12 (execution summary) name the same states in three
+//! ways. This file is the only translator.
+
+use super::counts::Counts;
+use super::status::Status;
+
+/// What the three vocabularies are computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The message's status.
+    pub status: Status,
+    /// Its records by outcome.
+    pub counts: Counts,
+    /// Whether a worker ever began on it.
+    pub started: bool,
+}
+
+/// `DataJobState` of job status (RI-26).
+#[must_use]
+pub fn job_state(standing: Standing) -> &'static str {
+    match standing.status {
+        Status::Enqueued => "Enqueued",
+        Status::Dequeued => "Dequeued",
+        Status::Downloaded => "Downloaded",
+        Status::Acked => "Acked",
+        Status::PreProcessing | Status::Processing => "InProcess",
+        Status::Processed => "Processed",
+        Status::ProcessedWithErrors => "ProcessedWithErrors",
+        Status::PreProcessingError => "PreProcessError",
+        Status::PostProcessingFailed | Status::DeadLettered => "PostProcessError",
+        Status::Cancelled | Status::Expired if standing.started => "PostProcessError",
+        Status::Cancelled | Status::Expired => "PreProcessError",
+    }
+}
+
+/// The value of `GetMessageStatus` (RI-30).
+#[must_use]
+pub fn message_status(standing: Standing) -> &'static str {
+    match standing.status {
+        Status::Enqueued => "Enqueued",
+        Status::Dequeued => "Dequeued",
+        Status::Downloaded => "Downloaded",
+        Status::Acked => "Acked",
+        Status::PreProcessing => "PreProcessing",
+        Status::Processing => "Processing",
+        Status::Processed => "Processed",
+        Status::ProcessedWithErrors => "ProcessedWithErrors",
+        Status::PreProcessingError => "PreProcessingError",
+        Status::PostProcessingFailed | Status::DeadLettered => "PostProcessingFailed",
+        Status::Cancelled | Status::Expired if standing.started => "PostProcessingFailed",
+        Status::Cancelled | Status::Expired => "PreProcessingError",
+    }
+}
+
+/// The value of `GetExecutionSummaryStatus` (PKG-12) for the execution over a message.
+#[must_use]
+pub fn execution_summary(standing: Standing) -> &'static str {
+    let Counts { read, rejected, .. } = standing.counts;
+    let applied = standing.counts.applied();
+    match standing.status {
+        Status::Enqueued => "NotRun",
+        Status::PreProcessing | Status::Processing => "Executing",
+        // An outbound message exists only after its export succeeded.
+        Status::Dequeued | Status::Downloaded | Status::Acked => "Succeeded",
+        Status::Cancelled | Status::Expired => "Canceled",
+        Status::PreProcessingError => "Failed",
+        Status::Processed | Status::ProcessedWithErrors | Status::PostProcessingFailed | Status::DeadLettered => {
+            if applied > 0 && rejected > 0 {
+                "PartiallySucceeded"
+            } else if standing.status == Status::Processed
+                || (standing.status == Status::ProcessedWithErrors && read == 0)
+            {
+                "Succeeded"
+            } else {
+                "Failed"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(status: Status, started: bool, counts: Counts) -> Standing {
+        Standing {
+            status,
+            counts,
+            started,
+        }
+    }
+
+    #[test]
+    fn every_word_is_one_the_contract_lists() {
+        let job = [
+            "Enqueued",
+            "Dequeued",
+            "Downloaded",
+            "Acked",
+            "InProcess",
+            "Processed",
+            "ProcessedWithErrors",
+            "PostProcessError",
+            "PreProcessError",
+        ];
+        let message = [
+            "Enqueued",
+            "Dequeued",
+            "Downloaded",
+            "Acked",
+            "PreProcessing",
+            "Processing",
+            "Processed",
+            "PreProcessingError",
+            "ProcessedWithErrors",
+            "PostProcessingFailed",
+        ];
+        let summary = [
+            "Unknown",
+            "NotRun",
+            "Executing",
+            "Succeeded",
+            "PartiallySucceeded",
+            "Failed",
+            "Canceled",
+        ];
+        for status in Status::ALL {
+            for started in [false, true] {
+                for counts in [
+                    Counts::default(),
+                    Counts {
+                        read: 2,
+                        inserted: 1,
+                        rejected: 1,
+                        ..Counts::default()
+                    },
+                ] {
+                    let at = standing(status, started, counts);
+                    assert!(job.contains(&job_state(at)), "{status}");
+                    assert!(message.contains(&message_status(at)), "{status}");
+                    assert!(summary.contains(&execution_summary(at)), "{status}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_cancelled_before_it_started_reads_as_a_preprocessing_error() {
+        let before = standing(Status::Cancelled, false, Counts::default());
+        let after = standing(Status::Cancelled, true, Counts::default());
+        assert_eq!(
+            (job_state(before), message_status(before)),
+            ("PreProcessError", "PreProcessingError")
+        );
+        assert_eq!(
+            (job_state(after), message_status(after)),
+            ("PostProcessError", "PostProcessingFailed")
+        );
+        assert_eq!(execution_summary(before), "Canceled");
+    }
+
+    #[test]
+    fn the_summary_follows_the_counts() {
+        let counts = |read, inserted, rejected| Counts {
+            read,
+            inserted,
+            rejected,
+            ..Counts::default()
+        };
+        let summary = |status, counts| execution_summary(standing(status, true, counts));
+        assert_eq!(summary(Status::Processed, counts(3, 3, 0)), "Succeeded");
+        assert_eq!(summary(Status::Processed, counts(0, 0, 0)), "Succeeded");
+        assert_eq!(
+            summary(Status::ProcessedWithErrors, counts(3, 1, 2)),
+            "PartiallySucceeded"
+        );
+        assert_eq!(summary(Status::ProcessedWithErrors, counts(3, 0, 3)), "Failed");
+        assert_eq!(summary(Status::PostProcessingFailed, counts(3, 0, 3)), "Failed");
+    }
+}

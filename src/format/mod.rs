@@ -1,0 +1,7 @@
+//! Bytes to records and back: synchronous, streaming, bounded. No I/O, no SQL, no HTTP.
+
+pub mod csv_read;
+pub mod csv_write;
+pub mod mapping;
+pub mod package;
+pub mod typed;
