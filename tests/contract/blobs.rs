@@ -1,0 +1,1 @@
+//! Filled in with the module it tests.

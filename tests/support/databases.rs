@@ -1,0 +1,60 @@
+//! A database per test: a SQLite file in a temporary folder, or a fresh database in the run's PostgreSQL cluster.
+//!
+//! `TRANSHIP_TEST_POSTGRES` names the cluster (`scripts/test` starts one). Without it the PostgreSQL half of a test is
+//! skipped with a note on a developer's machine and fails in CI, so that nobody skips in silence.
+
+use sqlx::Connection as _;
+
+/// A database of a test's own. The SQLite folder goes with it; the cluster takes the PostgreSQL ones along.
+pub struct TestDatabase {
+    /// `sqlite://…` or `postgres://…`.
+    pub url: String,
+    folder: Option<tempfile::TempDir>,
+}
+
+impl TestDatabase {
+    /// A SQLite file that does not exist yet.
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        Self { url, folder: Some(folder) }
+    }
+
+    /// An empty PostgreSQL database, or nothing where there is no cluster and that is allowed.
+    pub async fn postgres() -> Option<Self> {
+        let Ok(cluster) = std::env::var("TRANSHIP_TEST_POSTGRES") else {
+            assert!(std::env::var("CI").is_err(), "TRANSHIP_TEST_POSTGRES is not set: in CI PostgreSQL is not optional");
+            eprintln!("skipped on PostgreSQL: TRANSHIP_TEST_POSTGRES is not set (scripts/test sets it)");
+            return None;
+        };
+        let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let mut connection = sqlx::PgConnection::connect(&cluster).await.expect("the test cluster answers");
+        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))
+            .execute(&mut connection)
+            .await
+            .expect("a database of its own");
+        let mut url = url::Url::parse(&cluster).expect("a URL");
+        url.set_path(&name);
+        Some(Self { url: url.into(), folder: None })
+    }
+}
+
+/// Declares one test per database for each `async fn name(database: TestDatabase)`.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                super::$name($crate::support::databases::TestDatabase::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                if let Some(database) = $crate::support::databases::TestDatabase::postgres().await {
+                    super::$name(database).await;
+                }
+            }
+        })+
+    };
+}

@@ -1,0 +1,5 @@
+//! What every test binary shares: databases that exist for one test.
+
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+
+pub mod databases;
