@@ -52,7 +52,15 @@ impl Worker {
         stopping: CancellationToken,
     ) -> Self {
         let room = Arc::new(Semaphore::new(settings.concurrency));
-        Self { context, definitions, settings, wake, stopping, room, running: TaskTracker::new() }
+        Self {
+            context,
+            definitions,
+            settings,
+            wake,
+            stopping,
+            room,
+            running: TaskTracker::new(),
+        }
     }
 
     /// Claims and runs until told to stop, then waits for what runs to hand its lease back.
@@ -114,30 +122,42 @@ impl Worker {
             let permit = self.permit().await;
             started += 1;
             let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
-            self.running.spawn(async move { worker.run_import(&definitions, claimed, permit).await });
+            self.running
+                .spawn(async move { worker.run_import(&definitions, claimed, permit).await });
         }
         while self.room.available_permits() > 0 {
-            let Some(claimed) = self.claim_export(&definitions).await? else { break };
+            let Some(claimed) = self.claim_export(&definitions).await? else {
+                break;
+            };
             let permit = self.permit().await;
             started += 1;
             let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
-            self.running.spawn(async move { worker.run_export(&definitions, claimed, permit).await });
+            self.running
+                .spawn(async move { worker.run_export(&definitions, claimed, permit).await });
         }
         Ok(started)
     }
 
     async fn permit(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.room).acquire_owned().await.expect("the semaphore is never closed")
+        Arc::clone(&self.room)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
     }
 
     async fn claim_imports(&self, definitions: &Definitions, limit: u32) -> Result<Vec<Claimed>, StoreError> {
-        let imports = || definitions.jobs.iter().filter(|j| j.direction == Direction::Import);
-        let in_order_job = |import: &crate::domain::job::ImportSpec| import.process_in_order;
-        let (in_order, jobs): (Vec<_>, Vec<_>) =
-            imports().partition(|j| j.import.as_ref().is_some_and(in_order_job));
-        let ids = |jobs: Vec<&crate::domain::job::Job>| jobs.into_iter().map(|j| j.id).collect::<Vec<JobId>>();
-        let (jobs, in_order) = (ids(jobs), ids(in_order));
-        if jobs.is_empty() && in_order.is_empty() {
+        let imports = || {
+            definitions
+                .jobs
+                .iter()
+                .filter_map(|job| job.import.as_ref().map(|import| (job.id, import)))
+        };
+        let jobs: Vec<JobId> = imports().map(|(id, _)| id).collect();
+        let in_order: Vec<JobId> = imports()
+            .filter(|(_, import)| import.process_in_order)
+            .map(|(id, _)| id)
+            .collect();
+        if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let claim = ClaimImport {
@@ -153,11 +173,16 @@ impl Worker {
     async fn claim_export(&self, definitions: &Definitions) -> Result<Option<Occurrence>, StoreError> {
         let exports = definitions.jobs.iter().filter(|j| j.direction == Direction::Export);
         let jobs: Vec<JobId> = exports.clone().map(|j| j.id).collect();
-        let Some(any) = exports.clone().next() else { return Ok(None) };
+        let Some(any) = exports.clone().next() else {
+            return Ok(None);
+        };
         // The id carries the job's name; the store uses it only for an occurrence that has none yet.
         let execution = import::new_execution_id(&self.context, any);
         let now = self.context.clock.now();
-        self.context.store.claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now).await
+        self.context
+            .store
+            .claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now)
+            .await
     }
 
     async fn run_import(&self, definitions: &Definitions, claimed: Claimed, permit: OwnedSemaphorePermit) {
@@ -187,7 +212,11 @@ impl Worker {
     async fn hand_back(&self, claimed: &Claimed, wait: Option<i64>, progressed: bool, note: &str) {
         let now = self.context.clock.now();
         let not_before = wait.map(|seconds| now.plus_seconds(seconds));
-        let released = self.context.store.release_message(claimed.fence(), not_before, progressed, note, now).await;
+        let released = self
+            .context
+            .store
+            .release_message(claimed.fence(), not_before, progressed, note, now)
+            .await;
         if let Err(error) = released {
             // Its lease lapses within three heartbeats anyway.
             tracing::warn!(message.id = %claimed.message.id, %error, "could not hand the message back");
@@ -199,8 +228,10 @@ impl Worker {
         let alive = || self.context.store.extend_occurrence(&claimed, until());
         let work = async {
             if self.exhausted(claimed.attempt) {
-                let failure =
-                    Failure { code: "attempts_exhausted".to_owned(), detail: self.exhausted_reason(claimed.attempt) };
+                let failure = Failure {
+                    code: "attempts_exhausted".to_owned(),
+                    detail: self.exhausted_reason(claimed.attempt),
+                };
                 return export::give_up(&self.context, &claimed, failure).await;
             }
             export::export(&self.context, definitions, &claimed, &self.stopping).await
@@ -218,7 +249,12 @@ impl Worker {
             let now = self.context.clock.now();
             let not_before = seconds.map(|s| now.plus_seconds(s));
             tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
-            if let Err(error) = self.context.store.release_occurrence(&claimed, not_before, &note, now).await {
+            if let Err(error) = self
+                .context
+                .store
+                .release_occurrence(&claimed, not_before, &note, now)
+                .await
+            {
                 tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
             }
         }
@@ -271,7 +307,9 @@ impl Worker {
 /// 2 s, 4 s, 8 s, … up to five minutes.
 fn backoff_seconds(attempt: i32) -> i64 {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(16);
-    BACKOFF_FIRST_SECONDS.saturating_mul(1 << doublings).min(BACKOFF_MAX_SECONDS)
+    BACKOFF_FIRST_SECONDS
+        .saturating_mul(1 << doublings)
+        .min(BACKOFF_MAX_SECONDS)
 }
 
 #[cfg(test)]
