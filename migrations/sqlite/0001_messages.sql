@@ -1,6 +1,8 @@
 -- The queue. `AUTOINCREMENT`: a number is never given twice, also after the newest messages are gone.
 CREATE TABLE messages (
     seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    -- Waiting messages go by rank, then by seq. Lower is sooner.
+    rank INTEGER NOT NULL DEFAULT 0,
     id BLOB NOT NULL UNIQUE,
     correlation BLOB NOT NULL UNIQUE,
     job BLOB NOT NULL,
@@ -44,9 +46,10 @@ CREATE TABLE messages (
     repaired INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- A claim reads the head of this and meets neither leased nor finished rows.
-CREATE INDEX messages_waiting ON messages (job, seq) WHERE status = 'Enqueued';
-CREATE INDEX messages_worked ON messages (job, seq) WHERE status IN ('PreProcessing', 'Processing');
+-- A claim reads the head of its job's part and meets neither leased nor finished rows. `status` and `rank` stand between
+-- so that no planner takes another index's order by `seq` for the same and walks everything that came before.
+CREATE INDEX messages_waiting ON messages (job, status, rank, seq) WHERE status = 'Enqueued';
+CREATE INDEX messages_worked ON messages (status, job) WHERE status IN ('PreProcessing', 'Processing');
 CREATE INDEX messages_redeliver ON messages (redeliver_at) WHERE redeliver_at IS NOT NULL;
 CREATE INDEX messages_listed ON messages (job, seq);
 CREATE INDEX messages_children ON messages (parent, seq) WHERE parent IS NOT NULL;

@@ -3,8 +3,8 @@
 //! The statement finds the oldest waiting messages through the index of waiting ones, job by job, and passes over rows that
 //! another process is taking, so it meets neither leased nor finished rows and waits for nobody.
 
-use super::dialect::{sql, try_job_lock};
-use super::leases::{ClaimImport, return_to_queue};
+use super::dialect::{Dialect, sql, try_job_lock};
+use super::leases::{ClaimImport, LAPSED_DELIVERY, LAPSED_PER_TRANSACTION, return_to_queue};
 use super::pool::{Tx, with_pool};
 use super::rows::{MESSAGE_COLUMNS, MessageRow};
 use super::transition::{WORKED, guard, note_events, target};
@@ -44,8 +44,9 @@ impl Store {
     ) -> Result<Vec<Claimed>, StoreError> {
         let owner = owner.to_owned();
         self.write(move |mut tx| async move {
-            let lapsed = "redeliver_at <= $1 and job = $2";
-            while return_to_queue(&mut tx, lapsed, (now, Some(job)), "lease lapsed", now).await? > 0 {}
+            // Of every queue: by time alone they are found without looking at a lease that still runs.
+            while return_to_queue(&mut tx, LAPSED_DELIVERY, now, "lease lapsed", now).await? == LAPSED_PER_TRANSACTION {
+            }
             let until = now.plus_seconds(lease_seconds);
             let taking = Taking {
                 event: Event::Dequeue,
@@ -112,39 +113,47 @@ async fn take_oldest(
     jobs: &[JobId],
     limit: i64,
 ) -> Result<Vec<MessageRow>, StoreError> {
+    let text = oldest_sql(taking, jobs.len(), tx.dialect());
+    take(tx, taking, text, jobs, limit).await
+}
+
+fn oldest_sql(taking: &Taking<'_>, jobs: usize, dialect: Dialect) -> String {
     let waiting = guard(taking.event);
-    let pass_over = tx.dialect().skip_locked();
+    let pass_over = dialect.skip_locked();
     // An arm per job: each is a walk along the head of its part of the index, which `job in (…) order by seq` is not.
-    let arms: Vec<String> = (0..jobs.len())
+    let arms: Vec<String> = (0..jobs)
         .map(|at| {
             format!(
-                "select id, seq from (select id, seq from messages where job = ${} and {waiting} \
-                 and (not_before is null or not_before <= $1) order by seq limit $4{pass_over}) as arm{at}",
+                "select id, rank, seq from (select id, rank, seq from messages where job = ${} and {waiting} \
+                 and (not_before is null or not_before <= $1) order by rank, seq limit $4{pass_over}) as arm{at}",
                 at + 5
             )
         })
         .collect();
-    let text = format!(
-        // Materialised, so that no plan can run the locking part twice and take more rows than the limit.
-        "with oldest as materialized (select id from ({}) as heads order by seq limit $4) \
+    // Materialised, so that no plan can run the locking part twice and take more rows than the limit.
+    format!(
+        "with oldest as materialized (select id from ({}) as heads order by rank, seq limit $4) \
          update messages set {} where id in (select id from oldest) and {waiting} returning {MESSAGE_COLUMNS}",
         arms.join(" union all "),
         assignments(taking),
-    );
-    take(tx, taking, text, jobs, limit).await
+    )
 }
 
 /// Takes the oldest waiting message of a job that works in order: nothing while another one is being worked on, and
 /// nothing while the oldest is in back-off. Under the job's lock, or two processes could both find nothing running.
 async fn take_next_in_order(tx: &mut Tx, taking: &Taking<'_>, job: JobId) -> Result<Vec<MessageRow>, StoreError> {
+    let text = next_in_order_sql(taking);
+    take(tx, taking, text, &[job], 1).await
+}
+
+fn next_in_order_sql(taking: &Taking<'_>) -> String {
     let waiting = guard(taking.event);
-    let text = format!(
-        "update messages set {} where id = (select id from messages where job = $5 and {waiting} order by seq limit $4) \
+    format!(
+        "update messages set {} where id = (select id from messages where job = $5 and {waiting} order by rank, seq limit $4) \
          and {waiting} and (not_before is null or not_before <= $1) \
          and not exists (select 1 from messages where job = $5 and {WORKED}) returning {MESSAGE_COLUMNS}",
         assignments(taking),
-    );
-    take(tx, taking, text, &[job], 1).await
+    )
 }
 
 fn assignments(taking: &Taking<'_>) -> String {
@@ -178,4 +187,78 @@ async fn take(
     let ids: Vec<MessageId> = rows.iter().map(|row| MessageId(row.id)).collect();
     note_events(tx, &ids, None, taking.now).await?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::leases::LAPSED_DELIVERY;
+
+    /// The indexes SQLite would use for a statement, on a fresh store: without statistics, as most stores are.
+    async fn indexes(statements: &[String]) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite://{}/plans.db", folder.path().display());
+        let store = Store::connect(&crate::storage::StoreSettings {
+            url,
+            max_connections: 1,
+        })
+        .await
+        .expect("opens");
+        let mut plans = Vec::new();
+        for statement in statements {
+            let mut tx = store.shared.pool.begin().await.expect("begins");
+            type Line = (i64, i64, i64, String);
+            let text = sql(format!("explain query plan {statement}"));
+            let plan: Vec<Line> = super::super::pool::fetch_all!(tx.db(), Line, text).expect("explains");
+            plans.push(
+                plan.into_iter()
+                    .map(|line| line.3)
+                    .filter(|line| line.contains("messages"))
+                    .collect(),
+            );
+        }
+        plans.into_iter().map(|plan: Vec<String>| plan.join("; ")).collect()
+    }
+
+    #[tokio::test]
+    async fn a_claim_meets_neither_leased_nor_finished_messages() {
+        let zero = Timestamp(0);
+        let taking = Taking {
+            event: Event::Claim,
+            set: WORK,
+            owner: "",
+            until: zero,
+            now: zero,
+        };
+        let lapsed = format!("select id from messages where {LAPSED_DELIVERY}");
+        let worked = format!("select id from messages where {WORKED} and lease_until <= $1");
+        let statements = [
+            oldest_sql(&taking, 2, Dialect::Sqlite),
+            next_in_order_sql(&taking),
+            lapsed,
+            worked,
+        ];
+        let plans = indexes(&statements).await;
+        assert!(
+            plans
+                .iter()
+                .all(|plan| !plan.contains("messages_listed") && !plan.contains("SCAN messages")),
+            "{plans:#?}"
+        );
+        assert_eq!(
+            plans[0].matches("messages_waiting (job=? AND status=?)").count(),
+            2,
+            "{plans:#?}"
+        );
+        assert_eq!(
+            plans[1].matches("messages_waiting (job=? AND status=?)").count(),
+            1,
+            "{plans:#?}"
+        );
+        assert!(plans[1].contains("messages_worked"), "{plans:#?}");
+        assert!(
+            plans[2].contains("messages_redeliver") && plans[3].contains("messages_worked"),
+            "{plans:#?}"
+        );
+    }
 }

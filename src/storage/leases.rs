@@ -53,8 +53,13 @@ pub enum Acked {
     Ended(MessageId),
 }
 
-/// Most lapsed leases returned in one transaction, so that other writers get their turn.
-const LAPSED_PER_TRANSACTION: usize = 1000;
+/// Most lapsed leases returned by one statement; by `release_expired` also in one transaction, so that others get a turn.
+pub(super) const LAPSED_PER_TRANSACTION: usize = 1000;
+
+/// A delivery whose time is over at `$1`.
+pub(super) const LAPSED_DELIVERY: &str = "redeliver_at <= $1";
+/// A worker whose time is over at `$1`.
+const LAPSED_WORK: &str = "status in ('PreProcessing', 'Processing') and lease_until <= $1";
 
 /// What a released message loses, whatever released it.
 const NO_LEASE: &str = "lease_until = null, redeliver_at = null, owner = null";
@@ -117,32 +122,33 @@ impl Store {
     /// raises it). Returns how many.
     pub async fn release_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut released = 0;
-        loop {
-            let batch = self
-                .write(move |mut tx| async move {
-                    let lapsed = format!("(redeliver_at <= $1 or ({WORKED} and lease_until <= $1))");
-                    let batch = return_to_queue(&mut tx, &lapsed, (now, None), "lease lapsed", now).await?;
-                    tx.commit(batch).await
-                })
-                .await?;
-            released += batch as u64;
-            if batch < LAPSED_PER_TRANSACTION {
-                return Ok(released);
+        for lapsed in [LAPSED_DELIVERY, LAPSED_WORK] {
+            loop {
+                let batch = self
+                    .write(move |mut tx| async move {
+                        let batch = return_to_queue(&mut tx, lapsed, now, "lease lapsed", now).await?;
+                        tx.commit(batch).await
+                    })
+                    .await?;
+                released += batch as u64;
+                if batch < LAPSED_PER_TRANSACTION {
+                    break;
+                }
             }
         }
+        Ok(released)
     }
 
     /// Returns every *worker's* lease (imports, occurrences) at once. Only for a store that one process owns, right after
     /// it took the lock: whoever held them is dead.
     pub async fn release_worker_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.write(move |mut tx| async move {
-            let held = format!("{WORKED} and lease_until <= $1");
-            let ever = (Timestamp(i64::MAX), None);
+            let ever = Timestamp(i64::MAX);
             let mut released = 0;
             loop {
-                let batch = return_to_queue(&mut tx, &held, ever, "its worker ended", now).await?;
+                let batch = return_to_queue(&mut tx, LAPSED_WORK, ever, "its worker ended", now).await?;
                 released += batch as u64;
-                if batch == 0 {
+                if batch < LAPSED_PER_TRANSACTION {
                     break;
                 }
             }
@@ -154,24 +160,23 @@ impl Store {
     }
 }
 
-/// Returns up to [`LAPSED_PER_TRANSACTION`] leased messages for which `lapsed` holds; in it `$1` is `lapsed_by` and `$2` the
-/// job. How many there were.
+/// Returns up to [`LAPSED_PER_TRANSACTION`] leased messages for which `lapsed` holds; in it `$1` is `lapsed_by`. How many
+/// there were.
 pub(super) async fn return_to_queue(
     tx: &mut Tx,
     lapsed: &str,
-    (lapsed_by, job): (Timestamp, Option<JobId>),
+    lapsed_by: Timestamp,
     note: &str,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let text = format!(
-        "update messages set status = {}, {NO_LEASE} where {leased} and id in \
-         (select id from messages where {leased} and {lapsed} limit {LAPSED_PER_TRANSACTION}{}) returning id",
+        "update messages set status = {}, {NO_LEASE} where {} and id in \
+         (select id from messages where {lapsed} limit {LAPSED_PER_TRANSACTION}{}) returning id",
         target(Event::Release),
+        guard(Event::Release),
         tx.dialect().skip_locked(),
-        leased = guard(Event::Release),
     );
-    let job = job.map(|job| job.0);
-    let rows: Vec<(Uuid,)> = fetch_all!(tx.db(), (Uuid,), sql(text), lapsed_by.micros(), job)?;
+    let rows: Vec<(Uuid,)> = fetch_all!(tx.db(), (Uuid,), sql(text), lapsed_by.micros())?;
     let ids: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId(id)).collect();
     note_events(tx, &ids, Some(note), now).await?;
     Ok(ids.len())
