@@ -22,6 +22,7 @@ mod session;
 pub mod snapshot;
 pub mod staging;
 pub mod tables;
+mod transaction;
 mod upsert;
 mod validate;
 

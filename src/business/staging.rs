@@ -153,12 +153,17 @@ impl Database {
         let rows = PreparedRows::new(self.dialect(), load, fields, &batch.records);
         let rejected: Vec<_> = batch.rejected.iter().map(Rejected::from).collect();
         let after = batch.after;
+        // A batch that brings records must come from further on: the same one again would stage its records twice.
+        let nothing = batch.records.is_empty() && batch.rejected.is_empty();
+        let before = if nothing { "records <= $3" } else { "records < $3" };
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
                 // First the position: a load that is complete, or further on, takes nothing more.
-                let sql = "update tranship_loads set records = $3, line = $4, byte = $5 \
-                     where message = $1 and entity_no = $2 and not staged and records <= $3";
+                let sql = format!(
+                    "update tranship_loads set records = $3, line = $4, byte = $5 \
+                     where message = $1 and entity_no = $2 and not staged and {before}"
+                );
                 let position = [after.records, after.line, after.byte].map(Value::from);
                 if session.execute(sql, key.with(position)).await? == 0 {
                     let problem = "a batch arrived for a load that has not begun, is complete, or is further on";

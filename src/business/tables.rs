@@ -194,9 +194,11 @@ async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fa
     }
     if there.is_empty() {
         session.run(create_staging(dialect, entity)).await?;
-        let keys: String = entity.key.iter().map(|key| format!("{}, ", quote(key))).collect();
         let index = quote(&index_name(entity));
-        let columns = format!("tranship_message, tranship_entity_no, {keys}tranship_record");
+        let columns = format!(
+            "tranship_message, tranship_entity_no, {}, tranship_record",
+            quoted_list(&entity.key)
+        );
         session
             .run(format!("create index {index} on {staging} ({columns})"))
             .await?;
@@ -280,7 +282,7 @@ fn quoted_list(names: &[String]) -> String {
 }
 
 fn create_target(dialect: Dialect, entity: &Entity) -> String {
-    let columns: String = entity
+    let columns: Vec<_> = entity
         .fields
         .iter()
         .map(|field| {
@@ -289,29 +291,27 @@ fn create_target(dialect: Dialect, entity: &Entity) -> String {
             } else {
                 ""
             };
-            format!("  {}{required},\n", column_definition(dialect, field))
+            format!("  {}{required}", column_definition(dialect, field))
         })
         .collect();
-    format!(
-        "create table {} (\n{columns}  primary key ({})\n)",
-        quote(&entity.table),
-        quoted_list(&entity.key)
-    )
+    let (table, columns, key) = (quote(&entity.table), columns.join(",\n"), quoted_list(&entity.key));
+    format!("create table {table} (\n{columns},\n  primary key ({key})\n)")
 }
 
 fn create_staging(dialect: Dialect, entity: &Entity) -> String {
-    let fields: String = entity
+    let fields: Vec<_> = entity
         .fields
         .iter()
-        .map(|field| format!(", {} {}", quote(&field.name), dialect.staging_type(&field.kind)))
+        .map(|field| format!("{} {}", quote(&field.name), dialect.staging_type(&field.kind)))
         .collect();
     format!(
         "create table {} (tranship_message {} not null, tranship_entity_no bigint not null, tranship_record bigint not null, \
          tranship_line bigint not null, tranship_byte_start bigint not null, tranship_byte_end bigint not null, \
-         tranship_origin text, tranship_state smallint not null{fields}, \
+         tranship_origin text, tranship_state smallint not null, {}, \
          primary key (tranship_message, tranship_entity_no, tranship_record))",
         quote(&entity.staging_table()),
-        dialect.id_type()
+        dialect.id_type(),
+        fields.join(", ")
     )
 }
 

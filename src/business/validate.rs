@@ -244,20 +244,21 @@ pub(super) fn place(row: &DbRow) -> Result<RecordPlace, sqlx::Error> {
 
 fn duplicates_sql(dialect: Dialect, entity: &Entity) -> String {
     let staging = quote(&entity.staging_table());
-    let mut same_key = String::new();
-    let mut shown = String::new();
-    for name in &entity.key {
-        let column = quote(name);
-        same_key.push_str(&format!(" and o.{column} = s.{column}"));
-        if let Some(field) = entity.field(name) {
-            shown.push_str(&format!(", {}", dialect.canonical(&field.kind, &format!("s.{column}"))));
-        }
-    }
+    let fields = entity.key.iter().filter_map(|name| entity.field(name));
+    let shown: Vec<_> = fields
+        .map(|field| dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name))))
+        .collect();
+    let same_key: Vec<_> = entity
+        .key
+        .iter()
+        .map(|name| format!("o.{0} = s.{0}", quote(name)))
+        .collect();
+    let (shown, same_key) = (shown.join(", "), same_key.join(" and "));
     format!(
-        "select {PLACE}, f.tranship_record, f.tranship_line{shown} from {staging} s join {staging} f \
+        "select {PLACE}, f.tranship_record, f.tranship_line, {shown} from {staging} s join {staging} f \
            on f.tranship_message = s.tranship_message and f.tranship_entity_no = s.tranship_entity_no \
            and f.tranship_record = (select min(o.tranship_record) from {staging} o \
-             where o.tranship_message = $1 and o.tranship_entity_no = $2{same_key}) \
+             where o.tranship_message = $1 and o.tranship_entity_no = $2 and {same_key}) \
          where {GOOD_IN_RANGE} and f.tranship_record < s.tranship_record"
     )
 }
