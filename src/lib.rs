@@ -7,4 +7,5 @@ pub mod config;
 pub mod definitions;
 pub mod domain;
 pub mod format;
+pub mod hints;
 pub mod storage;
