@@ -27,6 +27,16 @@ const NICKNAMES: [&str; 6] = ["@yearly", "@annually", "@monthly", "@weekly", "@d
 /// 5000-01-01, as far as croner looks.
 const CALENDAR_END: Timestamp = Timestamp(95_617_584_000_000_000);
 
+/// The six fields: what each is called and what it may hold.
+const FIELDS: [(&str, &str); 6] = [
+    ("second", "0-59"),
+    ("minute", "0-59"),
+    ("hour", "0-23"),
+    ("day of month", "1-31, L, 15W"),
+    ("month", "1-12, JAN-DEC"),
+    ("weekday", "0-7, SUN-SAT, 5#2, 5L"),
+];
+
 /// A cron text that parsed and fires at least once.
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -73,12 +83,9 @@ impl Pattern {
                 "it has {fields} fields, expected five (minute hour day month weekday) or six (second first)"
             )));
         }
-        let cron = CronParser::builder()
-            .seconds(Seconds::Optional)
-            .year(Year::Disallowed)
-            .build()
+        let cron = parser()
             .parse(trimmed)
-            .map_err(|error| invalid(error.to_string().trim_end_matches('.').to_owned()))?;
+            .map_err(|error| invalid(field_at_fault(trimmed).unwrap_or_else(|| error.to_string())))?;
         let pattern = Self {
             kind: kind_of(&cron),
             cron,
@@ -96,6 +103,27 @@ impl Pattern {
             .ok()
             .map(|at| at.naive_utc())
     }
+}
+
+fn parser() -> CronParser {
+    CronParser::builder()
+        .seconds(Seconds::Optional)
+        .year(Year::Disallowed)
+        .build()
+}
+
+/// The first field that is wrong on its own: croner does not say which.
+fn field_at_fault(cron: &str) -> Option<String> {
+    let fields = cron.split_whitespace().collect::<Vec<_>>();
+    let first = FIELDS.len().checked_sub(fields.len())?;
+    fields.iter().enumerate().find_map(|(at, field)| {
+        let mut alone = [&"*"; FIELDS.len()];
+        alone[first + at] = field;
+        let alone = alone.map(|field| *field).join(" ");
+        let (name, range) = FIELDS[first + at];
+        let bad = parser().parse(&alone).is_err();
+        bad.then(|| format!("`{field}` is no {name}; it may be {range}, with * , - /"))
+    })
 }
 
 /// A star, a step or a range over everything makes an interval.
