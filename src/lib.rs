@@ -46,6 +46,7 @@ pub mod config;
 pub mod definitions;
 pub mod domain;
 pub mod format;
+pub mod hints;
 pub mod http;
 pub mod pipeline;
 pub mod scheduler;
