@@ -17,25 +17,36 @@ impl TestDatabase {
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}/test.db", folder.path().display());
-        Self { url, folder: Some(folder) }
+        Self {
+            url,
+            folder: Some(folder),
+        }
     }
 
     /// An empty PostgreSQL database, or nothing where there is no cluster and that is allowed.
     pub async fn postgres() -> Option<Self> {
         let Ok(cluster) = std::env::var("TRANSHIP_TEST_POSTGRES") else {
-            assert!(std::env::var("CI").is_err(), "TRANSHIP_TEST_POSTGRES is not set: in CI PostgreSQL is not optional");
+            assert!(
+                std::env::var("CI").is_err(),
+                "TRANSHIP_TEST_POSTGRES is not set: in CI PostgreSQL is not optional"
+            );
             eprintln!("skipped on PostgreSQL: TRANSHIP_TEST_POSTGRES is not set (scripts/test sets it)");
             return None;
         };
         let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-        let mut connection = sqlx::PgConnection::connect(&cluster).await.expect("the test cluster answers");
+        let mut connection = sqlx::PgConnection::connect(&cluster)
+            .await
+            .expect("the test cluster answers");
         sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))
             .execute(&mut connection)
             .await
             .expect("a database of its own");
         let mut url = url::Url::parse(&cluster).expect("a URL");
         url.set_path(&name);
-        Some(Self { url: url.into(), folder: None })
+        Some(Self {
+            url: url.into(),
+            folder: None,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
-//! What every test binary shares: databases that exist for one test.
+//! What every test binary shares: databases that exist for one test, and repeatable randomness.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod chance;
 pub mod databases;
