@@ -130,8 +130,8 @@ impl Site {
                 .to_owned()
         };
         Credentials {
-            id: text("id"),
-            secret: text("secret"),
+            id: text("client_id"),
+            secret: text("client_secret"),
         }
     }
 

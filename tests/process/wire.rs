@@ -13,6 +13,7 @@ pub fn http() -> Client {
     // The process may have a provider already: a second installation is refused, and that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
+        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_mins(1))
         .build()
