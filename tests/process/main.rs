@@ -16,3 +16,4 @@ mod idle;
 mod lease;
 mod several;
 mod shutdown;
+mod snippets;
