@@ -101,7 +101,7 @@ impl App {
         .context("cannot open the service store (store.url)")?;
         report_durability(&store);
         let now = options.clock.now();
-        let fresh = [secrets::random_bytes(), secrets::random_bytes(), secrets::random_bytes()];
+        let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
         let keys = store.signing_keys(fresh, now).await?;
         let first_client = first_client(&store, &config, &options, address).await?;
         if store.has_one_process() {
@@ -130,7 +130,7 @@ impl App {
         let api = Api {
             context,
             definitions: watched,
-            issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)),
+            issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)?),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
             server: Arc::new(config.server.clone()),
             wake,

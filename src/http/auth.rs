@@ -5,6 +5,7 @@ use actix_web::http::header;
 
 use super::Api;
 use super::problem::{Kind, Problem};
+use crate::auth::tokens;
 use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
@@ -71,17 +72,12 @@ impl Caller {
 pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
     let refuse = |detail: &str| Problem::new(Kind::Unauthorized, detail);
     let header = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let token = header
-        .and_then(|h| h.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or_else(|| refuse("send `Authorization: Bearer <token>`; tokens come from /{tenant}/oauth2/v2.0/token"))?;
     let audiences = audiences(api, request);
-    let name = api
-        .issuer
-        .verify(token, &audiences, api.context.clock.now())
-        .map_err(|error| refuse(&format!("the access token is not valid: {error}")))?;
-    let client = api.context.store.client(&name).await?;
+    let audiences: Vec<&str> = audiences.iter().map(String::as_str).collect();
+    let claims = tokens::bearer(header)
+        .and_then(|token| api.issuer.verify(token, api.context.clock.now(), &audiences))
+        .map_err(|error| refuse(&format!("{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`")))?;
+    let client = api.context.store.client(&claims.appid).await?;
     match client {
         Some(client) if client.revoked_at.is_none() => Ok(Caller::of(&client)),
         _ => Err(refuse("the client of this token does not exist any more or was revoked")),
