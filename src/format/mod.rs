@@ -2,6 +2,7 @@
 
 pub mod csv_read;
 pub mod csv_write;
+pub mod excerpt;
 pub mod mapping;
 pub mod package;
 pub mod typed;
