@@ -27,7 +27,7 @@ use crate::http::{self, Api};
 use crate::pipeline::{Context, Limits, sweep};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
-use crate::storage::{Store, StoreSettings};
+use crate::storage::{Sharing, Store, StoreSettings};
 use crate::worker::Worker;
 
 /// Name of the client of a first start.
@@ -96,6 +96,7 @@ impl App {
         let store = Store::connect(&StoreSettings {
             url: config.store.url.clone(),
             max_connections: config.store.max_connections,
+            sharing: Sharing::Exclusive,
         })
         .await
         .context("cannot open the service store (store.url)")?;

@@ -3,6 +3,7 @@
 //! Owns: how many things run at once, heartbeats, back-off, the drain at shutdown. Refuses: knowing what an import or
 //! an export does. Polling is the truth; the wake-up only makes it quick.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::domain::message::{Claimed, Failure};
 use crate::pipeline::Context;
 use crate::pipeline::export::{self, ExportEnd};
 use crate::pipeline::import::{self, ImportEnd};
+use crate::pipeline::new_execution_id;
 use crate::storage::StoreError;
 use crate::storage::leases::ClaimImport;
 use crate::storage::occurrences::Occurrence;
@@ -171,18 +173,15 @@ impl Worker {
     }
 
     async fn claim_export(&self, definitions: &Definitions) -> Result<Option<Occurrence>, StoreError> {
-        let exports = definitions.jobs.iter().filter(|j| j.direction == Direction::Export);
-        let jobs: Vec<JobId> = exports.clone().map(|j| j.id).collect();
-        let Some(any) = exports.clone().next() else {
+        let exports = definitions.jobs.iter().filter(|job| job.direction == Direction::Export);
+        let names: BTreeMap<JobId, String> = exports.map(|job| (job.id, job.name.clone())).collect();
+        let jobs: Vec<JobId> = names.keys().copied().collect();
+        if jobs.is_empty() {
             return Ok(None);
-        };
-        // The id carries the job's name; the store uses it only for an occurrence that has none yet.
-        let execution = import::new_execution_id(&self.context, any);
+        }
         let now = self.context.clock.now();
-        self.context
-            .store
-            .claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now)
-            .await
+        let execution = move |job: JobId| new_execution_id(names.get(&job).map_or("", String::as_str), now);
+        self.context.store.claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now).await
     }
 
     async fn run_import(&self, definitions: &Definitions, claimed: Claimed, permit: OwnedSemaphorePermit) {
@@ -190,8 +189,8 @@ impl Worker {
         let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
         let alive = || self.context.store.extend_lease(claimed.fence(), until());
         let work = async {
-            if self.exhausted(claimed.message.attempt) {
-                let reason = self.exhausted_reason(claimed.message.attempt);
+            if self.exhausted(claimed.message.stalled) {
+                let reason = self.exhausted_reason(claimed.message.stalled);
                 return import::give_up(&self.context, definitions, &claimed, &reason).await;
             }
             import::import(&self.context, definitions, &claimed, &self.stopping).await
@@ -201,7 +200,7 @@ impl Worker {
             ImportEnd::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
             ImportEnd::Stopped => self.hand_back(&claimed, None, true, "the service is stopping").await,
             ImportEnd::Retry(reason) => {
-                let wait = backoff_seconds(claimed.message.attempt);
+                let wait = backoff_seconds(claimed.message.stalled);
                 tracing::warn!(message.id = %id, attempt = claimed.message.attempt, retry_in_seconds = wait, "{reason}");
                 self.hand_back(&claimed, Some(wait), false, &reason).await;
             }
@@ -272,7 +271,7 @@ impl Worker {
 
     fn exhausted_reason(&self, attempt: i32) -> String {
         format!(
-            "given up after {} attempts without an end (queue.max_deliveries = {}); the history says what each of them met",
+            "given up after {} attempts in a row that got nowhere (queue.max_deliveries = {}); the history says what each of them met",
             attempt - 1,
             self.context.limits.queue.max_deliveries
         )

@@ -12,6 +12,8 @@ CREATE TABLE messages (
         'DeadLettered')),
     epoch BIGINT NOT NULL,
     attempt INTEGER NOT NULL,
+    -- Workers' claims since the last one that got anywhere: what bounds retries.
+    stalled INTEGER NOT NULL DEFAULT 0,
     owner TEXT,
     -- End of a worker's lease, which heartbeats extend.
     lease_until BIGINT,

@@ -8,7 +8,7 @@ mod stage;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
+use super::{Context, new_execution_id};
 use super::source::SourceError;
 use crate::business::staging::Load;
 use crate::business::{BusinessError, Database};
@@ -94,9 +94,19 @@ struct Session<'a> {
     database: &'a Database,
     execution: Execution,
     stopping: &'a CancellationToken,
+    /// Whether this attempt has told the store that it got somewhere.
+    progressed: std::sync::atomic::AtomicBool,
 }
 
 impl Session<'_> {
+    /// Called after every durable step; the first one of an attempt is written down.
+    async fn note_progress(&self) -> Result<(), Stop> {
+        if !self.progressed.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            self.context.store.note_progress(self.fence).await?;
+        }
+        Ok(())
+    }
+
     fn load(&self) -> Load<'_> {
         Load { fence: self.fence, entity_no: 0, entity: self.entity }
     }
@@ -186,7 +196,7 @@ async fn load(
     let database = context.databases.get(&entity.database).ok_or_else(|| {
         Stop::fail("definition_mismatch", format!("no database `{}` is configured", entity.database))
     })?;
-    let id = message.execution.clone().unwrap_or_else(|| new_execution_id(context, job));
+    let id = message.execution.clone().unwrap_or_else(|| new_execution_id(&job.name, context.clock.now()));
     let execution = context.store.begin_execution(claimed.fence(), id, context.clock.now()).await?;
     let parents = parents_of(definitions, entity)?;
     for needed in parents.iter().copied().chain([entity]) {
@@ -203,6 +213,7 @@ async fn load(
         database,
         execution,
         stopping,
+        progressed: std::sync::atomic::AtomicBool::new(false),
     };
     database.raise_fence(session.fence).await?;
     let staged = stage::stage(&session).await?;
@@ -243,12 +254,4 @@ fn parents_of<'a>(definitions: &'a Definitions, entity: &Entity) -> Result<Vec<&
         }
     }
     Ok(parents)
-}
-
-/// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).
-#[must_use]
-pub fn new_execution_id(context: &Context, job: &Job) -> ExecutionId {
-    let at = context.clock.now().to_utc().format("%Y-%m-%dT%H:%M:%S");
-    let random = crate::domain::ids::CorrelationId::generate().0.simple().to_string();
-    ExecutionId(format!("{}-{at}-{random}", job.name))
 }

@@ -17,6 +17,8 @@ use crate::blob::Blobs;
 use crate::business::Databases;
 use crate::clock::Clock;
 use crate::config;
+use crate::domain::ids::{CorrelationId, ExecutionId};
+use crate::domain::time::Timestamp;
 use crate::storage::Store;
 
 /// What every use case works with. Cheap to clone.
@@ -47,4 +49,11 @@ pub struct Limits {
     pub import: config::Import,
     /// `csv.*`
     pub csv: config::Csv,
+}
+
+/// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).
+#[must_use]
+pub fn new_execution_id(project: &str, now: Timestamp) -> ExecutionId {
+    let at = now.to_utc().format("%Y-%m-%dT%H:%M:%S");
+    ExecutionId(format!("{project}-{at}-{}", CorrelationId::generate().0.simple()))
 }

@@ -28,7 +28,7 @@ struct Taking<'a> {
 }
 
 const DELIVER: &str = "redeliver_at = $3, previous_dequeued_at = dequeued_at, dequeued_at = $1";
-const WORK: &str = "lease_until = $3, started_at = coalesce(started_at, $1)";
+const WORK: &str = "lease_until = $3, started_at = coalesce(started_at, $1), stalled = stalled + 1";
 
 impl Store {
     /// Hands out up to `max` waiting messages of a queue, oldest first, each under a lease with a new epoch; lapsed leases
@@ -201,6 +201,7 @@ mod tests {
         let store = Store::connect(&crate::storage::StoreSettings {
             url,
             max_connections: 1,
+            sharing: crate::storage::Sharing::Exclusive,
         })
         .await
         .expect("opens");

@@ -12,7 +12,7 @@ use sqlx::{PgPool, SqlitePool};
 use super::lock::{StoreLock, beside};
 use super::migrate::migrate;
 use super::pool::{Backend, Pool, SqlitePools};
-use super::{ServerDurability, StoreError, StoreSettings};
+use super::{ServerDurability, Sharing, StoreError, StoreSettings};
 use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
 
@@ -99,7 +99,12 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
         ));
     }
     create_folder(&path)?;
-    let lock = StoreLock::take(&path)?;
+    let lock = match settings.sharing {
+        Sharing::Exclusive => Some(StoreLock::take(&path)?),
+        Sharing::Beside if path.exists() => None,
+        // Creating the file is the work of one process at a time.
+        Sharing::Beside => Some(StoreLock::take(&path)?),
+    };
     if !path.exists() {
         create_sqlite(&options, &path, now).await?;
     }
@@ -121,7 +126,7 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
     Ok(Opened {
         pool,
         durability,
-        lock: Some(lock),
+        lock,
     })
 }
 

@@ -75,6 +75,20 @@ impl Store {
         .await
     }
 
+    /// Something durable was done under this lease: the message is not a hopeless one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch.
+    pub async fn note_progress(&self, fence: Fence) -> Result<(), StoreError> {
+        self.write(move |mut tx| async move {
+            let text = format!("update messages set stalled = 0 where id = $1 and epoch = $2 and {WORKED}");
+            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch)?;
+            must_touch(&mut tx, rows, fence.message).await?;
+            tx.commit(()).await
+        })
+        .await
+    }
+
     /// Staging is complete: `PreProcessing` → `Processing`.
     ///
     /// # Errors
@@ -103,7 +117,8 @@ impl Store {
         let note = note.to_owned();
         self.write(move |mut tx| async move {
             let text = format!(
-                "update messages set status = {}, {NO_LEASE}, not_before = $3, attempt = attempt - $4 \
+                "update messages set status = {}, {NO_LEASE}, not_before = $3, attempt = attempt - $4, \
+                 stalled = case when $4 = 1 then 0 else stalled end \
                  where id = $1 and epoch = $2 and {}",
                 target(Event::Release),
                 guard(Event::Release)

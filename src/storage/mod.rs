@@ -48,6 +48,17 @@ pub struct StoreSettings {
     pub url: String,
     /// Most connections (PostgreSQL), or most read connections (SQLite; there is one writer).
     pub max_connections: u32,
+    /// Who else may have it open.
+    pub sharing: Sharing,
+}
+
+/// Who else may have a SQLite store open. PostgreSQL serves any number of processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// A service: it alone (promise 10).
+    Exclusive,
+    /// A command that adds a client, beside a running service or without one: takes no lock and no lease.
+    Beside,
 }
 
 /// What the database server really does with a commit, read at start (promise 1).
@@ -73,7 +84,7 @@ struct Shared {
     runtime: Handle,
     writes: TaskTracker,
     /// Last, so that the connections go first.
-    _lock: Option<StoreLock>,
+    lock: Option<StoreLock>,
 }
 
 impl Store {
@@ -89,7 +100,7 @@ impl Store {
             durability: opened.durability,
             runtime: Handle::current(),
             writes: TaskTracker::new(),
-            _lock: opened.lock,
+            lock: opened.lock,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -100,6 +111,12 @@ impl Store {
     #[must_use]
     pub fn durability(&self) -> &ServerDurability {
         &self.shared.durability
+    }
+
+    /// Whether this process is the only one the store can have: a SQLite store under its lock.
+    #[must_use]
+    pub fn has_one_process(&self) -> bool {
+        self.shared.lock.is_some()
     }
 
     /// A read that touches the database, for readiness.

@@ -128,27 +128,23 @@ struct Claim {
 
 impl Store {
     /// Claims the oldest due occurrence of these jobs (one running at a time per job), or one whose worker died: epoch + 1,
-    /// and an execution of the given id unless it has one.
+    /// and an execution unless it has one, whose id `execution` makes.
     pub async fn claim_occurrence(
         &self,
         jobs: &[JobId],
         owner: &str,
         lease_seconds: i64,
-        execution: ExecutionId,
+        execution: impl Fn(JobId) -> ExecutionId + Send + 'static,
         now: Timestamp,
     ) -> Result<Option<Occurrence>, StoreError> {
         let jobs = jobs.to_vec();
-        let claim = Claim {
-            owner: owner.to_owned(),
-            until: now.plus_seconds(lease_seconds),
-            execution,
-            now,
-        };
+        let (owner, until) = (owner.to_owned(), now.plus_seconds(lease_seconds));
         self.write(move |mut tx| async move {
             for (job, due_at) in claimable(&mut tx, &jobs, now).await? {
                 if !try_job_lock(&mut tx, job).await? {
                     continue;
                 }
+                let claim = Claim { owner: owner.clone(), until, execution: execution(job), now };
                 if let Some(claimed) = take(&mut tx, &claim, job, due_at).await? {
                     return tx.commit(Some(claimed)).await;
                 }

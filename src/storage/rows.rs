@@ -13,7 +13,7 @@ use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 
 /// The columns of [`MessageRow`].
-pub(super) const MESSAGE_COLUMNS: &str = "seq, id, correlation, job, direction, status, epoch, attempt, lease_until, \
+pub(super) const MESSAGE_COLUMNS: &str = "seq, id, correlation, job, direction, status, epoch, attempt, stalled, lease_until, \
     redeliver_at, not_before, entity, company, external_id, enqueued_by, digest, bytes, blob_key, durability, parent, \
     execution, enqueued_at, dequeued_at, previous_dequeued_at, started_at, finished_at, failure_code, failure_detail, \
     records_read, inserted, updated, unchanged, deleted, rejected, skipped, repaired";
@@ -29,6 +29,7 @@ pub(super) struct MessageRow {
     status: String,
     epoch: i64,
     attempt: i32,
+    stalled: i32,
     lease_until: Option<i64>,
     redeliver_at: Option<i64>,
     not_before: Option<i64>,
@@ -113,6 +114,7 @@ impl TryFrom<MessageRow> for Message {
             status: Status::parse(&row.status).ok_or_else(|| bad("status", &row.status))?,
             epoch: row.epoch,
             attempt: row.attempt,
+            stalled: row.stalled,
             lease_until: row.lease_until.or(row.redeliver_at).map(Timestamp),
             not_before: row.not_before.map(Timestamp),
             entity: row.entity,

@@ -56,6 +56,7 @@ async fn promote(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
         session.checkpoint()?;
         if !chunk.done {
             session.database.promote_chunk(session.load(), &staged.state.fields, chunk).await?;
+            session.note_progress().await?;
         }
     }
     Ok(())

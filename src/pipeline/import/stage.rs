@@ -136,6 +136,7 @@ impl Stager<'_> {
         batch.after = SourcePosition { records, line, byte };
         self.bytes = 0;
         self.session.database.stage(self.session.load(), self.mapping.fields(), &batch).await?;
+        self.session.note_progress().await?;
         self.report(records).await
     }
 

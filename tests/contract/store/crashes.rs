@@ -143,6 +143,7 @@ async fn a_store_in_memory_or_elsewhere_is_refused() {
         let refused = Store::connect(&StoreSettings {
             url: url.into(),
             max_connections: 1,
+            sharing: tranship::storage::Sharing::Exclusive,
         })
         .await;
         let Err(StoreError::Settings(text)) = refused else {
@@ -162,6 +163,7 @@ async fn the_folder_of_a_sqlite_store_is_created_and_a_draft_left_by_a_crash_is_
     let settings = StoreSettings {
         url: format!("sqlite://{}", path.display()),
         max_connections: 2,
+        sharing: tranship::storage::Sharing::Exclusive,
     };
     let store = Store::connect(&settings).await.unwrap();
     assert_eq!(store.durability().class, Durability::Full);

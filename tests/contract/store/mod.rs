@@ -34,6 +34,7 @@ fn settings(database: &TestDatabase) -> StoreSettings {
     StoreSettings {
         url: database.url.clone(),
         max_connections: 8,
+        sharing: tranship::storage::Sharing::Exclusive,
     }
 }
 

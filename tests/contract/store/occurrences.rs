@@ -27,7 +27,7 @@ fn due(seconds: i64) -> DueDecision {
 
 async fn claim_one(store: &Store, jobs: &[JobId], execution: &str, now: Timestamp) -> Option<Occurrence> {
     store
-        .claim_occurrence(jobs, "worker", 15, ExecutionId(execution.into()), now)
+        .claim_occurrence(jobs, "worker", 15, move |_| ExecutionId(execution.clone()), now)
         .await
         .unwrap()
 }
