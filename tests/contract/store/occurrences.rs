@@ -26,6 +26,7 @@ fn due(seconds: i64) -> DueDecision {
 }
 
 async fn claim_one(store: &Store, jobs: &[JobId], execution: &str, now: Timestamp) -> Option<Occurrence> {
+    let execution = execution.to_owned();
     store
         .claim_occurrence(jobs, "worker", 15, move |_| ExecutionId(execution.clone()), now)
         .await
