@@ -196,6 +196,7 @@ mod tests {
 
     /// The indexes SQLite would use for a statement, on a fresh store: without statistics, as most stores are.
     async fn indexes(statements: &[String]) -> Vec<String> {
+        type Line = (i64, i64, i64, String);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}/plans.db", folder.path().display());
         let store = Store::connect(&crate::storage::StoreSettings {
@@ -208,7 +209,6 @@ mod tests {
         let mut plans = Vec::new();
         for statement in statements {
             let mut tx = store.shared.pool.begin().await.expect("begins");
-            type Line = (i64, i64, i64, String);
             let text = sql(format!("explain query plan {statement}"));
             let plan: Vec<Line> = super::super::pool::fetch_all!(tx.db(), Line, text).expect("explains");
             plans.push(

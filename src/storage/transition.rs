@@ -41,11 +41,11 @@ pub(super) fn target(event: Event) -> String {
         [] => unreachable!("every event has an arrow"),
         [(_, first), rest @ ..] if rest.iter().all(|(_, to)| to == first) => format!("'{first}'"),
         several => {
-            let arms: String = several
+            let arms: Vec<String> = several
                 .iter()
-                .map(|(from, to)| format!(" when '{from}' then '{to}'"))
+                .map(|(from, to)| format!("when '{from}' then '{to}'"))
                 .collect();
-            format!("case status{arms} end")
+            format!("case status {} end", arms.join(" "))
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The service store's contract, on both databases.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the bodies of the tests are functions, which clippy does not take for tests"
+)]
+
 mod access;
 mod crashes;
 mod executions;
@@ -116,6 +121,7 @@ fn fence(message: &Message) -> Fence {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a call reads better without a reference")]
 fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Conflict { .. })), "{result:?}");
 }
