@@ -15,7 +15,6 @@ use crate::business::{BusinessError, Database};
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
-use crate::domain::ids::ExecutionId;
 use crate::domain::job::{ImportEntity, ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
 use crate::storage::StoreError;
