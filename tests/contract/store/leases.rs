@@ -399,6 +399,44 @@ async fn a_claim_over_many_jobs_takes_the_oldest_of_all(database: TestDatabase) 
     assert_eq!(rest.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[3], late[0]]);
 }
 
+/// A message with a lower number may become visible while a process is claiming a higher one: its insert took longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_in_progress_keeps_other_processes_off_an_in_order_job() {
+    let Some(database) = TestDatabase::postgres().await else {
+        return;
+    };
+    let (first, other) = (open(&database).await, open(&database).await);
+    let job = JobId::generate();
+    let id = enqueue(&first, job, Direction::Import, 1).await[0];
+
+    // Whoever claims stops at the line of history it writes last.
+    let mut brake = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    sqlx::raw_sql("begin; lock table message_events in share mode")
+        .execute(&mut brake)
+        .await
+        .unwrap();
+    let claiming = tokio::spawn(async move { claim(&first, &[job], &[job], 1, START).await });
+    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where \
+        datname = current_database())";
+    while sqlx::query_as::<_, (i64,)>(waiting).fetch_one(&mut db).await.unwrap().0 == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let late = "insert into messages (seq, id, correlation, job, direction, status, epoch, attempt, enqueued_by, digest, bytes, \
+        durability, enqueued_at) overriding system value select -1, gen_random_uuid(), gen_random_uuid(), job, direction, \
+        'Enqueued', 0, 0, enqueued_by, digest, bytes, durability, enqueued_at from messages where id = $1";
+    sqlx::query(late).bind(id.0).execute(&mut db).await.unwrap();
+
+    let second = tokio::spawn(async move { claim(&other, &[job], &[job], 1, START).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    sqlx::raw_sql("rollback").execute(&mut brake).await.unwrap();
+    assert_eq!(claiming.await.unwrap().iter().map(|m| m.id).collect::<Vec<_>>(), [id]);
+    assert!(
+        second.await.unwrap().is_empty(),
+        "two messages of one in-order job at once"
+    );
+}
+
 /// A planner that knows how many rows wait, but not that they are the newest, likes to walk the queue from its beginning.
 #[tokio::test]
 async fn a_claim_on_postgres_reads_no_leased_and_no_finished_message() {
