@@ -113,7 +113,9 @@ impl Database {
             Fault::Business(error) => return error,
             Fault::Driver(error) => error,
         };
-        if self.dialect().kind(&error) == FaultKind::Definition {
+        // A record's fault that reaches this place was not isolated (a value staging cannot hold, a constraint asked at the
+        // commit): the same statement would meet it again.
+        if self.dialect().kind(&error) != FaultKind::Other {
             // Somebody may have changed the tables: look again before the next load.
             self.forget_checked();
             return BusinessError::Definition(format!("business database `{}`: {}", self.name(), message_of(&error)));

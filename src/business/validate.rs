@@ -254,12 +254,16 @@ fn duplicates_sql(dialect: Dialect, entity: &Entity) -> String {
         .map(|name| format!("o.{0} = s.{0}", quote(name)))
         .collect();
     let (shown, same_key) = (shown.join(", "), same_key.join(" and "));
+    // The first record of the key is looked up row by row through staging's index; written as a join, a planner without
+    // statistics compares the range with the whole file.
     format!(
-        "select {PLACE}, f.tranship_record, f.tranship_line, {shown} from {staging} s join {staging} f \
-           on f.tranship_message = s.tranship_message and f.tranship_entity_no = s.tranship_entity_no \
-           and f.tranship_record = (select min(o.tranship_record) from {staging} o \
-             where o.tranship_message = $1 and o.tranship_entity_no = $2 and {same_key}) \
-         where {GOOD_IN_RANGE} and f.tranship_record < s.tranship_record"
+        "select {PLACE}, s.first_record, \
+           (select f.tranship_line from {staging} f where f.tranship_message = $1 and f.tranship_entity_no = $2 \
+             and f.tranship_record = s.first_record), {shown} \
+         from (select s.*, (select min(o.tranship_record) from {staging} o \
+             where o.tranship_message = $1 and o.tranship_entity_no = $2 and {same_key}) as first_record \
+           from {staging} s where {GOOD_IN_RANGE}) s \
+         where s.first_record < s.tranship_record"
     )
 }
 

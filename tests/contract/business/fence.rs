@@ -44,8 +44,8 @@ async fn a_stale_epoch_can_do_nothing_in_any_method(database: TestDatabase) {
     );
     fenced(database.finish_staging(stale, &[], 10).await);
     fenced(database.stop_load(stale, "stale").await);
-    let state = database.begin_load(current, fields).await.expect("the state");
-    assert_eq!((state.position, state.staged, state.stopped), (after(3), false, None));
+    let now = database.begin_load(current, fields).await.expect("the state");
+    assert_eq!((now.position, now.staged, now.stopped), (after(3), false, None));
 
     database.finish_staging(current, &[], 10).await.expect("validated");
     let chunk = database.chunks(current).await.expect("chunks")[0];
@@ -71,7 +71,8 @@ async fn a_stale_epoch_can_do_nothing_in_any_method(database: TestDatabase) {
 
 #[track_caller]
 fn fenced<T: std::fmt::Debug>(outcome: Result<T, BusinessError>) {
-    assert!(matches!(outcome, Err(BusinessError::Fenced(_))), "{outcome:?}");
+    let refused = outcome.expect_err("a stale epoch is refused");
+    assert!(matches!(refused, BusinessError::Fenced(_)), "{refused:?}");
 }
 
 async fn the_same_epoch_may_raise_the_fence_again(database: TestDatabase) {

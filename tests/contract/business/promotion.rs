@@ -162,18 +162,23 @@ async fn two_loads_into_one_table_at_once_both_end(database: TestDatabase) {
     for round in 0..10 {
         // Two databases as two processes have them, and keys in opposite order.
         let (one, other) = (open(&test), open(&test));
-        let (up, down) = tokio::join!(Loading::begin(&one, &entity), Loading::begin(&other, &entity));
+        let (mut up, mut down) = tokio::join!(Loading::begin(&one, &entity), Loading::begin(&other, &entity));
+        // One chunk each, so that without the lock on the table each would hold rows the other waits for.
+        (up.chunk_records, down.chunk_records) = (1_000, 1_000);
         let freight = format!("{round}.00");
-        let rows: Vec<_> = (1..=40).map(|n| order(n, "A", &freight)).collect();
+        let rows: Vec<_> = (1..=1_000).map(|n| order(n, "A", &freight)).collect();
         let reversed = rows.iter().rev().cloned().collect();
         tokio::join!(up.stage(batch(1, rows)), down.stage(batch(1, reversed)));
-        let both = async { tokio::join!(up.finish(), down.finish()) };
-        let (up, down) = tokio::time::timeout(std::time::Duration::from_secs(60), both)
+        let (first, second) = tokio::join!(up.finish_staging(), down.finish_staging());
+        first.and(second).expect("validated");
+        let both = async { tokio::join!(up.promote(), down.promote()) };
+        tokio::time::timeout(std::time::Duration::from_mins(1), both)
             .await
             .expect("no deadlock");
+        let (up, down) = (up.counts().await, down.counts().await);
         let changed = up.counts.inserted + up.counts.updated + down.counts.inserted + down.counts.updated;
-        assert_eq!(changed, 40, "each row is written once: {up:?} {down:?}");
-        assert_eq!(up.counts.unchanged + down.counts.unchanged, 40);
+        assert_eq!(changed, 1_000, "each row is written once: {up:?} {down:?}");
+        assert_eq!(up.counts.unchanged + down.counts.unchanged, 1_000);
     }
 }
 
