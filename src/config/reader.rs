@@ -80,29 +80,11 @@ impl<'a> Reader<'a> {
             Raw::Number(text) => text.parse().expect("a test reads the embedded defaults"),
             other => unreachable!("the default of {fallback} is {other:?}"),
         };
-        let number = match self.written(key).map(|written| &written.raw) {
-            None => default(),
-            Some(Raw::Number(text) | Raw::Words(text)) => match text.trim().parse::<i128>() {
-                Ok(number) => u64::try_from(number)
-                    .ok()
-                    .filter(|number| limits.contains(number))
-                    .unwrap_or_else(|| {
-                        self.blame(
-                            key,
-                            format!("`{key}` is {number}, allowed is {} to {}", limits.start(), limits.end()),
-                        );
-                        default()
-                    }),
-                Err(_) => {
-                    self.blame(key, format!("`{key}` must be a whole number, not `{text}`"));
-                    default()
-                }
-            },
-            Some(other) => {
-                self.blame(key, format!("`{key}` must be a whole number, not {}", describe(other)));
-                default()
-            }
-        };
+        let number = self.written(key).map(|written| whole_number(&written.raw, &limits));
+        let number = number.unwrap_or_else(|| Ok(default())).unwrap_or_else(|flaw| {
+            self.blame(key, format!("`{key}` {flaw}"));
+            default()
+        });
         let number = T::try_from(number).ok();
         number.expect("the limits of every setting fit its type")
     }
@@ -214,6 +196,18 @@ impl<'a> Reader<'a> {
         });
         format!("unknown key `{key}`{hint}")
     }
+}
+
+/// The number, or how the sentence about its key goes on.
+fn whole_number(raw: &Raw, limits: &RangeInclusive<u64>) -> Result<u64, String> {
+    let (Raw::Number(text) | Raw::Words(text)) = raw else {
+        return Err(format!("must be a whole number, not {}", describe(raw)));
+    };
+    let Ok(number) = text.trim().parse::<i128>() else {
+        return Err(format!("must be a whole number, not `{text}`"));
+    };
+    let within = u64::try_from(number).ok().filter(|number| limits.contains(number));
+    within.ok_or_else(|| format!("is {number}, allowed is {} to {}", limits.start(), limits.end()))
 }
 
 fn describe(raw: &Raw) -> String {

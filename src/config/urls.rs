@@ -88,7 +88,7 @@ pub(super) fn public_flaw(url: &Url) -> Option<&'static str> {
     None
 }
 
-/// The file of a SQLite URL, with links followed as far as the path exists, so that two spellings of one file are equal.
+/// The file of a `sqlite:` URL, with links followed as far as the path exists, so that two spellings of one file are equal.
 pub(super) fn sqlite_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);

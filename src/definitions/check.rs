@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::entity_file::EntityDraft;
-use super::job_file::{ExportPlaces, ImportPlaces, JobDraft};
+use super::flow_file::{ExportPlaces, ImportPlaces};
+use super::job_file::JobDraft;
 use super::read::Placed;
 use crate::domain::entity::Entity;
 use crate::hints::{did_you_mean, one_of};

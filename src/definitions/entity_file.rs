@@ -127,7 +127,7 @@ impl EntityDraft {
         }
     }
 
-    /// Column names are compared in any case, as SQLite does.
+    /// Column names are compared in any case, as `SQLite` does.
     fn check_fields_differ(&self) {
         for (at, later) in self.fields.iter().enumerate() {
             let same = |earlier: &&FieldDraft| earlier.field.name.to_lowercase() == later.field.name.to_lowercase();

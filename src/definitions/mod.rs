@@ -5,6 +5,7 @@
 mod check;
 mod entity_file;
 mod field_file;
+mod flow_file;
 pub mod init;
 mod job_file;
 mod names;

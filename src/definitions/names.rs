@@ -1,6 +1,6 @@
 //! Which names may be used: bounded for every database, free of what would break files, XML and SQL quoting.
 
-/// Longest table, field and technical name, in bytes: PostgreSQL cuts identifiers at 63, and generated names add to them.
+/// Longest table, field and technical name, in bytes: `PostgreSQL` cuts identifiers at 63, and generated names add to them.
 pub(super) const IDENTIFIER_MAX_BYTES: usize = 50;
 
 /// Longest label and job name, in characters.

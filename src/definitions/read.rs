@@ -120,17 +120,13 @@ impl<'a> Table<'a> {
             value: (),
             span: value.span(),
         };
-        match read(value.get_ref()) {
-            Some(read) => Some(placed.with(read)),
-            None => {
-                let found = value.get_ref().type_str();
-                self.findings.at(
-                    &placed.span,
-                    format!("`{key}` must be {wanted}, not {}", article(found)),
-                );
-                None
-            }
+        let read = read(value.get_ref());
+        if read.is_none() {
+            let found = article(value.get_ref().type_str());
+            self.findings
+                .at(&placed.span, format!("`{key}` must be {wanted}, not {found}"));
         }
+        read.map(|read| placed.with(read))
     }
 
     /// A text that is not empty.
@@ -200,7 +196,7 @@ impl<'a> Table<'a> {
     pub fn texts(&self, key: &'static str) -> Option<Placed<Vec<Placed<String>>>> {
         let list = self.typed(key, "a list of texts, such as [\"a\", \"b\"]", DeValue::as_array)?;
         let mut texts = Vec::new();
-        for item in list.value.iter() {
+        for item in list.value {
             match item.get_ref().as_str() {
                 Some(text) => texts.push(Placed {
                     value: text.to_owned(),

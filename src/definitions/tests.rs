@@ -423,3 +423,27 @@ fn the_shipped_definitions_load_and_name_the_sample_columns() {
         );
     }
 }
+
+#[test]
+fn every_example_in_the_readmes_loads() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["entities", "jobs"] {
+        let text = std::fs::read_to_string(root.join(folder).join("README.md")).expect("a README");
+        let blocks = text
+            .split("```toml\n")
+            .skip(1)
+            .map(|block| block.split("```").next().expect("its end").to_owned());
+        files.extend(
+            blocks
+                .enumerate()
+                .map(|(at, block)| (format!("{folder}/{at}.toml"), block)),
+        );
+    }
+    let files = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect::<Vec<_>>();
+    let set = load(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    assert_eq!((set.entities.len(), set.jobs.len()), (2, 3));
+}
