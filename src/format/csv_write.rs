@@ -39,7 +39,7 @@ fn write_cell(out: &mut Vec<u8>, delimiter: u8, text: &str) {
 
 fn needs_quotes(delimiter: u8, text: &str) -> bool {
     let special = |&byte: &u8| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n');
-    text.is_empty() || text.starts_with('\u{feff}') || text.as_bytes().iter().any(|byte| special(byte))
+    text.is_empty() || text.starts_with('\u{feff}') || text.as_bytes().iter().any(special)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub mod csv_read;
 pub mod csv_write;
+#[cfg(test)]
+mod documented;
 pub mod excerpt;
 pub mod mapping;
 pub mod package;

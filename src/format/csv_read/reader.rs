@@ -314,15 +314,12 @@ impl CsvReader {
     /// Begins to give up the record at hand, back to the quote that cannot be trusted.
     fn give_up(&mut self, fault: Fault) {
         let mut given_up = GivenUp::new(self.position, fault, self.scan.column(), &self.options);
-        match self.scan.opening_quote(fault) {
-            Some((quote, lines)) => {
-                self.swallow(&mut given_up, quote + 1, lines);
-                self.mode = Mode::LineBreak(given_up, AfterLine::Probe);
-            }
-            None => {
-                self.swallow(&mut given_up, self.scan.at(), self.scan.breaks());
-                self.mode = Mode::LineBreak(given_up, AfterLine::Resume);
-            }
+        if let Some((quote, lines)) = self.scan.opening_quote(fault) {
+            self.swallow(&mut given_up, quote + 1, lines);
+            self.mode = Mode::LineBreak(given_up, AfterLine::Probe);
+        } else {
+            self.swallow(&mut given_up, self.scan.at(), self.scan.breaks());
+            self.mode = Mode::LineBreak(given_up, AfterLine::Resume);
         }
         self.scan.reset();
     }
@@ -332,10 +329,10 @@ impl CsvReader {
         self.consume(bytes, lines);
     }
 
-    fn close(&mut self, given_up: GivenUp) -> Option<Outcome> {
+    fn close(&mut self, given_up: GivenUp) -> Outcome {
         self.position.records += 1;
         self.mode = Mode::Records;
-        Some(Outcome::Damaged(given_up.close(self.position)))
+        Outcome::Damaged(given_up.close(self.position))
     }
 
     /// Gives up the rest of the physical line.
@@ -345,7 +342,7 @@ impl CsvReader {
         self.examined += before as u64;
         self.swallow(&mut given_up, before, 0);
         match line_break(self.rest(), self.finished) {
-            Some(0) if self.finished => self.close(given_up),
+            Some(0) if self.finished => Some(self.close(given_up)),
             Some(0) | None => {
                 self.mode = Mode::LineBreak(given_up, after);
                 Some(Outcome::NeedInput)
@@ -353,7 +350,7 @@ impl CsvReader {
             Some(length) => {
                 self.swallow(&mut given_up, length, 1);
                 if after == AfterLine::Resume {
-                    return self.close(given_up);
+                    return Some(self.close(given_up));
                 }
                 self.mode = Mode::Probe(given_up);
                 None
@@ -364,7 +361,7 @@ impl CsvReader {
     /// Tries whether reading can go on from here. An empty line is no answer, the line after it may be.
     fn probe(&mut self, given_up: GivenUp) -> Option<Outcome> {
         let verdict = match self.rest().first() {
-            None if self.finished => return self.close(given_up),
+            None if self.finished => return Some(self.close(given_up)),
             None => Verdict::NeedInput,
             Some(b'\r' | b'\n') => Verdict::Fault(Fault::TooManyBreaks),
             Some(_) => self.run_scan(&self.rules(self.width(), 0, PROBE_BREAKS_MAX)),
@@ -376,7 +373,7 @@ impl CsvReader {
         }
         self.scan.reset();
         if fits {
-            return self.close(given_up);
+            return Some(self.close(given_up));
         }
         self.mode = Mode::LineBreak(given_up, AfterLine::Probe);
         None

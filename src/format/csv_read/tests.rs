@@ -275,7 +275,7 @@ fn reading_resumes_at_any_position_given_the_file_from_its_start() {
             Step::Damaged(damage) => all.push(Seen::Damaged(damage)),
             Step::Record(r) => all.push(Seen::Record(
                 r.place,
-                r.cells.into_iter().map(|c| c.into_owned()).collect(),
+                r.cells.into_iter().map(std::borrow::Cow::into_owned).collect(),
             )),
         }
         positions.push((reader.position(), all.len()));

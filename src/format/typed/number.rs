@@ -94,9 +94,10 @@ impl<'a> Decimal<'a> {
     }
 
     fn compare_size(&self, other: &Self) -> Ordering {
-        let fraction = |number: &Self| number.fraction.trim_end_matches('0').as_bytes().to_vec();
+        // Digits of equal length order as text; behind the point any do, once trailing zeros are gone.
+        let fraction = self.fraction.trim_end_matches('0');
         (self.whole.len().cmp(&other.whole.len()))
             .then_with(|| self.whole.cmp(other.whole))
-            .then_with(|| fraction(self).cmp(&fraction(other)))
+            .then_with(|| fraction.cmp(other.fraction.trim_end_matches('0')))
     }
 }
