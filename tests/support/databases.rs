@@ -17,25 +17,36 @@ impl TestDatabase {
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}/test.db", folder.path().display());
-        Self { url, folder: Some(folder) }
+        Self {
+            url,
+            folder: Some(folder),
+        }
     }
 
     /// An empty PostgreSQL database, or nothing where there is no cluster and that is allowed.
     pub async fn postgres() -> Option<Self> {
         let Ok(cluster) = std::env::var("TRANSHIP_TEST_POSTGRES") else {
-            assert!(std::env::var("CI").is_err(), "TRANSHIP_TEST_POSTGRES is not set: in CI PostgreSQL is not optional");
+            assert!(
+                std::env::var("CI").is_err(),
+                "TRANSHIP_TEST_POSTGRES is not set: in CI PostgreSQL is not optional"
+            );
             eprintln!("skipped on PostgreSQL: TRANSHIP_TEST_POSTGRES is not set (scripts/test sets it)");
             return None;
         };
         let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-        let mut connection = sqlx::PgConnection::connect(&cluster).await.expect("the test cluster answers");
+        let mut connection = sqlx::PgConnection::connect(&cluster)
+            .await
+            .expect("the test cluster answers");
         sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))
             .execute(&mut connection)
             .await
             .expect("a database of its own");
         let mut url = url::Url::parse(&cluster).expect("a URL");
         url.set_path(&name);
-        Some(Self { url: url.into(), folder: None })
+        Some(Self {
+            url: url.into(),
+            folder: None,
+        })
     }
 }
 
@@ -57,4 +68,40 @@ macro_rules! on_both_databases {
             }
         })+
     };
+}
+
+/// Rows of a database a test looks into, every cell as text.
+pub async fn rows(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(url)
+            .await
+            .expect("the business database opens");
+        let rows = sqlx::query(sql)
+            .fetch_all(&mut connection)
+            .await
+            .expect("the query runs");
+        rows.iter().map(texts).collect()
+    } else {
+        let mut connection = sqlx::PgConnection::connect(url)
+            .await
+            .expect("the business database opens");
+        let rows = sqlx::query(sql)
+            .fetch_all(&mut connection)
+            .await
+            .expect("the query runs");
+        rows.iter().map(texts).collect()
+    }
+}
+
+/// A row's cells; the query casts each to text.
+fn texts<R>(row: &R) -> Vec<Option<String>>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> Option<String>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    (0..row.len())
+        .map(|at| row.try_get::<Option<String>, _>(at).expect("a cell cast to text"))
+        .collect()
 }

@@ -1,0 +1,101 @@
+//! Promise 2: a service killed at any moment of an import loses nothing and does nothing twice.
+
+use std::time::{Duration, Instant};
+
+use crate::on_both_databases;
+use crate::readings::{self, Readings};
+use crate::site::{Credentials, Site};
+use crate::support::chance::Chance;
+use crate::support::databases::TestDatabase;
+use crate::wire::{Caller, Message};
+
+/// Records in each file.
+const RECORDS: u64 = 20_000;
+
+on_both_databases!(an_import_killed_at_random_moments_completes_once);
+
+async fn an_import_killed_at_random_moments_completes_once(store: TestDatabase) {
+    // On PostgreSQL a dead worker's lease has to lapse first, which makes each kill cost seconds.
+    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let kills_wanted = if store.url.starts_with("sqlite") || long {
+        50
+    } else {
+        10
+    };
+    let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
+    let (site, tester) = crash_site(store).await;
+    let undisturbed = first_import(&site, &tester).await;
+
+    let mut files = vec![file(0)];
+    let mut kills = 0;
+    while kills < kills_wanted {
+        let next = file(files.len() as u64);
+        files.push(next);
+        let moments = (kills..kills_wanted).map(|_| chance.up_to(undisturbed.mul_f64(1.1)));
+        kills += import_under_fire(&site, &tester, next, moments).await;
+    }
+    readings::assert_landed(&site, &files).await;
+}
+
+/// Pushes one file and kills the service that long after each time a worker takes the message. Returns how many of the kills
+/// came before the end of the import.
+async fn import_under_fire(
+    site: &Site,
+    tester: &Credentials,
+    file: Readings,
+    moments: impl Iterator<Item = Duration>,
+) -> u32 {
+    let mut service = site.start("data").await;
+    let mut caller = Caller::new(&service, tester).await;
+    let id = caller.push(readings::JOB, readings::ENTITY, file.file()).await;
+    let (mut kills, mut attempt) = (0, 0);
+    for moment in moments {
+        let taken = |m: &Message| m.attempt() > attempt || m.is_final();
+        attempt = caller.wait_for(&id, Duration::from_mins(1), taken).await.attempt();
+        tokio::time::sleep(moment).await;
+        service.kill9();
+        service = site.start("data").await;
+        caller = Caller::new(&service, tester).await;
+        if caller.message(&id).await.is_final() {
+            // It was faster than the kill, or had as good as nothing left.
+            break;
+        }
+        kills += 1;
+    }
+    file.assert_counted(&caller.ended(&id).await);
+    assert!(service.stop().await.success());
+    kills
+}
+
+/// Small batches and chunks, so that a kill has many places to hit; short leases, so that a dead worker is soon replaced.
+async fn crash_site(store: TestDatabase) -> (Site, Credentials) {
+    let mut site = Site::on(store).await;
+    site.set("TRANSHIP_IMPORT__BATCH_RECORDS", "500");
+    site.set("TRANSHIP_IMPORT__CHUNK_RECORDS", "500");
+    site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
+    site.set("TRANSHIP_QUEUE__MAX_DELIVERIES", "1000");
+    readings::define(&site);
+    let tester = site.add_client("tester", "client");
+    (site, tester)
+}
+
+/// Imports the first file in peace: how long that takes bounds the moments of the kills, and it makes the table to watch.
+async fn first_import(site: &Site, tester: &Credentials) -> Duration {
+    let service = site.start("data").await;
+    let caller = Caller::new(&service, tester).await;
+    let began = Instant::now();
+    let id = caller.push(readings::JOB, readings::ENTITY, file(0).file()).await;
+    let ended = caller.ended(&id).await;
+    let took = began.elapsed();
+    file(0).assert_counted(&ended);
+    assert!(service.stop().await.success());
+    readings::watch_target(site).await;
+    took
+}
+
+fn file(index: u64) -> Readings {
+    Readings {
+        first: index * RECORDS,
+        count: RECORDS,
+    }
+}

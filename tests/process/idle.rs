@@ -1,0 +1,80 @@
+//! What the service costs while nothing happens, and what a first start costs (bar S1).
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::service::Service;
+use crate::site::Site;
+
+/// Resident memory of an idle service.
+const RESIDENT_KIB_MAX: u64 = 60 * 1024;
+/// CPU of five idle seconds: one per cent of them, in ticks of ten milliseconds.
+const CPU_TICKS_MAX: u64 = 5;
+/// From an empty folder to ready.
+const FSYNCS_MAX: usize = 12;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_service_needs_little_memory_and_no_cpu() {
+    let site = Site::empty();
+    crate::readings::define(&site);
+    let service = site.start("data").await;
+    // What start-up left to do settles first.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = service.cpu_ticks();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let used = service.cpu_ticks() - before;
+    let resident = service.resident_kib();
+    println!("idle: {used} ticks in 5 s, {resident} KiB resident");
+    assert!(
+        used <= CPU_TICKS_MAX,
+        "{used} ticks of CPU in five idle seconds: something polls too often"
+    );
+    assert!(resident <= RESIDENT_KIB_MAX, "{resident} KiB resident while idle");
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_folder_is_ready_after_few_fsyncs() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "strace is missing: scripts/test installs it"
+        );
+        eprintln!("skipped: strace is missing");
+        return;
+    }
+    let site = Site::empty();
+    let trace = site.path("trace");
+    let serve = site.serve_command("data");
+    let mut traced = Command::new("strace");
+    traced
+        .args([
+            "-f",
+            "-qq",
+            "-e",
+            "trace=fsync,fdatasync,sync_file_range,msync,sync,syncfs",
+            "-o",
+        ])
+        .arg(&trace)
+        .arg(serve.get_program())
+        .args(serve.get_args())
+        .current_dir(site.path(""));
+    site.furnish(&mut traced);
+    traced.env("TRANSHIP_DATA_DIR", site.data_dir("data"));
+
+    let service = Service::start(traced, &site.data_dir("data")).await;
+    let trace = std::fs::read_to_string(&trace).expect("strace wrote its file");
+    let synced: Vec<&str> = trace
+        .lines()
+        .filter(|line| line.contains("sync") && !line.contains("resumed"))
+        .collect();
+    println!("ready after {} fsyncs", synced.len());
+    assert!(!synced.is_empty(), "a store was created without a single fsync");
+    assert!(
+        synced.len() <= FSYNCS_MAX,
+        "{} fsyncs:\n{}",
+        synced.len(),
+        synced.join("\n")
+    );
+    assert!(service.stop().await.success());
+}

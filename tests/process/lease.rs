@@ -1,0 +1,84 @@
+//! Promises 2 and 3: a worker that lost its lease can do nothing, however late it wakes.
+
+use std::time::Duration;
+
+use crate::readings::{self, Readings};
+use crate::site::Site;
+use crate::support::databases::TestDatabase;
+use crate::wire::{Caller, Message};
+
+/// Small chunks: each is a transaction, and there is time to stop the worker among them.
+const CHUNK_RECORDS: &str = "20";
+const FILE: Readings = Readings {
+    first: 1_000,
+    count: 20_000,
+};
+
+/// The worker is stopped (SIGSTOP) in the middle of promotion, past its lease; another process takes the message over and
+/// ends it; then the first continues. It must write nothing: no row, no count, no status.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing() {
+    let Some(store) = TestDatabase::postgres().await else {
+        return;
+    };
+    let mut site = Site::on(store).await;
+    site.set("TRANSHIP_IMPORT__CHUNK_RECORDS", CHUNK_RECORDS);
+    site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
+    readings::define(&site);
+    let tester = site.add_client("tester", "client");
+
+    let first = site.start("first").await;
+    let caller = Caller::new(&first, &tester).await;
+    let small = Readings { first: 0, count: 10 };
+    let id = caller.push(readings::JOB, readings::ENTITY, small.file()).await;
+    small.assert_counted(&caller.ended(&id).await);
+    readings::watch_target(&site).await;
+
+    let id = caller.push(readings::JOB, readings::ENTITY, FILE.file()).await;
+    let working = |m: &Message| m.is_final() || m.status() == "Processing";
+    caller.wait_for(&id, Duration::from_mins(2), working).await;
+    while readings::landings(&site).await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    first.pause();
+    let landed_at_pause = readings::landings(&site).await;
+    assert!(
+        landed_at_pause < FILE.good(),
+        "it ended before it could be stopped: make the chunks smaller"
+    );
+
+    let second = site.start("second").await;
+    let other = Caller::new(&second, &tester).await;
+    let ended = other.ended(&id).await;
+    FILE.assert_counted(&ended);
+    assert!(ended.attempt() > 1, "the second process took it over: {}", ended.0);
+    let landed = readings::landings(&site).await;
+
+    first.resume();
+    // Time for several chunks and heartbeats of the one that woke.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        readings::landings(&site).await,
+        landed,
+        "the stale worker wrote to the target"
+    );
+    assert_eq!(
+        other.message(&id).await.0,
+        ended.0,
+        "the stale worker changed the status"
+    );
+    readings::assert_landed(&site, &[small, FILE]).await;
+
+    // And it is none the worse for it.
+    let after = Readings {
+        first: 100_000,
+        count: 10,
+    };
+    let id = Caller::new(&first, &tester)
+        .await
+        .push(readings::JOB, readings::ENTITY, after.file())
+        .await;
+    after.assert_counted(&other.ended(&id).await);
+    assert!(first.stop().await.success());
+    assert!(second.stop().await.success());
+}

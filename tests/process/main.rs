@@ -1,0 +1,19 @@
+//! The installed binary as a child process: started, killed, paused, stopped and looked at from outside.
+
+#![allow(clippy::disallowed_methods, reason = "tests read the environment")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod readings;
+mod service;
+mod site;
+mod wire;
+
+mod crash;
+mod first_steps;
+mod idle;
+mod lease;
+mod several;
+mod shutdown;
+mod snippets;
