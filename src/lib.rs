@@ -1,5 +1,6 @@
 //! Tranship: a self-hosted recurring-integration service.
 
+pub mod auth;
 pub mod blob;
 pub mod business;
 pub mod clock;
