@@ -1,11 +1,19 @@
 //! Settings: defaults, then `tranship.toml`, then environment `TRANSHIP_SECTION__KEY`, then flags. Every limit is a setting
 //! with a default and a unit in its name. All mistakes are reported at once, before anything opens.
 
+mod layers;
+mod reader;
+mod urls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Everything the service can be told.
+pub use layers::DEFAULTS;
+use reader::Reader;
+pub use urls::redacted;
+
+/// Everything the service can be told. `Debug` hides passwords.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `server.*`
@@ -14,7 +22,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `store.*`
     pub store: Database,
-    /// `blobs.url`
+    /// `blobs.url`; it never holds credentials.
     pub blobs_url: String,
     /// `databases.<name>.*`
     pub databases: BTreeMap<String, Database>,
@@ -108,8 +116,8 @@ pub struct Csv {
     pub max_columns: usize,
 }
 
-/// What flags say; each wins over file and environment.
-#[derive(Debug, Clone, Default)]
+/// What flags say; each wins over file and environment. `Debug` shows the keys only.
+#[derive(Clone, Default)]
 pub struct Overrides {
     /// `--config FILE`; without it `./tranship.toml` is read where it exists.
     pub file: Option<PathBuf>,
@@ -120,26 +128,242 @@ pub struct Overrides {
 /// One mistake in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// `tranship.toml:12`, `TRANSHIP_QUEUE__LEASE_SECONDS` or `--listen`.
+    /// `tranship.toml:12`, `TRANSHIP_QUEUE__LEASE_SECONDS` or `--set server.listen`.
     pub place: String,
     /// What is wrong and what to write instead.
     pub message: String,
 }
+
+const MIB: u64 = 1024 * 1024;
+const GIB: u64 = 1024 * MIB;
 
 impl Config {
     /// Reads all sources and checks everything.
     ///
     /// # Errors
     /// Every mistake found, never only the first.
-    pub fn load(_overrides: &Overrides, _environment: &[(String, String)]) -> Result<Self, Vec<Mistake>> {
-        todo!()
+    pub fn load(overrides: &Overrides, environment: &[(String, String)]) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let values = layers::gather(overrides, environment, &mut mistakes);
+        let defaults = layers::defaults();
+        let reader = Reader::new(&values, &defaults);
+        let config = Self::read(&reader);
+        config.check_pairs(&reader);
+        mistakes.extend(reader.finish());
+        if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    }
+
+    fn read(reader: &Reader<'_>) -> Self {
+        let data_dir = reader.text_or_default("data_dir");
+        if data_dir.contains(['%', '?', '#']) {
+            reader.blame(
+                "data_dir",
+                "`data_dir` may not hold % ? or #, which mean something else in URLs",
+            );
+        }
+        let blobs_url = expand(&reader.text_or_default("blobs.url"), &data_dir);
+        if let Some(flaw) = urls::blobs_flaw(&blobs_url) {
+            reader.blame("blobs.url", format!("`blobs.url`: {flaw}"));
+        }
+        let databases = reader.database_names().into_iter();
+        Self {
+            server: Server::read(reader),
+            store: Database::read(reader, "store", &data_dir),
+            blobs_url,
+            databases: databases
+                .map(|name| Database::read_named(reader, name, &data_dir))
+                .collect(),
+            jobs_dir: reader.text_or_default("jobs_dir").into(),
+            entities_dir: reader.text_or_default("entities_dir").into(),
+            data_dir: data_dir.into(),
+            queue: Queue::read(reader),
+            worker: Worker {
+                concurrency: number(reader, "worker.concurrency", 1, 256),
+                heartbeat_seconds: number(reader, "worker.heartbeat_seconds", 1, 3600),
+                poll_milliseconds: number(reader, "worker.poll_milliseconds", 1, 60_000),
+            },
+            import: Import {
+                batch_records: number(reader, "import.batch_records", 1, 1_000_000),
+                batch_bytes: number(reader, "import.batch_bytes", 1024, GIB),
+                chunk_records: number(reader, "import.chunk_records", 1, 1_000_000),
+            },
+            csv: Csv {
+                max_field_bytes: number(reader, "csv.max_field_bytes", 1, GIB),
+                max_record_bytes: number(reader, "csv.max_record_bytes", 1, GIB),
+                max_columns: number(reader, "csv.max_columns", 1, 16_384),
+            },
+        }
+    }
+
+    /// What must hold between two settings.
+    fn check_pairs(&self, reader: &Reader<'_>) {
+        let at_most = |least: (&str, u64), most: (&str, u64)| {
+            if least.1 > most.1 {
+                let message = format!(
+                    "`{}` ({}) may not be more than `{}` ({})",
+                    least.0, least.1, most.0, most.1
+                );
+                reader.blame_pair(least.0, most.0, message);
+            }
+        };
+        let queue = &self.queue;
+        at_most(
+            ("queue.inline_max_bytes", queue.inline_max_bytes as u64),
+            ("queue.max_payload_bytes", queue.max_payload_bytes),
+        );
+        at_most(
+            ("queue.retention_days", queue.retention_days.into()),
+            ("queue.idempotency_days", queue.idempotency_days.into()),
+        );
+        at_most(
+            ("csv.max_field_bytes", self.csv.max_field_bytes as u64),
+            ("csv.max_record_bytes", self.csv.max_record_bytes as u64),
+        );
+        // Two databases, always (promise 10): in one file the store's lock would be held by business transactions.
+        let store = urls::sqlite_file(&self.store.url);
+        for (name, database) in &self.databases {
+            if store.is_some() && urls::sqlite_file(&database.url) == store {
+                let key = format!("databases.{name}.url");
+                let message = format!("`{key}` is the same SQLite file as `store.url`; give it a file of its own");
+                reader.blame_pair(&key, "store.url", message);
+            }
+        }
+    }
+}
+
+/// A number whose default stands under the same key.
+fn number<T: TryFrom<u64>>(reader: &Reader<'_>, key: &str, least: u64, most: u64) -> T {
+    reader.number(key, key, least..=most)
+}
+
+/// Puts the data folder in, absolute: a URL has no working directory.
+fn expand(url: &str, data_dir: &str) -> String {
+    let absolute =
+        std::path::absolute(data_dir).map_or_else(|_| data_dir.to_owned(), |path| path.display().to_string());
+    url.replace("{data_dir}", absolute.trim_end_matches('/'))
+}
+
+impl Server {
+    fn read(reader: &Reader<'_>) -> Self {
+        let listen = reader.text_or_default("server.listen");
+        let address = listen.parse().unwrap_or_else(|_| {
+            let message =
+                format!("`server.listen` is `{listen}`; write an IP address and a port such as 127.0.0.1:8080");
+            reader.blame("server.listen", message);
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        });
+        Self {
+            listen: address,
+            public_url: reader
+                .text("server.public_url")
+                .and_then(|url| read_public_url(reader, &url)),
+            trusted_proxies: read_proxies(reader),
+            shutdown_seconds: number(reader, "server.shutdown_seconds", 0, 3600),
+            token_seconds: number(reader, "server.token_seconds", 60, 86_400),
+        }
+    }
+}
+
+fn read_public_url(reader: &Reader<'_>, text: &str) -> Option<url::Url> {
+    let flaw = match url::Url::parse(text) {
+        Ok(url) => match urls::public_flaw(&url) {
+            None => return Some(url),
+            Some(flaw) => flaw.to_owned(),
+        },
+        Err(error) => format!("is not a URL: {error}"),
+    };
+    reader.blame("server.public_url", format!("`server.public_url` {flaw}"));
+    None
+}
+
+fn read_proxies(reader: &Reader<'_>) -> Vec<std::net::IpAddr> {
+    let mut proxies = Vec::new();
+    for text in reader.list("server.trusted_proxies") {
+        match text.parse() {
+            Ok(proxy) => proxies.push(proxy),
+            Err(_) => reader.blame(
+                "server.trusted_proxies",
+                format!("`server.trusted_proxies` holds `{text}`; write single IP addresses such as 10.0.0.7"),
+            ),
+        }
+    }
+    proxies
+}
+
+impl Database {
+    fn read(reader: &Reader<'_>, section: &str, data_dir: &str) -> Self {
+        let key = format!("{section}.url");
+        // Without a text the reader has complained already.
+        let url = reader
+            .required_text(&key)
+            .map_or_else(String::new, |url| expand(&url, data_dir));
+        if let Some(flaw) = urls::database_flaw(&url).filter(|_| !url.is_empty()) {
+            reader.blame(&key, format!("`{key}`: {flaw}"));
+        }
+        let max_connections = format!("{section}.max_connections");
+        Self {
+            url,
+            max_connections: reader.number(&max_connections, "databases.main.max_connections", 1..=1000),
+        }
+    }
+
+    /// One of `databases.*`.
+    fn read_named(reader: &Reader<'_>, name: String, data_dir: &str) -> (String, Self) {
+        let section = format!("databases.{name}");
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        if !name.chars().all(plain) || name.is_empty() {
+            let message = format!("database name `{name}` may hold a-z, 0-9, - and _ only");
+            reader.blame(&format!("{section}.url"), message);
+        }
+        let database = Self::read(reader, &section, data_dir);
+        (name, database)
+    }
+
+    /// The URL without its password.
+    #[must_use]
+    pub fn redacted_url(&self) -> String {
+        redacted(&self.url)
+    }
+}
+
+impl Queue {
+    fn read(reader: &Reader<'_>) -> Self {
+        Self {
+            inline_max_bytes: number(reader, "queue.inline_max_bytes", 0, 16 * MIB),
+            max_payload_bytes: number(reader, "queue.max_payload_bytes", 1, 5 * 1024 * GIB),
+            lease_seconds: number(reader, "queue.lease_seconds", 1, 86_400),
+            max_deliveries: number(reader, "queue.max_deliveries", 1, 1000),
+            retention_days: number(reader, "queue.retention_days", 1, 3650),
+            idempotency_days: number(reader, "queue.idempotency_days", 1, 3650),
+            upload_stale_seconds: number(reader, "queue.upload_stale_seconds", 1, 86_400),
+        }
     }
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database")
+            .field("url", &self.redacted_url())
             .field("max_connections", &self.max_connections)
-            .finish_non_exhaustive()
+            .finish()
     }
 }
+
+impl std::fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys = self.values.iter().map(|(key, _)| key).collect::<Vec<_>>();
+        f.debug_struct("Overrides")
+            .field("file", &self.file)
+            .field("keys", &keys)
+            .finish()
+    }
+}
+
+impl std::fmt::Display for Mistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,55 @@
 //! Tranship: a self-hosted recurring-integration service.
+//!
+//! Middleware pushes files in; Tranship queues them durably, stages them, and lands them record by record in business tables.
+//! On a schedule it takes business data out, packs it, stores it, and queues it for collection. Everything has one status
+//! that callers poll.
+//!
+//! # How a message travels in
+//!
+//! [`http`] authenticates the caller, finds the job and hands the body to [`pipeline::enqueue`]. The bytes are hashed as they
+//! come; a small payload is kept in memory, a large one streams into [`blob`] under an upload row that was committed first.
+//! When the bytes are durable, one transaction in [`storage`] inserts the message and moves the upload row to `used`; only
+//! then is the caller answered. Blob first, row second: a crash leaves a blob for the sweep, never a row that points at
+//! nothing.
+//!
+//! [`worker`] claims the message under a lease with a new epoch and runs [`pipeline::import`]: it raises the message's fence in
+//! the [`business`] database, reads the payload (its digest is verified on the way), lets [`format`] cut it into records, type
+//! them and map them to the entity's fields, and stages them batch by batch with a marker of how far it came. Staged records are
+//! validated as a set; ranges of records become chunks; each chunk is promoted into the target in one transaction that
+//! also writes its marker and rejects. Whatever crashes, the next attempt reads the markers and goes on. At the end counts and
+//! rejects are copied from the markers into the store, and only if they add up does the message end.
+//!
+//! # How a message travels out
+//!
+//! Once a second [`scheduler`] computes which due times lie between the last evaluation and now, in each job's own zone, and
+//! records them under the unique `(job, due_at)`. A worker claims an occurrence and runs [`pipeline::export`]: all entities are
+//! read inside one snapshot, written as data files, zipped, hashed and stored; then one transaction queues the outbound message
+//! and closes the occurrence. A client dequeues it under a lease, downloads, verifies, acknowledges; without an
+//! acknowledgement the lease lapses and the message is offered again. Delivery is at least once.
+//!
+//! # Which way imports point
+//!
+//! ```text
+//! main -> cli -> app -> http, worker, scheduler -> pipeline -> storage, business, blob, format -> domain
+//! ```
+//!
+//! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
+//! nobody. [`config`], [`clock`] and [`definitions`] are values passed in. `tests/import_direction.rs` keeps it so.
 
+pub mod app;
+pub mod auth;
 pub mod blob;
 pub mod business;
+// pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod definitions;
 pub mod domain;
 pub mod format;
+pub mod hints;
+pub mod http;
+pub mod pipeline;
+pub mod scheduler;
 pub mod storage;
+pub mod telemetry;
+pub mod worker;

@@ -1,1 +1,343 @@
-//! (being written)
+//! Every difference between SQLite and PostgreSQL in business databases, and nothing else. Each entry says why it differs.
+
+use crate::domain::entity::{Field, FieldType};
+
+/// Which database speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    Sqlite,
+}
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Write,
+    /// One consistent view over several statements.
+    Snapshot,
+}
+
+/// What a driver error asks of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// The data breaks a rule of the table: the record is at fault, and another one may pass.
+    Record,
+    /// Statement and tables do not fit: no retry will help.
+    Definition,
+    /// Anything else: out of reach, busy, deadlock.
+    Other,
+}
+
+/// Quotes an identifier. The only way a name gets into a statement.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Dialect {
+    /// Longest identifier. PostgreSQL cuts longer ones silently, so that two names could become one.
+    pub(super) fn name_bytes_max(self) -> usize {
+        match self {
+            Self::Postgres => 63,
+            Self::Sqlite => 200,
+        }
+    }
+
+    /// SQLite takes the write lock at once: a reader cannot be upgraded once another has written, whatever the timeout.
+    /// Constraints that wait for the commit are asked at once on PostgreSQL, so that they name their record.
+    pub(super) fn begin(self, purpose: Purpose) -> &'static str {
+        match (self, purpose) {
+            (Self::Postgres, Purpose::Write) => "begin; set constraints all immediate",
+            (Self::Postgres, Purpose::Snapshot) => "begin isolation level repeatable read read only",
+            (Self::Sqlite, Purpose::Write) => "begin immediate",
+            (Self::Sqlite, Purpose::Snapshot) => "begin",
+        }
+    }
+
+    /// A statement that reads, to fix a snapshot. SQLite must touch the file for it.
+    pub(super) fn first_look(self) -> &'static str {
+        match self {
+            Self::Postgres => "select 1",
+            Self::Sqlite => "select count(*) from sqlite_schema",
+        }
+    }
+
+    /// Serialises the making of tables. On SQLite the write lock of the transaction does.
+    pub(super) fn schema_lock(self) -> Option<&'static str> {
+        match self {
+            Self::Postgres => Some("select pg_advisory_xact_lock(8386098701)"),
+            Self::Sqlite => None,
+        }
+    }
+
+    /// Locks the row read. SQLite has one writer anyway.
+    pub(super) fn for_update(self) -> &'static str {
+        match self {
+            Self::Postgres => " for update",
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Tells the planner about a freshly loaded table; SQLite's plans here do not depend on statistics.
+    pub(super) fn analyze(self, quoted_table: &str) -> Option<String> {
+        match self {
+            Self::Postgres => Some(format!("analyze {quoted_table}")),
+            Self::Sqlite => None,
+        }
+    }
+
+    /// The first words of a statement that plans without running.
+    pub(super) fn explain(self) -> &'static str {
+        match self {
+            Self::Postgres => "explain",
+            Self::Sqlite => "explain query plan",
+        }
+    }
+
+    /// The placeholder of a long list of values, from 1. SQLite looks numbered ones up by name, which is quadratic.
+    pub(super) fn placeholder(self, number: usize) -> String {
+        match self {
+            Self::Postgres => format!("${number}"),
+            Self::Sqlite => "?".to_owned(),
+        }
+    }
+
+    /// Column type of message ids.
+    pub(super) fn id_type(self) -> &'static str {
+        match self {
+            Self::Postgres => "uuid",
+            Self::Sqlite => "blob",
+        }
+    }
+
+    /// Column type of a field in a created target. SQLite has no decimal, date or GUID: their canonical text is stored,
+    /// never a binary fraction. `DECIMAL_TEXT` has text affinity and still tells a reader what it holds.
+    pub(super) fn target_type(self, field: &Field) -> String {
+        match (self, &field.kind) {
+            (_, FieldType::String) => field
+                .max_length
+                .map_or_else(|| "text".to_owned(), |n| format!("varchar({n})")),
+            (
+                Self::Postgres,
+                FieldType::Decimal {
+                    precision,
+                    scale: Some(scale),
+                },
+            ) => {
+                format!("numeric({precision},{scale})")
+            }
+            (Self::Sqlite, FieldType::Decimal { precision, scale }) => match scale {
+                Some(scale) => format!("decimal_text({precision},{scale})"),
+                None => format!("decimal_text({precision})"),
+            },
+            (_, kind) => self.staging_type(kind).to_owned(),
+        }
+    }
+
+    /// Column type of a field in staging: without limits of length or precision, because those are the target's to judge,
+    /// record by record.
+    pub(super) fn staging_type(self, kind: &FieldType) -> &'static str {
+        match (self, kind) {
+            (Self::Postgres, FieldType::Int) => "bigint",
+            // Exactly this word makes a single-column key SQLite's own row id.
+            (Self::Sqlite, FieldType::Int) => "integer",
+            (_, FieldType::Bool) => "boolean",
+            (Self::Postgres, FieldType::Decimal { .. }) => "numeric",
+            (Self::Postgres, FieldType::Date) => "date",
+            (Self::Postgres, FieldType::Datetime) => "timestamp without time zone",
+            (Self::Postgres, FieldType::Time) => "time without time zone",
+            (Self::Postgres, FieldType::Guid) => "uuid",
+            _ => "text",
+        }
+    }
+
+    /// A column constraint for what the type does not enforce: SQLite ignores the length in `varchar(n)`. Enum values get
+    /// none: a list that grows would need the table rebuilt.
+    pub(super) fn length_check(self, field: &Field) -> Option<String> {
+        match (self, field.max_length) {
+            (Self::Sqlite, Some(n)) if field.kind == FieldType::String => {
+                Some(format!("check (length({}) <= {n})", quote(&field.name)))
+            }
+            _ => None,
+        }
+    }
+
+    /// SQL that turns a column into its canonical text (see [`crate::domain::cell::Cell`]; truth values as `Yes` and `No`).
+    pub(super) fn canonical(self, kind: &FieldType, column: &str) -> String {
+        match (self, kind) {
+            (_, FieldType::Bool) => format!("case when {column} then 'Yes' when not {column} then 'No' end"),
+            (_, FieldType::Guid) => format!("lower(cast({column} as text))"),
+            // The session speaks ISO dates in UTC, and an existing column may have a time zone.
+            (Self::Postgres, FieldType::Date | FieldType::Datetime | FieldType::Time) => {
+                format!("cast(cast({column} as {}) as text)", self.staging_type(kind))
+            }
+            _ => format!("cast({column} as text)"),
+        }
+    }
+
+    /// Lists name, type, whether it must not be null, and whether the database fills it, for the columns of table `$1`.
+    pub(super) fn columns(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                "select a.attname::text, format_type(a.atttypid, a.atttypmod)::text, a.attnotnull, \
+                   a.atthasdef or a.attidentity <> '' \
+                 from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped \
+                 order by a.attnum"
+            }
+            // A single integer key is filled by SQLite itself.
+            Self::Sqlite => {
+                "select name, type, \"notnull\" <> 0, dflt_value is not null from pragma_table_info($1) order by cid"
+            }
+        }
+    }
+
+    /// Lists (index, column) of all unconditional unique keys of table `$1` that an upsert may name.
+    pub(super) fn unique_keys(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                "select i.indexrelid::bigint::text, a.attname::text from pg_index i \
+                 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1]) \
+                 where i.indrelid = to_regclass($1) and i.indisunique and i.indisvalid and i.indimmediate \
+                   and i.indpred is null and i.indexprs is null order by 1"
+            }
+            Self::Sqlite => {
+                "select l.name as key_name, i.name as column_name from pragma_index_list($1) l, pragma_index_info(l.name) i \
+                   where l.\"unique\" and not l.partial and i.name is not null \
+                   and not exists (select 1 from pragma_index_info(l.name) e where e.name is null) \
+                 union all select '(primary key)', name from pragma_table_info($1) where pk > 0 order by 1"
+            }
+        }
+    }
+
+    /// How catalogue queries want a table's name: PostgreSQL resolves it like a statement would, SQLite takes it bare.
+    pub(super) fn catalogue_name(self, table: &str) -> String {
+        match self {
+            Self::Postgres => quote(table),
+            Self::Sqlite => table.to_owned(),
+        }
+    }
+
+    /// The statement that changes a column's type, or a note where there is none.
+    pub(super) fn alter_type(self, table: &str, column: &str, to: &str) -> String {
+        match self {
+            Self::Postgres => {
+                let (table, column) = (quote(table), quote(column));
+                format!("alter table {table} alter column {column} type {to} using {column}::{to}")
+            }
+            Self::Sqlite => format!(
+                "-- SQLite cannot change a column: rebuild {} with {} {to}",
+                quote(table),
+                quote(column)
+            ),
+        }
+    }
+
+    /// The statement that lets a column be null, or a note where there is none.
+    pub(super) fn drop_not_null(self, table: &str, column: &str) -> String {
+        match self {
+            Self::Postgres => format!(
+                "alter table {} alter column {} drop not null",
+                quote(table),
+                quote(column)
+            ),
+            Self::Sqlite => format!(
+                "-- SQLite cannot change a column: rebuild {} with {} nullable or with a default",
+                quote(table),
+                quote(column)
+            ),
+        }
+    }
+
+    /// What this error asks of us.
+    pub(super) fn kind(self, error: &sqlx::Error) -> FaultKind {
+        let sqlx::Error::Database(error) = error else {
+            return FaultKind::Other;
+        };
+        let code = error.code().unwrap_or_default();
+        match self {
+            // 21 an upsert met one row twice (a key that ignores case), 22 data, 23 constraints, 44 check option, P0001 raise
+            Self::Postgres => match code.get(..2) {
+                Some("21" | "22" | "23" | "44") => FaultKind::Record,
+                Some("42" | "0A") => FaultKind::Definition,
+                _ if code == "P0001" => FaultKind::Record,
+                _ => FaultKind::Other,
+            },
+            // The low byte is the primary code: 1 SQL error, 18 too big, 19 constraint (and RAISE), 20 mismatch.
+            Self::Sqlite => match code.parse::<i32>().map(|code| code & 0xff) {
+                Ok(18..=20) => FaultKind::Record,
+                Ok(1) => FaultKind::Definition,
+                _ => FaultKind::Other,
+            },
+        }
+    }
+
+    /// Whether a column of this declared type holds the field without loss.
+    pub(super) fn holds(self, field: &Field, declared: &str) -> bool {
+        let declared = declared.to_ascii_lowercase();
+        let (base, numbers) = type_parts(&declared);
+        match self {
+            Self::Postgres => postgres_holds(field, base, &numbers),
+            Self::Sqlite => sqlite_holds(field, &declared, &numbers),
+        }
+    }
+}
+
+/// `numeric(18,2)` → (`numeric`, [18, 2]).
+fn type_parts(declared: &str) -> (&str, Vec<u32>) {
+    let Some((base, rest)) = declared.split_once('(') else {
+        return (declared, Vec::new());
+    };
+    let inside = rest.split(')').next().unwrap_or_default();
+    (
+        base.trim(),
+        inside.split(',').filter_map(|n| n.trim().parse().ok()).collect(),
+    )
+}
+
+fn long_enough(field: &Field, numbers: &[u32]) -> bool {
+    let needed = match &field.kind {
+        FieldType::Enum(values) => values
+            .iter()
+            .map(|v| u32::try_from(v.chars().count()).unwrap_or(u32::MAX))
+            .max(),
+        _ => field.max_length,
+    };
+    numbers
+        .first()
+        .is_none_or(|room| needed.is_some_and(|needed| needed <= *room))
+}
+
+fn postgres_holds(field: &Field, base: &str, numbers: &[u32]) -> bool {
+    match &field.kind {
+        FieldType::String | FieldType::Enum(_) => {
+            matches!(base, "text" | "citext" | "character varying" | "character") && long_enough(field, numbers)
+        }
+        FieldType::Int => base == "bigint",
+        FieldType::Decimal { precision, scale } => match (numbers, scale) {
+            ([], _) => base == "numeric",
+            ([p, s], Some(scale)) => base == "numeric" && s == scale && p >= precision,
+            _ => false,
+        },
+        FieldType::Bool => base == "boolean",
+        FieldType::Date => base == "date",
+        FieldType::Datetime => base.starts_with("timestamp"),
+        FieldType::Time => base.starts_with("time") && !base.starts_with("timestamp"),
+        FieldType::Guid => base == "uuid",
+    }
+}
+
+fn sqlite_holds(field: &Field, declared: &str, numbers: &[u32]) -> bool {
+    // SQLite's own rule of affinity, in its order.
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    let integer = has(&["int"]);
+    let text = !integer && has(&["char", "clob", "text"]);
+    let untyped = !integer && !text && (declared.is_empty() || has(&["blob"]));
+    let real = !integer && !text && !untyped && has(&["real", "floa", "doub"]);
+    match field.kind {
+        FieldType::String | FieldType::Enum(_) => untyped || (text && long_enough(field, numbers)),
+        // A numeric column would turn the text into a binary fraction.
+        FieldType::Decimal { .. } | FieldType::Guid => text || untyped,
+        FieldType::Int | FieldType::Bool => !text && !real,
+        // Dates do not look like numbers, so a column declared `date` keeps their text.
+        FieldType::Date | FieldType::Datetime | FieldType::Time => !integer && !real,
+    }
+}

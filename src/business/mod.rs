@@ -4,26 +4,57 @@
 //! consistent reads for exports. Refuses: the service store (the two are always treated as two databases), files, HTTP.
 //!
 //! Every transaction here first takes the message's fence row (`… set epoch = $e where message = $m and epoch <= $e`) and
-//! rolls back on zero rows, so a worker paused past its lease can do nothing (promise 2).
+//! rolls back on zero rows, so a worker paused past its lease can do nothing (promise 2). What only reads looks at the
+//! fence without taking it.
+//!
+//! The way of one load: [`Database::raise_fence`], [`Database::ensure_entity`], [`Database::begin_load`], then
+//! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of
+//! [`Database::chunks`], [`Database::load_counts`], and [`Database::clear_staging`] when the store has the outcome.
 
+mod connect;
+mod control;
 pub mod dialect;
 pub mod error;
 pub mod promote;
+mod rejects;
+mod rows;
+mod session;
 pub mod snapshot;
 pub mod staging;
 pub mod tables;
+mod transaction;
+mod upsert;
+mod validate;
 
 pub use error::BusinessError;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// How to reach one business database.
-#[derive(Debug, Clone)]
+use tokio::sync::OnceCell;
+
+use self::connect::Address;
+use self::dialect::Dialect;
+use self::session::Pool;
+use crate::domain::entity::Entity;
+
+/// How to reach one business database. `Debug` hides the URL, which may hold a password.
+#[derive(Clone)]
 pub struct DatabaseSettings {
     /// `sqlite://…` or `postgres://…`.
     pub url: String,
     /// Most connections.
     pub max_connections: u32,
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings")
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All business databases by name.
@@ -33,10 +64,29 @@ pub struct Databases {
 }
 
 /// One business database. Cheap to clone. Opened on first use, so that starting costs nothing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Database {
-    // name, settings, lazily opened pool
-    _name: String,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    address: Address,
+    max_connections: u32,
+    writer: OnceCell<Pool>,
+    /// On PostgreSQL the same pool as `writer`.
+    reader: OnceCell<Pool>,
+    control_tables: OnceCell<()>,
+    /// Entities this process found in order, as they were defined then.
+    checked: Mutex<HashMap<String, Entity>>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Databases {
@@ -44,8 +94,12 @@ impl Databases {
     ///
     /// # Errors
     /// [`BusinessError::Settings`] for a URL that is neither SQLite nor PostgreSQL.
-    pub fn new(_settings: &BTreeMap<String, DatabaseSettings>) -> Result<Self, BusinessError> {
-        todo!()
+    pub fn new(settings: &BTreeMap<String, DatabaseSettings>) -> Result<Self, BusinessError> {
+        let mut by_name = BTreeMap::new();
+        for (name, settings) in settings {
+            by_name.insert(name.clone(), Database::new(name, settings)?);
+        }
+        Ok(Self { by_name })
     }
 
     /// The database of this name.
@@ -54,8 +108,96 @@ impl Databases {
         self.by_name.get(name)
     }
 
+    /// All databases, in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Database> {
+        self.by_name.values()
+    }
+
     /// Closes all of them.
     pub async fn close(&self) {
-        todo!()
+        for database in self.by_name.values() {
+            database.close().await;
+        }
+    }
+}
+
+impl Database {
+    fn new(name: &str, settings: &DatabaseSettings) -> Result<Self, BusinessError> {
+        let inner = Inner {
+            name: name.to_owned(),
+            address: Address::parse(name, &settings.url)?,
+            max_connections: settings.max_connections.max(1),
+            writer: OnceCell::new(),
+            reader: OnceCell::new(),
+            control_tables: OnceCell::new(),
+            checked: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Whether this database is the SQLite file at `path`, whatever either is called: a business database may not be the
+    /// store's file (promise 10).
+    #[must_use]
+    pub fn is_same_file(&self, path: &Path) -> bool {
+        self.inner.address.is_file(path)
+    }
+
+    /// A read that touches the database, for readiness. A SQLite file that is not there yet is in order.
+    pub async fn ping(&self) -> Result<(), BusinessError> {
+        if self.inner.address.is_missing_file() {
+            return Ok(());
+        }
+        self.read(|session| Box::pin(async move { Ok(session.run("select 1").await?) }))
+            .await
+    }
+
+    async fn close(&self) {
+        for pool in [self.inner.reader.get(), self.inner.writer.get()].into_iter().flatten() {
+            match pool {
+                Pool::Postgres(pool) => pool.close().await,
+                Pool::Sqlite(pool) => pool.close().await,
+            }
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.inner.address.dialect()
+    }
+
+    async fn writer(&self) -> Result<Pool, BusinessError> {
+        let open = || connect::writer(&self.inner.name, &self.inner.address, self.inner.max_connections);
+        self.inner.writer.get_or_try_init(open).await.cloned()
+    }
+
+    async fn reader(&self) -> Result<Pool, BusinessError> {
+        if self.dialect() == Dialect::Postgres {
+            return self.writer().await;
+        }
+        let open = || connect::reader(&self.inner.name, &self.inner.address, self.inner.max_connections);
+        self.inner.reader.get_or_try_init(open).await.cloned()
+    }
+
+    fn is_checked(&self, entity: &Entity) -> bool {
+        let checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.get(&entity.name) == Some(entity)
+    }
+
+    fn remember_checked(&self, entity: Entity) {
+        let mut checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.insert(entity.name.clone(), entity);
+    }
+
+    fn forget_checked(&self) {
+        self.inner
+            .checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }

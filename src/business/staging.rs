@@ -1,6 +1,10 @@
 //! Source to staging: batches of typed records, each one transaction under the fence, with a marker that says how far
 //! the source was read, so that a rerun goes on after the last staged record.
 
+use super::control::LoadKey;
+use super::rejects::{self, Rejected};
+use super::rows::PreparedRows;
+use super::session::{Fault, Session, Value};
 use super::{BusinessError, Database};
 use crate::domain::cell::Cell;
 use crate::domain::entity::Entity;
@@ -86,49 +90,203 @@ pub struct Chunk {
     pub done: bool,
 }
 
+/// The rows of one load with record numbers from `$3` to `$4`.
+pub(super) const IN_RANGE: &str =
+    "tranship_message = $1 and tranship_entity_no = $2 and tranship_record between $3 and $4";
+
+/// Records cleared from staging in one transaction.
+const CLEAR_RECORDS: u64 = 5_000;
+
 impl Database {
     /// Raises the message's fence to this epoch; everything of an older epoch is refused from here on.
     ///
     /// # Errors
     /// [`BusinessError::Fenced`] when a newer epoch is there already.
-    pub async fn raise_fence(&self, _fence: Fence) -> Result<(), BusinessError> {
-        todo!()
+    pub async fn raise_fence(&self, fence: Fence) -> Result<(), BusinessError> {
+        self.ensure_control_tables().await?;
+        self.write(move |session| {
+            Box::pin(async move {
+                let sql = "insert into tranship_fence (message, epoch) values ($1, $2) \
+                     on conflict (message) do update set epoch = excluded.epoch where tranship_fence.epoch <= excluded.epoch";
+                let raised = session.execute(sql, vec![Value::Id(fence.message.0), Value::Int(fence.epoch)]).await?;
+                if raised == 0 {
+                    return Err(BusinessError::Fenced(fence.message).into());
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Begins a load or returns what an earlier attempt left. `fields` is stored by the first call and stays.
-    pub async fn begin_load(&self, _load: Load<'_>, _fields: &[String]) -> Result<LoadState, BusinessError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field.
+    pub async fn begin_load(&self, load: Load<'_>, fields: &[String]) -> Result<LoadState, BusinessError> {
+        check_fields(load.entity, fields)?;
+        let key = LoadKey::new(load);
+        let stored = serde_json::to_string(fields).map_err(|error| self.corrupt(error.to_string()))?;
+        let first = key.with([load.entity.name.clone(), load.entity.table.clone(), stored].map(Value::Text));
+        let database = self.clone();
+        self.fenced(load.fence, move |session| {
+            Box::pin(async move {
+                let sql = "insert into tranship_loads \
+                       (message, entity_no, entity, target, fields, records, line, byte, staged, stopped) \
+                     values ($1, $2, $3, $4, $5, 0, 0, 0, false, null) on conflict (message, entity_no) do nothing";
+                session.execute(sql, first).await?;
+                database.load_state(session, &key).await
+            })
+        })
+        .await
     }
 
     /// Stages a batch: rows, rejects and the new source position in one transaction.
-    pub async fn stage(&self, _load: Load<'_>, _fields: &[String], _batch: &StagingBatch) -> Result<(), BusinessError> {
-        todo!()
+    pub async fn stage(&self, load: Load<'_>, fields: &[String], batch: &StagingBatch) -> Result<(), BusinessError> {
+        if let Some(record) = batch.records.iter().find(|record| record.cells.len() != fields.len()) {
+            let (found, wanted) = (record.cells.len(), fields.len());
+            let record = record.place.record;
+            return Err(BusinessError::Definition(format!(
+                "record {record} has {found} values for {wanted} fields"
+            )));
+        }
+        let key = LoadKey::new(load);
+        let rows = PreparedRows::new(self.dialect(), load, fields, &batch.records);
+        let rejected: Vec<_> = batch.rejected.iter().map(Rejected::from).collect();
+        let after = batch.after;
+        // A batch that brings records must come from further on: the same one again would stage its records twice.
+        let nothing = batch.records.is_empty() && batch.rejected.is_empty();
+        let before = if nothing { "records <= $3" } else { "records < $3" };
+        let database = self.clone();
+        self.fenced(load.fence, move |session| {
+            Box::pin(async move {
+                // First the position: a load that is complete, or further on, takes nothing more.
+                let sql = format!(
+                    "update tranship_loads set records = $3, line = $4, byte = $5 \
+                     where message = $1 and entity_no = $2 and not staged and {before}"
+                );
+                let position = [after.records, after.line, after.byte].map(Value::from);
+                if session.execute(sql, key.with(position)).await? == 0 {
+                    let problem = "a batch arrived for a load that has not begun, is complete, or is further on";
+                    return Err(database.corrupt(problem).into());
+                }
+                rows.write(session).await?;
+                rejects::insert(session, &key, &rejected).await?;
+                Ok(())
+            })
+        })
+        .await
     }
 
-    /// Rejects staged duplicates (the first of a key stands) and records whose parent is missing, range by range, then fixes
-    /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
-    /// `references` name. Safe to repeat.
-    pub async fn finish_staging(
-        &self,
-        _load: Load<'_>,
-        _parents: &[&Entity],
-        _chunk_records: u64,
-    ) -> Result<(), BusinessError> {
-        todo!()
-    }
-
-    /// Gives up all chunks not yet promoted: their good records count as skipped, with this reason.
-    pub async fn stop_load(&self, _load: Load<'_>, _reason: &str) -> Result<(), BusinessError> {
-        todo!()
+    /// Gives up all chunks not yet promoted: their good records count as skipped, with this reason. A load that is still
+    /// being staged is closed where it stands. The first reason stays.
+    pub async fn stop_load(&self, load: Load<'_>, reason: &str) -> Result<(), BusinessError> {
+        let key = LoadKey::new(load);
+        let reason = Value::Text(reason.to_owned());
+        let database = self.clone();
+        self.fenced(load.fence, move |session| {
+            Box::pin(async move {
+                let state = database.load_state(session, &key).await?;
+                if !state.staged {
+                    fix_chunks(session, &key, state.position.records, state.position.records.max(1)).await?;
+                }
+                let sql = "update tranship_loads set stopped = coalesce(stopped, $3) where message = $1 and entity_no = $2";
+                session.execute(sql, key.with([reason])).await?;
+                let sql = "update tranship_chunks set done = true, skipped = last_record - first_record + 1 - staging_errors \
+                     where message = $1 and entity_no = $2 and not done";
+                session.execute(sql, key.with([])).await?;
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Deletes the load's staging rows, in bounded steps. Markers and rejects stay.
-    pub async fn clear_staging(&self, _load: Load<'_>) -> Result<(), BusinessError> {
-        todo!()
+    pub async fn clear_staging(&self, load: Load<'_>) -> Result<(), BusinessError> {
+        let key = LoadKey::new(load);
+        let mut first = 1;
+        loop {
+            let (key, database) = (key.clone(), self.clone());
+            let last = first + CLEAR_RECORDS - 1;
+            let records = self.fenced(load.fence, move |session| {
+                Box::pin(async move {
+                    let sql = format!("delete from {} where {IN_RANGE}", key.staging);
+                    session.execute(sql, key.with([first.into(), last.into()])).await?;
+                    Ok(database.load_state(session, &key).await?.position.records)
+                })
+            });
+            if last >= records.await? {
+                return Ok(());
+            }
+            first = last + 1;
+        }
     }
 
-    /// Deletes the rejects of a finished message (the store has them by then); its fence and markers stay.
-    pub async fn forget_rejects(&self, _fence: Fence) -> Result<(), BusinessError> {
-        todo!()
+    /// What the load has come to, as written.
+    pub(super) async fn load_state(&self, session: &mut Session, key: &LoadKey) -> Result<LoadState, Fault> {
+        let sql = "select fields, records, line, byte, staged, stopped, target from tranship_loads \
+             where message = $1 and entity_no = $2";
+        let row = session
+            .row(sql, key.with([]))
+            .await?
+            .ok_or_else(|| self.corrupt("the load has not begun"))?;
+        let target = row.text(6)?;
+        if target != key.table {
+            let problem = format!(
+                "the load began with table `{target}`, its entity now has `{}`",
+                key.table
+            );
+            return Err(BusinessError::Definition(problem).into());
+        }
+        Ok(LoadState {
+            fields: serde_json::from_str(&row.text(0)?).map_err(|error| self.corrupt(format!("fields: {error}")))?,
+            position: SourcePosition {
+                records: row.count(1)?,
+                line: row.count(2)?,
+                byte: row.count(3)?,
+            },
+            staged: row.flag(4)?,
+            stopped: row.opt_text(5)?,
+        })
     }
+}
+
+impl From<&RejectedRecord> for Rejected {
+    fn from(record: &RejectedRecord) -> Self {
+        Self {
+            origin: record.origin.map(|origin| origin.to_string()),
+            by_target: false,
+            errors: record.errors.clone(),
+        }
+    }
+}
+
+fn check_fields(entity: &Entity, fields: &[String]) -> Result<(), BusinessError> {
+    let wrong = |detail: String| Err(BusinessError::Definition(format!("entity `{}`: {detail}", entity.name)));
+    if let Some(unknown) = fields.iter().find(|name| entity.field(name).is_none()) {
+        return wrong(format!("`{unknown}` is not one of its fields"));
+    }
+    match entity.key.iter().find(|key| !fields.contains(key)) {
+        Some(missing) => wrong(format!("the file does not bring the key field `{missing}`")),
+        None => Ok(()),
+    }
+}
+
+/// Fixes the chunk ranges over the records read and marks staging complete (promise 2: never recomputed).
+pub(super) async fn fix_chunks(session: &mut Session, key: &LoadKey, records: u64, size: u64) -> Result<(), Fault> {
+    let sql = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
+           staging_errors, inserted, updated, unchanged, target_errors, skipped) \
+         with recursive starts(chunk_no, first_record) as ( \
+           select cast(0 as bigint), cast(1 as bigint) where $3 > 0 \
+           union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3), \
+         ranges as (select chunk_no, first_record, \
+           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end as last_record from starts) \
+         select $1, $2, chunk_no, first_record, last_record, false, \
+           (select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
+             and r.record between ranges.first_record and ranges.last_record), 0, 0, 0, 0, 0 from ranges";
+    session
+        .execute(sql, key.with([records.into(), size.max(1).into()]))
+        .await?;
+    let sql = "update tranship_loads set staged = true where message = $1 and entity_no = $2";
+    session.execute(sql, key.with([])).await?;
+    Ok(())
 }

@@ -2,11 +2,26 @@
 //!
 //! Files are the truth for jobs. Loading is all or nothing: a broken file leaves the running set as it was.
 
+mod check;
+mod entity_file;
+mod field_file;
+mod flow_file;
+pub mod init;
+mod job_file;
+mod names;
+mod read;
+mod schedule_file;
+
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use toml::de::DeTable;
 
 use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
+use check::Drafts;
+use read::{Findings, Table};
 
 /// A checked set of definitions: every reference between them resolves.
 #[derive(Debug, Clone, Default)]
@@ -42,8 +57,32 @@ impl Definitions {
     ///
     /// # Errors
     /// Every mistake found in any file.
-    pub fn load(_jobs: &Path, _entities: &Path, _databases: &[String]) -> Result<Self, Vec<DefinitionError>> {
-        todo!()
+    pub fn load(jobs: &Path, entities: &Path, databases: &[String]) -> Result<Self, Vec<DefinitionError>> {
+        let mut errors = Vec::new();
+        let mut files = Vec::new();
+        let (mut entities, entities_broken) =
+            read_folder(entities, "the entity", entity_file::read, &mut files, &mut errors);
+        let (mut jobs, _) = read_folder(jobs, "the job", job_file::read, &mut files, &mut errors);
+        Drafts {
+            entities: &mut entities,
+            jobs: &mut jobs,
+            databases,
+            incomplete: entities_broken,
+        }
+        .check();
+
+        let mut loaded = Self {
+            entities: entities.into_iter().map(|draft| draft.entity).collect(),
+            jobs: jobs.into_iter().map(|draft| draft.job).collect(),
+        };
+        errors.extend(files.iter().flat_map(|findings| findings.errors()));
+        if !errors.is_empty() {
+            errors.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
+            return Err(errors);
+        }
+        loaded.entities.sort_by(|a, b| a.name.cmp(&b.name));
+        loaded.jobs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(loaded)
     }
 
     /// The job with this activity id.
@@ -76,3 +115,95 @@ impl Definitions {
             .find(|e| e.label.to_lowercase() == wanted || e.name.to_lowercase() == wanted)
     }
 }
+
+/// Reads every `*.toml` of a folder, in the order of names. The flag says that some file gave nothing at all.
+fn read_folder<D>(
+    folder: &Path,
+    what: &str,
+    read: impl Fn(Table<'_>, &Rc<Findings>) -> Option<D>,
+    files: &mut Vec<Rc<Findings>>,
+    errors: &mut Vec<DefinitionError>,
+) -> (Vec<D>, bool) {
+    let (mut drafts, mut broken) = (Vec::new(), false);
+    for file in list(folder, errors) {
+        match std::fs::read(&file) {
+            Ok(bytes) => {
+                let (findings, draft) = read_file(&file, &bytes, what, &read);
+                broken |= draft.is_none();
+                drafts.extend(draft);
+                files.push(findings);
+            }
+            Err(error) => {
+                broken = true;
+                errors.push(unreadable(file, &error));
+            }
+        }
+    }
+    (drafts, broken)
+}
+
+/// The definition files of a folder. One that does not exist has none.
+fn list(folder: &Path, errors: &mut Vec<DefinitionError>) -> Vec<PathBuf> {
+    let entries = match std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            errors.push(unreadable(folder.to_owned(), &error));
+            Vec::new()
+        }
+    };
+    let mut files = entries.into_iter().map(|entry| entry.path()).collect::<Vec<_>>();
+    // Editors leave hidden copies behind.
+    let hidden = |file: &Path| {
+        file.file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml") && !hidden(file));
+    files.sort();
+    files
+}
+
+fn unreadable(file: PathBuf, error: &std::io::Error) -> DefinitionError {
+    DefinitionError {
+        file,
+        line: None,
+        message: format!("cannot be read: {error}"),
+    }
+}
+
+/// Reads one file. Where the text is not TOML at all, only that is reported.
+fn read_file<D>(
+    file: &Path,
+    bytes: &[u8],
+    what: &str,
+    read: impl Fn(Table<'_>, &Rc<Findings>) -> Option<D>,
+) -> (Rc<Findings>, Option<D>) {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let findings = Findings::new(file, &valid);
+            findings.at(&(valid.len()..valid.len()), "is not UTF-8 text from here on");
+            return (Rc::new(findings), None);
+        }
+    };
+    // Notepad begins files with a byte order mark, which TOML has no word for.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let findings = Rc::new(Findings::new(file, text));
+    let (table, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        findings.at(
+            &error.span().unwrap_or(0..0),
+            error.message().trim().replace('\n', ", "),
+        );
+    }
+    let draft = if syntax.is_empty() {
+        read(Table::new(what, table.get_ref(), 0..0, &findings), &findings)
+    } else {
+        None
+    };
+    (findings, draft)
+}
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,8 @@ pub struct Message {
     pub epoch: i64,
     /// How often a worker or dequeuer took it.
     pub attempt: i32,
+    /// Workers' claims since the last one that got anywhere: a long load may be interrupted often, a hopeless one not.
+    pub stalled: i32,
     /// End of the running lease.
     pub lease_until: Option<Timestamp>,
     /// Not offered before this.

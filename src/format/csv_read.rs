@@ -2,6 +2,35 @@
 //!
 //! Our own reader, because a general one either stops at a broken quote or swallows the rest of the file: here a damaged
 //! record is one reject with its byte range, and reading goes on (promise 5).
+//!
+//! # Grammar
+//! UTF-8 with or without a byte order mark; cells are bytes here, their encoding is checked when they are typed. Records end
+//! with CRLF, LF or CR. An empty line is no record, but it counts as a line. A cell that begins with `"` is quoted: it may hold
+//! delimiters and line breaks, and `""` stands for a quote; after the closing quote, blanks are tolerated. A quote anywhere else
+//! is an ordinary character.
+//!
+//! # Damage
+//! - A record of the wrong width is `column_count`; its end is not in doubt.
+//! - A quoted field that is longer than `max_field_bytes`, followed by anything but delimiter or line end, or not closed at the
+//!   end of the file makes its record `broken_quote`. The quote cannot be trusted, so the reader goes back to it and *resynchronises*:
+//!   the record ends at the first physical line break after that opening quote after which a record of the header's width parses
+//!   (it may itself hold quoted line breaks, up to [`PROBE_BREAKS_MAX`]). If there is none, it ends with the file.
+//! - A record longer than `max_record_bytes` is `record_too_large` and ends at its line break; when the limit is reached inside
+//!   quotes, it ends as above.
+//!
+//! # Cost
+//! Bytes given up are dropped at once, so memory holds one record and what was last fed, however long the damage. Time is linear
+//! in the file's size: a byte is scanned once in its record, once in a quoted field that turned out broken (two such
+//! fields cannot overlap: the second one's opening quote would have closed the first), and at most once for each of the
+//! `PROBE_BREAKS_MAX` lines before it that were tried as a place to go on from.
+
+mod given_up;
+mod reader;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use reader::CsvReader;
 
 use crate::domain::reject::{RecordCode, RecordPlace};
 
@@ -76,51 +105,6 @@ pub struct HeaderError {
     pub reason: String,
 }
 
-/// A push parser: bytes are fed in, steps come out. Memory is bounded by the options.
-#[derive(Debug)]
-pub struct CsvReader {
-    _options: CsvOptions,
-}
-
-impl CsvReader {
-    /// A reader at the start of a file.
-    #[must_use]
-    pub fn new(_options: CsvOptions) -> Self {
-        todo!()
-    }
-
-    /// After the header was read: skip to this position, given bytes from the start of the file (a rerun rereads the file to
-    /// verify its digest, but parses only what is not staged yet).
-    pub fn skip_to(&mut self, _position: CsvPosition) {
-        todo!()
-    }
-
-    /// Adds bytes.
-    pub fn feed(&mut self, _bytes: &[u8]) {
-        todo!()
-    }
-
-    /// Says that there are no more.
-    pub fn finish(&mut self) {
-        todo!()
-    }
-
-    /// The header's names, trimmed, byte order mark removed; `Ok(None)`: feed more.
-    ///
-    /// # Errors
-    /// [`HeaderError`] when there is none, it is damaged or too wide.
-    pub fn header(&mut self) -> Result<Option<Vec<String>>, HeaderError> {
-        todo!()
-    }
-
-    /// The next step. Call [`CsvReader::header`] to its end first.
-    pub fn step(&mut self) -> Step<'_> {
-        todo!()
-    }
-
-    /// Where the next record starts.
-    #[must_use]
-    pub fn position(&self) -> CsvPosition {
-        todo!()
-    }
-}
+/// Most line breaks inside the quotes of a record that is tried as the place to go on from after damage. It bounds what
+/// hostile input can cost; real text rarely has so many lines in one record, and then only that record is given up too.
+pub const PROBE_BREAKS_MAX: u64 = 64;

@@ -1,9 +1,23 @@
 //! File columns to entity fields: names, map, value maps, defaults, company.
+//!
+//! Everything that can be settled once per file is settled in [`Mapping::new`]: which column feeds which field, how its cells are typed,
+//! and what stands in for an empty one (typed already). Converting a record then only reads cells.
+
+mod columns;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::domain::cell::Cell;
-use crate::domain::entity::Entity;
+use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportEntity;
-use crate::domain::reject::{RecordError, RecordPlace, RejectId};
+use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
+
+use super::excerpt;
+use super::typed::{CellError, CellTyper, type_cell};
+use columns::Columns;
 
 /// Column in a rejects file that carries the reject's id back.
 pub const REJECT_ID_COLUMN: &str = "_reject_id";
@@ -13,14 +27,29 @@ pub const ERROR_COLUMN: &str = "_error";
 /// Turns records of one file into typed cells of one entity.
 #[derive(Debug)]
 pub struct Mapping {
-    _private: (),
+    fields: Vec<String>,
+    ignored: Vec<String>,
+    sources: Vec<Source>,
+    reject_id_column: Option<usize>,
+}
+
+/// Where one field's values come from.
+#[derive(Debug)]
+struct Source {
+    /// Position of the file's column, if it has one.
+    column: Option<usize>,
+    /// What an empty or absent cell becomes: the company, the job's default, or nothing.
+    fallback: Cell,
+    /// Text in the file → text to type.
+    values: BTreeMap<String, String>,
+    typer: CellTyper,
 }
 
 /// Why a file's columns do not fit the entity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct MappingError {
-    /// `required_column_missing`, `no_column_matches`, `column_twice`.
+    /// `required_column_missing`, `no_column_matches`, `column_twice`, `default_invalid`, `company_invalid`.
     pub code: &'static str,
     /// What is wrong and what to do, with the column names.
     pub reason: String,
@@ -37,35 +66,183 @@ pub struct TypedRecord {
 
 impl Mapping {
     /// Matches a header to an entity: by the job's map, then by field name in any case (spaces, `_` and `-` are ignored).
-    /// Fields without a column take the job's default; the company field takes `company`. Columns nobody wants are listed
-    /// in [`Mapping::ignored`].
+    /// Fields without a column take the job's default; the company field takes `company`, which goes before a default. Columns
+    /// nobody wants are listed in [`Mapping::ignored`].
     ///
     /// # Errors
-    /// [`MappingError`] when a key or required field has no source, or one field has two.
+    /// [`MappingError`] when a key or required field has no source, one field has two, or a default or the company is no
+    /// value of its field.
     pub fn new(
-        _entity: &Entity,
-        _spec: &ImportEntity,
-        _header: &[String],
-        _company: Option<&str>,
+        entity: &Entity,
+        spec: &ImportEntity,
+        header: &[String],
+        company: Option<&str>,
     ) -> Result<Self, MappingError> {
-        todo!()
+        let columns = Columns::of(entity, spec, header)?;
+        let mut mapping = Self {
+            fields: Vec::new(),
+            ignored: columns.ignored,
+            sources: Vec::new(),
+            reject_id_column: columns.reject_id,
+        };
+        let mut missing = Vec::new();
+        for (field, column) in entity.fields.iter().zip(columns.by_field) {
+            let fallback = fallback(entity, field, spec, company)?;
+            if column.is_none() && fallback == Cell::Null {
+                if field.required || entity.is_key(&field.name) {
+                    missing.push(field.name.as_str());
+                }
+                continue;
+            }
+            mapping.fields.push(field.name.clone());
+            mapping.sources.push(Source {
+                column,
+                fallback,
+                values: spec.values.get(&field.name).cloned().unwrap_or_default(),
+                typer: CellTyper::new(field),
+            });
+        }
+        if missing.is_empty() {
+            return Ok(mapping);
+        }
+        Err(MappingError {
+            code: "required_column_missing",
+            reason: format!(
+                "no column brings the required fields {}: add the columns, map existing ones in the job, or give the \
+                 fields defaults; the file has {}",
+                missing.join(", "),
+                columns::listed(header)
+            ),
+        })
     }
 
     /// Names of the fields this file brings, in entity order: those with a column, a default or the company.
     #[must_use]
     pub fn fields(&self) -> &[String] {
-        todo!()
+        &self.fields
     }
 
-    /// Columns of the file that no field takes.
+    /// Columns of the file that no field takes. The two columns of a rejects file are not among them.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
-        todo!()
+        &self.ignored
     }
 
     /// Types one record. Every bad cell is reported, not only the first.
+    ///
+    /// A `_reject_id` that cannot be read refers to no rejected record: the record is refused with `reference_missing`,
+    /// since landing it would leave the parent's `repaired` count wrong for ever.
     #[must_use]
-    pub fn convert(&self, _place: RecordPlace, _cells: &[std::borrow::Cow<'_, [u8]>]) -> TypedRecord {
-        todo!()
+    pub fn convert(&self, place: RecordPlace, cells: &[Cow<'_, [u8]>]) -> TypedRecord {
+        let mut errors = Vec::new();
+        let origin = self.origin(place, cells).unwrap_or_else(|error| {
+            errors.push(*error);
+            None
+        });
+        let mut typed = Vec::with_capacity(self.sources.len());
+        for (name, source) in self.fields.iter().zip(&self.sources) {
+            match source.read(cells) {
+                Ok(cell) => typed.push(cell),
+                Err(error) => errors.push(source.report(place, name, cells, error)),
+            }
+        }
+        let outcome = if errors.is_empty() { Ok(typed) } else { Err(errors) };
+        TypedRecord { origin, outcome }
     }
+
+    fn origin(&self, place: RecordPlace, cells: &[Cow<'_, [u8]>]) -> Result<Option<RejectId>, Box<RecordError>> {
+        let Some(column) = self.reject_id_column else {
+            return Ok(None);
+        };
+        let text = cells
+            .get(column)
+            .map_or(Cow::Borrowed(""), |cell| String::from_utf8_lossy(cell));
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| {
+            Box::new(RecordError {
+                place,
+                column: column_number(column),
+                field: None,
+                code: RecordCode::ReferenceMissing,
+                value: Some(excerpt::stored(text)),
+                reason: format!(
+                    "{} is not the id of a rejected record: leave {REJECT_ID_COLUMN} as it was downloaded, or empty it",
+                    excerpt::quoted(text)
+                ),
+            })
+        })
+    }
+}
+
+impl Source {
+    fn read(&self, cells: &[Cow<'_, [u8]>]) -> Result<Cell, CellError> {
+        let Some(bytes) = self.column.and_then(|column| cells.get(column)) else {
+            return self.instead_of_empty();
+        };
+        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
+        let text = if self.values.is_empty() {
+            text
+        } else {
+            self.values.get(text.trim()).map_or(text, String::as_str)
+        };
+        match self.typer.read(text)? {
+            Cell::Null => self.instead_of_empty(),
+            cell => Ok(cell),
+        }
+    }
+
+    fn instead_of_empty(&self) -> Result<Cell, CellError> {
+        match (&self.fallback, self.typer.missing()) {
+            (Cell::Null, Some(error)) => Err(error),
+            (fallback, _) => Ok(fallback.clone()),
+        }
+    }
+
+    fn report(&self, place: RecordPlace, field: &str, cells: &[Cow<'_, [u8]>], error: CellError) -> RecordError {
+        let bytes = self.column.and_then(|column| cells.get(column));
+        RecordError {
+            place,
+            column: self.column.and_then(column_number),
+            field: Some(field.to_owned()),
+            code: error.code,
+            value: bytes.map(|bytes| excerpt::stored(&String::from_utf8_lossy(bytes))),
+            reason: error.reason,
+        }
+    }
+}
+
+fn column_number(position: usize) -> Option<u32> {
+    u32::try_from(position + 1).ok()
+}
+
+fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> CellError {
+    CellError {
+        code: RecordCode::InvalidUtf8,
+        reason: format!(
+            "{} holds the byte 0x{:02x} at offset {}, which is not UTF-8: save the file as UTF-8",
+            excerpt::quoted(&String::from_utf8_lossy(bytes)),
+            bytes[error.valid_up_to()],
+            error.valid_up_to()
+        ),
+    }
+}
+
+/// What stands in for an empty cell of this field, typed: the company, then the job's default, then nothing.
+fn fallback(entity: &Entity, field: &Field, spec: &ImportEntity, company: Option<&str>) -> Result<Cell, MappingError> {
+    let is_company = entity.company_field.as_deref() == Some(field.name.as_str());
+    let company = company
+        .map(str::trim)
+        .filter(|company| is_company && !company.is_empty());
+    let (text, code, what) = match (company, spec.defaults.get(&field.name)) {
+        (Some(company), _) => (company.to_lowercase(), "company_invalid", "company"),
+        (None, Some(default)) => (default.clone(), "default_invalid", "default"),
+        (None, None) => return Ok(Cell::Null),
+    };
+    type_cell(field, &text).map_err(|error| MappingError {
+        code,
+        reason: format!("the {what} is no value of field {}: {}", field.name, error.reason),
+    })
 }

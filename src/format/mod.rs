@@ -2,6 +2,9 @@
 
 pub mod csv_read;
 pub mod csv_write;
+#[cfg(test)]
+mod documented;
+pub mod excerpt;
 pub mod mapping;
 pub mod package;
 pub mod typed;

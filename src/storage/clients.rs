@@ -1,5 +1,8 @@
 //! Clients: who may talk to the service. Secrets are kept as hashes only.
 
+use super::dialect::sql;
+use super::error::taken;
+use super::pool::{execute, fetch_all, fetch_optional};
 use super::{Store, StoreError};
 use crate::domain::time::Timestamp;
 
@@ -18,37 +21,117 @@ pub struct Client {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// A row of `clients`.
+#[derive(Debug, sqlx::FromRow)]
+struct ClientRow {
+    name: String,
+    secret_hash: String,
+    role: String,
+    created_at: i64,
+    revoked_at: Option<i64>,
+}
+
+impl From<ClientRow> for Client {
+    fn from(row: ClientRow) -> Self {
+        Self {
+            name: row.name,
+            secret_hash: row.secret_hash,
+            role: row.role,
+            created_at: Timestamp(row.created_at),
+            revoked_at: row.revoked_at.map(Timestamp),
+        }
+    }
+}
+
+const COLUMNS: &str = "name, secret_hash, role, created_at, revoked_at";
+
+/// What a name is compared by. In the program, because the databases fold letters beyond ASCII differently.
+fn name_key(name: &str) -> String {
+    name.to_lowercase()
+}
+
 impl Store {
     /// Adds a client.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when the name is taken, in any case.
-    pub async fn add_client(&self, _client: &Client) -> Result<(), StoreError> {
-        todo!()
+    pub async fn add_client(&self, client: &Client) -> Result<(), StoreError> {
+        let client = client.clone();
+        self.write(move |mut tx| async move {
+            let text = "insert into clients (name, name_key, secret_hash, role, created_at, revoked_at) \
+                values ($1, $2, $3, $4, $5, $6)";
+            execute!(
+                tx.db(),
+                text,
+                client.name.as_str(),
+                name_key(&client.name),
+                client.secret_hash.as_str(),
+                client.role.as_str(),
+                client.created_at.micros(),
+                client.revoked_at.map(Timestamp::micros)
+            )
+            .map_err(|e| taken(e, "client", &client.name))?;
+            tx.commit(()).await
+        })
+        .await
     }
 
     /// Adds the `dev` client unless any client was ever added: `false` when there was one.
-    pub async fn add_first_client(&self, _client: &Client) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn add_first_client(&self, client: &Client) -> Result<bool, StoreError> {
+        let client = client.clone();
+        self.write(move |mut tx| async move {
+            // Of processes that start together each sees an empty table; the name lets one of them in.
+            let text = "insert into clients (name, name_key, secret_hash, role, created_at) \
+                select $1, $2, $3, $4, $5 where not exists (select 1 from clients) on conflict (name_key) do nothing";
+            let rows = execute!(
+                tx.db(),
+                text,
+                client.name.as_str(),
+                name_key(&client.name),
+                client.secret_hash.as_str(),
+                client.role.as_str(),
+                client.created_at.micros()
+            )?;
+            tx.commit(rows == 1).await
+        })
+        .await
     }
 
     /// The client of this name, any case.
-    pub async fn client(&self, _name: &str) -> Result<Option<Client>, StoreError> {
-        todo!()
+    pub async fn client(&self, name: &str) -> Result<Option<Client>, StoreError> {
+        let text = format!("select {COLUMNS} from clients where name_key = $1");
+        Ok(fetch_optional!(self.reader(), ClientRow, sql(text), name_key(name))?.map(Client::from))
     }
 
     /// All clients, by name.
     pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        todo!()
+        let text = format!("select {COLUMNS} from clients");
+        let rows: Vec<ClientRow> = fetch_all!(self.reader(), ClientRow, sql(text))?;
+        let mut clients: Vec<Client> = rows.into_iter().map(Client::from).collect();
+        // Here, because the databases collate differently.
+        clients.sort_by_key(|client| name_key(&client.name));
+        Ok(clients)
     }
 
     /// Gives a client a new secret. `false` when there is no such client, or it is revoked.
-    pub async fn set_client_secret(&self, _name: &str, _secret_hash: &str) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn set_client_secret(&self, name: &str, secret_hash: &str) -> Result<bool, StoreError> {
+        let (key, hash) = (name_key(name), secret_hash.to_owned());
+        self.write(move |mut tx| async move {
+            let text = "update clients set secret_hash = $2 where name_key = $1 and revoked_at is null";
+            let rows = execute!(tx.db(), text, key.as_str(), hash.as_str())?;
+            tx.commit(rows == 1).await
+        })
+        .await
     }
 
     /// Revokes a client. `false` when there is no such client, or it was revoked before.
-    pub async fn revoke_client(&self, _name: &str, _now: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn revoke_client(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let key = name_key(name);
+        self.write(move |mut tx| async move {
+            let text = "update clients set revoked_at = $2 where name_key = $1 and revoked_at is null";
+            let rows = execute!(tx.db(), text, key.as_str(), now.micros())?;
+            tx.commit(rows == 1).await
+        })
+        .await
     }
 }

@@ -59,3 +59,18 @@ impl StoreError {
         matches!(self, Self::Driver(_))
     }
 }
+
+/// Turns a unique violation into [`StoreError::Exists`] for this name, and leaves every other error as it is.
+pub(super) fn taken(error: sqlx::Error, what: &'static str, name: &str) -> StoreError {
+    if error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    {
+        StoreError::Exists {
+            what,
+            name: name.to_owned(),
+        }
+    } else {
+        StoreError::Driver(error)
+    }
+}

@@ -1,9 +1,14 @@
-//! Executions and record errors: what a load or an export did, per entity and phase.
+//! Executions: what a load or an export did, per entity and phase. The words of it, and how they are read; `runs` writes
+//! them, `record_errors` and `finish` the rest.
 
+use uuid::Uuid;
+
+use super::pool::{fetch_all, fetch_optional};
+use super::rows::{CountsRow, unsigned};
 use super::{Store, StoreError};
 use crate::domain::counts::Counts;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
-use crate::domain::message::{Failure, Fence};
+use crate::domain::message::Failure;
 use crate::domain::reject::{RecordCode, RecordError, RejectId};
 use crate::domain::status::Event;
 use crate::domain::time::Timestamp;
@@ -93,72 +98,77 @@ pub struct ImportOutcome {
     pub repaired: Vec<RejectId>,
 }
 
+/// A row of `executions`.
+#[derive(Debug, sqlx::FromRow)]
+struct ExecutionRow {
+    id: String,
+    job: Uuid,
+    message: Option<Uuid>,
+    started_at: i64,
+    finished_at: Option<i64>,
+}
+
+/// A row of `execution_entities`.
+#[derive(Debug, sqlx::FromRow)]
+struct EntityRunRow {
+    entity_no: i32,
+    label: String,
+    company: Option<String>,
+    staging_status: String,
+    staging_records: i64,
+    staging_errors: i64,
+    target_status: String,
+    #[sqlx(flatten)]
+    counts: CountsRow,
+    target_errors: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+}
+
+impl EntityRunRow {
+    fn read(self, execution: &str) -> Result<EntityRun, StoreError> {
+        const TABLE: &str = "execution_entities";
+        let id = format!("{execution}/{}", self.entity_no);
+        let count = |column, value| unsigned(TABLE, column, &id, value);
+        Ok(EntityRun {
+            entity_no: self.entity_no,
+            staging_records: count("staging_records", self.staging_records)?,
+            staging_errors: count("staging_errors", self.staging_errors)?,
+            counts: self.counts.read(TABLE, &id)?,
+            target_errors: count("target_errors", self.target_errors)?,
+            label: self.label,
+            company: self.company,
+            staging_status: self.staging_status,
+            target_status: self.target_status,
+            started_at: self.started_at.map(Timestamp),
+            finished_at: self.finished_at.map(Timestamp),
+        })
+    }
+}
+
+const EXECUTION: &str = "select id, job, message, started_at, finished_at from executions where id = $1";
+const ENTITY_RUNS: &str = "select entity_no, label, company, staging_status, staging_records, staging_errors, \
+    target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, target_errors, started_at, \
+    finished_at from execution_entities where execution = $1 order by entity_no";
+
 impl Store {
-    /// Creates the execution of a claimed message once, or returns the one it has: it keeps its id across crashes.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] under a stale epoch.
-    pub async fn begin_execution(
-        &self,
-        _fence: Fence,
-        _id: ExecutionId,
-        _now: Timestamp,
-    ) -> Result<Execution, StoreError> {
-        todo!()
-    }
-
-    /// Writes one entity's progress.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] under a stale epoch.
-    pub async fn save_entity_run(
-        &self,
-        _fence: Fence,
-        _execution: &ExecutionId,
-        _run: &EntityRun,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Stores record errors; those already there stay as they are, so a rerun adds nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] under a stale epoch.
-    pub async fn save_record_errors(&self, _fence: Fence, _errors: &[StoredError]) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Ends an import in one transaction: final status, counts, execution, entities, and `repaired` of every ancestor whose
-    /// rejects were applied (a reject of a reject counts for its origin too).
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] under a stale epoch, or when the counts are not conserved (promise 4).
-    pub async fn finish_import(
-        &self,
-        _fence: Fence,
-        _outcome: ImportOutcome,
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
     /// The execution of this id.
-    pub async fn execution(&self, _id: &ExecutionId) -> Result<Option<Execution>, StoreError> {
-        todo!()
-    }
-
-    /// Record errors of a message in order of entity, record and ordinal, after the given place.
-    pub async fn record_errors(
-        &self,
-        _message: MessageId,
-        _after: Option<(i32, u64, i32)>,
-        _limit: u32,
-    ) -> Result<Vec<StoredError>, StoreError> {
-        todo!()
-    }
-
-    /// Record errors of a message by code and field, most frequent first.
-    pub async fn error_groups(&self, _message: MessageId, _limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
-        todo!()
+    pub async fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, StoreError> {
+        let Some(row) = fetch_optional!(self.reader(), ExecutionRow, EXECUTION, id.0.as_str())? else {
+            return Ok(None);
+        };
+        let runs: Vec<EntityRunRow> = fetch_all!(self.reader(), EntityRunRow, ENTITY_RUNS, id.0.as_str())?;
+        let entities = runs
+            .into_iter()
+            .map(|run| run.read(&row.id))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Execution {
+            id: ExecutionId(row.id),
+            job: JobId(row.job),
+            message: row.message.map(MessageId),
+            started_at: Timestamp(row.started_at),
+            finished_at: row.finished_at.map(Timestamp),
+            entities,
+        }))
     }
 }

@@ -1,9 +1,18 @@
-//! Leases: dequeue, claim, extend, release, acknowledge. Each is one guarded statement on `(id, epoch)` or a short
-//! transaction around one; never select-then-update.
+//! Leases: extend, promote, release, lapse. Each is one guarded statement on `(id, epoch)` or a short transaction around
+//! one; never select-then-update. How a lease begins is in `claims`, how an acknowledgement ends one in `acks`.
+//!
+//! A worker's lease ends at `lease_until`, which heartbeats move and no index names; a dequeuer's at `redeliver_at`, which
+//! nobody moves.
 
+use uuid::Uuid;
+
+use super::dialect::sql;
+use super::pool::{Tx, execute, fetch_all};
+use super::transition::{WORKED, guard, must_touch, note_events, plain_step, target};
 use super::{Store, StoreError};
 use crate::domain::ids::{CorrelationId, JobId, MessageId};
-use crate::domain::message::{Claimed, Fence};
+use crate::domain::message::Fence;
+use crate::domain::status::Event;
 use crate::domain::time::Timestamp;
 
 /// A worker's claim on import messages.
@@ -44,47 +53,53 @@ pub enum Acked {
     Ended(MessageId),
 }
 
+/// Most lapsed leases returned by one statement; by `release_expired` also in one transaction, so that others get a turn.
+pub(super) const LAPSED_PER_TRANSACTION: usize = 1000;
+
+/// A delivery whose time is over at `$1`.
+pub(super) const LAPSED_DELIVERY: &str = "redeliver_at <= $1";
+/// A worker whose time is over at `$1`.
+const LAPSED_WORK: &str = "status in ('PreProcessing', 'Processing') and lease_until <= $1";
+
+/// What a released message loses, whatever released it.
+const NO_LEASE: &str = "lease_until = null, redeliver_at = null, owner = null";
+
 impl Store {
-    /// Hands out up to `max` waiting messages of a queue, oldest first, each under a lease with a new epoch; lapsed leases
-    /// of that queue are released first. `last_dequeued_at` of the returned messages is the time of the delivery *before*
-    /// this one (RI-10).
-    pub async fn dequeue(
-        &self,
-        _job: JobId,
-        _owner: &str,
-        _lease_seconds: i64,
-        _max: u32,
-        _now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        todo!()
-    }
-
-    /// Notes that the file was fetched; only a `Dequeued` message moves (RI-18).
-    pub async fn mark_downloaded(&self, _id: MessageId, _now: Timestamp) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// The connector's lenient acknowledgement (RI-20…24) within one queue.
-    pub async fn ack_leniently(&self, _job: JobId, _by: AckBy, _now: Timestamp) -> Result<Acked, StoreError> {
-        todo!()
-    }
-
-    /// Claims waiting import messages for a worker: status `PreProcessing`, epoch + 1, attempt + 1, `started_at` set once.
-    pub async fn claim_imports(&self, _claim: ClaimImport<'_>, _now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-        todo!()
-    }
-
     /// A worker's heartbeat. `false`: the lease is no longer its own, it must stop.
-    pub async fn extend_lease(&self, _fence: Fence, _until: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn extend_lease(&self, fence: Fence, until: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |mut tx| async move {
+            let text = format!("update messages set lease_until = $3 where id = $1 and epoch = $2 and {WORKED}");
+            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch, until.micros())?;
+            tx.commit(rows == 1).await
+        })
+        .await
+    }
+
+    /// Something durable was done under this lease: the message is not a hopeless one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch.
+    pub async fn note_progress(&self, fence: Fence) -> Result<(), StoreError> {
+        self.write(move |mut tx| async move {
+            let text = format!("update messages set stalled = 0 where id = $1 and epoch = $2 and {WORKED}");
+            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch)?;
+            must_touch(&mut tx, rows, fence.message).await?;
+            tx.commit(()).await
+        })
+        .await
     }
 
     /// Staging is complete: `PreProcessing` → `Processing`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch.
-    pub async fn begin_processing(&self, _fence: Fence, _now: Timestamp) -> Result<(), StoreError> {
-        todo!()
+    pub async fn begin_processing(&self, fence: Fence, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |mut tx| async move {
+            plain_step(&mut tx, fence, Event::Promote).await?;
+            note_events(&mut tx, &[fence.message], None, now).await?;
+            tx.commit(()).await
+        })
+        .await
     }
 
     /// Hands a claimed message back, to be offered from `not_before` on. `progressed` takes this attempt out of the count.
@@ -93,24 +108,91 @@ impl Store {
     /// [`StoreError::Conflict`] under a stale epoch.
     pub async fn release_message(
         &self,
-        _fence: Fence,
-        _not_before: Option<Timestamp>,
-        _progressed: bool,
-        _note: &str,
-        _now: Timestamp,
+        fence: Fence,
+        not_before: Option<Timestamp>,
+        progressed: bool,
+        note: &str,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        todo!()
+        let note = note.to_owned();
+        self.write(move |mut tx| async move {
+            let text = format!(
+                "update messages set status = {}, {NO_LEASE}, not_before = $3, attempt = attempt - $4, \
+                 stalled = case when $4 = 1 then 0 else stalled end \
+                 where id = $1 and epoch = $2 and {}",
+                target(Event::Release),
+                guard(Event::Release)
+            );
+            let not_before = not_before.map(Timestamp::micros);
+            let uncounted = i32::from(progressed);
+            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch, not_before, uncounted)?;
+            must_touch(&mut tx, rows, fence.message).await?;
+            note_events(&mut tx, &[fence.message], Some(&note), now).await?;
+            tx.commit(()).await
+        })
+        .await
     }
 
     /// Returns every message whose lease lapsed to its queue (status `Enqueued`; the epoch stays until the next claim
     /// raises it). Returns how many.
-    pub async fn release_expired(&self, _now: Timestamp) -> Result<u64, StoreError> {
-        todo!()
+    pub async fn release_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut released = 0;
+        for lapsed in [LAPSED_DELIVERY, LAPSED_WORK] {
+            loop {
+                let batch = self
+                    .write(move |mut tx| async move {
+                        let batch = return_to_queue(&mut tx, lapsed, now, "lease lapsed", now).await?;
+                        tx.commit(batch).await
+                    })
+                    .await?;
+                released += batch as u64;
+                if batch < LAPSED_PER_TRANSACTION {
+                    break;
+                }
+            }
+        }
+        Ok(released)
     }
 
     /// Returns every *worker's* lease (imports, occurrences) at once. Only for a store that one process owns, right after
     /// it took the lock: whoever held them is dead.
-    pub async fn release_worker_leases(&self, _now: Timestamp) -> Result<u64, StoreError> {
-        todo!()
+    pub async fn release_worker_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |mut tx| async move {
+            let ever = Timestamp(i64::MAX);
+            let mut released = 0;
+            loop {
+                let batch = return_to_queue(&mut tx, LAPSED_WORK, ever, "its worker ended", now).await?;
+                released += batch as u64;
+                if batch < LAPSED_PER_TRANSACTION {
+                    break;
+                }
+            }
+            let text = "update occurrences set state = 'due', owner = null, lease_until = null where state = 'running'";
+            released += execute!(tx.db(), text)?;
+            tx.commit(released).await
+        })
+        .await
     }
+}
+
+/// Returns up to [`LAPSED_PER_TRANSACTION`] leased messages for which `lapsed` holds; in it `$1` is `lapsed_by`. How many
+/// there were.
+pub(super) async fn return_to_queue(
+    tx: &mut Tx,
+    lapsed: &str,
+    lapsed_by: Timestamp,
+    note: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let text = format!(
+        "update messages set status = {}, {NO_LEASE} where {} and id in \
+         (select id from messages where {lapsed} limit {LAPSED_PER_TRANSACTION}{}) returning id",
+        target(Event::Release),
+        guard(Event::Release),
+        tx.dialect().skip_locked(),
+    );
+    let rows: Vec<(Uuid,)> = fetch_all!(tx.db(), (Uuid,), sql(text), lapsed_by.micros())?;
+    let ids: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId(id)).collect();
+    note_events(tx, &ids, Some(note), now).await?;
+    Ok(ids.len())
 }

@@ -1,1 +1,104 @@
-//! (being written)
+//! The schema's steps and the runner that applies what is missing, all of it in one transaction.
+//!
+//! Steps are numbered and forward-only. A step that was changed after it ran, or one this version does not know, is an
+//! error: a database is never guessed into shape.
+
+use sha2::{Digest as _, Sha256};
+
+use super::StoreError;
+use super::dialect::Dialect;
+use super::pool::{Tx, execute, fetch_all, with_pool};
+use crate::domain::message::Digest;
+use crate::domain::time::Timestamp;
+
+/// One numbered step.
+#[derive(Debug)]
+pub struct Migration {
+    /// Its number, from 1 without gaps.
+    pub number: i64,
+    /// Its name.
+    pub name: &'static str,
+    /// What it runs.
+    pub sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($folder:literal: $($number:literal $file:literal),+ $(,)?) => {
+        &[$(Migration {
+            number: $number,
+            name: $file,
+            sql: include_str!(concat!("../../migrations/", $folder, "/", $file, ".sql")),
+        }),+]
+    };
+}
+
+/// The steps in SQLite's words.
+pub const SQLITE: &[Migration] =
+    migrations!("sqlite": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access");
+/// The steps in PostgreSQL's words.
+pub const POSTGRES: &[Migration] =
+    migrations!("postgres": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access");
+
+/// Any number, so long as every version of the program uses the same.
+const MIGRATION_LOCK: i64 = 0x7472_616e_7368_6970;
+
+/// Applies every step that is missing, in the transaction given: a start finds the old schema or the new one.
+pub(super) async fn migrate(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    wait_for_turn(tx).await?;
+    execute!(
+        tx.db(),
+        "create table if not exists schema_migrations \
+         (number bigint not null primary key, name text not null, checksum text not null, applied_at bigint not null)"
+    )?;
+    let applied: Vec<(i64, String, String)> = fetch_all!(
+        tx.db(),
+        (i64, String, String),
+        "select number, name, checksum from schema_migrations order by number"
+    )?;
+    let known = tx.dialect().migrations();
+    check_applied(&applied, known)?;
+    for step in &known[applied.len()..] {
+        with_pool!(tx.db(), db: _Db => sqlx::raw_sql(step.sql).execute(db).await.map(|_| ()))
+            .map_err(|e| StoreError::Migration(format!("{}: {e}", step.name)))?;
+        execute!(
+            tx.db(),
+            "insert into schema_migrations (number, name, checksum, applied_at) values ($1, $2, $3, $4)",
+            step.number,
+            step.name,
+            checksum(step.sql),
+            now.micros()
+        )?;
+    }
+    Ok(())
+}
+
+/// Lets one process migrate at a time. The wait may be long, so the connection's own limits do not count here.
+async fn wait_for_turn(tx: &mut Tx) -> Result<(), StoreError> {
+    if tx.dialect() == Dialect::Postgres {
+        execute!(tx.db(), "set local statement_timeout = 0")?;
+        execute!(tx.db(), "set local lock_timeout = 0")?;
+        execute!(tx.db(), "select pg_advisory_xact_lock($1)", MIGRATION_LOCK)?;
+    }
+    Ok(())
+}
+
+fn check_applied(applied: &[(i64, String, String)], known: &[Migration]) -> Result<(), StoreError> {
+    for (at, (number, name, sum)) in applied.iter().enumerate() {
+        let Some(step) = known.get(at) else {
+            return Err(StoreError::Migration(format!(
+                "it has step {number} ({name}), which this version does not know: start the newer version it was used with"
+            )));
+        };
+        if step.number != *number || step.name != name || checksum(step.sql) != *sum {
+            return Err(StoreError::Migration(format!(
+                "step {number} ({name}) is not the step {} ({}) of this version: the files were changed after it ran",
+                step.number, step.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn checksum(text: &str) -> String {
+    Digest(Sha256::digest(text).into()).hex()
+}

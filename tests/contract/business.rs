@@ -1,1 +1,8 @@
-//! Filled in with the module it tests.
+//! What business databases promise, on SQLite and PostgreSQL alike.
+
+mod fence;
+mod fixture;
+mod promotion;
+mod reading;
+mod staging;
+mod tables;

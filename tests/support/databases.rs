@@ -69,3 +69,39 @@ macro_rules! on_both_databases {
         })+
     };
 }
+
+/// Rows of a database a test looks into, every cell as text.
+pub async fn rows(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(url)
+            .await
+            .expect("the business database opens");
+        let rows = sqlx::query(sql)
+            .fetch_all(&mut connection)
+            .await
+            .expect("the query runs");
+        rows.iter().map(texts).collect()
+    } else {
+        let mut connection = sqlx::PgConnection::connect(url)
+            .await
+            .expect("the business database opens");
+        let rows = sqlx::query(sql)
+            .fetch_all(&mut connection)
+            .await
+            .expect("the query runs");
+        rows.iter().map(texts).collect()
+    }
+}
+
+/// A row's cells; the query casts each to text.
+fn texts<R>(row: &R) -> Vec<Option<String>>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> Option<String>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    (0..row.len())
+        .map(|at| row.try_get::<Option<String>, _>(at).expect("a cell cast to text"))
+        .collect()
+}

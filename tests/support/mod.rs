@@ -1,6 +1,7 @@
-//! What every test binary shares: databases that exist for one test, and repeatable randomness.
+//! What every test binary shares: databases and blob stores that exist for one test, and repeatable randomness.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod blobs;
 pub mod chance;
 pub mod databases;

@@ -1,0 +1,394 @@
+//! Wiring: builds store, blobs, databases, scheduler, worker and HTTP server, and owns the order of start and stop.
+//!
+//! Start: store → keys → definitions → listener bound → worker → alarm clock → HTTP. Stop, in reverse: readiness off → HTTP →
+//! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Service as _;
+use actix_web::{App as WebApp, HttpServer, web};
+use anyhow::{Context as _, bail};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::secrets;
+use crate::auth::tokens::TokenIssuer;
+use crate::blob::Blobs;
+use crate::business::{DatabaseSettings, Databases};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::definitions::Definitions;
+use crate::domain::message::Durability;
+use crate::domain::receipt::ReceiptKeys;
+use crate::http::{self, Api};
+use crate::pipeline::{Context, Limits, sweep};
+use crate::scheduler::Scheduler;
+use crate::storage::clients::Client;
+use crate::storage::{Sharing, Store, StoreSettings};
+use crate::worker::Worker;
+
+/// Name of the client of a first start.
+pub const DEV_CLIENT: &str = "dev";
+/// Seconds between two sweeps of dead uploads.
+const SWEEP_EVERY_SECONDS: u64 = 60;
+/// Largest body of requests that are not uploads.
+const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What is not a setting.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// The time.
+    pub clock: Clock,
+    /// Whether an empty store gets the client `dev`.
+    pub first_client: FirstClient,
+    /// Whether schedules fire and messages are worked on by themselves; tests drive both by hand.
+    pub background: Background,
+}
+
+/// Whether an empty store gets the client `dev` (design, "First start and keys").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstClient {
+    /// On a terminal: yes, where nobody outside can reach the listener.
+    WhenLoopback,
+    /// No: nothing is open until `tranship client add`.
+    Never,
+}
+
+/// Who drives scheduler and worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    /// They run by themselves.
+    On,
+    /// Nobody, until a test does.
+    Off,
+}
+
+/// The service, built and bound, not yet serving.
+pub struct App {
+    api: Api,
+    config: Arc<Config>,
+    listener: TcpListener,
+    address: SocketAddr,
+    options: AppOptions,
+    definitions: watch::Sender<Arc<Definitions>>,
+    ready: watch::Sender<bool>,
+    worker: Worker,
+    scheduler: Scheduler,
+    stopping: CancellationToken,
+    first_client: Option<(String, String)>,
+}
+
+impl App {
+    /// Opens everything and binds the listener.
+    ///
+    /// # Errors
+    /// Whatever keeps the service from starting, in a sentence that says what to do.
+    pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
+        crate::blob::install_crypto();
+        let definitions = load_definitions(&config)?;
+        let listener = TcpListener::bind(config.server.listen)
+            .with_context(|| format!("cannot listen on {} (server.listen); is another service using it?", config.server.listen))?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Handle::current();
+        let store = Store::connect(&StoreSettings {
+            url: config.store.url.clone(),
+            max_connections: config.store.max_connections,
+            sharing: Sharing::Exclusive,
+        })
+        .await
+        .context("cannot open the service store (store.url)")?;
+        report_durability(&store);
+        let now = options.clock.now();
+        let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
+        let keys = store.signing_keys(fresh, now).await?;
+        let first_client = first_client(&store, &config, &options, address).await?;
+        if store.has_one_process() {
+            store.release_worker_leases(now).await?;
+        }
+        let context = Context {
+            databases: databases(&config)?,
+            blobs: Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?,
+            clock: options.clock.clone(),
+            limits: Arc::new(Limits {
+                queue: config.queue.clone(),
+                import: config.import.clone(),
+                csv: config.csv.clone(),
+            }),
+            owner: owner(address).into(),
+            store,
+            runtime,
+        };
+        let (definitions, watched) = watch::channel(Arc::new(definitions));
+        let (ready, readiness) = watch::channel(true);
+        let wake = Arc::new(Notify::new());
+        let stopping = CancellationToken::new();
+        let worker =
+            Worker::new(context.clone(), watched.clone(), config.worker.clone(), Arc::clone(&wake), stopping.clone());
+        let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
+        let api = Api {
+            context,
+            definitions: watched,
+            issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)?),
+            receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
+            server: Arc::new(config.server.clone()),
+            wake,
+            ready: readiness,
+        };
+        Ok(Self {
+            api,
+            config: Arc::new(config),
+            listener,
+            address,
+            options,
+            definitions,
+            ready,
+            worker,
+            scheduler,
+            stopping,
+            first_client,
+        })
+    }
+
+    /// The address the listener is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port the listener is bound to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Name and secret of the client this start created, shown once.
+    #[must_use]
+    pub fn first_client(&self) -> Option<(String, String)> {
+        self.first_client.clone()
+    }
+
+    /// Cancelling it stops the service as SIGTERM does.
+    #[must_use]
+    pub fn stop_handle(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// The worker, for tests that drive it by hand.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        self.worker.clone()
+    }
+
+    /// The scheduler, for tests that drive it by hand.
+    #[must_use]
+    pub fn scheduler(&self) -> Scheduler {
+        self.scheduler.clone()
+    }
+
+    /// What the use cases work with, for tests.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.api.context.clone()
+    }
+
+    /// Serves until SIGTERM, SIGINT or [`App::stop_handle`]; then drains within `server.shutdown_seconds`. A second signal
+    /// ends the process at once.
+    ///
+    /// # Errors
+    /// When the server or the alarm clock cannot start.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let drain = Duration::from_secs(self.config.server.shutdown_seconds);
+        let server = serve(self.api.clone(), self.listener, self.config.server.shutdown_seconds)?;
+        let handle = server.handle();
+        let serving = tokio::spawn(server);
+        let mut background = tokio::task::JoinSet::new();
+        let mut alarm = None;
+        if self.options.background == Background::On {
+            background.spawn(self.worker.clone().run());
+            background.spawn(sweep_regularly(self.api.context.clone(), self.stopping.clone()));
+            alarm = Some(self.scheduler.start().await?);
+        }
+        background.spawn(reload_on_hangup(Arc::clone(&self.config), self.definitions, self.stopping.clone()));
+        write_address(&self.config, self.address);
+        tracing::info!(address = %self.address, "listening");
+        stop_asked(&self.stopping).await;
+        tracing::info!(seconds = drain.as_secs(), "stopping: finishing requests, handing leases back");
+        let _ = self.ready.send(false);
+        self.stopping.cancel();
+        let drained = async {
+            handle.stop(true).await;
+            if let Some(mut alarm) = alarm {
+                let _ = alarm.shutdown().await;
+            }
+            while background.join_next().await.is_some() {}
+        };
+        tokio::select! {
+            () = drained => tracing::info!("stopped"),
+            () = tokio::time::sleep(drain) => tracing::warn!("the drain took too long; leases lapse by themselves"),
+            () = signal() => tracing::warn!("second signal: stopping now"),
+        }
+        serving.abort();
+        // Bounded too: a connection a server does not answer must not keep the process.
+        let close = async {
+            self.api.context.databases.close().await;
+            self.api.context.store.close().await;
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
+        let _ = std::fs::remove_file(address_file(&self.config.data_dir));
+        Ok(())
+    }
+}
+
+fn load_definitions(config: &Config) -> anyhow::Result<Definitions> {
+    let databases: Vec<String> = config.databases.keys().cloned().collect();
+    Definitions::load(&config.jobs_dir, &config.entities_dir, &databases).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the definitions have mistakes:\n  {}", lines.join("\n  "))
+    })
+}
+
+fn databases(config: &Config) -> anyhow::Result<Databases> {
+    let settings = config.databases.iter().map(|(name, database)| {
+        let settings = DatabaseSettings { url: database.url.clone(), max_connections: database.max_connections };
+        (name.clone(), settings)
+    });
+    Ok(Databases::new(&settings.collect())?)
+}
+
+fn report_durability(store: &Store) {
+    let durability = store.durability();
+    if durability.class != Durability::Full {
+        tracing::warn!(
+            weakened_by = %durability.weakened_by.join(", "),
+            "the store's server does not keep what it commits through a power cut; every answer says durability = relaxed"
+        );
+    }
+}
+
+/// The client of a first start: only where nobody but this machine can reach the service. A service that others can reach
+/// refuses to start while it exists.
+async fn first_client(
+    store: &Store,
+    config: &Config,
+    options: &AppOptions,
+    address: SocketAddr,
+) -> anyhow::Result<Option<(String, String)>> {
+    let reachable = !address.ip().is_loopback() || config.server.public_url.is_some();
+    let dev = store.client(DEV_CLIENT).await?.filter(|c| c.revoked_at.is_none());
+    if reachable && dev.is_some() {
+        bail!(
+            "the client `{DEV_CLIENT}` of the first start still exists, and {address} or server.public_url can be reached from \
+             outside; revoke it with `tranship client revoke {DEV_CLIENT}` and add clients of your own"
+        );
+    }
+    let local = !reachable && config.server.trusted_proxies.is_empty();
+    if options.first_client == FirstClient::Never || !local || dev.is_some() {
+        return Ok(None);
+    }
+    let secret = secrets::new_secret();
+    let client = Client {
+        name: DEV_CLIENT.to_owned(),
+        secret_hash: secrets::hash_secret(&secret),
+        role: "client".to_owned(),
+        created_at: options.clock.now(),
+        revoked_at: None,
+    };
+    Ok(store.add_first_client(&client).await?.then(|| (DEV_CLIENT.to_owned(), secret)))
+}
+
+fn serve(api: Api, listener: TcpListener, shutdown_seconds: u64) -> anyhow::Result<actix_web::dev::Server> {
+    let data = web::Data::new(api);
+    let server = HttpServer::new(move || {
+        WebApp::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(SMALL_BODY_BYTES_MAX))
+            .wrap_fn(|mut request, service| {
+                if let Some(path) = http::canonical::canonical_path(request.path()) {
+                    http::rewrite(&mut request, &path);
+                }
+                service.call(request)
+            })
+            .configure(http::routes)
+    })
+    .listen(listener)?
+    // Uploads take as long as they take (GEN-13); a client that sends no request at all does not.
+    .client_request_timeout(Duration::from_secs(30))
+    .shutdown_timeout(shutdown_seconds)
+    .disable_signals()
+    .workers(2)
+    .run();
+    Ok(server)
+}
+
+/// Host, process and port: who holds a lease, for the operator's eyes.
+fn owner(address: SocketAddr) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}/{}/{}", host.trim(), std::process::id(), address.port())
+}
+
+fn address_file(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("listening")
+}
+
+/// Leaves the bound address where scripts find it, port 0 included.
+fn write_address(config: &Config, address: SocketAddr) {
+    let written = std::fs::create_dir_all(&config.data_dir)
+        .and_then(|()| std::fs::write(address_file(&config.data_dir), format!("http://{address}\n")));
+    if let Err(error) = written {
+        tracing::warn!(%error, "could not write the address file in data_dir");
+    }
+}
+
+async fn sweep_regularly(context: Context, stopping: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(SWEEP_EVERY_SECONDS)) => {}
+            () = stopping.cancelled() => return,
+        }
+        if let Err(error) = sweep::sweep_uploads(&context).await {
+            tracing::warn!(%error, "the sweep failed; trying again");
+        }
+    }
+}
+
+/// SIGHUP reads the definitions again; a broken file leaves the running set as it was and says why.
+async fn reload_on_hangup(config: Arc<Config>, definitions: watch::Sender<Arc<Definitions>>, stopping: CancellationToken) {
+    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            () = stopping.cancelled() => return,
+        }
+        match load_definitions(&config) {
+            Ok(loaded) => {
+                tracing::info!(jobs = loaded.jobs.len(), entities = loaded.entities.len(), "definitions reloaded");
+                let _ = definitions.send(Arc::new(loaded));
+            }
+            Err(error) => tracing::error!("definitions not reloaded, the running ones stay: {error}"),
+        }
+    }
+}
+
+async fn stop_asked(stopping: &CancellationToken) {
+    tokio::select! {
+        () = signal() => {}
+        () = stopping.cancelled() => {}
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! Where a business database is, and how its pools are opened.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::BusinessError;
+use super::dialect::Dialect;
+use super::session::Pool;
+
+/// Other programs may write to a business database; this long we wait for their lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a connection. Chunks are short, but many loads may queue for SQLite's one writer.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(1);
+/// SQLite's write-ahead log is cut back to this when a checkpoint empties it.
+const WAL_KEPT_BYTES: &str = "67108864";
+/// Bulk statements may take long, waiting for somebody's lock may not. A role whose commits are not durable by default
+/// gets durable ones here; a stronger setting is left alone.
+const POSTGRES_SESSION: &str = "set statement_timeout = 0; set lock_timeout = '30s'; set timezone = 'UTC'; \
+     set datestyle = 'ISO, MDY'; \
+     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+
+/// Where a business database is.
+pub(super) enum Address {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+impl Address {
+    /// Reads a URL. The message names the database, not the URL, which may hold a password.
+    pub(super) fn parse(name: &str, url: &str) -> Result<Self, BusinessError> {
+        let wrong = |detail: String| BusinessError::Settings(format!("databases.{name}.url: {detail}"));
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => {
+                let options = SqliteConnectOptions::from_str(url).map_err(|error| wrong(error.to_string()))?;
+                let file = options.get_filename();
+                if url.contains(":memory:") || url.contains("mode=memory") || file.as_os_str().is_empty() {
+                    return Err(wrong("a business database must be a file".to_owned()));
+                }
+                Ok(Self::Sqlite(Box::new(options.disable_statement_logging())))
+            }
+            Some("postgres" | "postgresql") => {
+                let options = PgConnectOptions::from_str(url).map_err(|error| wrong(error.to_string()))?;
+                Ok(Self::Postgres(Box::new(
+                    options.application_name("tranship").disable_statement_logging(),
+                )))
+            }
+            _ => Err(wrong(
+                "expected `sqlite://path/to/file.db` or `postgres://user@host/database`".to_owned(),
+            )),
+        }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Postgres(_) => Dialect::Postgres,
+            Self::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Sqlite(options) => Some(options.get_filename()),
+        }
+    }
+
+    pub(super) fn is_missing_file(&self) -> bool {
+        self.file().is_some_and(|file| !file.exists())
+    }
+
+    pub(super) fn is_file(&self, path: &Path) -> bool {
+        self.file().is_some_and(|file| real_path(file) == real_path(path))
+    }
+}
+
+/// The path without links and dots, also of a file (or folders) that are still to be made.
+fn real_path(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real_path(parent).join(name),
+        _ => path,
+    }
+}
+
+/// Opens the pool for writing; creates a SQLite file and its folder.
+pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> Result<Pool, BusinessError> {
+    let failed = |source| BusinessError::Driver {
+        database: name.to_owned(),
+        source,
+    };
+    match address {
+        Address::Postgres(options) => PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(POSTGRES_SESSION).execute(connection).await.map(drop) })
+            })
+            .connect_with((**options).clone())
+            .await
+            .map(Pool::Postgres)
+            .map_err(failed),
+        Address::Sqlite(options) => {
+            if let Some(folder) = options.get_filename().parent() {
+                tokio::fs::create_dir_all(folder)
+                    .await
+                    .map_err(|error| failed(sqlx::Error::Io(error)))?;
+            }
+            let options = sqlite(options)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .pragma("journal_size_limit", WAL_KEPT_BYTES);
+            // One writer: SQLite has one write lock, and a queue in the pool is fair where busy waiting is not.
+            sqlite_pool(1)
+                .connect_with(options)
+                .await
+                .map(Pool::Sqlite)
+                .map_err(failed)
+        }
+    }
+}
+
+/// Opens SQLite's pool for reading. The file must be there.
+pub(super) async fn reader(name: &str, address: &Address, connections: u32) -> Result<Pool, BusinessError> {
+    let Address::Sqlite(options) = address else {
+        return writer(name, address, connections).await;
+    };
+    if address.is_missing_file() {
+        return Err(BusinessError::Definition(format!(
+            "business database `{name}`: there is no file {}",
+            options.get_filename().display()
+        )));
+    }
+    let options = sqlite(options).create_if_missing(false).pragma("query_only", "on");
+    let pool = sqlite_pool(connections).connect_with(options).await;
+    pool.map(Pool::Sqlite).map_err(|source| BusinessError::Driver {
+        database: name.to_owned(),
+        source,
+    })
+}
+
+fn sqlite(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    options.clone().busy_timeout(BUSY_TIMEOUT).foreign_keys(true)
+}
+
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+}

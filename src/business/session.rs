@@ -1,0 +1,299 @@
+//! One transaction on one business database, the same to the caller on both: statements with bound values, and rows. The
+//! only place that hands text to the driver.
+
+use std::borrow::Cow;
+
+use futures_util::StreamExt as _;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool};
+use tokio::sync::mpsc::Sender;
+use uuid::Uuid;
+
+use super::BusinessError;
+use super::dialect::{Dialect, Purpose};
+
+/// A value bound to a statement.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Id(Uuid),
+    Int(i64),
+    OptInt(Option<i64>),
+    Text(String),
+    OptText(Option<String>),
+    Flag(bool),
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Int(int(number))
+    }
+}
+
+/// Both databases count in signed 64 bits; no file reaches the end of them.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Why a transaction ends without a commit.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Business(BusinessError),
+    Driver(sqlx::Error),
+}
+
+impl From<BusinessError> for Fault {
+    fn from(error: BusinessError) -> Self {
+        Self::Business(error)
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// An open pool.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+#[derive(Debug)]
+enum Connection {
+    Postgres(PoolConnection<Postgres>),
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+/// A row of a result.
+pub(super) enum DbRow {
+    Postgres(PgRow),
+    Sqlite(SqliteRow),
+}
+
+/// Runs the same driver call on whichever connection it is.
+macro_rules! on_connection {
+    ($session:expr, $connection:ident => $body:expr) => {
+        match &mut $session.connection {
+            Connection::Postgres($connection) => $body,
+            Connection::Sqlite($connection) => $body,
+        }
+    };
+}
+
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query(AssertSqlSafe($sql));
+        for value in $values {
+            query = match value {
+                Value::Id(id) => query.bind(id),
+                Value::Int(number) => query.bind(number),
+                Value::OptInt(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
+                Value::OptText(text) => query.bind(text),
+                Value::Flag(flag) => query.bind(flag),
+            };
+        }
+        query
+    }};
+}
+
+macro_rules! getter {
+    ($(#[$doc:meta])* $name:ident -> $type:ty) => {
+        $(#[$doc])*
+        pub(super) fn $name(&self, index: usize) -> Result<$type, sqlx::Error> {
+            match self {
+                Self::Postgres(row) => row.try_get(index),
+                Self::Sqlite(row) => row.try_get(index),
+            }
+        }
+    };
+}
+
+impl DbRow {
+    getter!(int -> i64);
+    getter!(opt_int -> Option<i64>);
+    getter!(text -> String);
+    getter!(opt_text -> Option<String>);
+    getter!(flag -> bool);
+
+    /// A number that is never negative.
+    pub(super) fn count(&self, index: usize) -> Result<u64, sqlx::Error> {
+        let number = self.int(index)?;
+        u64::try_from(number).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    }
+}
+
+/// An open transaction. Dropped without an end it takes its connection with it.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Connection,
+    pub(super) dialect: Dialect,
+    ended: bool,
+    discard: bool,
+}
+
+impl Session {
+    pub(super) async fn begin(pool: &Pool, purpose: Purpose) -> Result<Self, sqlx::Error> {
+        let (connection, dialect) = match pool {
+            Pool::Postgres(pool) => (Connection::Postgres(pool.acquire().await?), Dialect::Postgres),
+            Pool::Sqlite(pool) => (Connection::Sqlite(pool.acquire().await?), Dialect::Sqlite),
+        };
+        let mut session = Self {
+            connection,
+            dialect,
+            ended: false,
+            discard: false,
+        };
+        session.run(dialect.begin(purpose)).await?;
+        Ok(session)
+    }
+
+    /// Runs a statement without values: table definitions, savepoints. It is not kept prepared.
+    pub(super) async fn run(&mut self, sql: impl Into<Cow<'static, str>>) -> Result<(), sqlx::Error> {
+        let sql = AssertSqlSafe(sql.into());
+        on_connection!(self, connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop))
+    }
+
+    /// Runs a statement and returns the number of rows it touched.
+    pub(super) async fn execute(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: Vec<Value>,
+    ) -> Result<u64, sqlx::Error> {
+        let sql = sql.into();
+        on_connection!(self, connection => {
+            bound!(sql, values).execute(&mut **connection).await.map(|done| done.rows_affected())
+        })
+    }
+
+    /// All rows of a bounded result.
+    pub(super) async fn rows(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: Vec<Value>,
+    ) -> Result<Vec<DbRow>, sqlx::Error> {
+        let sql = sql.into();
+        match &mut self.connection {
+            Connection::Postgres(connection) => {
+                let rows = bound!(sql, values).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(DbRow::Postgres).collect())
+            }
+            Connection::Sqlite(connection) => {
+                let rows = bound!(sql, values).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(DbRow::Sqlite).collect())
+            }
+        }
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn row(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: Vec<Value>,
+    ) -> Result<Option<DbRow>, sqlx::Error> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Feeds a `COPY … FROM STDIN`, which only PostgreSQL has.
+    pub(super) async fn copy(&mut self, sql: &str, data: Vec<u8>) -> Result<(), sqlx::Error> {
+        let Connection::Postgres(connection) = &mut self.connection else {
+            return Err(sqlx::Error::Protocol("COPY is for PostgreSQL".into()));
+        };
+        let mut copy = connection.copy_in_raw(sql).await?;
+        copy.send(data).await?;
+        copy.finish().await.map(drop)
+    }
+
+    /// Streams rows of text columns in batches. Ends early when the receiver is gone; the connection is then not reused,
+    /// because the rest of the result is still on its way.
+    pub(super) async fn stream(
+        &mut self,
+        sql: String,
+        values: Vec<Value>,
+        batch_rows: usize,
+        to: &Sender<Vec<Vec<Option<String>>>>,
+    ) -> Result<u64, sqlx::Error> {
+        let mut sent = 0;
+        on_connection!(self, connection => {
+            let mut rows = bound!(sql, values).fetch(&mut **connection);
+            let mut batch = Vec::with_capacity(batch_rows);
+            loop {
+                let row = rows.next().await.transpose()?;
+                let last = row.is_none();
+                if let Some(row) = row {
+                    batch.push((0..row.len()).map(|index| row.try_get(index)).collect::<Result<Vec<_>, _>>()?);
+                }
+                if batch.len() == batch_rows || (last && !batch.is_empty()) {
+                    let rows = batch.len() as u64;
+                    if to.send(std::mem::take(&mut batch)).await.is_err() {
+                        break;
+                    }
+                    sent += rows;
+                }
+                if last {
+                    return Ok(sent);
+                }
+            }
+        });
+        self.close_on_drop();
+        Ok(sent)
+    }
+
+    /// Rolls back at the end although all went well: nothing but the fence was touched, and a commit would cost a sync.
+    pub(super) fn discard(&mut self) {
+        self.discard = true;
+    }
+
+    /// Commits what went well, rolls back the rest.
+    pub(super) async fn end<T>(mut self, outcome: Result<T, Fault>) -> Result<T, Fault> {
+        let outcome = match outcome {
+            Ok(value) if !self.discard => match self.run("commit").await {
+                Ok(()) => {
+                    self.ended = true;
+                    return Ok(value);
+                }
+                Err(error) => Err(Fault::Driver(error)),
+            },
+            other => other,
+        };
+        // A rollback that fails leaves `ended` unset, which closes the connection.
+        self.ended = self.run("rollback").await.is_ok();
+        outcome
+    }
+
+    /// Ends a reading transaction.
+    pub(super) async fn finish(self) {
+        // What was read stays read, whether or not the rollback reaches the server.
+        let _ = self.end::<()>(Err(Fault::Driver(sqlx::Error::RowNotFound))).await;
+    }
+
+    fn close_on_drop(&mut self) {
+        on_connection!(self, connection => connection.close_on_drop());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.close_on_drop();
+        }
+    }
+}
+
+/// The database's own words, without the driver's.
+pub(super) fn message_of(error: &sqlx::Error) -> String {
+    let sqlx::Error::Database(database) = error else {
+        return error.to_string();
+    };
+    let detail = database
+        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .and_then(|error| error.detail());
+    match detail {
+        Some(detail) => format!("{} ({detail})", database.message()),
+        None => database.message().to_owned(),
+    }
+}

@@ -1,0 +1,341 @@
+//! The end of staging: what can be judged only over the whole file, set-wise and range by range.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::control::LoadKey;
+use super::dialect::{Dialect, quote};
+use super::rejects::{self, Rejected};
+use super::rows::values_list;
+use super::session::{DbRow, Fault, Session, Value};
+use super::staging::{Load, fix_chunks};
+use super::{BusinessError, Database};
+use crate::domain::entity::{Entity, Field};
+use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
+
+/// From this size on a fresh table's statistics matter to the planner.
+const ANALYZE_RECORDS: u64 = 5_000;
+/// Place and origin of a staged record: columns 0 to 4 of every check.
+const PLACE: &str = "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
+const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
+     and s.tranship_record between $3 and $4 and s.tranship_state = 0";
+
+/// The statements of one load's checks, and how to word what they find.
+struct Checks {
+    duplicates: String,
+    key: Vec<String>,
+    references: Vec<ReferenceCheck>,
+}
+
+struct ReferenceCheck {
+    sql: String,
+    field: String,
+    parent_label: String,
+    parent_field: String,
+    /// The parents may be in the same file.
+    own_entity: bool,
+}
+
+impl Database {
+    /// Rejects staged duplicates (the first of a key stands) and records whose parent is missing, range by range, then fixes
+    /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
+    /// `references` name. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type.
+    pub async fn finish_staging(
+        &self,
+        load: Load<'_>,
+        parents: &[&Entity],
+        chunk_records: u64,
+    ) -> Result<(), BusinessError> {
+        let key = LoadKey::new(load);
+        let state = {
+            let (database, key) = (self.clone(), key.clone());
+            self.fenced_read(load.fence, move |session| {
+                Box::pin(async move { database.load_state(session, &key).await })
+            })
+            .await?
+        };
+        if state.staged {
+            return Ok(());
+        }
+        let checks = Arc::new(self.checks(load, &state.fields, parents).await?);
+        let (records, size) = (state.position.records, chunk_records.max(1));
+        if let Some(sql) = self
+            .dialect()
+            .analyze(&key.staging)
+            .filter(|_| records >= ANALYZE_RECORDS)
+        {
+            self.fenced(load.fence, move |session| {
+                Box::pin(async move { Ok(session.run(sql).await?) })
+            })
+            .await?;
+        }
+        self.run_checks(load, &key, &checks, records, size).await?;
+        let database = self.clone();
+        self.fenced(load.fence, move |session| {
+            Box::pin(async move {
+                if !database.load_state(session, &key).await?.staged {
+                    fix_chunks(session, &key, records, size).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn run_checks(
+        &self,
+        load: Load<'_>,
+        key: &LoadKey,
+        checks: &Arc<Checks>,
+        records: u64,
+        size: u64,
+    ) -> Result<(), BusinessError> {
+        // A record rejected for a missing parent may itself be the parent of an earlier one, so a file that refers to itself
+        // is looked through until nothing changes. What is left does not depend on the order.
+        let again = checks.references.iter().any(|check| check.own_entity);
+        loop {
+            let mut found = 0;
+            let mut first = 1;
+            while first <= records {
+                let last = first.saturating_add(size - 1).min(records);
+                let (key, checks) = (key.clone(), Arc::clone(checks));
+                let in_range = self.fenced(load.fence, move |session| {
+                    Box::pin(async move { check_range(session, &key, &checks, first, last, again).await })
+                });
+                found += in_range.await?;
+                first = last + 1;
+            }
+            if found == 0 || !again {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn checks(&self, load: Load<'_>, fields: &[String], parents: &[&Entity]) -> Result<Checks, BusinessError> {
+        let mut references = Vec::new();
+        for name in fields {
+            let Some(field) = load.entity.field(name) else { continue };
+            let Some(reference) = &field.references else { continue };
+            let wrong = |detail: String| {
+                let entity = &load.entity.name;
+                BusinessError::Definition(format!(
+                    "entity `{entity}`: field `{name}` refers to `{}`: {detail}",
+                    reference.entity
+                ))
+            };
+            let own_entity = reference.entity == load.entity.name;
+            let given = parents.iter().find(|parent| parent.name == reference.entity).copied();
+            let parent = if own_entity { Some(load.entity) } else { given };
+            let parent = parent.ok_or_else(|| wrong("there is no such entity".to_owned()))?;
+            if parent.database != load.entity.database {
+                return Err(wrong(format!("it lives in another database, `{}`", parent.database)));
+            }
+            let target = parent
+                .field(&reference.field)
+                .ok_or_else(|| wrong(format!("it has no field `{}`", reference.field)))?;
+            let dialect = self.dialect();
+            if dialect.staging_type(&target.kind) != dialect.staging_type(&field.kind) {
+                return Err(wrong(format!(
+                    "`{}` is {}, not {}",
+                    target.name,
+                    target.kind.name(),
+                    field.kind.name()
+                )));
+            }
+            self.ensure_entity(parent).await?;
+            references.push(reference_check(dialect, load, field, parent, &target.name, own_entity));
+        }
+        Ok(Checks {
+            duplicates: duplicates_sql(self.dialect(), load.entity),
+            key: load.entity.key.clone(),
+            references,
+        })
+    }
+}
+
+/// Checks the good records of a range; with `again`, until nothing more is found in it.
+async fn check_range(
+    session: &mut Session,
+    key: &LoadKey,
+    checks: &Checks,
+    first: u64,
+    last: u64,
+    again: bool,
+) -> Result<usize, Fault> {
+    let range = || key.with([first.into(), last.into()]);
+    let mut found = 0;
+    loop {
+        let mut rejected: BTreeMap<u64, Rejected> = BTreeMap::new();
+        for row in session.rows(checks.duplicates.clone(), range()).await? {
+            add(&mut rejected, &row, duplicate(checks, &row)?)?;
+        }
+        for check in &checks.references {
+            for row in session.rows(check.sql.clone(), range()).await? {
+                add(&mut rejected, &row, missing_parent(check, &row)?)?;
+            }
+        }
+        if rejected.is_empty() {
+            break;
+        }
+        found += rejected.len();
+        mark_rejected(session, key, rejected.keys().copied()).await?;
+        let rejected: Vec<_> = rejected.into_values().collect();
+        rejects::insert(session, key, &rejected).await?;
+        if !again {
+            break;
+        }
+    }
+    if found == 0 {
+        session.discard();
+    }
+    Ok(found)
+}
+
+fn add(rejected: &mut BTreeMap<u64, Rejected>, row: &DbRow, error: RecordError) -> Result<(), Fault> {
+    let origin = row.opt_text(4)?;
+    let record = rejected.entry(error.place.record).or_insert(Rejected {
+        origin,
+        by_target: false,
+        errors: Vec::new(),
+    });
+    record.errors.push(error);
+    Ok(())
+}
+
+/// Takes records out of what is promoted.
+async fn mark_rejected(
+    session: &mut Session,
+    key: &LoadKey,
+    records: impl Iterator<Item = u64>,
+) -> Result<(), sqlx::Error> {
+    let records: Vec<Value> = records.map(Value::from).collect();
+    for records in records.chunks(500) {
+        let list = values_list(session.dialect, 1, records.len());
+        // The list comes first, because SQLite's plain placeholders count from the start.
+        let dialect = session.dialect;
+        let (message, entity) = (
+            dialect.placeholder(records.len() + 1),
+            dialect.placeholder(records.len() + 2),
+        );
+        let sql = format!(
+            "update {} set tranship_state = 1 where tranship_record in {list} \
+             and tranship_message = {message} and tranship_entity_no = {entity}",
+            key.staging
+        );
+        session
+            .execute(sql, records.iter().cloned().chain(key.with([])).collect())
+            .await?;
+    }
+    Ok(())
+}
+
+/// The place in columns 0 to 3.
+pub(super) fn place(row: &DbRow) -> Result<RecordPlace, sqlx::Error> {
+    Ok(RecordPlace {
+        record: row.count(0)?,
+        line: row.count(1)?,
+        byte_start: row.count(2)?,
+        byte_end: row.count(3)?,
+    })
+}
+
+fn duplicates_sql(dialect: Dialect, entity: &Entity) -> String {
+    let staging = quote(&entity.staging_table());
+    let fields = entity.key.iter().filter_map(|name| entity.field(name));
+    let shown: Vec<_> = fields
+        .map(|field| dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name))))
+        .collect();
+    let same_key: Vec<_> = entity
+        .key
+        .iter()
+        .map(|name| format!("o.{0} = s.{0}", quote(name)))
+        .collect();
+    let (shown, same_key) = (shown.join(", "), same_key.join(" and "));
+    // The first record of the key is looked up row by row through staging's index; written as a join, a planner without
+    // statistics compares the range with the whole file.
+    format!(
+        "select {PLACE}, s.first_record, \
+           (select f.tranship_line from {staging} f where f.tranship_message = $1 and f.tranship_entity_no = $2 \
+             and f.tranship_record = s.first_record), {shown} \
+         from (select s.*, (select min(o.tranship_record) from {staging} o \
+             where o.tranship_message = $1 and o.tranship_entity_no = $2 and {same_key}) as first_record \
+           from {staging} s where {GOOD_IN_RANGE}) s \
+         where s.first_record < s.tranship_record"
+    )
+}
+
+fn duplicate(checks: &Checks, row: &DbRow) -> Result<RecordError, Fault> {
+    let mut values = Vec::with_capacity(checks.key.len());
+    for index in 0..checks.key.len() {
+        values.push(row.opt_text(7 + index)?.unwrap_or_default());
+    }
+    let named: Vec<_> = checks
+        .key
+        .iter()
+        .zip(&values)
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let (record, line) = (row.count(5)?, row.count(6)?);
+    Ok(RecordError {
+        place: place(row)?,
+        column: None,
+        field: (checks.key.len() == 1).then(|| checks.key[0].clone()),
+        code: RecordCode::DuplicateKey,
+        value: Some(values.join(", ")),
+        reason: format!(
+            "record {record} (line {line}) of this file has the same key: {}",
+            named.join(", ")
+        ),
+    })
+}
+
+fn reference_check(
+    dialect: Dialect,
+    load: Load<'_>,
+    field: &Field,
+    parent: &Entity,
+    parent_field: &str,
+    own_entity: bool,
+) -> ReferenceCheck {
+    let (staging, table) = (quote(&load.entity.staging_table()), quote(&parent.table));
+    let (child, parent_column) = (quote(&field.name), quote(parent_field));
+    let shown = dialect.canonical(&field.kind, &format!("s.{child}"));
+    let in_this_file = if own_entity {
+        format!(
+            " and not exists (select 1 from {staging} o where o.tranship_message = $1 and o.tranship_entity_no = $2 \
+             and o.tranship_state = 0 and o.{parent_column} = s.{child})"
+        )
+    } else {
+        String::new()
+    };
+    ReferenceCheck {
+        sql: format!(
+            "select {PLACE}, {shown} from {staging} s where {GOOD_IN_RANGE} and s.{child} is not null \
+             and not exists (select 1 from {table} p where p.{parent_column} = s.{child}){in_this_file}"
+        ),
+        field: field.name.clone(),
+        parent_label: parent.label.clone(),
+        parent_field: parent_field.to_owned(),
+        own_entity,
+    }
+}
+
+fn missing_parent(check: &ReferenceCheck, row: &DbRow) -> Result<RecordError, Fault> {
+    let value = row.text(5)?;
+    Ok(RecordError {
+        place: place(row)?,
+        column: None,
+        field: Some(check.field.clone()),
+        code: RecordCode::ReferenceMissing,
+        reason: format!(
+            "no record of {} has {} = {}",
+            check.parent_label,
+            check.parent_field,
+            RecordError::clip(&value)
+        ),
+        value: Some(value),
+    })
+}

@@ -1,0 +1,297 @@
+//! Recurring integrations (`/api/connector`), contract section 3.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::Api;
+use super::auth::{Caller, base_url, caller, connector_job};
+use super::payload::{Fetch, send};
+use super::problem::{Kind, Problem, Surface};
+use crate::domain::ids::{CorrelationId, MessageId, parse_guid};
+use crate::domain::job::{DataSource, Direction, Job};
+use crate::domain::message::Message;
+use crate::domain::time::Timestamp;
+use crate::domain::wire::{self, Standing};
+use crate::pipeline::enqueue::{self, Envelope};
+use crate::storage::executions::Execution;
+use crate::storage::leases::{AckBy, Acked};
+
+/// Longest acknowledgement body.
+const ACK_BYTES_MAX: usize = 64 * 1024;
+
+/// Turns a handler's result into the connector's answer.
+fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
+    result.unwrap_or_else(|problem| problem.respond(Surface::Connector))
+}
+
+/// `POST /api/connector/enqueue/{activity}?entity=&company=` (RI-1…8).
+pub async fn enqueue(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    activity: web::Path<String>,
+    body: web::Payload,
+) -> HttpResponse {
+    respond(take_in(&api, &request, &activity, body).await)
+}
+
+async fn take_in(api: &Api, request: &HttpRequest, activity: &str, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let caller = caller(api, request).await?;
+    let definitions = api.definitions();
+    let job = connector_job(&definitions, &caller, activity)?;
+    let query = Query::of(request);
+    if job.direction == Direction::Import && job.data_source == DataSource::File && query.get("entity").is_none() {
+        return Err(Problem::bad("entity_missing", "a job for files needs entity=<label> in the query (RI-1)"));
+    }
+    let header = request.headers().get("x-ms-dyn-externalidentifier");
+    let mut envelope = Envelope {
+        entity: query.get("entity"),
+        company: query.get("company"),
+        external_id: header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        sender: caller.name.clone(),
+        ..Envelope::default()
+    };
+    enqueue::check(job, &definitions, &mut envelope)?;
+    let message = enqueue::enqueue(&api.context, job, envelope, body).await?;
+    api.wake.notify_one();
+    // The id as a JSON string (RI-5).
+    Ok(HttpResponse::Ok().json(message.id.to_string()))
+}
+
+/// `GET /api/connector/dequeue/{activity}` (RI-9…14).
+pub async fn dequeue(api: web::Data<Api>, request: HttpRequest, activity: web::Path<String>) -> HttpResponse {
+    respond(hand_out(&api, &request, &activity).await)
+}
+
+async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpResponse, Problem> {
+    let caller = caller(api, request).await?;
+    let definitions = api.definitions();
+    let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
+    let lease_seconds = i64::from(job.lease_seconds.unwrap_or(api.context.limits.queue.lease_seconds));
+    let now = api.context.clock.now();
+    let claimed = api.context.store.dequeue(job.id, &caller.name, lease_seconds, 1, now).await?;
+    let Some(claimed) = claimed.into_iter().next() else { return Ok(HttpResponse::NoContent().finish()) };
+    let message = &claimed.message;
+    Ok(HttpResponse::Ok().json(json!({
+        "CorrelationId": message.correlation,
+        "PopReceipt": api.receipts.issue(claimed.fence()),
+        "DownloadLocation": download_location(api, request, job, message),
+        "IsDownLoadFileExist": true,
+        "FileDownLoadErrorMessage": "",
+        "LastDequeueDateTime": message.last_dequeued_at.map(Timestamp::wire),
+    })))
+}
+
+fn outbound_job(job: &Job) -> Result<&Job, Problem> {
+    if job.direction == Direction::Import {
+        let detail = format!("`{}` is an import job: it is enqueued to, not dequeued from (RI-8)", job.name);
+        return Err(Problem::bad("wrong_direction", detail));
+    }
+    Ok(job)
+}
+
+/// Path form of the real server (RI-15), on the scheme and host the client used (RI-14).
+fn download_location(api: &Api, request: &HttpRequest, job: &Job, message: &Message) -> String {
+    let base = match &api.server.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => base_url(api, request),
+    };
+    format!(
+        "{base}/api/connector/download/%7B{}%7D?correlation-id={}&blob={}",
+        job.id, message.correlation, message.id
+    )
+}
+
+/// `GET DownloadLocation` (RI-15…18).
+pub async fn download(api: web::Data<Api>, request: HttpRequest, activity: web::Path<String>) -> HttpResponse {
+    respond(fetch(&api, &request, &activity).await)
+}
+
+async fn fetch(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpResponse, Problem> {
+    let caller = caller(api, request).await?;
+    let definitions = api.definitions();
+    let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
+    let gone = || Problem::new(Kind::NotFound, "there is no such file in this queue");
+    let correlation = Query::of(request).get("correlation-id").ok_or_else(gone)?;
+    let correlation = CorrelationId(parse_guid(&correlation).map_err(|_| gone())?);
+    let message = api.context.store.message_by_correlation(job.id, correlation).await?.ok_or_else(gone)?;
+    send(api, message, Fetch::Delivery).await
+}
+
+/// `POST /api/connector/ack/{activity}` (RI-20…25).
+pub async fn ack(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    activity: web::Path<String>,
+    body: web::Payload,
+) -> HttpResponse {
+    respond(acknowledge(&api, &request, &activity, body).await)
+}
+
+async fn acknowledge(api: &Api, request: &HttpRequest, activity: &str, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let caller = caller(api, request).await?;
+    let definitions = api.definitions();
+    let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
+    let body = super::package_api::json_body(body, ACK_BYTES_MAX).await?;
+    let by = ack_by(api, &body)?;
+    match api.context.store.ack_leniently(job.id, by, api.context.clock.now()).await? {
+        Acked::Now(id) => {
+            tracing::info!(message.id = %id, client = %caller.name, "acknowledged");
+            Ok(HttpResponse::Ok().finish())
+        }
+        Acked::Before(_) => Ok(HttpResponse::Ok().finish()),
+        // RI-23: the connector's generic failure.
+        Acked::Unknown => Err(Problem::new(Kind::Internal, "no message in this queue has that receipt or CorrelationId")),
+        Acked::Ended(id) => Err(Problem::new(Kind::Conflict, format!("message {id} has ended without an acknowledgement"))),
+    }
+}
+
+/// By receipt when one was sent, else by correlation id; a receipt we never issued is refused (promise 3).
+fn ack_by(api: &Api, body: &Value) -> Result<AckBy, Problem> {
+    let text = |name: &str| member(body, name).and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty());
+    if let Some(receipt) = text("PopReceipt") {
+        let lease = api.receipts.verify(receipt);
+        let lease = lease.ok_or_else(|| Problem::bad("unknown_receipt", "this PopReceipt was not issued here"))?;
+        return Ok(AckBy::Receipt(lease));
+    }
+    let correlation = text("CorrelationId").and_then(|t| parse_guid(t).ok());
+    let correlation = correlation
+        .ok_or_else(|| Problem::bad("receipt_missing", "send back what dequeue answered: CorrelationId and PopReceipt (RI-20)"))?;
+    Ok(AckBy::Correlation(CorrelationId(correlation)))
+}
+
+/// A member of a JSON object, its name in any case (GEN-7).
+pub(super) fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// `GET /api/connector/jobstatus/{activity}?jobId=` (RI-26…29).
+pub async fn job_status(api: web::Data<Api>, request: HttpRequest, activity: web::Path<String>) -> HttpResponse {
+    respond(status(&api, &request, &activity).await)
+}
+
+async fn status(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpResponse, Problem> {
+    let caller: Caller = caller(api, request).await?;
+    let definitions = api.definitions();
+    let job = connector_job(&definitions, &caller, activity)?;
+    let id = Query::of(request).get("jobId").and_then(|text| text.parse::<MessageId>().ok());
+    let message = match id {
+        Some(id) => api.context.store.message(id).await?.filter(|m| m.job == job.id),
+        None => None,
+    };
+    let Some(message) = message else {
+        // RI-29: for an unknown id, which clients take for "ask again later".
+        return Ok(HttpResponse::Ok().json(json!({ "DataJobStatus": null, "ExecutionLog": "", "ExecutionDetail": [] })));
+    };
+    let execution = match &message.execution {
+        Some(id) => api.context.store.execution(id).await?,
+        None => None,
+    };
+    Ok(HttpResponse::Ok().json(job_status_body(job, &message, execution.as_ref())))
+}
+
+fn job_status_body(job: &Job, message: &Message, execution: Option<&Execution>) -> Value {
+    let standing = Standing { status: message.status, counts: message.counts, started: message.started_at.is_some() };
+    let detail: Vec<Value> = execution.map_or_else(Vec::new, |execution| {
+        let runs = execution.entities.iter();
+        runs.map(|run| {
+            json!({
+                "EntityName": run.label,
+                "Company": run.company.as_deref().unwrap_or(""),
+                "StagingRecords": run.staging_records,
+                "StagingStatus": run.staging_status,
+                "StagingErrorCount": run.staging_errors,
+                "TargetRecords": run.counts.applied(),
+                "TargetStatus": run.target_status,
+                "TargetErrorCount": run.target_errors,
+                "ExecutionStartedDateTime": wire_time(run.started_at),
+                "ExecutionCompletedDateTime": wire_time(run.finished_at),
+            })
+        })
+        .collect()
+    });
+    json!({
+        "DataJobStatus": {
+            "DataProject": job.name,
+            "DataJobIdentifier": message.id,
+            "ExternalIdentifier": message.external_id.as_deref().unwrap_or(""),
+            "ExecutionIdentifier": message.execution.as_ref().map_or("", |e| e.0.as_str()),
+            "DataJobStartedDateTime": wire_time(message.started_at),
+            "DataJobCompletedDateTime": wire_time(message.finished_at),
+            "DataJobState": wire::job_state(standing),
+        },
+        "ExecutionLog": message.failure.as_ref().map_or("", |f| f.detail.as_str()),
+        "ExecutionDetail": detail,
+    })
+}
+
+fn wire_time(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| Timestamp::WIRE_NEVER.to_owned(), Timestamp::wire)
+}
+
+/// A query string as clients write it: names in any case, `+` and `%20` for a space, `%uXXXX` for the rest (GEN-5).
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let pairs = request.query_string().split('&').filter(|p| !p.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name).to_lowercase(), decode(value))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The value of a name; an empty one counts as absent.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let wanted = name.to_lowercase();
+        self.0.iter().find(|(n, v)| *n == wanted && !v.trim().is_empty()).map(|(_, v)| v.clone())
+    }
+}
+
+/// Undoes `+`, `%XX` and `%uXXXX`; what is not well formed stays as it is.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let hex = |range: std::ops::Range<usize>| {
+        bytes.get(range).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u32::from_str_radix(d, 16).ok())
+    };
+    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let unicode = || (bytes.get(at + 1) == Some(&b'u')).then(|| hex(at + 2..at + 6).and_then(char::from_u32)).flatten();
+        let octet = || hex(at + 1..at + 3).and_then(|v| u8::try_from(v).ok());
+        match byte {
+            b'%' => {
+                if let Some(character) = unicode() {
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    at += 6;
+                    continue;
+                }
+                if let Some(octet) = octet() {
+                    out.push(octet);
+                    at += 3;
+                    continue;
+                }
+                out.push(b'%');
+            }
+            b'+' => out.push(b' '),
+            other => out.push(other),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn query_values_are_decoded_in_every_form_clients_use() {
+        assert_eq!(decode("Customer+groups"), "Customer groups");
+        assert_eq!(decode("Customer%20groups"), "Customer groups");
+        assert_eq!(decode("Bestell%u00f6rter"), "Bestellörter");
+        assert_eq!(decode("%C3%B6"), "ö");
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz%u12"), "%zz%u12");
+        assert_eq!(decode("%"), "%");
+    }
+}

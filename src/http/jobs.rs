@@ -1,0 +1,91 @@
+//! `/api/v1/jobs`: look at jobs, run them, see what ran.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::Api;
+use super::auth::{caller, usable_job, visible_job};
+use super::connector::Query;
+use super::problem::{Problem, Surface};
+use super::view;
+use crate::domain::job::Direction;
+
+/// Most occurrences one answer lists.
+const OCCURRENCES_MAX: u32 = 200;
+
+fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
+    result.unwrap_or_else(|problem| problem.respond(Surface::Native))
+}
+
+/// `GET /api/v1/jobs`: those the caller may see.
+pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let listed = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let now = api.context.clock.now();
+        let jobs = definitions.jobs.iter().filter(|job| caller.may_see(job));
+        let jobs: Vec<_> = jobs.map(|job| view::job(&definitions, job, now)).collect();
+        Ok(HttpResponse::Ok().json(json!({ "jobs": jobs })))
+    };
+    respond(listed.await)
+}
+
+/// `GET /api/v1/jobs/{job}`, by name or activity id.
+pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let shown = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let job = visible_job(&definitions, &caller, &name)?;
+        let mut body = view::job(&definitions, job, api.context.clock.now());
+        let occurrences = api.context.store.occurrences(job.id, 10).await?;
+        body["occurrences"] = occurrences.iter().map(view::occurrence).collect();
+        Ok(HttpResponse::Ok().json(body))
+    };
+    respond(shown.await)
+}
+
+/// `POST /api/v1/jobs/{job}/run`: 202 with the occurrence; it runs as soon as a worker has room.
+pub async fn run(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let started = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let job = usable_job(&definitions, &caller, &name)?;
+        if job.direction != Direction::Export {
+            let detail = format!("`{}` is not an export job: its messages are processed as they come", job.name);
+            return Err(Problem::bad("wrong_direction", detail));
+        }
+        let occurrence = api.context.store.run_now(job.id, &caller.name, api.context.clock.now()).await?;
+        api.wake.notify_one();
+        tracing::info!(job.name = %job.name, client = %caller.name, "run asked for");
+        Ok(HttpResponse::Accepted().json(view::occurrence(&occurrence)))
+    };
+    respond(started.await)
+}
+
+/// `GET /api/v1/jobs/{job}/occurrences?limit=`: newest first.
+pub async fn occurrences(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let listed = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let job = visible_job(&definitions, &caller, &name)?;
+        let limit = limit(&request, 20, OCCURRENCES_MAX)?;
+        let occurrences = api.context.store.occurrences(job.id, limit).await?;
+        let occurrences: Vec<_> = occurrences.iter().map(view::occurrence).collect();
+        Ok(HttpResponse::Ok().json(json!({ "occurrences": occurrences })))
+    };
+    respond(listed.await)
+}
+
+/// The query's `limit`, within bounds.
+///
+/// # Errors
+/// 400 for what is no number from 1 to `most`.
+pub(super) fn limit(request: &HttpRequest, default: u32, most: u32) -> Result<u32, Problem> {
+    match Query::of(request).get("limit") {
+        None => Ok(default),
+        Some(text) => match text.parse::<u32>() {
+            Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
+            _ => Err(Problem::bad("invalid_limit", format!("limit is a number from 1 to {most}"))),
+        },
+    }
+}

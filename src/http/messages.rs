@@ -1,0 +1,230 @@
+//! `/api/v1/messages`: enqueue, look, page through errors, fetch rejects, resubmit.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::Api;
+use super::auth::{Caller, caller, usable_job, visible_job};
+use super::connector::Query;
+use super::jobs::limit;
+use super::problem::{Kind, Problem, Surface};
+use super::view;
+use crate::domain::ids::MessageId;
+use crate::domain::job::{FileFormat, Job};
+use crate::domain::message::{Digest, Message};
+use crate::domain::status::Status;
+use crate::pipeline::enqueue::{self, Envelope};
+use crate::pipeline::rejects::write_rejects;
+use crate::pipeline::source::SourceError;
+use crate::storage::messages::MessageFilter;
+
+/// Most messages one answer lists.
+const MESSAGES_MAX: u32 = 200;
+/// Most record errors one answer lists.
+const ERRORS_MAX: u32 = 1000;
+
+fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
+    result.unwrap_or_else(|problem| problem.respond(Surface::Native))
+}
+
+/// `POST /api/v1/jobs/{job}/messages?entity=&company=&external_id=`: 201 with `Location` and the message.
+pub async fn enqueue(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>, body: web::Payload) -> HttpResponse {
+    let taken = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let job = usable_job(&definitions, &caller, &name)?;
+        let query = Query::of(&request);
+        let envelope = Envelope {
+            entity: query.get("entity"),
+            company: query.get("company"),
+            external_id: query.get("external_id"),
+            sender: caller.name.clone(),
+            parent: None,
+            expected_digest: content_digest(&request)?,
+        };
+        take_in(&api, job, envelope, body).await
+    };
+    respond(taken.await)
+}
+
+async fn take_in(api: &Api, job: &Job, mut envelope: Envelope, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let definitions = api.definitions();
+    enqueue::check(job, &definitions, &mut envelope)?;
+    let message = enqueue::enqueue(&api.context, job, envelope, body).await?;
+    api.wake.notify_one();
+    let location = format!("/api/v1/messages/{}", message.id);
+    let body = view::message(&api.context, &definitions, &message).await?;
+    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(body))
+}
+
+/// The SHA-256 a `Content-Digest` header announces (RFC 9530); other algorithms are ignored, as the RFC asks.
+fn content_digest(request: &HttpRequest) -> Result<Option<Digest>, Problem> {
+    let Some(header) = request.headers().get("content-digest") else { return Ok(None) };
+    let unreadable = || Problem::bad("invalid_content_digest", "Content-Digest is written sha-256=:<base64 of 32 bytes>:");
+    let text = header.to_str().map_err(|_| unreadable())?;
+    let Some(value) = text.split(',').find_map(|part| part.trim().strip_prefix("sha-256=")) else { return Ok(None) };
+    let base64 = value.strip_prefix(':').and_then(|v| v.strip_suffix(':')).ok_or_else(unreadable)?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(base64).map_err(|_| unreadable())?;
+    Ok(Some(Digest(bytes.try_into().map_err(|_| unreadable())?)))
+}
+
+/// The message of this id, if the caller may see it.
+async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
+    let unknown = || Problem::new(Kind::NotFound, format!("there is no message {id}"));
+    let parsed: MessageId = id.parse().map_err(|_| unknown())?;
+    let message = api.context.store.message(parsed).await?.ok_or_else(unknown)?;
+    let definitions = api.definitions();
+    let seen = definitions.job(message.job).map_or(caller.sees_all(), |job| caller.may_see(job));
+    if seen { Ok(message) } else { Err(unknown()) }
+}
+
+/// `GET /api/v1/messages/{id}`.
+pub async fn show(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let shown = async {
+        let caller = caller(&api, &request).await?;
+        let message = visible(&api, &caller, &id).await?;
+        let body = view::message(&api.context, &api.definitions(), &message).await?;
+        Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body))
+    };
+    respond(shown.await)
+}
+
+/// `GET /api/v1/messages?job=&status=&before=&limit=`: newest first; `next` is the `before` of the next page.
+pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let listed = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let query = Query::of(&request);
+        let jobs = match query.get("job") {
+            Some(name) => vec![visible_job(&definitions, &caller, &name)?.id],
+            None if caller.sees_all() => Vec::new(),
+            None => definitions.jobs.iter().filter(|job| caller.may_see(job)).map(|job| job.id).collect(),
+        };
+        if jobs.is_empty() && !caller.sees_all() {
+            return Ok(HttpResponse::Ok().json(json!({ "messages": [], "next": null })));
+        }
+        let status = query.get("status").map(|text| status(&text)).transpose()?;
+        let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
+        let before = before.map_err(|e| Problem::bad("invalid_before", e.to_string()))?;
+        let limit = limit(&request, 50, MESSAGES_MAX)?;
+        let filter = MessageFilter { jobs, status, before, limit };
+        let messages = api.context.store.messages(&filter).await?;
+        let next = (messages.len() == limit as usize).then(|| messages.last().map(|m| m.id)).flatten();
+        let rows: Vec<_> = messages.iter().map(|m| view::summary(&definitions, m)).collect();
+        Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": next })))
+    };
+    respond(listed.await)
+}
+
+fn status(text: &str) -> Result<Status, Problem> {
+    let found = Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| {
+        let all = Status::ALL.map(Status::as_str).join(", ");
+        Problem::bad("invalid_status", format!("`{text}` is not a status; write one of {all}"))
+    })
+}
+
+/// `GET /api/v1/messages/{id}/history`: every status it had, oldest first.
+pub async fn history(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let shown = async {
+        let caller = caller(&api, &request).await?;
+        let message = visible(&api, &caller, &id).await?;
+        let events = api.context.store.message_events(message.id).await?;
+        Ok(HttpResponse::Ok().json(json!({ "events": events })))
+    };
+    respond(shown.await)
+}
+
+/// `GET /api/v1/messages/{id}/errors?after=&limit=`: every record error in order; `next` is the `after` of the next page.
+pub async fn errors(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let listed = async {
+        let caller = caller(&api, &request).await?;
+        let message = visible(&api, &caller, &id).await?;
+        let after = Query::of(&request).get("after").map(|text| cursor(&text)).transpose()?;
+        let limit = limit(&request, 100, ERRORS_MAX)?;
+        let errors = api.context.store.record_errors(message.id, after, limit).await?;
+        let next = errors.last().filter(|_| errors.len() == limit as usize);
+        let next = next.map(|e| format!("{}.{}.{}", e.reject.entity_no, e.reject.record, e.ordinal));
+        let errors: Vec<_> = errors.iter().map(view::error).collect();
+        Ok(HttpResponse::Ok().json(json!({ "errors": errors, "next": next })))
+    };
+    respond(listed.await)
+}
+
+/// Entity, record and ordinal of the last error of a page.
+fn cursor(text: &str) -> Result<(i32, u64, i32), Problem> {
+    let parse = || {
+        let mut parts = text.split('.');
+        let cursor = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        parts.next().is_none().then_some(cursor)
+    };
+    parse().ok_or_else(|| Problem::bad("invalid_after", "after is the `next` of the page before"))
+}
+
+/// `GET /api/v1/messages/{id}/payload`.
+pub async fn payload(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let sent = async {
+        let caller = caller(&api, &request).await?;
+        let message = visible(&api, &caller, &id).await?;
+        super::payload::send(&api, message, super::payload::Fetch::Look).await
+    };
+    respond(sent.await)
+}
+
+/// `GET /api/v1/messages/{id}/rejects`: the rejected records in the source's format.
+pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let sent = async {
+        let caller = caller(&api, &request).await?;
+        let message = visible(&api, &caller, &id).await?;
+        let definitions = api.definitions();
+        let import = definitions.job(message.job).and_then(|job| job.import.as_ref());
+        let Some(import) = import.filter(|_| message.counts.rejected > 0) else {
+            return Err(Problem::new(Kind::NotFound, format!("message {} has no rejected records", message.id)));
+        };
+        let FileFormat::Csv { delimiter } = import.format;
+        let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
+        let context = api.context.clone();
+        let name = format!("attachment; filename=\"rejects-{}.csv\"", message.id);
+        tokio::spawn(async move {
+            if let Err(error) = write_rejects(&context, &message, delimiter, &out).await {
+                tracing::error!(message.id = %message.id, %error, "a rejects file broke off");
+                let _ = out.send(Err(error)).await;
+            }
+        });
+        let chunks = stream::unfold(chunks, |mut chunks| async move { chunks.recv().await.map(|chunk| (chunk, chunks)) });
+        Ok(HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .insert_header((CONTENT_DISPOSITION, name))
+            .streaming(futures_util::StreamExt::map(chunks, |chunk| chunk.map_err(std::io::Error::other))))
+    };
+    respond(sent.await)
+}
+
+/// `POST /api/v1/messages/{id}/resubmit`: corrected records as a child message (promise 5); the original stays as it is.
+pub async fn resubmit(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>, body: web::Payload) -> HttpResponse {
+    let taken = async {
+        let caller = caller(&api, &request).await?;
+        let parent = visible(&api, &caller, &id).await?;
+        let definitions = api.definitions();
+        let job = usable_job(&definitions, &caller, &parent.job.to_string())?;
+        if job.import.is_none() || !parent.status.is_final() {
+            let detail = format!("only an import that has ended can be corrected; message {} is {}", parent.id, parent.status);
+            return Err(Problem::new(Kind::Conflict, detail));
+        }
+        let envelope = Envelope {
+            entity: parent.entity.clone(),
+            company: parent.company.clone(),
+            external_id: parent.external_id.clone(),
+            sender: caller.name.clone(),
+            parent: Some(parent.id),
+            expected_digest: content_digest(&request)?,
+        };
+        take_in(&api, job, envelope, body).await
+    };
+    respond(taken.await)
+}

@@ -1,0 +1,184 @@
+//! Package API actions (contract section 4): those that tell how a message or execution stands.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::auth::{Caller, base_url, caller};
+use super::connector::member;
+use super::problem::{Kind, Problem, Surface, no_such_route};
+use crate::domain::ids::{ExecutionId, MessageId};
+use crate::domain::message::Message;
+use crate::domain::wire::{self, Standing};
+
+/// Longest action body.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+const NAMESPACE: &str = "Microsoft.Dynamics.DataEntities.";
+/// What `GetExecutionIdByMessageId` answers while nothing is scheduled (PKG-17).
+const NO_EXECUTION: &str = "00000000-0000-0000-0000-000000000000";
+/// Most errors one `GetExecutionErrors` lists; the native API pages through the rest.
+const ERRORS_MAX: u32 = 5000;
+
+/// `POST /data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{Action}`.
+pub async fn action(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>, body: web::Payload) -> HttpResponse {
+    let Some(action) = name.strip_prefix(NAMESPACE).map(str::to_owned) else { return no_such_route(request).await };
+    match run(&api, &request, &action, body).await {
+        Ok(Some(value)) => {
+            let context = format!("{}/data/$metadata#Edm.String", base_url(&api, &request));
+            HttpResponse::Ok()
+                .content_type("application/json; odata.metadata=minimal")
+                .insert_header(("OData-Version", "4.0"))
+                .json(json!({ "@odata.context": context, "value": value }))
+        }
+        Ok(None) => no_such_route(request).await,
+        Err(problem) => problem.respond(Surface::Data),
+    }
+}
+
+async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload) -> Result<Option<String>, Problem> {
+    let caller = caller(api, request).await?;
+    let body = json_body(body, BODY_BYTES_MAX).await?;
+    let parameter = |name: &str| member(&body, name).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+    let value = match action {
+        "GetMessageStatus" => {
+            let message = message(api, &caller, action, &parameter("messageId")).await?;
+            wire::message_status(standing(&message)).to_owned()
+        }
+        "GetExecutionIdByMessageId" => {
+            let message = message(api, &caller, action, &parameter("_messageId")).await?;
+            message.execution.map_or_else(|| NO_EXECUTION.to_owned(), |e| e.0)
+        }
+        "GetExecutionSummaryStatus" => {
+            let message = execution(api, &caller, action, &parameter("executionId")).await?;
+            wire::execution_summary(standing(&message)).to_owned()
+        }
+        "GetExecutionErrors" => {
+            let message = execution(api, &caller, action, &parameter("executionId")).await?;
+            execution_errors(api, &message).await?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(value))
+}
+
+fn standing(message: &Message) -> Standing {
+    Standing { status: message.status, counts: message.counts, started: message.started_at.is_some() }
+}
+
+/// The lead-in clients skip over, then the cause (ERR-2), as a 400 (ERR-3).
+fn failed(action: &str, cause: &str) -> Problem {
+    let detail =
+        format!("Exception occurred while executing action {action} on Entity DataManagementDefinitionGroup: {cause}");
+    Problem::bad("action_failed", detail)
+}
+
+async fn message(api: &Api, caller: &Caller, action: &str, id: &str) -> Result<Message, Problem> {
+    let unknown = || failed(action, &format!("no message was found for the id {id}"));
+    let parsed: MessageId = id.parse().map_err(|_| unknown())?;
+    visible(api, caller, api.context.store.message(parsed).await?).ok_or_else(unknown)
+}
+
+/// By execution id, or by message id, which recurring clients pass too (RI-33).
+async fn execution(api: &Api, caller: &Caller, action: &str, id: &str) -> Result<Message, Problem> {
+    let store = &api.context.store;
+    let by_execution = store.message_by_execution(&ExecutionId(id.to_owned())).await?;
+    let found = match (by_execution, id.parse::<MessageId>()) {
+        (None, Ok(message)) => store.message(message).await?,
+        (found, _) => found,
+    };
+    visible(api, caller, found)
+        .ok_or_else(|| failed(action, &format!("Execution details were not found for the execution id {id}")))
+}
+
+fn visible(api: &Api, caller: &Caller, message: Option<Message>) -> Option<Message> {
+    let definitions = api.definitions();
+    message.filter(|m| definitions.job(m.job).map_or(caller.sees_all(), |job| caller.may_see(job)))
+}
+
+/// A JSON array in a string, members in the order one client's pattern needs (PKG-14). A failure before staging is one element
+/// without record and field (PKG-14a).
+async fn execution_errors(api: &Api, message: &Message) -> Result<String, Problem> {
+    let one = |record: &str, field: &str, text: &str| {
+        let quote = |t: &str| Value::from(t).to_string();
+        format!("{{\"RecordId\":{},\"Field\":{},\"ErrorMessage\":{}}}", quote(record), quote(field), quote(text))
+    };
+    let mut items = Vec::new();
+    if let Some(failure) = &message.failure {
+        items.push(one("", "", &format!("{}: {}", failure.code, failure.detail)));
+    }
+    for stored in api.context.store.record_errors(message.id, None, ERRORS_MAX).await? {
+        let error = &stored.error;
+        let record = format!("{:06}", error.place.record);
+        let field = error.field.as_deref().unwrap_or_default().to_uppercase();
+        items.push(one(&record, &field, &format!("{}: {}", error.code, error.reason)));
+    }
+    Ok(format!("[{}]", items.join(",")))
+}
+
+/// Reads a JSON body as clients send it: any content type, empty for no parameters, single-quoted (GEN-7).
+pub(super) async fn json_body(mut body: web::Payload, max_bytes: usize) -> Result<Value, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|e| Problem::bad("transfer_interrupted", format!("the body broke off: {e}")))?;
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > max_bytes {
+            return Err(Problem::new(Kind::TooLarge, format!("the body is larger than {max_bytes} bytes")));
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_str(text)
+        .or_else(|error| serde_json::from_str(&double_quoted(text)).map_err(|_| error))
+        .map_err(|error| Problem::bad("invalid_json", format!("the body is not JSON: {error}")))
+}
+
+/// Turns single-quoted JSON into JSON: outside double quotes, `'` delimits and `"` inside it is escaped.
+fn double_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut open: Option<char> = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (open, character) {
+            (Some(_), '\\') => {
+                let escaped = characters.next();
+                if escaped != Some('\'') {
+                    out.push('\\');
+                }
+                out.extend(escaped);
+            }
+            (None, '\'' | '"') => {
+                open = Some(character);
+                out.push('"');
+            }
+            (Some(quote), c) if c == quote => {
+                open = None;
+                out.push('"');
+            }
+            (Some('\''), '"') => out.push_str("\\\""),
+            (_, c) => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::double_quoted;
+
+    #[test]
+    fn single_quoted_json_becomes_json() {
+        for (sent, want) in [
+            ("{'messageId':'x'}", r#"{"messageId":"x"}"#),
+            (r#"{'a':'say "hi"'}"#, r#"{"a":"say \"hi\""}"#),
+            (r#"{"a":"it's"}"#, r#"{"a":"it's"}"#),
+            (r"{'a':'it\'s'}", r#"{"a":"it's"}"#),
+        ] {
+            assert_eq!(double_quoted(sent), want);
+            assert!(serde_json::from_str::<serde_json::Value>(want).is_ok());
+        }
+    }
+}

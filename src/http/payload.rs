@@ -1,0 +1,74 @@
+//! Payload bytes out, verified on the way.
+
+use actix_web::HttpResponse;
+use actix_web::body::SizedStream;
+use actix_web::http::header::{CONTENT_TYPE, ETAG};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::Api;
+use super::problem::Problem;
+use crate::blob::BlobReader;
+use crate::domain::message::Message;
+use crate::pipeline::source;
+
+/// What fetching a payload means for its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetch {
+    /// Nothing: somebody looks.
+    Look,
+    /// Its dequeuer has it: the message becomes `Downloaded` (RI-18).
+    Delivery,
+}
+
+/// A payload on its way to a client.
+struct Sending {
+    api: Api,
+    message: Message,
+    reader: BlobReader,
+    fetch: Fetch,
+    sent: u64,
+}
+
+/// Answers 200 with a message's payload. Its digest goes along (RFC 9530); when the bytes turn out not to be the ones stored,
+/// the transfer breaks off before the last chunk, so no client takes damaged bytes for the file.
+///
+/// # Errors
+/// [`Problem`] when the payload is gone or out of reach.
+pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpResponse, Problem> {
+    let reader = source::open(&api.context, &message).await?;
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((CONTENT_TYPE, "application/octet-stream"))
+        .insert_header(("Content-Digest", message.digest.content_digest()))
+        .insert_header((ETAG, format!("\"{}\"", message.digest.hex())))
+        .insert_header(("X-Content-Type-Options", "nosniff"));
+    let bytes = message.bytes;
+    let sending = Sending { api: api.clone(), message, reader, fetch, sent: 0 };
+    let chunks = stream::unfold(Some(sending), |sending| async move {
+        let mut sending = sending?;
+        match sending.next().await {
+            Ok(Some(chunk)) => Some((Ok(chunk), Some(sending))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(answer.body(SizedStream::new(bytes, chunks)))
+}
+
+impl Sending {
+    async fn next(&mut self) -> Result<Option<Bytes>, actix_web::Error> {
+        let broke_off = |error: &dyn std::fmt::Display| {
+            tracing::error!(message.id = %self.message.id, %error, "a download broke off");
+            actix_web::error::ErrorInternalServerError("the payload cannot be read")
+        };
+        let chunk = self.reader.next().await.map_err(|error| broke_off(&error))?;
+        self.sent += chunk.as_ref().map_or(0, |c| c.len() as u64);
+        // The reader lets the last chunk go only when the digest proved right, so this is the moment the file is whole.
+        if self.fetch == Fetch::Delivery && chunk.is_some() && self.sent == self.message.bytes {
+            let context = &self.api.context;
+            context.store.mark_downloaded(self.message.id, context.clock.now()).await.map_err(|error| broke_off(&error))?;
+        }
+        Ok(chunk)
+    }
+}

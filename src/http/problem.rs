@@ -1,0 +1,302 @@
+//! The single mapping from any failure to status, stable code and body.
+//!
+//! `/api/v1` answers RFC 9457 problems, the connector `{"Message":…}` (RI-7), `/data` the OData error body (contract 1.1).
+//! Causes inside the service are logged here, once, and never sent.
+//!
+//! To add a problem: add a variant, give it a code and a status below, and the list in `docs/api.md` follows by its test.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde_json::json;
+
+use crate::blob::BlobError;
+use crate::pipeline::enqueue::EnqueueError;
+use crate::pipeline::payload::PayloadError;
+use crate::pipeline::source::SourceError;
+use crate::storage::StoreError;
+
+/// A failure as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What sort.
+    pub kind: Kind,
+    /// What happened and what to do.
+    pub detail: String,
+}
+
+/// Sorts of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// No token, or one that is not good (AUTH-9).
+    Unauthorized,
+    /// A good token, but not for this (AUTH-10, AUTH-12).
+    Forbidden,
+    /// No such thing, or none the caller may see.
+    NotFound,
+    /// The request makes no sense; the code says why.
+    BadRequest(&'static str),
+    /// The thing is in a state that does not allow this.
+    Conflict,
+    /// The body is over the limit.
+    TooLarge,
+    /// The body's digest is not the announced one.
+    DigestMismatch,
+    /// The payload is no longer kept.
+    Gone,
+    /// An activity id nobody knows: 500 on the connector (AUTH-13).
+    UnknownActivity,
+    /// Something the service needs is out of reach; trying again helps.
+    Unavailable,
+    /// A failure of ours.
+    Internal,
+}
+
+impl Kind {
+    /// Stable code, for scripts.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::BadRequest(code) => code,
+            Self::Conflict => "conflict",
+            Self::TooLarge => "payload_too_large",
+            Self::DigestMismatch => "digest_mismatch",
+            Self::Gone => "payload_gone",
+            Self::UnknownActivity => "unknown_activity",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// HTTP status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) | Self::DigestMismatch => StatusCode::BAD_REQUEST,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Gone => StatusCode::GONE,
+            Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "A valid access token is needed",
+            Self::Forbidden => "Not allowed",
+            Self::NotFound => "Not found",
+            Self::BadRequest(_) => "The request cannot be carried out",
+            Self::Conflict => "Not in the state this needs",
+            Self::TooLarge => "The payload is too large",
+            Self::DigestMismatch => "The payload is not the one announced",
+            Self::Gone => "The payload is no longer kept",
+            Self::UnknownActivity => "Unknown activity id",
+            Self::Unavailable => "Try again later",
+            Self::Internal => "An error has occurred",
+        }
+    }
+}
+
+/// Which body a surface answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// `/api/v1`: RFC 9457.
+    Native,
+    /// `/api/connector`: `{"Message":…}`.
+    Connector,
+    /// `/data`: OData error body.
+    Data,
+}
+
+impl Surface {
+    /// The surface a canonical path belongs to.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        if path.starts_with("/api/v1") {
+            Self::Native
+        } else if path.starts_with("/data") {
+            Self::Data
+        } else {
+            Self::Connector
+        }
+    }
+}
+
+impl Problem {
+    /// A problem of this sort.
+    #[must_use]
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// A request that cannot be carried out.
+    #[must_use]
+    pub fn bad(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(Kind::BadRequest(code), detail)
+    }
+
+    /// The answer, in the form of the surface.
+    #[must_use]
+    pub fn respond(&self, surface: Surface) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.kind.status());
+        match self.kind {
+            Kind::Unauthorized => {
+                answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Kind::Unavailable => {
+                answer.insert_header((header::RETRY_AFTER, "5"));
+            }
+            _ => {}
+        }
+        match surface {
+            Surface::Native => self.native(&mut answer),
+            Surface::Connector => answer.json(json!({ "Message": self.detail })),
+            Surface::Data => answer.json(json!({ "error": {
+                "code": "",
+                "message": "An error has occurred.",
+                "innererror": { "message": self.detail, "type": "System.InvalidOperationException", "stacktrace": "" },
+            }})),
+        }
+    }
+
+    fn native(&self, answer: &mut HttpResponseBuilder) -> HttpResponse {
+        let code = self.kind.code();
+        answer.content_type("application/problem+json").body(
+            json!({
+                "type": format!("urn:tranship:problem:{code}"),
+                "title": self.kind.title(),
+                "status": self.kind.status().as_u16(),
+                "code": code,
+                "detail": self.detail,
+            })
+            .to_string(),
+        )
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } | StoreError::Exists { .. } => Self::new(Kind::Conflict, error.to_string()),
+            StoreError::Driver(_) => {
+                tracing::error!(%error, "the service store failed");
+                Self::new(Kind::Unavailable, "the service store is out of reach; try again in a few seconds")
+            }
+            other => {
+                tracing::error!(error = %other, "internal failure");
+                Self::new(Kind::Internal, "the service failed; its log says why")
+            }
+        }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing(_) => Self::new(Kind::Gone, "the payload is no longer kept"),
+            other => {
+                tracing::error!(error = %other, "the blob store failed");
+                Self::new(Kind::Unavailable, "the blob store is out of reach; try again in a few seconds")
+            }
+        }
+    }
+}
+
+impl From<PayloadError> for Problem {
+    fn from(error: PayloadError) -> Self {
+        match error {
+            PayloadError::TooLarge { .. } => Self::new(Kind::TooLarge, error.to_string()),
+            PayloadError::Lost => Self::new(Kind::Unavailable, error.to_string()),
+            PayloadError::Blob(error) => error.into(),
+            PayloadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnqueueError> for Problem {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Refused { code, detail } => Self::bad(code, detail),
+            EnqueueError::Empty => Self::bad("body_empty", error.to_string()),
+            EnqueueError::Interrupted { .. } => Self::bad("transfer_interrupted", error.to_string()),
+            EnqueueError::DigestMismatch { .. } => Self::new(Kind::DigestMismatch, error.to_string()),
+            EnqueueError::Payload(error) => error.into(),
+            EnqueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SourceError> for Problem {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Unreadable(detail) => {
+                tracing::error!(%detail, "a payload cannot be read");
+                Self::new(Kind::Gone, detail)
+            }
+            SourceError::Blob(error) => error.into(),
+            SourceError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// What an unknown route answers (GEN-14).
+pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
+    let uri = request.full_url();
+    let detail = format!("No HTTP resource was found that matches the request URI '{uri}'.");
+    match Surface::of(request.path()) {
+        Surface::Native => Problem::new(Kind::NotFound, detail).respond(Surface::Native),
+        Surface::Connector | Surface::Data => HttpResponse::NotFound().json(json!({ "Message": detail })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every code in the sources, found by how they are written, stands in the documentation.
+    #[test]
+    fn every_code_is_documented() {
+        let page = include_str!("../../docs/api.md");
+        let fixed = [
+            Kind::Unauthorized,
+            Kind::Forbidden,
+            Kind::NotFound,
+            Kind::Conflict,
+            Kind::TooLarge,
+            Kind::DigestMismatch,
+            Kind::Gone,
+            Kind::UnknownActivity,
+            Kind::Unavailable,
+            Kind::Internal,
+        ];
+        for kind in fixed {
+            let row = format!("| `{}` | {} |", kind.code(), kind.status().as_u16());
+            assert!(page.contains(&row), "docs/api.md lacks {row}");
+        }
+        let sources = [
+            include_str!("connector.rs"),
+            include_str!("messages.rs"),
+            include_str!("jobs.rs"),
+            include_str!("package_api.rs"),
+            include_str!("problem.rs"),
+            include_str!("../pipeline/enqueue.rs"),
+        ];
+        let mut found = 0;
+        for source in sources {
+            for call in ["Problem::bad(", "Self::bad(", "refuse("] {
+                for rest in source.split(call).skip(1) {
+                    let Some(code) = rest.trim_start().strip_prefix('"').and_then(|r| r.split('"').next()) else { continue };
+                    assert!(page.contains(&format!("`{code}`")), "docs/api.md lacks `{code}`");
+                    found += 1;
+                }
+            }
+        }
+        assert!(found > 15, "the codes are written in another way now: {found}");
+    }
+}

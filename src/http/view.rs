@@ -1,0 +1,201 @@
+//! What `/api/v1` shows: the JSON of messages, record errors, jobs and occurrences.
+
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::definitions::Definitions;
+use crate::domain::counts::Counts;
+use crate::domain::ids::MessageId;
+use crate::domain::job::{DataSource, Direction, Job, Missed, Overlap};
+use crate::domain::message::Message;
+use crate::domain::schedule;
+use crate::domain::time::Timestamp;
+use crate::pipeline::Context;
+use crate::storage::executions::{EntityRun, ErrorGroup, Execution, StoredError};
+use crate::storage::occurrences::Occurrence;
+
+/// Error groups shown with a message; the errors resource lists the rest.
+const ERROR_GROUPS_MAX: u32 = 20;
+/// Next occurrences shown with a job.
+const NEXT_OCCURRENCES: usize = 5;
+
+/// A message with its execution, grouped errors and lineage (design section 5).
+///
+/// # Errors
+/// [`Problem`] when the store cannot be read.
+pub async fn message(context: &Context, definitions: &Definitions, message: &Message) -> Result<Value, Problem> {
+    let execution = match &message.execution {
+        Some(id) => context.store.execution(id).await?,
+        None => None,
+    };
+    let groups = context.store.error_groups(message.id, ERROR_GROUPS_MAX).await?;
+    let children = context.store.children(message.id).await?;
+    let mut body = summary(definitions, message);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("executions".into(), execution.iter().map(execution_body).collect());
+        body.insert("errors".into(), groups.iter().map(group_body).collect());
+        body.insert("links".into(), links(message, &children));
+    }
+    Ok(body)
+}
+
+/// A message as one row of a list.
+#[must_use]
+pub fn summary(definitions: &Definitions, message: &Message) -> Value {
+    let job = definitions.job(message.job);
+    json!({
+        "id": message.id,
+        "correlation_id": message.correlation,
+        "job": job.map_or_else(|| message.job.to_string(), |j| j.name.clone()),
+        "job_id": message.job,
+        "direction": message.direction.as_str(),
+        "status": message.status,
+        "final": message.status.is_final(),
+        "entity": message.entity,
+        "company": message.company,
+        "external_id": message.external_id,
+        "enqueued_by": message.enqueued_by,
+        "digest": message.digest.content_digest(),
+        "bytes": message.bytes,
+        "durability": message.durability.as_str(),
+        "attempt": message.attempt,
+        "enqueued_at": message.enqueued_at,
+        "not_before": message.not_before,
+        "started_at": message.started_at,
+        "finished_at": message.finished_at,
+        "last_dequeued_at": message.last_dequeued_at,
+        "failure": message.failure,
+        "records": records(&message.counts, message.repaired),
+    })
+}
+
+fn records(counts: &Counts, repaired: u64) -> Value {
+    json!({
+        "read": counts.read,
+        "applied": counts.applied(),
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "deleted": counts.deleted,
+        "rejected": counts.rejected,
+        "skipped": counts.skipped,
+        "repaired": repaired,
+    })
+}
+
+fn execution_body(execution: &Execution) -> Value {
+    json!({
+        "id": execution.id,
+        "started_at": execution.started_at,
+        "finished_at": execution.finished_at,
+        "entities": execution.entities.iter().map(entity_body).collect::<Vec<_>>(),
+    })
+}
+
+fn entity_body(run: &EntityRun) -> Value {
+    json!({
+        "entity": run.label,
+        "company": run.company,
+        "staging": { "status": run.staging_status, "records": run.staging_records, "errors": run.staging_errors },
+        "target": {
+            "status": run.target_status,
+            "inserted": run.counts.inserted,
+            "updated": run.counts.updated,
+            "unchanged": run.counts.unchanged,
+            "deleted": run.counts.deleted,
+            "skipped": run.counts.skipped,
+            "errors": run.target_errors,
+        },
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+    })
+}
+
+fn group_body(group: &ErrorGroup) -> Value {
+    json!({
+        "code": group.code,
+        "field": group.field,
+        "count": group.count,
+        "sample": error(&group.sample),
+    })
+}
+
+/// One record error.
+#[must_use]
+pub fn error(stored: &StoredError) -> Value {
+    let place = &stored.error.place;
+    json!({
+        "reject": stored.reject.to_string(),
+        "corrects": stored.origin.map(|o| o.to_string()),
+        "record": place.record,
+        "line": place.line,
+        "byte_start": place.byte_start,
+        "byte_end": place.byte_end,
+        "column": stored.error.column,
+        "field": stored.error.field,
+        "code": stored.error.code,
+        "value": stored.error.value,
+        "reason": stored.error.reason,
+    })
+}
+
+fn links(message: &Message, children: &[MessageId]) -> Value {
+    let at = |id: MessageId| format!("/api/v1/messages/{id}");
+    let own = at(message.id);
+    json!({
+        "self": own,
+        "history": format!("{own}/history"),
+        "payload": format!("{own}/payload"),
+        "errors": (message.counts.rejected > 0).then(|| format!("{own}/errors")),
+        "rejects": (message.counts.rejected > 0).then(|| format!("{own}/rejects")),
+        "parent": message.parent.map(at),
+        "children": children.iter().map(|id| at(*id)).collect::<Vec<_>>(),
+    })
+}
+
+/// A job: its definition and, with a schedule, when it runs next.
+#[must_use]
+pub fn job(definitions: &Definitions, job: &Job, now: Timestamp) -> Value {
+    let imported = job.import.iter().flat_map(|i| i.entities.iter().map(|e| &e.entity));
+    let exported = job.export.iter().flat_map(|e| e.entities.iter().map(|e| &e.entity));
+    let label = |name: &String| definitions.entity(name).map_or_else(|| name.clone(), |e| e.label.clone());
+    let entities: Vec<String> = match job.direction {
+        Direction::Import => imported.map(label).collect(),
+        Direction::Export => exported.map(label).collect(),
+        Direction::Relay => Vec::new(),
+    };
+    json!({
+        "id": job.id,
+        "name": job.name,
+        "direction": job.direction.as_str(),
+        "data_source": match job.data_source { DataSource::File => "file", DataSource::Package => "package" },
+        "entities": entities,
+        "clients": job.clients,
+        "sample": job.sample,
+        "company": job.company,
+        "schedule": job.schedule.as_ref().map(|s| json!({
+            "cron": s.cron,
+            "time_zone": s.time_zone.name(),
+            "missed": match s.missed { Missed::Skip => "skip", Missed::Once => "once", Missed::All => "all" },
+            "overlap": match s.overlap { Overlap::Skip => "skip", Overlap::Queue => "queue" },
+            "next": schedule::next(s, now, NEXT_OCCURRENCES),
+        })),
+    })
+}
+
+/// One due time and what became of it.
+#[must_use]
+pub fn occurrence(occurrence: &Occurrence) -> Value {
+    json!({
+        "job_id": occurrence.job,
+        "due_at": occurrence.due_at,
+        "state": occurrence.state,
+        "trigger": occurrence.trigger,
+        "attempt": occurrence.attempt,
+        "execution": occurrence.execution,
+        "message": occurrence.message,
+        "records": occurrence.records,
+        "note": occurrence.note,
+        "finished_at": occurrence.finished_at,
+    })
+}

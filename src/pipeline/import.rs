@@ -1,0 +1,256 @@
+//! Import: a claimed message → verify, parse, type, stage → validate as a set → promote in marked chunks → outcome.
+//!
+//! Every step reads back what an earlier attempt left and goes on from there. The business database's markers are the truth
+//! about what landed; the store's counts are copied from them at the end (promise 2).
+
+mod finish;
+mod stage;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, new_execution_id};
+use super::source::SourceError;
+use crate::business::staging::Load;
+use crate::business::{BusinessError, Database};
+use crate::definitions::Definitions;
+use crate::domain::counts::Counts;
+use crate::domain::entity::Entity;
+use crate::domain::job::{ImportEntity, ImportSpec, Job};
+use crate::domain::message::{Claimed, Failure, Fence, Message};
+use crate::storage::StoreError;
+use crate::storage::executions::{EntityRun, Execution};
+
+/// How working on a claimed message came to a stop.
+#[derive(Debug)]
+pub enum ImportEnd {
+    /// The message has a final status.
+    Ended,
+    /// Another worker has it now, or it was cancelled: nothing more may be done.
+    Lost,
+    /// The service is stopping: hand the message back at once.
+    Stopped,
+    /// Something out of our reach failed; try again later.
+    Retry(String),
+}
+
+/// Why a load stops before its end.
+#[derive(Debug)]
+enum Stop {
+    /// The file, the job or the entity is at fault: final.
+    Fail(Failure),
+    /// As [`ImportEnd::Lost`].
+    Lost,
+    /// As [`ImportEnd::Stopped`].
+    Stopped,
+    /// As [`ImportEnd::Retry`].
+    Retry(String),
+}
+
+impl Stop {
+    fn fail(code: &str, detail: impl Into<String>) -> Self {
+        Self::Fail(Failure { code: code.to_owned(), detail: detail.into() })
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Lost,
+            other => Self::Retry(other.to_string()),
+        }
+    }
+}
+
+impl From<BusinessError> for Stop {
+    fn from(error: BusinessError) -> Self {
+        match error {
+            BusinessError::Fenced(_) => Self::Lost,
+            BusinessError::Definition(detail) | BusinessError::Settings(detail) => Self::fail("definition_mismatch", detail),
+            other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
+        }
+    }
+}
+
+impl From<SourceError> for Stop {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
+            SourceError::Blob(error) => Self::Retry(error.to_string()),
+            SourceError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// One message being loaded: everything its steps share.
+struct Session<'a> {
+    context: &'a Context,
+    message: &'a Message,
+    fence: Fence,
+    spec: &'a ImportSpec,
+    wanted: &'a ImportEntity,
+    entity: &'a Entity,
+    parents: Vec<&'a Entity>,
+    database: &'a Database,
+    execution: Execution,
+    stopping: &'a CancellationToken,
+    /// Whether this attempt has told the store that it got somewhere.
+    progressed: std::sync::atomic::AtomicBool,
+}
+
+impl Session<'_> {
+    /// Called after every durable step; the first one of an attempt is written down.
+    async fn note_progress(&self) -> Result<(), Stop> {
+        if !self.progressed.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            self.context.store.note_progress(self.fence).await?;
+        }
+        Ok(())
+    }
+
+    fn load(&self) -> Load<'_> {
+        Load { fence: self.fence, entity_no: 0, entity: self.entity }
+    }
+
+    /// Between two transactions: may we go on?
+    fn checkpoint(&self) -> Result<(), Stop> {
+        if self.stopping.is_cancelled() { Err(Stop::Stopped) } else { Ok(()) }
+    }
+
+    fn run(&self) -> EntityRun {
+        self.execution.entities.iter().find(|r| r.entity_no == 0).cloned().unwrap_or_else(|| EntityRun {
+            entity_no: 0,
+            label: self.entity.label.clone(),
+            company: self.message.company.clone(),
+            staging_status: "Executing".to_owned(),
+            staging_records: 0,
+            staging_errors: 0,
+            target_status: "NotStarted".to_owned(),
+            counts: Counts::default(),
+            target_errors: 0,
+            started_at: Some(self.context.clock.now()),
+            finished_at: None,
+        })
+    }
+}
+
+/// Loads a claimed message to its end, or as far as it may.
+pub async fn import(
+    context: &Context,
+    definitions: &Definitions,
+    claimed: &Claimed,
+    stopping: &CancellationToken,
+) -> ImportEnd {
+    let stop = match load(context, definitions, claimed, stopping).await {
+        Ok(()) => return ImportEnd::Ended,
+        Err(stop) => stop,
+    };
+    match stop {
+        Stop::Lost => ImportEnd::Lost,
+        Stop::Stopped => ImportEnd::Stopped,
+        Stop::Retry(reason) => ImportEnd::Retry(reason),
+        Stop::Fail(failure) => ended(finish::fail(context, claimed, failure, Counts::default()).await),
+    }
+}
+
+fn ended(written: Result<(), StoreError>) -> ImportEnd {
+    match written {
+        Ok(()) => ImportEnd::Ended,
+        Err(StoreError::Conflict { .. }) => ImportEnd::Lost,
+        Err(error) => ImportEnd::Retry(error.to_string()),
+    }
+}
+
+/// Ends a message that was tried too often. What landed before is counted, the rest is skipped, with the reason.
+pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> ImportEnd {
+    let counts = landed(context, definitions, claimed, reason).await.unwrap_or_else(|stop| {
+        tracing::warn!(message.id = %claimed.message.id, ?stop, "what landed before giving up could not be read");
+        Counts::default()
+    });
+    let failure = Failure { code: "attempts_exhausted".to_owned(), detail: reason.to_owned() };
+    ended(finish::fail(context, claimed, failure, counts).await)
+}
+
+/// What an unfinished load has come to, after nothing more can be added to it.
+async fn landed(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> Result<Counts, Stop> {
+    let (job, spec) = job_of(definitions, &claimed.message)?;
+    let (_, entity) = entity_of(definitions, job, spec, &claimed.message)?;
+    let Some(database) = context.databases.get(&entity.database) else { return Ok(Counts::default()) };
+    let load = Load { fence: claimed.fence(), entity_no: 0, entity };
+    database.raise_fence(load.fence).await?;
+    database.stop_load(load, reason).await?;
+    let mut counts = database.load_counts(load).await?.counts;
+    counts.skipped = counts.read.saturating_sub(counts.applied() + counts.rejected);
+    database.clear_staging(load).await?;
+    Ok(counts)
+}
+
+async fn load(
+    context: &Context,
+    definitions: &Definitions,
+    claimed: &Claimed,
+    stopping: &CancellationToken,
+) -> Result<(), Stop> {
+    let message = &claimed.message;
+    let (job, spec) = job_of(definitions, message)?;
+    let (wanted, entity) = entity_of(definitions, job, spec, message)?;
+    let database = context.databases.get(&entity.database).ok_or_else(|| {
+        Stop::fail("definition_mismatch", format!("no database `{}` is configured", entity.database))
+    })?;
+    let id = message.execution.clone().unwrap_or_else(|| new_execution_id(&job.name, context.clock.now()));
+    let execution = context.store.begin_execution(claimed.fence(), id, context.clock.now()).await?;
+    let parents = parents_of(definitions, entity)?;
+    for needed in parents.iter().copied().chain([entity]) {
+        database.ensure_entity(needed).await?;
+    }
+    let session = Session {
+        context,
+        message,
+        fence: claimed.fence(),
+        spec,
+        wanted,
+        entity,
+        parents,
+        database,
+        execution,
+        stopping,
+        progressed: std::sync::atomic::AtomicBool::new(false),
+    };
+    database.raise_fence(session.fence).await?;
+    let staged = stage::stage(&session).await?;
+    finish::promote_and_finish(&session, &staged).await
+}
+
+fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Job, &'a ImportSpec), Stop> {
+    let job = definitions.job(message.job);
+    job.and_then(|j| j.import.as_ref().map(|spec| (j, spec))).ok_or_else(|| {
+        Stop::fail("job_unknown", format!("there is no import job {} any more; restore its file in the jobs folder and retry", message.job))
+    })
+}
+
+fn entity_of<'a>(
+    definitions: &'a Definitions,
+    job: &Job,
+    spec: &'a ImportSpec,
+    message: &Message,
+) -> Result<(&'a ImportEntity, &'a Entity), Stop> {
+    let label = message.entity.as_deref().unwrap_or_default();
+    spec.entities
+        .iter()
+        .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)))
+        .find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase())
+        .ok_or_else(|| Stop::fail("entity_unknown", format!("the job `{}` does not load the entity `{label}` any more", job.name)))
+}
+
+/// The entities whose tables this one refers to.
+fn parents_of<'a>(definitions: &'a Definitions, entity: &Entity) -> Result<Vec<&'a Entity>, Stop> {
+    let named = entity.fields.iter().filter_map(|f| f.references.as_ref());
+    let mut parents: Vec<&Entity> = Vec::new();
+    for reference in named {
+        let parent = definitions.entity(&reference.entity).ok_or_else(|| {
+            Stop::fail("definition_mismatch", format!("`{}` refers to the unknown entity `{}`", entity.name, reference.entity))
+        })?;
+        if !parents.iter().any(|p| p.name == parent.name) {
+            parents.push(parent);
+        }
+    }
+    Ok(parents)
+}

@@ -1,0 +1,167 @@
+//! Staging to target and the end: judge the threshold, promote chunk by chunk, copy the markers' counts into the store.
+
+use super::stage::{Staged, with_column};
+use super::{Session, Stop};
+use crate::business::promote::LoadCounts;
+use crate::domain::counts::Counts;
+use crate::domain::message::{Claimed, Failure};
+use crate::domain::status::Event;
+use crate::format::mapping::Mapping;
+use crate::pipeline::Context;
+use crate::storage::StoreError;
+use crate::storage::executions::{EntityRun, ImportOutcome, StoredError};
+
+/// Rejects copied into the store in one statement.
+const REJECTS_PER_COPY: u32 = 500;
+
+/// Promotes a staged load and ends its message.
+pub(super) async fn promote_and_finish(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
+    let context = session.context;
+    context.store.begin_processing(session.fence, context.clock.now()).await?;
+    let mut failure = judge(session, staged).await?;
+    let before = session.database.load_counts(session.load()).await?;
+    context.store.save_entity_run(session.fence, &session.execution.id, &run(session, &before, Phase::Promoting)).await?;
+    if failure.is_none() {
+        failure = match promote(session, staged).await {
+            Ok(()) => None,
+            // What landed before stays and is counted; the rest is skipped with the reason.
+            Err(Stop::Fail(failure)) => {
+                session.database.stop_load(session.load(), &failure.detail).await?;
+                Some(failure)
+            }
+            Err(other) => return Err(other),
+        };
+    }
+    copy_rejects(session, &staged.mapping).await?;
+    let totals = session.database.load_counts(session.load()).await?;
+    let repaired = session.database.repaired(session.load()).await?;
+    session.database.clear_staging(session.load()).await?;
+    let outcome = ImportOutcome {
+        event: event(&totals.counts, failure.as_ref()),
+        counts: totals.counts,
+        entities: vec![run(session, &totals, Phase::Ended)],
+        failure,
+        repaired,
+    };
+    finish(session, outcome).await?;
+    if let Err(error) = session.database.forget_rejects(session.fence).await {
+        // The store has them; what stays behind costs space, not truth.
+        tracing::warn!(message.id = %session.message.id, %error, "rejects of a finished message stay in the business database");
+    }
+    Ok(())
+}
+
+async fn promote(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
+    for chunk in session.database.chunks(session.load()).await? {
+        session.checkpoint()?;
+        if !chunk.done {
+            session.database.promote_chunk(session.load(), &staged.state.fields, chunk).await?;
+            session.note_progress().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Judges the error threshold once staging is complete (design section 3): past it nothing is applied.
+async fn judge(session: &Session<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
+    if let Some(reason) = &staged.state.stopped {
+        return Ok(Some(too_many(reason)));
+    }
+    let Some(threshold) = session.spec.max_errors else { return Ok(None) };
+    let LoadCounts { counts, staging_errors, .. } = session.database.load_counts(session.load()).await?;
+    if !threshold.exceeded(staging_errors, counts.read) {
+        return Ok(None);
+    }
+    let reason = format!(
+        "{staging_errors} of {} records were rejected, more than `max_errors` allows; nothing was applied",
+        counts.read
+    );
+    session.database.stop_load(session.load(), &reason).await?;
+    Ok(Some(too_many(&reason)))
+}
+
+fn too_many(reason: &str) -> Failure {
+    Failure { code: "too_many_errors".to_owned(), detail: reason.to_owned() }
+}
+
+fn event(counts: &Counts, failure: Option<&Failure>) -> Event {
+    if failure.is_some() {
+        Event::Fail
+    } else if counts.rejected > 0 {
+        Event::FinishWithErrors
+    } else {
+        Event::Finish
+    }
+}
+
+async fn copy_rejects(session: &Session<'_>, mapping: &Mapping) -> Result<(), Stop> {
+    let mut after = None;
+    loop {
+        let page = session.database.kept_rejects(session.load(), after, REJECTS_PER_COPY).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.reject.record, last.ordinal));
+        let errors: Vec<StoredError> = page
+            .into_iter()
+            .map(|kept| StoredError {
+                reject: kept.reject,
+                ordinal: kept.ordinal,
+                origin: kept.origin,
+                error: with_column(mapping, kept.error),
+            })
+            .collect();
+        session.context.store.save_record_errors(session.fence, &errors).await?;
+    }
+}
+
+async fn finish(session: &Session<'_>, outcome: ImportOutcome) -> Result<(), Stop> {
+    let Counts { read, rejected, skipped, .. } = outcome.counts;
+    let applied = outcome.counts.applied();
+    if !outcome.counts.conserved() {
+        // A bug of ours, and never a silent one: the message fails, the numbers stay for the report.
+        return Err(Stop::fail(
+            "counts_mismatch",
+            format!("the markers do not add up: read {read}, applied {applied}, rejected {rejected}, skipped {skipped}; please report this"),
+        ));
+    }
+    session.context.store.finish_import(session.fence, outcome, session.context.clock.now()).await?;
+    tracing::info!(message.id = %session.message.id, entity = %session.entity.label, read, applied, rejected, skipped, "import ended");
+    Ok(())
+}
+
+enum Phase {
+    Promoting,
+    Ended,
+}
+
+fn run(session: &Session<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
+    let mut run = session.run();
+    run.staging_status = if totals.staging_errors > 0 { "Error" } else { "Finished" }.to_owned();
+    run.staging_records = totals.counts.read;
+    run.staging_errors = totals.staging_errors;
+    run.target_errors = totals.target_errors;
+    run.counts = totals.counts;
+    run.target_status = match phase {
+        Phase::Promoting => "Executing",
+        Phase::Ended if totals.target_errors > 0 => "Error",
+        Phase::Ended if totals.counts.skipped > 0 => "NotRun",
+        Phase::Ended => "Finished",
+    }
+    .to_owned();
+    if matches!(phase, Phase::Ended) {
+        run.finished_at = Some(session.context.clock.now());
+    }
+    run
+}
+
+/// Ends a message that failed before or between the phases, with what `counts` says of its records.
+pub(super) async fn fail(context: &Context, claimed: &Claimed, failure: Failure, counts: Counts) -> Result<(), StoreError> {
+    tracing::info!(message.id = %claimed.message.id, code = %failure.code, "import failed: {}", failure.detail);
+    let outcome = ImportOutcome {
+        event: Event::Fail,
+        counts,
+        entities: Vec::new(),
+        failure: Some(failure),
+        repaired: Vec::new(),
+    };
+    context.store.finish_import(claimed.fence(), outcome, context.clock.now()).await
+}

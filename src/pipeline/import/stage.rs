@@ -1,0 +1,165 @@
+//! Source to staging: read the payload once, parse and type what is not staged yet, stage it batch by batch.
+
+use bytes::Bytes;
+
+use super::{Session, Stop};
+use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
+use crate::domain::job::FileFormat;
+use crate::domain::reject::RecordError;
+use crate::domain::time::Timestamp;
+use crate::format::csv_read::{CsvOptions, CsvPosition, CsvReader, CsvRecord, Damage, Step};
+use crate::format::mapping::Mapping;
+use crate::pipeline::source;
+
+/// Seconds between two writes of staging progress to the store.
+const PROGRESS_EVERY_SECONDS: i64 = 1;
+
+/// What staging hands on.
+pub(super) struct Staged {
+    pub(super) state: LoadState,
+    pub(super) mapping: Mapping,
+}
+
+/// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
+pub(super) async fn stage(session: &Session<'_>) -> Result<Staged, Stop> {
+    let mut payload = source::open(session.context, session.message).await?;
+    let mut reader = CsvReader::new(options(session));
+    let mapping = loop {
+        if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
+            break map(session, &header)?;
+        }
+        feed(&mut reader, payload.next().await.map_err(source::SourceError::from)?);
+    };
+    let mut state = session.database.begin_load(session.load(), mapping.fields()).await?;
+    if state.fields != mapping.fields() {
+        let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";
+        return Err(Stop::fail("definition_changed", detail));
+    }
+    if state.staged {
+        return Ok(Staged { state, mapping });
+    }
+    if state.position.records > 0 {
+        let SourcePosition { records, line, byte } = state.position;
+        reader.skip_to(CsvPosition { records, line, byte });
+    }
+    let mut stager = Stager { session, mapping: &mapping, batch: StagingBatch::default(), bytes: 0, reported: session.context.clock.now() };
+    loop {
+        if stager.drain(&mut reader).await? {
+            break;
+        }
+        // The last chunk comes only once the digest of all bytes proved right.
+        feed(&mut reader, payload.next().await.map_err(source::SourceError::from)?);
+    }
+    stager.flush(&reader).await?;
+    let chunk_records = session.context.limits.import.chunk_records;
+    session.database.finish_staging(session.load(), &session.parents, chunk_records).await?;
+    state.staged = true;
+    Ok(Staged { state, mapping })
+}
+
+fn options(session: &Session<'_>) -> CsvOptions {
+    let FileFormat::Csv { delimiter } = session.spec.format;
+    let limits = &session.context.limits.csv;
+    CsvOptions {
+        delimiter,
+        max_field_bytes: limits.max_field_bytes,
+        max_record_bytes: limits.max_record_bytes,
+        max_columns: limits.max_columns,
+    }
+}
+
+fn map(session: &Session<'_>, header: &[String]) -> Result<Mapping, Stop> {
+    Mapping::new(session.entity, session.wanted, header, session.message.company.as_deref())
+        .map_err(|e| Stop::fail(e.code, e.reason))
+}
+
+fn feed(reader: &mut CsvReader, chunk: Option<Bytes>) {
+    match chunk {
+        Some(bytes) => reader.feed(&bytes),
+        None => reader.finish(),
+    }
+}
+
+/// Collects records into batches and stages them.
+struct Stager<'a> {
+    session: &'a Session<'a>,
+    mapping: &'a Mapping,
+    batch: StagingBatch,
+    /// Source bytes of the records in the batch.
+    bytes: u64,
+    reported: Timestamp,
+}
+
+impl Stager<'_> {
+    /// Takes every record the reader has. `true` at the end of the file.
+    async fn drain(&mut self, reader: &mut CsvReader) -> Result<bool, Stop> {
+        loop {
+            match reader.step() {
+                Step::NeedInput => return Ok(false),
+                Step::End => return Ok(true),
+                Step::Record(record) => self.take(&record),
+                Step::Damaged(damage) => self.take_damage(damage),
+            }
+            if self.full() {
+                self.flush(reader).await?;
+            }
+        }
+    }
+
+    fn take(&mut self, record: &CsvRecord<'_>) {
+        self.bytes += record.place.byte_end - record.place.byte_start;
+        let typed = self.mapping.convert(record.place, &record.cells);
+        match typed.outcome {
+            Ok(cells) => self.batch.records.push(StagedRecord { place: record.place, origin: typed.origin, cells }),
+            Err(errors) => self.batch.rejected.push(RejectedRecord { origin: typed.origin, errors }),
+        }
+    }
+
+    fn take_damage(&mut self, damage: Damage) {
+        let Damage { place, code, column, reason, excerpt } = damage;
+        self.bytes += place.byte_end - place.byte_start;
+        let value = (!excerpt.is_empty()).then(|| RecordError::clip(&excerpt));
+        let error = RecordError { place, column, field: None, code, value, reason };
+        self.batch.rejected.push(RejectedRecord { origin: None, errors: vec![error] });
+    }
+
+    fn full(&self) -> bool {
+        let limits = &self.session.context.limits.import;
+        self.batch.records.len() + self.batch.rejected.len() >= limits.batch_records
+            || self.bytes >= limits.batch_bytes as u64
+    }
+
+    async fn flush(&mut self, reader: &CsvReader) -> Result<(), Stop> {
+        self.session.checkpoint()?;
+        let CsvPosition { records, line, byte } = reader.position();
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.after = SourcePosition { records, line, byte };
+        self.bytes = 0;
+        self.session.database.stage(self.session.load(), self.mapping.fields(), &batch).await?;
+        self.session.note_progress().await?;
+        self.report(records).await
+    }
+
+    /// Tells pollers how far staging is, but not more often than they could notice.
+    async fn report(&mut self, records: u64) -> Result<(), Stop> {
+        let now = self.session.context.clock.now();
+        if now.seconds_since(self.reported) < PROGRESS_EVERY_SECONDS {
+            return Ok(());
+        }
+        self.reported = now;
+        let mut run = self.session.run();
+        run.staging_records = records;
+        let context = self.session.context;
+        Ok(context.store.save_entity_run(self.session.fence, &self.session.execution.id, &run).await?)
+    }
+}
+
+/// Where a reject's cell stands in the file, for errors found after staging, when only the field is known.
+pub(super) fn with_column(mapping: &Mapping, mut error: RecordError) -> RecordError {
+    if error.column.is_none()
+        && let Some(field) = &error.field
+    {
+        error.column = mapping.column_of(field);
+    }
+    error
+}

@@ -1,0 +1,59 @@
+//! The use cases, one file per verb: the only code that talks to store, business databases, blobs and formats together.
+//!
+//! Owns: what happens in which order, so that a crash between any two steps loses nothing and does nothing twice. Refuses:
+//! SQL, HTTP, deciding when to run (that is `worker` and `scheduler`).
+
+pub mod enqueue;
+pub mod export;
+pub mod import;
+pub mod payload;
+pub mod rejects;
+pub mod source;
+pub mod sweep;
+
+use std::sync::Arc;
+
+use crate::blob::Blobs;
+use crate::business::Databases;
+use crate::clock::Clock;
+use crate::config;
+use crate::domain::ids::{CorrelationId, ExecutionId};
+use crate::domain::time::Timestamp;
+use crate::storage::Store;
+
+/// What every use case works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The service store.
+    pub store: Store,
+    /// The business databases.
+    pub databases: Databases,
+    /// The blob store.
+    pub blobs: Blobs,
+    /// The time.
+    pub clock: Clock,
+    /// Limits.
+    pub limits: Arc<Limits>,
+    /// Who we are, in lease and upload rows: host, process.
+    pub owner: Arc<str>,
+    /// The runtime that outlives any one request: clean-up runs there.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// The settings the use cases obey.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `queue.*`
+    pub queue: config::Queue,
+    /// `import.*`
+    pub import: config::Import,
+    /// `csv.*`
+    pub csv: config::Csv,
+}
+
+/// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).
+#[must_use]
+pub fn new_execution_id(project: &str, now: Timestamp) -> ExecutionId {
+    let at = now.to_utc().format("%Y-%m-%dT%H:%M:%S");
+    ExecutionId(format!("{project}-{at}-{}", CorrelationId::generate().0.simple()))
+}

@@ -1,0 +1,201 @@
+//! A payload on its way in: kept inline while small, else streamed to a blob under an upload row.
+//!
+//! Blob first, row second (promise 1): the upload row is committed before the blob's first byte, beats while the upload
+//! lives, however slow it is, and is moved to `used` by the insert of the message that names the blob. Whoever drops a
+//! sink half-way gives the upload up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::Context;
+use crate::blob::{BlobError, BlobWriter, PayloadHasher};
+use crate::domain::ids::BlobKey;
+use crate::domain::message::Digest;
+use crate::storage::StoreError;
+use crate::storage::messages::NewPayload;
+
+/// Why a payload could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// It is larger than `queue.max_payload_bytes`.
+    #[error("the payload is larger than {max_bytes} bytes (queue.max_payload_bytes)")]
+    TooLarge {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The upload row was taken from us, so the blob may be gone.
+    #[error("the upload was given up because its owner had not been heard of; send it again")]
+    Lost,
+    /// The blob store failed.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The service store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes a payload's bytes.
+pub struct PayloadSink {
+    context: Context,
+    hasher: PayloadHasher,
+    bytes: u64,
+    /// Bytes kept while the payload is small enough to be inline.
+    small: BytesMut,
+    upload: Option<Upload>,
+}
+
+/// A payload that is durable (blob) or complete (inline), waiting for its message row.
+pub struct StoredPayload {
+    /// Digest of all bytes.
+    pub digest: Digest,
+    /// How many.
+    pub bytes: u64,
+    /// Where they are, for the message row.
+    pub payload: NewPayload,
+    upload: Option<Upload>,
+}
+
+impl PayloadSink {
+    /// A sink for one payload.
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
+        Self { context: context.clone(), hasher: PayloadHasher::new(), bytes: 0, small: BytesMut::new(), upload: None }
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// [`PayloadError`]; the sink is of no use afterwards.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), PayloadError> {
+        self.bytes += chunk.len() as u64;
+        let max_bytes = self.context.limits.queue.max_payload_bytes;
+        if self.bytes > max_bytes {
+            return Err(PayloadError::TooLarge { max_bytes });
+        }
+        self.hasher.update(&chunk);
+        if let Some(upload) = &mut self.upload {
+            return upload.write(chunk).await;
+        }
+        self.small.extend_from_slice(&chunk);
+        if self.small.len() > self.context.limits.queue.inline_max_bytes {
+            let mut upload = Upload::begin(&self.context).await?;
+            upload.write(self.small.split().freeze()).await?;
+            self.upload = Some(upload);
+        }
+        Ok(())
+    }
+
+    /// Makes the payload durable where it is a blob.
+    ///
+    /// # Errors
+    /// [`PayloadError`] when the blob store or the upload row failed.
+    pub async fn finish(self) -> Result<StoredPayload, PayloadError> {
+        let digest = self.hasher.finish();
+        let (payload, upload) = match self.upload {
+            None => (NewPayload::Inline(self.small.freeze()), None),
+            Some(mut upload) => {
+                upload.finish().await?;
+                (NewPayload::Blob(upload.key.clone()), Some(upload))
+            }
+        };
+        Ok(StoredPayload { digest, bytes: self.bytes, payload, upload })
+    }
+}
+
+impl StoredPayload {
+    /// A message names the payload now; it is no longer ours to clean up.
+    pub fn keep(mut self) {
+        if let Some(upload) = &mut self.upload {
+            upload.armed = false;
+        }
+    }
+}
+
+/// A blob being written under its upload row.
+struct Upload {
+    context: Context,
+    key: BlobKey,
+    writer: Option<BlobWriter>,
+    lost: Arc<AtomicBool>,
+    heartbeat: tokio::task::JoinHandle<()>,
+    /// Whether dropping gives the upload up.
+    armed: bool,
+}
+
+impl Upload {
+    async fn begin(context: &Context) -> Result<Self, PayloadError> {
+        let key = BlobKey::generate();
+        context.store.begin_upload(&key, &context.owner, context.clock.now()).await?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let heartbeat = context.runtime.spawn(beat(context.clone(), key.clone(), Arc::clone(&lost)));
+        let mut upload = Self { context: context.clone(), key, writer: None, lost, heartbeat, armed: true };
+        upload.writer = Some(context.blobs.writer(&upload.key).await?);
+        Ok(upload)
+    }
+
+    async fn write(&mut self, chunk: Bytes) -> Result<(), PayloadError> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(PayloadError::Lost);
+        }
+        let writer = self.writer.as_mut().ok_or(PayloadError::Lost)?;
+        Ok(writer.write(chunk).await?)
+    }
+
+    async fn finish(&mut self) -> Result<(), PayloadError> {
+        let writer = self.writer.take().ok_or(PayloadError::Lost)?;
+        Ok(writer.finish().await?)
+    }
+}
+
+/// Says that the upload lives, for as long as it does: a sender that pauses for a day is slow, not dead.
+async fn beat(context: Context, key: BlobKey, lost: Arc<AtomicBool>) {
+    let every = Duration::from_secs(u64::from(context.limits.queue.upload_stale_seconds / 3).max(1));
+    loop {
+        tokio::time::sleep(every).await;
+        match context.store.beat_upload(&key, context.clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                lost.store(true, Ordering::Relaxed);
+                return;
+            }
+            Err(error) => tracing::warn!(blob = %key, %error, "an upload's heartbeat failed; trying again"),
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+        if !self.armed {
+            return;
+        }
+        let (context, key, writer) = (self.context.clone(), self.key.clone(), self.writer.take());
+        self.context.runtime.spawn(async move {
+            if let Some(writer) = writer {
+                writer.abort().await;
+            }
+            if let Err(error) = give_up(&context, &key).await {
+                // The sweep finds it once its heartbeat is stale.
+                tracing::warn!(blob = %key, error = %error, "an abandoned upload is left to the sweep");
+            }
+        });
+    }
+}
+
+/// Deletes an upload's blob, but only after the guarded statement said that no message can name it any more.
+async fn give_up(context: &Context, key: &BlobKey) -> Result<(), PayloadError> {
+    if context.store.abandon_upload(key, context.clock.now()).await? {
+        context.blobs.delete(key).await?;
+        context.store.forget_upload(key).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! The sweep: removes blobs whose upload died.
+
+use super::Context;
+use super::payload::PayloadError;
+
+/// Most blobs removed in one pass.
+const BLOBS_PER_PASS: u32 = 100;
+
+/// Moves uploads without a recent heartbeat to `dead` and deletes the blobs of dead uploads, and of nothing else. Returns
+/// how many were removed. Safe to run anywhere, any number of times.
+///
+/// # Errors
+/// [`PayloadError`] when store or blob store failed; what is left is swept by the next pass.
+pub async fn sweep_uploads(context: &Context) -> Result<usize, PayloadError> {
+    let now = context.clock.now();
+    let stale_before = now.plus_seconds(-i64::from(context.limits.queue.upload_stale_seconds));
+    let dead = context.store.dead_uploads(stale_before, now, BLOBS_PER_PASS).await?;
+    for key in &dead {
+        context.blobs.delete(key).await?;
+        context.store.forget_upload(key).await?;
+        tracing::info!(blob = %key, "removed the blob of a dead upload");
+    }
+    Ok(dead.len())
+}

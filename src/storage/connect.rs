@@ -1,0 +1,211 @@
+//! Opening the store on either database: connection settings, the first creation of a SQLite file, and what the server
+//! really does with a commit.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+
+use super::lock::{StoreLock, beside};
+use super::migrate::migrate;
+use super::pool::{Backend, Pool, SqlitePools};
+use super::{ServerDurability, Sharing, StoreError, StoreSettings};
+use crate::domain::message::Durability;
+use crate::domain::time::Timestamp;
+
+/// How long a SQLite connection waits for another one's lock: only a backup tool can hold one against us.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// No statement of the store is long; one that is stuck must not hold its locks for ever.
+const STATEMENT_TIMEOUT: &str = "60s";
+/// Longest wait for another transaction's lock.
+const LOCK_TIMEOUT: &str = "15s";
+/// Server settings without which a commit may not survive a power cut, and the value each must have.
+const DURABLE_SETTINGS: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
+
+/// An open, migrated database.
+pub(super) struct Opened {
+    pub(super) pool: Pool,
+    pub(super) durability: ServerDurability,
+    pub(super) lock: Option<StoreLock>,
+}
+
+/// Opens the database the settings name.
+pub(super) async fn open(settings: &StoreSettings, now: Timestamp) -> Result<Opened, StoreError> {
+    match settings.url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => open_sqlite(settings, now).await,
+        Some("postgres" | "postgresql") => open_postgres(settings, now).await,
+        // The URL may hold a password: it is not repeated.
+        _ => Err(StoreError::Settings(
+            "`store.url` must begin with `sqlite://` or `postgres://`".to_owned(),
+        )),
+    }
+}
+
+async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opened, StoreError> {
+    let options = PgConnectOptions::from_str(&settings.url)
+        .map_err(|e| StoreError::Settings(format!("`store.url` is not a PostgreSQL URL: {e}")))?
+        .application_name("tranship")
+        .options([
+            ("synchronous_commit", "on"),
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("lock_timeout", LOCK_TIMEOUT),
+        ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.max_connections.max(1))
+        .connect_with(options)
+        .await?;
+    let durability = server_durability(&pool).await?;
+    let pool = Backend::Postgres(pool);
+    migrate_to_newest(&pool, now).await?;
+    Ok(Opened {
+        pool,
+        durability,
+        lock: None,
+    })
+}
+
+async fn server_durability(pool: &PgPool) -> Result<ServerDurability, StoreError> {
+    let mut weakened_by = Vec::new();
+    for name in DURABLE_SETTINGS {
+        let (value,): (String,) = sqlx::query_as("select current_setting($1)")
+            .bind(name)
+            .fetch_one(pool)
+            .await?;
+        // `synchronous_commit` has stronger values than `on` too; only `off` answers before the log is flushed.
+        if value == "off" {
+            weakened_by.push(format!("{name} = {value}"));
+        }
+    }
+    let class = if weakened_by.is_empty() {
+        Durability::Full
+    } else {
+        Durability::Relaxed
+    };
+    Ok(ServerDurability { class, weakened_by })
+}
+
+async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened, StoreError> {
+    let options = SqliteConnectOptions::from_str(&settings.url)
+        .map_err(|e| StoreError::Settings(format!("`store.url` is not a SQLite URL: {e}")))?
+        .foreign_keys(true)
+        .busy_timeout(SQLITE_BUSY_TIMEOUT);
+    let path = options.get_filename().to_owned();
+    if path.as_os_str().is_empty() || settings.url.contains(":memory:") || settings.url.contains("mode=memory") {
+        return Err(StoreError::Settings(
+            "`store.url` must name a file: a store in memory would lose what it acknowledged".to_owned(),
+        ));
+    }
+    create_folder(&path)?;
+    let lock = match settings.sharing {
+        Sharing::Exclusive => Some(StoreLock::take(&path)?),
+        Sharing::Beside if path.exists() => None,
+        // Creating the file is the work of one process at a time.
+        Sharing::Beside => Some(StoreLock::take(&path)?),
+    };
+    if !path.exists() {
+        create_sqlite(&options, &path, now).await?;
+    }
+    let options = options.synchronous(SqliteSynchronous::Full);
+    let write = one_connection(options.clone()).await?;
+    // Restored from a dump, the file may be in another mode. In WAL mode already, this writes nothing.
+    sqlx::query("pragma journal_mode = wal").execute(&write).await?;
+    let read = SqlitePoolOptions::new()
+        .max_connections(settings.max_connections.max(1))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.read_only(true));
+    let pool = Backend::Sqlite(SqlitePools { write, read });
+    migrate_to_newest(&pool, now).await?;
+    let durability = ServerDurability {
+        class: Durability::Full,
+        weakened_by: Vec::new(),
+    };
+    Ok(Opened {
+        pool,
+        durability,
+        lock,
+    })
+}
+
+/// Makes the file under another name, complete with its schema, and gives it its name once it is on stable storage.
+///
+/// A crash leaves no store or a whole one, and a first start costs two syncs instead of one per step of SQLite's own
+/// way to a file in WAL mode.
+async fn create_sqlite(options: &SqliteConnectOptions, path: &Path, now: Timestamp) -> Result<(), StoreError> {
+    let draft = beside(path, ".new");
+    // Leftovers of a crash here, and a log whose database is gone: it must not be replayed into the new one.
+    for leftover in [
+        draft.clone(),
+        beside(&draft, "-wal"),
+        beside(path, "-wal"),
+        beside(path, "-shm"),
+    ] {
+        if leftover.exists() {
+            std::fs::remove_file(&leftover).map_err(|e| cannot("remove", &leftover, &e))?;
+        }
+    }
+    let unsynced = options
+        .clone()
+        .filename(&draft)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Memory)
+        .synchronous(SqliteSynchronous::Off);
+    let write = one_connection(unsynced).await?;
+    let pool = Backend::Sqlite(SqlitePools {
+        read: write.clone(),
+        write: write.clone(),
+    });
+    migrate_to_newest(&pool, now).await?;
+    sqlx::query("pragma journal_mode = wal").execute(&write).await?;
+    write.close().await;
+    sync(&draft)?;
+    std::fs::rename(&draft, path).map_err(|e| cannot("rename", &draft, &e))?;
+    sync(folder_of(path))
+}
+
+async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}
+
+async fn migrate_to_newest(pool: &Pool, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
+    migrate(&mut tx, now).await?;
+    tx.commit(()).await
+}
+
+/// Creates the database's folder; a new folder is an entry in its parent, and that must be on stable storage too.
+fn create_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    let new: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|f| !f.as_os_str().is_empty() && !f.exists())
+        .collect();
+    std::fs::create_dir_all(folder).map_err(|e| cannot("create", folder, &e))?;
+    new.into_iter().try_for_each(|folder| sync(folder_of(folder)))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn sync(path: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| cannot("sync", path, &e))
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Settings(format!("cannot {what} {}: {error}", path.display()))
+}

@@ -1,0 +1,189 @@
+//! Record errors: why single records did not land. Written once, read page by page or by kind.
+
+use uuid::Uuid;
+
+use super::dialect::{sql, value_rows};
+use super::executions::{ErrorGroup, StoredError};
+use super::pool::{Tx, fetch_all, with_pool};
+use super::rows::{corrupt, stored, unsigned};
+use super::transition::hold_worker_lease;
+use super::{Store, StoreError};
+use crate::domain::ids::MessageId;
+use crate::domain::message::Fence;
+use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
+
+/// Rows per insert: 15 values each, and SQLite binds at most 32,766.
+const ROWS_PER_STATEMENT: usize = 500;
+
+const COLUMNS: &str = "message, entity_no, record, ordinal, origin_message, origin_entity_no, origin_record, line, \
+    byte_start, byte_end, column_no, field, code, value, reason";
+const COLUMN_COUNT: usize = 15;
+
+/// A row of `record_errors`.
+#[derive(Debug, sqlx::FromRow)]
+struct ErrorRow {
+    message: Uuid,
+    entity_no: i32,
+    record: i64,
+    ordinal: i32,
+    origin_message: Option<Uuid>,
+    origin_entity_no: Option<i32>,
+    origin_record: Option<i64>,
+    line: i64,
+    byte_start: i64,
+    byte_end: i64,
+    column_no: Option<i64>,
+    field: Option<String>,
+    code: String,
+    value: Option<String>,
+    reason: String,
+}
+
+/// A row of the groups' query: the first error of a kind, and how many there are.
+#[derive(Debug, sqlx::FromRow)]
+struct GroupRow {
+    #[sqlx(flatten)]
+    first: ErrorRow,
+    errors: i64,
+}
+
+impl Store {
+    /// Stores record errors; those already there stay as they are, so a rerun adds nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch.
+    pub async fn save_record_errors(&self, fence: Fence, errors: &[StoredError]) -> Result<(), StoreError> {
+        let errors = errors.to_vec();
+        self.write(move |mut tx| async move {
+            hold_worker_lease(&mut tx, fence).await?;
+            for rows in errors.chunks(ROWS_PER_STATEMENT) {
+                insert(&mut tx, rows).await?;
+            }
+            tx.commit(()).await
+        })
+        .await
+    }
+
+    /// Record errors of a message in order of entity, record and ordinal, after the given place.
+    pub async fn record_errors(
+        &self,
+        message: MessageId,
+        after: Option<(i32, u64, i32)>,
+        limit: u32,
+    ) -> Result<Vec<StoredError>, StoreError> {
+        let (entity_no, record, ordinal) = after.unwrap_or((-1, 0, -1));
+        let text = format!(
+            "select {COLUMNS} from record_errors where message = $1 and (entity_no, record, ordinal) > ($2, $3, $4) \
+             order by entity_no, record, ordinal limit $5"
+        );
+        let rows: Vec<ErrorRow> = fetch_all!(
+            self.reader(),
+            ErrorRow,
+            sql(text),
+            message.0,
+            entity_no,
+            stored(record),
+            ordinal,
+            i64::from(limit)
+        )?;
+        rows.into_iter().map(StoredError::try_from).collect()
+    }
+
+    /// Record errors of a message by code and field, most frequent first.
+    pub async fn error_groups(&self, message: MessageId, limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
+        let text = format!(
+            "select {COLUMNS}, errors from (select {COLUMNS}, count(*) over (partition by code, field) as errors, \
+             row_number() over (partition by code, field order by entity_no, record, ordinal) as nth \
+             from record_errors where message = $1) as ranked \
+             where nth = 1 order by errors desc, entity_no, record, ordinal limit $2"
+        );
+        let rows: Vec<GroupRow> = fetch_all!(self.reader(), GroupRow, sql(text), message.0, i64::from(limit))?;
+        rows.into_iter()
+            .map(|row| {
+                let count = unsigned("record_errors", "errors", &message, row.errors)?;
+                let sample = StoredError::try_from(row.first)?;
+                Ok(ErrorGroup {
+                    code: sample.error.code,
+                    field: sample.error.field.clone(),
+                    count,
+                    sample,
+                })
+            })
+            .collect()
+    }
+}
+
+async fn insert(tx: &mut Tx, errors: &[StoredError]) -> Result<(), StoreError> {
+    let text = format!(
+        "insert into record_errors ({COLUMNS}) values {} on conflict (message, entity_no, record, ordinal) do nothing",
+        value_rows(errors.len(), COLUMN_COUNT)
+    );
+    with_pool!(tx.db(), db: Db => {
+        let mut insert = sqlx::query::<Db>(sql(text));
+        for StoredError { reject, ordinal, origin, error } in errors {
+            insert = insert
+                .bind(reject.message.0)
+                .bind(reject.entity_no)
+                .bind(stored(reject.record))
+                .bind(*ordinal)
+                .bind(origin.map(|origin| origin.message.0))
+                .bind(origin.map(|origin| origin.entity_no))
+                .bind(origin.map(|origin| stored(origin.record)))
+                .bind(stored(error.place.line))
+                .bind(stored(error.place.byte_start))
+                .bind(stored(error.place.byte_end))
+                .bind(error.column.map(i64::from))
+                .bind(error.field.as_deref())
+                .bind(error.code.as_str())
+                .bind(error.value.as_deref())
+                .bind(error.reason.as_str());
+        }
+        insert.execute(db).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
+impl TryFrom<ErrorRow> for StoredError {
+    type Error = StoreError;
+
+    fn try_from(row: ErrorRow) -> Result<Self, StoreError> {
+        const TABLE: &str = "record_errors";
+        let id = format!("{}.{}.{}/{}", row.message, row.entity_no, row.record, row.ordinal);
+        let count = |column, value| unsigned(TABLE, column, &id, value);
+        let record = count("record", row.record)?;
+        let origin = match (row.origin_message, row.origin_entity_no, row.origin_record) {
+            (Some(message), Some(entity_no), Some(record)) => Some(RejectId {
+                message: MessageId(message),
+                entity_no,
+                record: count("origin_record", record)?,
+            }),
+            (None, None, None) => None,
+            _ => return Err(corrupt(TABLE, "origin_message", &id, "a part of a reject id")),
+        };
+        let column = row
+            .column_no
+            .map(|no| u32::try_from(no).map_err(|_| corrupt(TABLE, "column_no", &id, &no.to_string())));
+        Ok(Self {
+            reject: RejectId {
+                message: MessageId(row.message),
+                entity_no: row.entity_no,
+                record,
+            },
+            ordinal: row.ordinal,
+            origin,
+            error: RecordError {
+                place: RecordPlace {
+                    record,
+                    line: count("line", row.line)?,
+                    byte_start: count("byte_start", row.byte_start)?,
+                    byte_end: count("byte_end", row.byte_end)?,
+                },
+                column: column.transpose()?,
+                field: row.field,
+                code: RecordCode::parse(&row.code).ok_or_else(|| corrupt(TABLE, "code", &id, &row.code))?,
+                value: row.value,
+                reason: row.reason,
+            },
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! Writing an execution while it runs: its row once, its entities as they progress.
+
+use super::dialect::sql;
+use super::error::taken;
+use super::executions::{EntityRun, Execution};
+use super::pool::{Tx, execute, fetch_optional, with_pool};
+use super::rows::stored;
+use super::transition::{WORKED, hold_worker_lease, message_conflict};
+use super::{Store, StoreError};
+use crate::domain::ids::{ExecutionId, JobId, MessageId};
+use crate::domain::message::Fence;
+use crate::domain::time::Timestamp;
+
+impl Store {
+    /// Creates the execution of a claimed message once, or returns the one it has: it keeps its id across crashes.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch; [`StoreError::Exists`] when another message has this execution.
+    pub async fn begin_execution(
+        &self,
+        fence: Fence,
+        id: ExecutionId,
+        now: Timestamp,
+    ) -> Result<Execution, StoreError> {
+        let id = self
+            .write(move |mut tx| async move {
+                let id = execution_of(&mut tx, fence, id, now).await?;
+                tx.commit(id).await
+            })
+            .await?;
+        self.execution(&id).await?.ok_or_else(|| StoreError::Conflict {
+            what: "execution",
+            id: id.to_string(),
+            state: "gone".to_owned(),
+        })
+    }
+
+    /// Writes one entity's progress.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch.
+    pub async fn save_entity_run(
+        &self,
+        fence: Fence,
+        execution: &ExecutionId,
+        run: &EntityRun,
+    ) -> Result<(), StoreError> {
+        let (execution, run) = (execution.clone(), run.clone());
+        self.write(move |mut tx| async move {
+            hold_worker_lease(&mut tx, fence).await?;
+            write_entity_run(&mut tx, &execution, &run).await?;
+            tx.commit(()).await
+        })
+        .await
+    }
+}
+
+async fn execution_of(tx: &mut Tx, fence: Fence, id: ExecutionId, now: Timestamp) -> Result<ExecutionId, StoreError> {
+    let text = format!(
+        "update messages set execution = coalesce(execution, $3) where id = $1 and epoch = $2 and {WORKED} \
+         returning execution, job"
+    );
+    let found = fetch_optional!(
+        tx.db(),
+        (String, uuid::Uuid),
+        sql(text),
+        fence.message.0,
+        fence.epoch,
+        id.0.as_str()
+    )
+    .map_err(|e| taken(e, "execution", &id.0))?;
+    let Some((execution, job)) = found else {
+        return Err(message_conflict(tx, fence.message).await?);
+    };
+    let is_new = execution == id.0;
+    let execution = ExecutionId(execution);
+    if is_new {
+        insert_execution(tx, &execution, JobId(job), Some(fence.message), now).await?;
+    }
+    Ok(execution)
+}
+
+/// Inserts the execution's row unless it is there.
+pub(super) async fn insert_execution(
+    tx: &mut Tx,
+    id: &ExecutionId,
+    job: JobId,
+    message: Option<MessageId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let text =
+        "insert into executions (id, job, message, started_at) values ($1, $2, $3, $4) on conflict (id) do nothing";
+    execute!(
+        tx.db(),
+        text,
+        id.0.as_str(),
+        job.0,
+        message.map(|id| id.0),
+        now.micros()
+    )?;
+    Ok(())
+}
+
+/// Notes when an execution ended.
+pub(super) async fn close_execution(
+    tx: &mut Tx,
+    id: &ExecutionId,
+    message: Option<MessageId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let text = "update executions set finished_at = $2, message = coalesce(message, $3) where id = $1";
+    execute!(tx.db(), text, id.0.as_str(), now.micros(), message.map(|id| id.0))?;
+    Ok(())
+}
+
+/// Inserts or replaces one entity's line.
+pub(super) async fn write_entity_run(tx: &mut Tx, execution: &ExecutionId, run: &EntityRun) -> Result<(), StoreError> {
+    let text = "insert into execution_entities (execution, entity_no, label, company, staging_status, staging_records, \
+        staging_errors, target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, \
+        target_errors, started_at, finished_at) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+        on conflict (execution, entity_no) do update set label = excluded.label, company = excluded.company, \
+        staging_status = excluded.staging_status, staging_records = excluded.staging_records, \
+        staging_errors = excluded.staging_errors, target_status = excluded.target_status, \
+        records_read = excluded.records_read, inserted = excluded.inserted, updated = excluded.updated, \
+        unchanged = excluded.unchanged, deleted = excluded.deleted, rejected = excluded.rejected, \
+        skipped = excluded.skipped, target_errors = excluded.target_errors, started_at = excluded.started_at, \
+        finished_at = excluded.finished_at";
+    with_pool!(tx.db(), db: Db => {
+        sqlx::query::<Db>(text)
+            .bind(execution.0.as_str())
+            .bind(run.entity_no)
+            .bind(run.label.as_str())
+            .bind(run.company.as_deref())
+            .bind(run.staging_status.as_str())
+            .bind(stored(run.staging_records))
+            .bind(stored(run.staging_errors))
+            .bind(run.target_status.as_str())
+            .bind(stored(run.counts.read))
+            .bind(stored(run.counts.inserted))
+            .bind(stored(run.counts.updated))
+            .bind(stored(run.counts.unchanged))
+            .bind(stored(run.counts.deleted))
+            .bind(stored(run.counts.rejected))
+            .bind(stored(run.counts.skipped))
+            .bind(stored(run.target_errors))
+            .bind(run.started_at.map(Timestamp::micros))
+            .bind(run.finished_at.map(Timestamp::micros))
+            .execute(db)
+            .await
+            .map(|_| ())
+    })?;
+    Ok(())
+}

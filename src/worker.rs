@@ -1,0 +1,325 @@
+//! The worker: wakes up, claims what it has room for, runs it under a heartbeat, hands back what it may not finish.
+//!
+//! Owns: how many things run at once, heartbeats, back-off, the drain at shutdown. Refuses: knowing what an import or
+//! an export does. Polling is the truth; the wake-up only makes it quick.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config;
+use crate::definitions::Definitions;
+use crate::domain::ids::JobId;
+use crate::domain::job::Direction;
+use crate::domain::message::{Claimed, Failure};
+use crate::pipeline::Context;
+use crate::pipeline::export::{self, ExportEnd};
+use crate::pipeline::import::{self, ImportEnd};
+use crate::pipeline::new_execution_id;
+use crate::storage::StoreError;
+use crate::storage::leases::ClaimImport;
+use crate::storage::occurrences::Occurrence;
+
+/// A worker's lease is this many heartbeats (promise 8).
+const HEARTBEATS_PER_LEASE: i64 = 3;
+/// First wait before a retry; doubles with every attempt.
+const BACKOFF_FIRST_SECONDS: i64 = 2;
+/// Longest wait before a retry.
+const BACKOFF_MAX_SECONDS: i64 = 300;
+
+/// Runs imports and exports. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    context: Context,
+    definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
+    settings: config::Worker,
+    wake: Arc<Notify>,
+    stopping: CancellationToken,
+    room: Arc<Semaphore>,
+    running: TaskTracker,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    #[must_use]
+    pub fn new(
+        context: Context,
+        definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
+        settings: config::Worker,
+        wake: Arc<Notify>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let room = Arc::new(Semaphore::new(settings.concurrency));
+        Self {
+            context,
+            definitions,
+            settings,
+            wake,
+            stopping,
+            room,
+            running: TaskTracker::new(),
+        }
+    }
+
+    /// Claims and runs until told to stop, then waits for what runs to hand its lease back.
+    pub async fn run(self) {
+        let longest_wait = Duration::from_millis(self.settings.poll_milliseconds);
+        while !self.stopping.is_cancelled() {
+            // Registered before looking, so that a wake-up between look and wait is not lost.
+            let woken = self.wake.notified();
+            let busy = match self.claim_and_spawn().await {
+                Ok(claimed) => claimed > 0,
+                Err(error) => {
+                    tracing::warn!(%error, "claiming failed; trying again");
+                    false
+                }
+            };
+            if busy {
+                continue;
+            }
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(longest_wait) => {}
+                () = self.stopping.cancelled() => {}
+            }
+        }
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Runs everything that can be claimed now, one thing at a time, until nothing is left. For tests and one-shot use.
+    ///
+    /// # Errors
+    /// [`StoreError`] when claiming fails.
+    pub async fn run_until_idle(&self) -> Result<(), StoreError> {
+        loop {
+            let claimed = self.claim_and_spawn().await?;
+            self.running.close();
+            self.running.wait().await;
+            self.running.reopen();
+            if claimed == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn lease_seconds(&self) -> i64 {
+        i64::from(self.settings.heartbeat_seconds) * HEARTBEATS_PER_LEASE
+    }
+
+    /// Claims as much as there is room for. Returns how many things were started.
+    async fn claim_and_spawn(&self) -> Result<usize, StoreError> {
+        let mut started = 0;
+        let definitions = Arc::clone(&self.definitions.borrow());
+        let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
+        if free == 0 {
+            // Woken by the end of something, which returns its permit.
+            return Ok(0);
+        }
+        for claimed in self.claim_imports(&definitions, free).await? {
+            let permit = self.permit().await;
+            started += 1;
+            let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
+            self.running
+                .spawn(async move { worker.run_import(&definitions, claimed, permit).await });
+        }
+        while self.room.available_permits() > 0 {
+            let Some(claimed) = self.claim_export(&definitions).await? else {
+                break;
+            };
+            let permit = self.permit().await;
+            started += 1;
+            let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
+            self.running
+                .spawn(async move { worker.run_export(&definitions, claimed, permit).await });
+        }
+        Ok(started)
+    }
+
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.room)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
+
+    async fn claim_imports(&self, definitions: &Definitions, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        let imports = || {
+            definitions
+                .jobs
+                .iter()
+                .filter_map(|job| job.import.as_ref().map(|import| (job.id, import)))
+        };
+        let jobs: Vec<JobId> = imports().map(|(id, _)| id).collect();
+        let in_order: Vec<JobId> = imports()
+            .filter(|(_, import)| import.process_in_order)
+            .map(|(id, _)| id)
+            .collect();
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claim = ClaimImport {
+            jobs: &jobs,
+            in_order: &in_order,
+            owner: &self.context.owner,
+            lease_seconds: self.lease_seconds(),
+            limit,
+        };
+        self.context.store.claim_imports(claim, self.context.clock.now()).await
+    }
+
+    async fn claim_export(&self, definitions: &Definitions) -> Result<Option<Occurrence>, StoreError> {
+        let exports = definitions.jobs.iter().filter(|job| job.direction == Direction::Export);
+        let names: BTreeMap<JobId, String> = exports.map(|job| (job.id, job.name.clone())).collect();
+        let jobs: Vec<JobId> = names.keys().copied().collect();
+        if jobs.is_empty() {
+            return Ok(None);
+        }
+        let now = self.context.clock.now();
+        let execution = move |job: JobId| new_execution_id(names.get(&job).map_or("", String::as_str), now);
+        self.context.store.claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now).await
+    }
+
+    async fn run_import(&self, definitions: &Definitions, claimed: Claimed, permit: OwnedSemaphorePermit) {
+        let id = claimed.message.id;
+        let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
+        let alive = || self.context.store.extend_lease(claimed.fence(), until());
+        let work = async {
+            if self.exhausted(claimed.message.stalled) {
+                let reason = self.exhausted_reason(claimed.message.stalled);
+                return import::give_up(&self.context, definitions, &claimed, &reason).await;
+            }
+            import::import(&self.context, definitions, &claimed, &self.stopping).await
+        };
+        match self.under_heartbeat(work, alive).await.unwrap_or(ImportEnd::Lost) {
+            ImportEnd::Ended => {}
+            ImportEnd::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
+            ImportEnd::Stopped => self.hand_back(&claimed, None, true, "the service is stopping").await,
+            ImportEnd::Retry(reason) => {
+                let wait = backoff_seconds(claimed.message.stalled);
+                tracing::warn!(message.id = %id, attempt = claimed.message.attempt, retry_in_seconds = wait, "{reason}");
+                self.hand_back(&claimed, Some(wait), false, &reason).await;
+            }
+        }
+        self.end(permit);
+    }
+
+    async fn hand_back(&self, claimed: &Claimed, wait: Option<i64>, progressed: bool, note: &str) {
+        let now = self.context.clock.now();
+        let not_before = wait.map(|seconds| now.plus_seconds(seconds));
+        let released = self
+            .context
+            .store
+            .release_message(claimed.fence(), not_before, progressed, note, now)
+            .await;
+        if let Err(error) = released {
+            // Its lease lapses within three heartbeats anyway.
+            tracing::warn!(message.id = %claimed.message.id, %error, "could not hand the message back");
+        }
+    }
+
+    async fn run_export(&self, definitions: &Definitions, claimed: Occurrence, permit: OwnedSemaphorePermit) {
+        let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
+        let alive = || self.context.store.extend_occurrence(&claimed, until());
+        let work = async {
+            if self.exhausted(claimed.attempt) {
+                let failure = Failure {
+                    code: "attempts_exhausted".to_owned(),
+                    detail: self.exhausted_reason(claimed.attempt),
+                };
+                return export::give_up(&self.context, &claimed, failure).await;
+            }
+            export::export(&self.context, definitions, &claimed, &self.stopping).await
+        };
+        let wait = match self.under_heartbeat(work, alive).await.unwrap_or(ExportEnd::Lost) {
+            ExportEnd::Ended => None,
+            ExportEnd::Lost => {
+                tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "lost the lease; another worker has the run");
+                None
+            }
+            ExportEnd::Stopped => Some((None, "the service is stopping".to_owned())),
+            ExportEnd::Retry(reason) => Some((Some(backoff_seconds(claimed.attempt)), reason)),
+        };
+        if let Some((seconds, note)) = wait {
+            let now = self.context.clock.now();
+            let not_before = seconds.map(|s| now.plus_seconds(s));
+            tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
+            if let Err(error) = self
+                .context
+                .store
+                .release_occurrence(&claimed, not_before, &note, now)
+                .await
+            {
+                tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
+            }
+        }
+        self.end(permit);
+    }
+
+    fn end(&self, permit: OwnedSemaphorePermit) {
+        drop(permit);
+        self.wake.notify_one();
+    }
+
+    fn exhausted(&self, attempt: i32) -> bool {
+        i64::from(attempt) > i64::from(self.context.limits.queue.max_deliveries)
+    }
+
+    fn exhausted_reason(&self, attempt: i32) -> String {
+        format!(
+            "given up after {} attempts in a row that got nowhere (queue.max_deliveries = {}); the history says what each of them met",
+            attempt - 1,
+            self.context.limits.queue.max_deliveries
+        )
+    }
+
+    /// Runs `work` while `alive` keeps its lease. `None`: the lease was lost, the work was dropped; the fence and the epoch
+    /// see to it that nothing it still had under way takes effect.
+    async fn under_heartbeat<T, W, A, F>(&self, work: W, alive: A) -> Option<T>
+    where
+        W: Future<Output = T>,
+        A: Fn() -> F,
+        F: Future<Output = Result<bool, StoreError>>,
+    {
+        let every = Duration::from_secs(u64::from(self.settings.heartbeat_seconds));
+        let beating = async {
+            loop {
+                tokio::time::sleep(every).await;
+                match alive().await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => tracing::warn!(%error, "a heartbeat failed; trying again"),
+                }
+            }
+        };
+        tokio::select! {
+            done = work => Some(done),
+            () = beating => None,
+        }
+    }
+}
+
+/// 2 s, 4 s, 8 s, … up to five minutes.
+fn backoff_seconds(attempt: i32) -> i64 {
+    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(16);
+    BACKOFF_FIRST_SECONDS
+        .saturating_mul(1 << doublings)
+        .min(BACKOFF_MAX_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_and_is_capped() {
+        let waits: Vec<i64> = (1..=10).map(backoff_seconds).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(backoff_seconds(i32::MAX), BACKOFF_MAX_SECONDS);
+        assert_eq!(backoff_seconds(0), BACKOFF_FIRST_SECONDS);
+    }
+}

@@ -1,0 +1,251 @@
+//! A nightly export: due once, staged as a package, collected by dequeue and acknowledge.
+
+use std::io::Read as _;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tranship::domain::time::Timestamp;
+
+use crate::app::{Backend, Setup, TestApp, sample};
+
+crate::on_both_backends!(
+    the_package_holds_exactly_the_filtered_rows_in_order,
+    a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone,
+    an_export_without_rows_queues_nothing_when_told_so,
+    a_filter_the_database_refuses_fails_with_its_words,
+    a_file_job_hands_out_the_data_file_itself,
+);
+
+const ORDERS: &str = r#"
+id = "00000000-0000-4000-8000-0000000000dd"
+name = "German orders"
+direction = "export"
+data_source = "package"
+clients = ["warehouse"]
+[schedule]
+cron = "30 2 * * *"
+time_zone = "Europe/Berlin"
+[export]
+format = "csv"
+prevent_upload_when_zero_records = true
+[[export.entities]]
+entity = "Sales order headers"
+filter = "ship_country = 'Germany'"
+order_by = ["order_number"]
+fields = ["order_number", "ship_name", "freight", "order_date", "shipped_date"]
+"#;
+
+fn orders(setup: &mut Setup) {
+    setup.file("jobs/german-orders.toml", ORDERS);
+}
+
+async fn load(app: &TestApp) {
+    app.import("Inbound customers", "Customers", sample("customers.csv"))
+        .await;
+    let message = app
+        .import("Inbound sales orders", "Sales order headers", sample("orders.csv"))
+        .await;
+    assert_eq!(message["status"], "Processed", "{message:#}");
+}
+
+async fn run(app: &TestApp, job: &str) -> Value {
+    let path = format!("/api/v1/jobs/{}", app.job(job));
+    let answer = app.post(&format!("{path}/run"), "").await;
+    assert_eq!(
+        answer.status(),
+        StatusCode::ACCEPTED,
+        "{}",
+        answer.text().await.unwrap()
+    );
+    app.run_until_idle().await;
+    let shown: Value = app
+        .get(&format!("{path}/occurrences?limit=1"))
+        .await
+        .json()
+        .await
+        .unwrap();
+    shown["occurrences"][0].clone()
+}
+
+async fn dequeue(app: &TestApp, job: &str) -> Option<Value> {
+    let answer = app.get(&format!("/api/connector/dequeue/{}", app.job(job))).await;
+    match answer.status() {
+        StatusCode::NO_CONTENT => None,
+        StatusCode::OK => Some(answer.json().await.unwrap()),
+        other => panic!("{other}"),
+    }
+}
+
+async fn download(app: &TestApp, delivery: &Value) -> Vec<u8> {
+    let answer = app.get(delivery["DownloadLocation"].as_str().unwrap()).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.bytes().await.unwrap().to_vec()
+}
+
+fn member(package: &[u8], name: &str) -> String {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).expect("a zip");
+    let mut text = String::new();
+    zip.by_name(name)
+        .unwrap_or_else(|e| panic!("{name}: {e}"))
+        .read_to_string(&mut text)
+        .expect("UTF-8");
+    text
+}
+
+async fn the_package_holds_exactly_the_filtered_rows_in_order(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    load(&app).await;
+    let occurrence = run(&app, "German orders").await;
+    assert_eq!(occurrence["state"], "done", "{occurrence:#}");
+    assert_eq!(occurrence["records"], 122);
+    assert_eq!(occurrence["trigger"], "tester");
+    let delivery = dequeue(&app, "German orders").await.expect("a message");
+    let package = download(&app, &delivery).await;
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&package)).unwrap();
+    let mut names: Vec<String> = (0..zip.len()).map(|at| zip.by_index(at).unwrap().name().unwrap().into_owned()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["Manifest.xml", "PackageHeader.xml", "Sales order headers.csv"],
+        "all at the root (FMT-1)"
+    );
+    let manifest = member(&package, "Manifest.xml");
+    for part in [
+        "<DefinitionGroupName>German orders<",
+        "<EntityName>Sales order headers<",
+        "<InputFilePath>Sales order headers.csv<",
+        "<EntityField>ORDER_NUMBER<",
+    ] {
+        assert!(manifest.contains(part), "{part} in {manifest}");
+    }
+    let data = member(&package, "Sales order headers.csv");
+    assert!(data.ends_with("\r\n"));
+    let mut lines = data.split_terminator("\r\n");
+    assert_eq!(lines.next(), Some("order_number,ship_name,freight,order_date,shipped_date"));
+    let lines: Vec<&str> = lines.collect();
+    let expected: Vec<String> = String::from_utf8(sample("orders.csv"))
+        .unwrap()
+        .lines()
+        .filter(|l| l.ends_with(",Germany"))
+        .map(|l| l.split(',').next().unwrap().to_owned())
+        .collect();
+    let found: Vec<String> = lines.iter().map(|l| l.split(',').next().unwrap().to_owned()).collect();
+    assert_eq!(found, expected, "the filtered rows in the order asked for");
+    assert!(
+        lines[0].contains("1996-07-05 00:00:00") || lines[0].contains("1996-07"),
+        "{}",
+        lines[0]
+    );
+    let id = occurrence["message"].as_str().unwrap();
+    assert_eq!(app.message(id).await["status"], "Downloaded", "RI-18");
+    let ack = app
+        .post(
+            &format!("/api/connector/ack/{}", app.job("German orders")),
+            delivery.to_string(),
+        )
+        .await;
+    assert_eq!(ack.status(), StatusCode::OK);
+    assert_eq!(ack.bytes().await.unwrap().len(), 0, "RI-21");
+    assert!(dequeue(&app, "German orders").await.is_none(), "204 when empty (RI-9)");
+    let enqueue = app
+        .post(&format!("/api/connector/enqueue/{}", app.job("German orders")), "x")
+        .await;
+    assert_eq!(enqueue.status(), StatusCode::BAD_REQUEST, "RI-8");
+}
+
+async fn a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    load(&app).await;
+    app.scheduler.evaluate_due().await.unwrap();
+    // 02:30 in Berlin is 01:30 UTC in winter. The clock stands at 08:00 UTC.
+    app.clock.advance_seconds(17 * 3600 + 29 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0, "one minute early");
+    app.clock.advance_seconds(60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0, "once");
+    app.run_until_idle().await;
+    let shown: Value = app
+        .get(&format!("/api/v1/jobs/{}", app.job("German orders")))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(shown["occurrences"][0]["due_at"], "2026-01-06T01:30:00Z", "{shown:#}");
+    assert_eq!(shown["occurrences"][0]["state"], "done");
+    assert_eq!(shown["occurrences"].as_array().unwrap().len(), 1);
+    assert_eq!(shown["schedule"]["next"][0], "2026-01-07T01:30:00Z");
+    assert!(dequeue(&app, "German orders").await.is_some());
+    // The clock goes back an hour and on again: nothing fires twice.
+    app.clock.set(Timestamp(app.clock.now().micros() - 3_600_000_000));
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
+    app.clock.advance_seconds(3660);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
+    // Three nights nothing ran: `missed = "once"` is the default, the others are visible.
+    app.clock.advance_seconds(3 * 24 * 3600);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
+    app.run_until_idle().await;
+    let shown: Value = app
+        .get(&format!("/api/v1/jobs/{}/occurrences", app.job("German orders")))
+        .await
+        .json()
+        .await
+        .unwrap();
+    let states: Vec<&str> = shown["occurrences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| o["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["done", "skipped", "skipped", "done"]);
+    assert!(shown["occurrences"][1]["note"].as_str().unwrap().contains("missed"));
+}
+
+async fn an_export_without_rows_queues_nothing_when_told_so(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    let occurrence = run(&app, "German orders").await;
+    assert_eq!(occurrence["state"], "done", "{occurrence:#}");
+    assert_eq!(occurrence["message"], Value::Null);
+    assert_eq!(occurrence["note"], "0 records, not uploaded");
+    assert!(dequeue(&app, "German orders").await.is_none());
+    assert_eq!(app.messages().await, 0);
+}
+
+async fn a_filter_the_database_refuses_fails_with_its_words(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        setup.file(
+            "jobs/broken.toml",
+            &ORDERS
+                .replace("ship_country = 'Germany'", "no_such_column = 1")
+                .replace("German orders", "Broken")
+                .replace("00dd", "00de"),
+        );
+    })
+    .await;
+    let occurrence = run(&app, "Broken").await;
+    assert_eq!(occurrence["state"], "failed", "{occurrence:#}");
+    assert!(
+        occurrence["note"].as_str().unwrap().contains("no_such_column"),
+        "{occurrence:#}"
+    );
+}
+
+async fn a_file_job_hands_out_the_data_file_itself(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        setup.file(
+            "jobs/file.toml",
+            &ORDERS.replace("data_source = \"package\"", "data_source = \"file\""),
+        );
+    })
+    .await;
+    load(&app).await;
+    run(&app, "German orders").await;
+    let delivery = dequeue(&app, "German orders").await.expect("a message");
+    let data = download(&app, &delivery).await;
+    assert!(data.starts_with(b"order_number,ship_name"), "RI-17");
+    let unauthorised = app
+        .request(Method::GET, delivery["DownloadLocation"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(unauthorised.status(), StatusCode::UNAUTHORIZED, "AUTH-15");
+}

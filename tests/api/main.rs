@@ -1,0 +1,20 @@
+//! The running application over HTTP: a real server, a real database, real blobs. One file per theme.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests make their own ids and read the environment"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access;
+mod app;
+mod bad_records;
+mod exports;
+mod northwind;
+mod queue_snapshot;
+mod relay;
+mod resubmit;
+mod status;
+mod uploads;

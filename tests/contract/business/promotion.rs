@@ -1,0 +1,234 @@
+//! Staging to target: exact counts, what the target refuses, loads side by side.
+
+use tranship::domain::cell::Cell;
+use tranship::domain::entity::FieldType;
+
+use super::fixture::*;
+use crate::on_both_databases;
+use crate::support::databases::TestDatabase;
+
+on_both_databases!(
+    counts_are_exact_and_a_second_load_changes_nothing,
+    only_the_fields_a_file_brings_are_updated,
+    a_file_of_keys_alone_inserts_and_never_updates,
+    what_the_target_refuses_costs_one_record_each,
+    a_value_the_target_cannot_hold_costs_one_record,
+    two_loads_into_one_table_at_once_both_end,
+    a_record_that_is_neither_good_nor_rejected_stops_its_chunk,
+);
+
+async fn counts_are_exact_and_a_second_load_changes_nothing(database: TestDatabase) {
+    let (database, entity) = (open(&database), orders());
+    let rows = |freight: &str| (1..=10).map(|n| order(n, "A", freight)).collect::<Vec<_>>();
+    assert_eq!(
+        outcome(load_rows(&database, &entity, rows("1.50")).await),
+        (10, 0, 0, 0)
+    );
+    assert_eq!(
+        outcome(load_rows(&database, &entity, rows("1.50")).await),
+        (0, 0, 10, 0)
+    );
+
+    let mut mixed = rows("1.50");
+    mixed[2] = order(3, "A", "1.51");
+    mixed[7] = vec![Cell::Int(8), Cell::Null, text("1.50")];
+    mixed.push(order(11, "A", "1.50"));
+    assert_eq!(
+        outcome(load_rows(&database, &entity, mixed.clone()).await),
+        (1, 2, 8, 0)
+    );
+    // Null equals null.
+    assert_eq!(outcome(load_rows(&database, &entity, mixed).await), (0, 0, 11, 0));
+    let landed = read_all(&database, &entity).await;
+    assert_eq!(landed.len(), 11);
+    assert_eq!(
+        (&landed[2], &landed[7]),
+        (&row(&["3", "A", "1.51"]), &row(&["8", "NULL", "1.50"]))
+    );
+}
+
+async fn only_the_fields_a_file_brings_are_updated(database: TestDatabase) {
+    let (database, entity) = (open(&database), orders());
+    load_rows(&database, &entity, vec![order(1, "A", "1.00"), order(2, "B", "2.00")]).await;
+    let loading = Loading::begin_with(&database, &entity, names(&["freight", "order_number"])).await;
+    let rows = vec![
+        vec![text("9.00"), Cell::Int(1)],
+        vec![text("2.00"), Cell::Int(2)],
+        vec![text("3.00"), Cell::Int(3)],
+    ];
+    loading.stage(batch(1, rows)).await;
+    assert_eq!(outcome(loading.finish().await), (1, 1, 1, 0));
+    let landed = read_all(&database, &entity).await;
+    assert_eq!(
+        landed,
+        [
+            row(&["1", "A", "9.00"]),
+            row(&["2", "B", "2.00"]),
+            row(&["3", "NULL", "3.00"])
+        ]
+    );
+}
+
+async fn a_file_of_keys_alone_inserts_and_never_updates(database: TestDatabase) {
+    let (database, entity) = (open(&database), orders());
+    load_rows(&database, &entity, vec![order(1, "A", "1.00")]).await;
+    let loading = Loading::begin_with(&database, &entity, names(&["order_number"])).await;
+    loading
+        .stage(batch(1, vec![vec![Cell::Int(1)], vec![Cell::Int(2)]]))
+        .await;
+    assert_eq!(outcome(loading.finish().await), (1, 0, 1, 0));
+    assert_eq!(read_all(&database, &entity).await[0], row(&["1", "A", "1.00"]));
+}
+
+async fn what_the_target_refuses_costs_one_record_each(database: TestDatabase) {
+    let test = database;
+    let mut plain = Plain::open(&test).await;
+    plain.run("create table regions (name varchar(40) primary key)").await;
+    plain.run("insert into regions values ('north')").await;
+    plain
+        .run(
+            "create table orders (order_number bigint primary key, customer varchar(40) not null references regions, \
+             freight decimal(18,2) check (freight <> 13), deposit integer default 0 check (deposit >= 0))",
+        )
+        .await;
+    let mut entity = orders();
+    entity.create_table = false;
+    let database = open(&test);
+    let mut loading = Loading::begin(&database, &entity).await;
+    loading.chunk_records = 16;
+    let mut rows: Vec<_> = (1..=20).map(|n| order(n, "north", "1.00")).collect();
+    rows[2] = vec![Cell::Int(3), Cell::Null, text("1.00")];
+    rows[3] = order(4, "south", "1.00");
+    rows[9] = order(10, "north", "13.00");
+    rows[18] = order(19, "north", "13.00");
+    loading.stage(batch(1, rows)).await;
+    let counts = loading.finish().await;
+    assert_eq!(outcome(counts), (16, 0, 0, 4));
+    assert_eq!((counts.staging_errors, counts.target_errors), (0, 4));
+
+    let rejects = loading.rejects().await;
+    assert_eq!(
+        rejects.iter().map(|r| r.reject.record).collect::<Vec<_>>(),
+        [3, 4, 10, 19]
+    );
+    assert!(
+        rejects
+            .iter()
+            .all(|r| r.by_target && r.error.code.as_str() == "target_rejected")
+    );
+    assert!(
+        rejects[0].error.reason.contains("customer"),
+        "the database's own words: {}",
+        rejects[0].error.reason
+    );
+    assert_eq!(rejects[2].error.place, place(10));
+    assert_eq!(plain.number("select count(*) from orders").await, 16);
+    loading.promote().await;
+    assert_eq!(loading.counts().await, counts);
+}
+
+async fn a_value_the_target_cannot_hold_costs_one_record(database: TestDatabase) {
+    let test = database;
+    let mut plain = Plain::open(&test).await;
+    let trigger = if plain.is_sqlite() {
+        "create trigger no_x before insert on orders when new.customer = 'x' begin select raise(abort, 'x is closed'); end"
+    } else {
+        "create function no_x() returns trigger language plpgsql as $$ begin \
+           if new.customer = 'x' then raise exception 'x is closed'; end if; return new; end $$; \
+         create trigger no_x before insert on orders for each row execute function no_x()"
+    };
+    let mut entity = orders();
+    entity.fields[1].max_length = Some(3);
+    let database = open(&test);
+    let loading = Loading::begin(&database, &entity).await;
+    plain.run(trigger).await;
+    loading
+        .stage(batch(
+            1,
+            vec![order(1, "abc", "1.00"), order(2, "abcd", "1.00"), order(3, "x", "1.00")],
+        ))
+        .await;
+    assert_eq!(outcome(loading.finish().await), (1, 0, 0, 2));
+    let rejects = loading.rejects().await;
+    assert!(
+        rejects[1].error.reason.contains("x is closed"),
+        "{}",
+        rejects[1].error.reason
+    );
+}
+
+async fn two_loads_into_one_table_at_once_both_end(database: TestDatabase) {
+    let (test, entity) = (database, orders());
+    for round in 0..10 {
+        // Two databases as two processes have them, and keys in opposite order.
+        let (one, other) = (open(&test), open(&test));
+        let (mut up, mut down) = tokio::join!(Loading::begin(&one, &entity), Loading::begin(&other, &entity));
+        // One chunk each, so that without the lock on the table each would hold rows the other waits for.
+        (up.chunk_records, down.chunk_records) = (1_000, 1_000);
+        let freight = format!("{round}.00");
+        let rows: Vec<_> = (1..=1_000).map(|n| order(n, "A", &freight)).collect();
+        let reversed = rows.iter().rev().cloned().collect();
+        tokio::join!(up.stage(batch(1, rows)), down.stage(batch(1, reversed)));
+        let (first, second) = tokio::join!(up.finish_staging(), down.finish_staging());
+        first.and(second).expect("validated");
+        let both = async { tokio::join!(up.promote(), down.promote()) };
+        tokio::time::timeout(std::time::Duration::from_mins(1), both)
+            .await
+            .expect("no deadlock");
+        let (up, down) = (up.counts().await, down.counts().await);
+        let changed = up.counts.inserted + up.counts.updated + down.counts.inserted + down.counts.updated;
+        assert_eq!(changed, 1_000, "each row is written once: {up:?} {down:?}");
+        assert_eq!(up.counts.unchanged + down.counts.unchanged, 1_000);
+    }
+}
+
+async fn a_record_that_is_neither_good_nor_rejected_stops_its_chunk(database: TestDatabase) {
+    let (test, entity) = (database, orders());
+    let database = open(&test);
+    let loading = Loading::begin(&database, &entity).await;
+    loading
+        .stage(batch(1, vec![order(1, "A", "1.00"), order(2, "B", "2.00")]))
+        .await;
+    loading.finish_staging().await.expect("validated");
+    Plain::open(&test)
+        .await
+        .run("delete from orders_staging where tranship_record = 2")
+        .await;
+    let chunk = database.chunks(loading.load()).await.expect("chunks")[0];
+    let stopped = database.promote_chunk(loading.load(), &loading.fields, chunk).await;
+    assert!(stopped.is_err_and(|error| error.to_string().contains("1 good and 0 rejected")));
+    assert_eq!(read_all(&database, &entity).await, Vec::<Vec<_>>::new());
+}
+
+on_both_databases!(a_second_unique_column_and_a_big_chunk_of_faults_are_isolated);
+
+async fn a_second_unique_column_and_a_big_chunk_of_faults_are_isolated(database: TestDatabase) {
+    let test = database;
+    let database = open(&test);
+    let items = entity(
+        "Items",
+        "items",
+        &["number"],
+        vec![field("number", FieldType::Int), field("barcode", FieldType::String)],
+    );
+    database.ensure_entity(&items).await.expect("tables");
+    Plain::open(&test)
+        .await
+        .run("create unique index one_barcode on items (barcode)")
+        .await;
+    let mut loading = Loading::begin(&database, &items).await;
+    loading.chunk_records = 100;
+    // Every second record repeats the barcode before it.
+    let rows = (1..=100)
+        .map(|n| vec![Cell::Int(n), text(&format!("b{}", (n + 1) / 2))])
+        .collect();
+    loading.stage(batch(1, rows)).await;
+    assert_eq!(outcome(loading.finish().await), (50, 0, 0, 50));
+    assert!(
+        loading
+            .rejects()
+            .await
+            .iter()
+            .all(|r| r.reject.record % 2 == 0 && r.by_target)
+    );
+}

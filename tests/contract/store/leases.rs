@@ -1,0 +1,481 @@
+//! Claim, dequeue, extend, release, acknowledge: of two who want the same message, one gets it.
+
+use std::collections::HashSet;
+
+use super::*;
+use sqlx::Connection as _;
+use tranship::domain::ids::CorrelationId;
+use tranship::domain::status::Status;
+use tranship::storage::leases::{AckBy, Acked};
+
+crate::on_both_databases!(
+    many_claimers_never_get_the_same_message,
+    many_dequeuers_never_get_the_same_message,
+    a_claim_is_a_lease_with_a_new_epoch_on_the_oldest_messages,
+    a_lapsed_lease_returns_the_message_and_its_worker_can_do_nothing_any_more,
+    a_heartbeat_keeps_the_lease,
+    a_released_message_waits_for_its_time,
+    an_in_order_job_has_one_message_at_a_time_and_waits_for_its_oldest,
+    racing_processes_keep_an_in_order_job_in_order,
+    a_message_is_delivered_again_after_its_lease_and_says_when_it_was_delivered_before,
+    any_genuine_receipt_ends_the_message,
+    a_correlation_id_ends_the_message_in_its_own_queue_only,
+    an_acknowledgement_of_an_import_is_unknown,
+    a_start_returns_what_workers_held_and_leaves_deliveries_alone,
+    a_claim_over_many_jobs_takes_the_oldest_of_all,
+);
+
+async fn many_claimers_never_get_the_same_message(database: TestDatabase) {
+    let store = open(&database).await;
+    let other = second(&database, &store).await;
+    let job = JobId::generate();
+    let ids: HashSet<MessageId> = enqueue(&store, job, Direction::Import, 300).await.into_iter().collect();
+    let claimers = (0..12).map(|n| {
+        let store = if n % 2 == 0 { store.clone() } else { other.clone() };
+        tokio::spawn(async move {
+            let mut got = Vec::new();
+            loop {
+                let claimed = claim(&store, &[job], &[], 1 + n % 4, START).await;
+                if claimed.is_empty() {
+                    return got;
+                }
+                got.extend(claimed.into_iter().map(|m| m.id));
+            }
+        })
+    });
+    let mut got = Vec::new();
+    for claimer in claimers.collect::<Vec<_>>() {
+        got.extend(claimer.await.unwrap());
+    }
+    assert_eq!(got.len(), 300);
+    assert_eq!(got.into_iter().collect::<HashSet<_>>(), ids);
+}
+
+async fn many_dequeuers_never_get_the_same_message(database: TestDatabase) {
+    let store = open(&database).await;
+    let other = second(&database, &store).await;
+    let job = JobId::generate();
+    enqueue(&store, job, Direction::Relay, 200).await;
+    let clients = (0..8).map(|n| {
+        let store = if n % 2 == 0 { store.clone() } else { other.clone() };
+        tokio::spawn(async move {
+            let mut got = Vec::new();
+            loop {
+                let delivered = store.dequeue(job, "client", 60, 1 + n % 3, START).await.unwrap();
+                if delivered.is_empty() {
+                    return got;
+                }
+                got.extend(delivered.into_iter().map(|claimed| claimed.message.id));
+            }
+        })
+    });
+    let mut got = Vec::new();
+    for client in clients.collect::<Vec<_>>() {
+        got.extend(client.await.unwrap());
+    }
+    assert_eq!(got.len(), 200);
+    assert_eq!(got.into_iter().collect::<HashSet<_>>().len(), 200);
+}
+
+async fn a_claim_is_a_lease_with_a_new_epoch_on_the_oldest_messages(database: TestDatabase) {
+    let store = open(&database).await;
+    let (job, other) = (JobId::generate(), JobId::generate());
+    let ids = enqueue(&store, job, Direction::Import, 3).await;
+    enqueue(&store, other, Direction::Import, 1).await;
+    let claimed = claim(&store, &[job], &[], 2, at(5)).await;
+    assert_eq!(claimed.iter().map(|m| m.id).collect::<Vec<_>>(), ids[..2]);
+    let first = &claimed[0];
+    assert_eq!(
+        (first.status, first.epoch, first.attempt),
+        (Status::PreProcessing, 1, 1)
+    );
+    assert_eq!((first.lease_until, first.started_at), (Some(at(20)), Some(at(5))));
+    assert_eq!(&message(&store, first.id).await, first);
+
+    store.begin_processing(fence(first), at(6)).await.unwrap();
+    assert_eq!(message(&store, first.id).await.status, Status::Processing);
+    assert_conflict(store.begin_processing(fence(first), at(7)).await);
+    assert!(claim(&store, &[], &[], 2, at(5)).await.is_empty());
+}
+
+async fn a_lapsed_lease_returns_the_message_and_its_worker_can_do_nothing_any_more(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    enqueue(&store, job, Direction::Import, 1).await;
+    let stale = claim(&store, &[job], &[], 1, START).await.remove(0);
+    assert_eq!(store.release_expired(at(14)).await.unwrap(), 0);
+    assert_eq!(store.release_expired(at(15)).await.unwrap(), 1);
+    let back = message(&store, stale.id).await;
+    assert_eq!((back.status, back.epoch, back.lease_until), (Status::Enqueued, 1, None));
+    // Also before somebody else claims it, the lease is over.
+    assert!(!store.extend_lease(fence(&stale), at(60)).await.unwrap());
+    assert_conflict(store.begin_processing(fence(&stale), at(16)).await);
+
+    let fresh = claim(&store, &[job], &[], 1, at(16)).await.remove(0);
+    assert_eq!((fresh.epoch, fresh.attempt, fresh.started_at), (2, 2, Some(START)));
+    assert!(!store.extend_lease(fence(&stale), at(60)).await.unwrap());
+    assert_conflict(store.begin_processing(fence(&stale), at(17)).await);
+    assert_conflict(store.release_message(fence(&stale), None, false, "late", at(17)).await);
+    assert_conflict(store.save_record_errors(fence(&stale), &[]).await);
+    assert_conflict(
+        store
+            .finish_import(fence(&stale), super::executions::outcome(), at(17))
+            .await,
+    );
+    assert_eq!(message(&store, stale.id).await, fresh);
+}
+
+async fn a_heartbeat_keeps_the_lease(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    enqueue(&store, job, Direction::Import, 1).await;
+    let claimed = claim(&store, &[job], &[], 1, START).await.remove(0);
+    assert!(store.extend_lease(fence(&claimed), at(40)).await.unwrap());
+    store.begin_processing(fence(&claimed), at(1)).await.unwrap();
+    assert!(store.extend_lease(fence(&claimed), at(60)).await.unwrap());
+    assert_eq!(store.release_expired(at(59)).await.unwrap(), 0);
+    assert_eq!(store.release_expired(at(60)).await.unwrap(), 1);
+}
+
+async fn a_released_message_waits_for_its_time(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    let ids = enqueue(&store, job, Direction::Import, 2).await;
+    let first = claim(&store, &[job], &[], 1, START).await.remove(0);
+    store
+        .release_message(fence(&first), Some(at(30)), false, "target is away", at(1))
+        .await
+        .unwrap();
+    let waiting = message(&store, first.id).await;
+    assert_eq!(
+        (waiting.status, waiting.attempt, waiting.not_before),
+        (Status::Enqueued, 1, Some(at(30)))
+    );
+
+    assert_eq!(
+        claim(&store, &[job], &[], 2, at(29))
+            .await
+            .iter()
+            .map(|m| m.id)
+            .collect::<Vec<_>>(),
+        [ids[1]]
+    );
+    let again = claim(&store, &[job], &[], 2, at(30)).await.remove(0);
+    assert_eq!(
+        (again.id, again.epoch, again.attempt, again.not_before),
+        (ids[0], 2, 2, None)
+    );
+    store
+        .release_message(fence(&again), None, true, "shutting down", at(31))
+        .await
+        .unwrap();
+    assert_eq!(message(&store, again.id).await.attempt, 1);
+    let notes: Vec<_> = store
+        .message_events(ids[0])
+        .await
+        .unwrap()
+        .into_iter()
+        .filter_map(|e| e.note)
+        .collect();
+    assert_eq!(notes, ["target is away", "shutting down"]);
+}
+
+async fn an_in_order_job_has_one_message_at_a_time_and_waits_for_its_oldest(database: TestDatabase) {
+    let store = open(&database).await;
+    let (job, free) = (JobId::generate(), JobId::generate());
+    let ids = enqueue(&store, job, Direction::Import, 3).await;
+    let others = enqueue(&store, free, Direction::Import, 1).await;
+    let claimed = claim(&store, &[job, free], &[job], 5, START).await;
+    assert_eq!(claimed.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[0], others[0]]);
+    assert!(
+        claim(&store, &[job], &[job], 5, START).await.is_empty(),
+        "one at a time"
+    );
+
+    store
+        .release_message(fence(&claimed[0]), Some(at(30)), false, "later", at(1))
+        .await
+        .unwrap();
+    assert!(
+        claim(&store, &[job], &[job], 5, at(29)).await.is_empty(),
+        "the oldest is in back-off"
+    );
+    let again = claim(&store, &[job], &[job], 5, at(30)).await;
+    assert_eq!(again.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[0]]);
+
+    store.begin_processing(fence(&again[0]), at(31)).await.unwrap();
+    assert!(
+        claim(&store, &[job], &[job], 5, at(31)).await.is_empty(),
+        "one at a time, to the end"
+    );
+    store
+        .finish_import(fence(&again[0]), super::executions::outcome(), at(32))
+        .await
+        .unwrap();
+    assert_eq!(claim(&store, &[job], &[job], 5, at(33)).await[0].id, ids[1]);
+}
+
+async fn racing_processes_keep_an_in_order_job_in_order(database: TestDatabase) {
+    let store = open(&database).await;
+    let other = second(&database, &store).await;
+    let job = JobId::generate();
+    let ids = enqueue(&store, job, Direction::Import, 30).await;
+    let jobs = [job];
+    let mut seen = Vec::new();
+    while seen.len() < 30 {
+        let (a, b) = tokio::join!(
+            claim(&store, &jobs, &jobs, 3, START),
+            claim(&other, &jobs, &jobs, 3, START)
+        );
+        let claimed: Vec<_> = a.into_iter().chain(b).collect();
+        assert!(claimed.len() <= 1, "two messages of one in-order job at once");
+        for message in claimed {
+            store.begin_processing(fence(&message), START).await.unwrap();
+            store
+                .finish_import(fence(&message), super::executions::outcome(), START)
+                .await
+                .unwrap();
+            seen.push(message.id);
+        }
+    }
+    assert_eq!(seen, ids);
+}
+
+async fn a_message_is_delivered_again_after_its_lease_and_says_when_it_was_delivered_before(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    let ids = enqueue(&store, job, Direction::Export, 3).await;
+    let first = store.dequeue(job, "client", 1800, 2, at(10)).await.unwrap();
+    assert_eq!(
+        first.iter().map(|c| c.message.id).collect::<Vec<_>>(),
+        ids[..2],
+        "oldest first"
+    );
+    let delivered = &first[0].message;
+    assert_eq!(
+        (delivered.status, delivered.epoch, delivered.attempt),
+        (Status::Dequeued, 1, 1)
+    );
+    assert_eq!(
+        (delivered.lease_until, delivered.last_dequeued_at),
+        (Some(at(1810)), None)
+    );
+    assert_eq!(message(&store, ids[0]).await.last_dequeued_at, Some(at(10)));
+
+    let rest = store.dequeue(job, "client", 1800, 10, at(11)).await.unwrap();
+    assert_eq!(
+        rest.iter().map(|c| c.message.id).collect::<Vec<_>>(),
+        ids[2..],
+        "leased messages are not offered"
+    );
+    assert!(
+        store
+            .dequeue(job, "client", 1800, 10, at(1809))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    store.mark_downloaded(ids[0], at(20)).await.unwrap();
+    let again = store.dequeue(job, "client", 1800, 10, at(1810)).await.unwrap();
+    assert_eq!(again.iter().map(|c| c.message.id).collect::<Vec<_>>(), ids[..2]);
+    let redelivered = &again[0].message;
+    assert_eq!((redelivered.epoch, redelivered.attempt), (2, 2));
+    assert_eq!(redelivered.last_dequeued_at, Some(at(10)));
+    assert_eq!(message(&store, ids[0]).await.last_dequeued_at, Some(at(1810)));
+    assert!(
+        !store.extend_lease(again[0].fence(), at(9999)).await.unwrap(),
+        "a delivery has no heartbeat"
+    );
+}
+
+async fn any_genuine_receipt_ends_the_message(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    let ids = enqueue(&store, job, Direction::Export, 3).await;
+    let first = store.dequeue(job, "a", 60, 3, START).await.unwrap();
+    let second = store.dequeue(job, "b", 60, 1, at(60)).await.unwrap();
+    assert_eq!(second[0].message.id, ids[0]);
+
+    // An old receipt, while somebody else holds a lease (RI-22).
+    let old = AckBy::Receipt(first[0].fence());
+    assert_eq!(store.ack_leniently(job, old, at(61)).await.unwrap(), Acked::Now(ids[0]));
+    let acked = message(&store, ids[0]).await;
+    assert_eq!((acked.status, acked.epoch, acked.lease_until), (Status::Acked, 3, None));
+    assert_eq!(acked.finished_at, Some(at(61)));
+    let newer = AckBy::Receipt(second[0].fence());
+    assert_eq!(
+        store.ack_leniently(job, newer, at(62)).await.unwrap(),
+        Acked::Before(ids[0])
+    );
+
+    // After the lease ran out, before the next delivery.
+    let lapsed = AckBy::Receipt(first[1].fence());
+    assert_eq!(
+        store.ack_leniently(job, lapsed, at(63)).await.unwrap(),
+        Acked::Now(ids[1])
+    );
+
+    // Downloaded, then acknowledged; in the wrong queue it is unknown.
+    store.dequeue(job, "b", 60, 1, at(64)).await.unwrap();
+    store.mark_downloaded(ids[2], at(65)).await.unwrap();
+    assert_eq!(message(&store, ids[2]).await.status, Status::Downloaded);
+    let receipt = AckBy::Receipt(first[2].fence());
+    assert_eq!(
+        store.ack_leniently(JobId::generate(), receipt, at(66)).await.unwrap(),
+        Acked::Unknown
+    );
+    let future = AckBy::Receipt(Fence {
+        message: ids[2],
+        epoch: 99,
+    });
+    assert_eq!(store.ack_leniently(job, future, at(66)).await.unwrap(), Acked::Unknown);
+    assert_eq!(
+        store.ack_leniently(job, receipt, at(66)).await.unwrap(),
+        Acked::Now(ids[2])
+    );
+    assert!(
+        store.dequeue(job, "b", 60, 10, at(100_000)).await.unwrap().is_empty(),
+        "an acked message never comes back"
+    );
+}
+
+async fn a_correlation_id_ends_the_message_in_its_own_queue_only(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    enqueue(&store, job, Direction::Relay, 1).await;
+    let delivered = store.dequeue(job, "a", 60, 1, START).await.unwrap().remove(0).message;
+    let by = AckBy::Correlation(delivered.correlation);
+    assert_eq!(
+        store.ack_leniently(JobId::generate(), by, at(1)).await.unwrap(),
+        Acked::Unknown
+    );
+    let stranger = AckBy::Correlation(CorrelationId::generate());
+    assert_eq!(store.ack_leniently(job, stranger, at(1)).await.unwrap(), Acked::Unknown);
+    assert_eq!(
+        store.ack_leniently(job, by, at(1)).await.unwrap(),
+        Acked::Now(delivered.id)
+    );
+    assert_eq!(
+        store.ack_leniently(job, by, at(2)).await.unwrap(),
+        Acked::Before(delivered.id)
+    );
+}
+
+async fn an_acknowledgement_of_an_import_is_unknown(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    let id = enqueue(&store, job, Direction::Import, 1).await[0];
+    let by = AckBy::Correlation(message(&store, id).await.correlation);
+    assert_eq!(store.ack_leniently(job, by, at(1)).await.unwrap(), Acked::Unknown);
+    assert_eq!(message(&store, id).await.status, Status::Enqueued);
+}
+
+async fn a_start_returns_what_workers_held_and_leaves_deliveries_alone(database: TestDatabase) {
+    let store = open(&database).await;
+    let (import, relay) = (JobId::generate(), JobId::generate());
+    enqueue(&store, import, Direction::Import, 2).await;
+    let delivered = enqueue(&store, relay, Direction::Relay, 1).await[0];
+    let worked = claim(&store, &[import], &[], 2, START).await;
+    store.begin_processing(fence(&worked[1]), START).await.unwrap();
+    store.dequeue(relay, "client", 60, 1, START).await.unwrap();
+    assert_eq!(store.release_worker_leases(at(1)).await.unwrap(), 2);
+    assert_eq!(message(&store, worked[0].id).await.status, Status::Enqueued);
+    assert_eq!(message(&store, worked[1].id).await.status, Status::Enqueued);
+    assert_eq!(message(&store, delivered).await.status, Status::Dequeued);
+}
+
+async fn a_claim_over_many_jobs_takes_the_oldest_of_all(database: TestDatabase) {
+    let store = open(&database).await;
+    let jobs: Vec<JobId> = (0..450).map(|_| JobId::generate()).collect();
+    let mut ids = Vec::new();
+    for job in [jobs[7], jobs[3], jobs[7], jobs[5]] {
+        ids.extend(enqueue(&store, job, Direction::Import, 1).await);
+    }
+    let late = enqueue(&store, jobs[440], Direction::Import, 1).await;
+    let claimed = claim(&store, &jobs, &[], 3, START).await;
+    assert_eq!(claimed.iter().map(|m| m.id).collect::<Vec<_>>(), ids[..3]);
+    let rest = claim(&store, &jobs, &[], 10, START).await;
+    assert_eq!(rest.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[3], late[0]]);
+}
+
+/// A message with a lower number may become visible while a process is claiming a higher one: its insert took longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_in_progress_keeps_other_processes_off_an_in_order_job() {
+    let Some(database) = TestDatabase::postgres().await else {
+        return;
+    };
+    let (first, other) = (open(&database).await, open(&database).await);
+    let job = JobId::generate();
+    let id = enqueue(&first, job, Direction::Import, 1).await[0];
+
+    // Whoever claims stops at the line of history it writes last.
+    let mut brake = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    sqlx::raw_sql("begin; lock table message_events in share mode")
+        .execute(&mut brake)
+        .await
+        .unwrap();
+    let claiming = tokio::spawn(async move { claim(&first, &[job], &[job], 1, START).await });
+    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where \
+        datname = current_database())";
+    while sqlx::query_as::<_, (i64,)>(waiting).fetch_one(&mut db).await.unwrap().0 == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let late = "insert into messages (seq, id, correlation, job, direction, status, epoch, attempt, enqueued_by, digest, bytes, \
+        durability, enqueued_at) overriding system value select -1, gen_random_uuid(), gen_random_uuid(), job, direction, \
+        'Enqueued', 0, 0, enqueued_by, digest, bytes, durability, enqueued_at from messages where id = $1";
+    sqlx::query(late).bind(id.0).execute(&mut db).await.unwrap();
+
+    let second = tokio::spawn(async move { claim(&other, &[job], &[job], 1, START).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    sqlx::raw_sql("rollback").execute(&mut brake).await.unwrap();
+    assert_eq!(claiming.await.unwrap().iter().map(|m| m.id).collect::<Vec<_>>(), [id]);
+    assert!(
+        second.await.unwrap().is_empty(),
+        "two messages of one in-order job at once"
+    );
+}
+
+/// A planner that knows how many rows wait, but not that they are the newest, likes to walk the queue from its beginning.
+#[tokio::test]
+async fn a_claim_on_postgres_reads_no_leased_and_no_finished_message() {
+    let Some(database) = TestDatabase::postgres().await else {
+        return;
+    };
+    let store = open(&database).await;
+    let job = JobId::generate();
+    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let text = "insert into messages (id, correlation, job, direction, status, epoch, attempt, redeliver_at, enqueued_by, \
+        digest, bytes, durability, enqueued_at) select gen_random_uuid(), gen_random_uuid(), $1, 'relay', case when g < 9000 \
+        then 'Dequeued' when g < 18000 then 'Acked' else 'Enqueued' end, 1, 1, case when g < 9000 then $2 end, 'x', \
+        decode(repeat('00', 32), 'hex'), 1, 'full', 0 from generate_series(1, 27000) g";
+    sqlx::query(text)
+        .bind(job.0)
+        .bind(at(100_000).micros())
+        .execute(&mut db)
+        .await
+        .unwrap();
+    sqlx::query("analyze messages").execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+    let before = rows_read(&database).await;
+    for _ in 0..5 {
+        assert_eq!(store.dequeue(job, "client", 60, 2, START).await.unwrap().len(), 2);
+        assert_eq!(claim(&store, &[job], &[], 2, START).await.len(), 2);
+        assert!(store.release_expired(START).await.unwrap() == 0);
+    }
+    // A closed connection has handed in its statistics.
+    store.close().await;
+    let read = rows_read(&database).await - before;
+    assert!(read < 500, "{read} rows read to take 20 messages");
+}
+
+async fn rows_read(database: &TestDatabase) -> i64 {
+    // The server counts a moment after the connection is gone.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let text = "select (select seq_tup_read from pg_stat_user_tables where relname = 'messages') \
+        + (select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = 'messages')";
+    let (read,): (i64,) = sqlx::query_as(text).fetch_one(&mut db).await.unwrap();
+    read
+}

@@ -1,0 +1,215 @@
+//! The two dialects' migrations describe one schema, and the runner refuses what it does not know.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use sqlx::{AssertSqlSafe, Connection as _};
+use tranship::domain::status::Status;
+use tranship::storage::migrate::{POSTGRES, SQLITE};
+
+crate::on_both_databases!(
+    a_store_of_a_newer_version_is_refused,
+    a_store_whose_migrations_were_changed_is_refused,
+    a_value_no_version_wrote_is_reported_with_its_place,
+);
+
+#[test]
+fn both_dialects_have_the_same_numbered_files_and_each_is_known() {
+    let files = |folder: &str| -> Vec<String> {
+        let path = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let mut names: Vec<String> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files("sqlite"), files("postgres"));
+    for known in [SQLITE, POSTGRES] {
+        let names: Vec<String> = known.iter().map(|step| format!("{}.sql", step.name)).collect();
+        assert_eq!(names, files("sqlite"));
+        for (number, step) in (1..).zip(known) {
+            assert!(
+                step.number == number && step.name.starts_with(&format!("{number:04}_")),
+                "{}",
+                step.name
+            );
+        }
+    }
+}
+
+#[test]
+fn status_columns_take_exactly_the_statuses_there_are() {
+    for step in SQLITE.iter().chain(POSTGRES) {
+        for check in step.sql.split("CHECK (status IN (").skip(1) {
+            let list = check.split_once("))").unwrap().0;
+            let words: Vec<&str> = list.split(',').map(|word| word.trim().trim_matches('\'')).collect();
+            assert_eq!(words, Status::ALL.map(Status::as_str), "{}", step.name);
+        }
+    }
+    assert_eq!(SQLITE[0].sql.matches("CHECK (status IN (").count(), 2);
+}
+
+/// `table.column nullable` for every column and `table unique (columns) predicate` for every unique index.
+type Shape = BTreeSet<String>;
+
+async fn sqlite_shape(url: &str) -> Shape {
+    let mut db = sqlx::SqliteConnection::connect(url).await.unwrap();
+    let columns: Vec<(String, String, bool)> = sqlx::query_as(
+        "select m.name, c.name, c.\"notnull\" = 0 from sqlite_master m, pragma_table_info(m.name) c \
+         where m.type = 'table' and m.name not like 'sqlite_%'",
+    )
+    .fetch_all(&mut db)
+    .await
+    .unwrap();
+    let uniques: Vec<(String, String, bool)> = sqlx::query_as(
+        "select m.name, (select group_concat(name, ',') from (select name from pragma_index_info(i.name) order by name)), \
+         i.partial from sqlite_master m, pragma_index_list(m.name) i where m.type = 'table' and i.\"unique\"",
+    )
+    .fetch_all(&mut db)
+    .await
+    .unwrap();
+    // The key that is SQLite's own row number has no index of its own.
+    let row_numbers = [
+        ("messages", "seq"),
+        ("message_events", "seq"),
+        ("schema_migrations", "number"),
+    ];
+    let own = row_numbers.map(|(table, column)| (table.to_owned(), column.to_owned(), false));
+    shape(columns, uniques.into_iter().chain(own))
+}
+
+async fn postgres_shape(url: &str) -> Shape {
+    let mut db = sqlx::PgConnection::connect(url).await.unwrap();
+    let columns: Vec<(String, String, bool)> = sqlx::query_as(
+        "select table_name::text, column_name::text, is_nullable = 'YES' from information_schema.columns \
+         where table_schema = 'public'",
+    )
+    .fetch_all(&mut db)
+    .await
+    .unwrap();
+    let uniques: Vec<(String, String, bool)> = sqlx::query_as(
+        "select t.relname::text, (select string_agg(a.attname::text, ',' order by a.attname::text collate \"C\") \
+         from pg_attribute a where a.attrelid = t.oid and a.attnum = any(i.indkey)), i.indpred is not null \
+         from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace \
+         where n.nspname = 'public' and i.indisunique",
+    )
+    .fetch_all(&mut db)
+    .await
+    .unwrap();
+    shape(columns, uniques)
+}
+
+fn shape(columns: Vec<(String, String, bool)>, uniques: impl IntoIterator<Item = (String, String, bool)>) -> Shape {
+    let columns = columns
+        .into_iter()
+        .map(|(table, column, null)| format!("{table}.{column} null={null}"));
+    let uniques = uniques
+        .into_iter()
+        .map(|(table, columns, partial)| format!("{table} unique ({columns}) partial={partial}"));
+    columns.chain(uniques).collect()
+}
+
+#[tokio::test]
+async fn both_dialects_make_the_same_tables_columns_and_unique_indexes() {
+    let Some(postgres) = TestDatabase::postgres().await else {
+        return;
+    };
+    let sqlite = TestDatabase::sqlite();
+    let stores = (open(&sqlite).await, open(&postgres).await);
+    let (a, b) = (sqlite_shape(&sqlite.url).await, postgres_shape(&postgres.url).await);
+    let differences: Vec<&String> = a.symmetric_difference(&b).collect();
+    assert!(differences.is_empty(), "{differences:#?}");
+    assert!(a.len() > 100, "{}", a.len());
+    drop(stores);
+}
+
+#[tokio::test]
+async fn what_the_server_does_with_a_commit_is_reported() {
+    let Some(database) = TestDatabase::postgres().await else {
+        return;
+    };
+    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let (fsync, pages): (String, String) =
+        sqlx::query_as("select current_setting('fsync'), current_setting('full_page_writes')")
+            .fetch_one(&mut db)
+            .await
+            .unwrap();
+    let mut weakened = Vec::new();
+    if fsync == "off" {
+        weakened.push("fsync = off".to_owned());
+    }
+    if pages == "off" {
+        weakened.push("full_page_writes = off".to_owned());
+    }
+    // The role's own default is weaker; the store's connections say `on` for themselves.
+    let name = database.url.rsplit('/').next().unwrap();
+    run(
+        &database,
+        &format!("alter database {name} set synchronous_commit = off"),
+    )
+    .await;
+    let store = open(&database).await;
+    assert_eq!(store.durability().weakened_by, weakened);
+    let class = if weakened.is_empty() {
+        Durability::Full
+    } else {
+        Durability::Relaxed
+    };
+    assert_eq!(store.durability().class, class);
+}
+
+/// Runs a statement behind the store's back.
+async fn run(database: &TestDatabase, text: &str) {
+    let text = AssertSqlSafe(text.to_owned());
+    if database.url.starts_with("postgres") {
+        let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+        sqlx::raw_sql(text).execute(&mut db).await.unwrap();
+    } else {
+        let mut db = sqlx::SqliteConnection::connect(&database.url).await.unwrap();
+        sqlx::raw_sql(text).execute(&mut db).await.unwrap();
+    }
+}
+
+async fn close(store: Store) {
+    store.close().await;
+}
+
+async fn a_store_of_a_newer_version_is_refused(database: TestDatabase) {
+    close(open(&database).await).await;
+    run(
+        &database,
+        "insert into schema_migrations (number, name, checksum, applied_at) values (99, '0099_later', 'x', 0)",
+    )
+    .await;
+    let Err(StoreError::Migration(text)) = Store::connect(&settings(&database)).await else {
+        panic!("it opened")
+    };
+    assert!(text.contains("0099_later"), "{text}");
+}
+
+async fn a_store_whose_migrations_were_changed_is_refused(database: TestDatabase) {
+    close(open(&database).await).await;
+    run(
+        &database,
+        "update schema_migrations set checksum = 'x' where number = 2",
+    )
+    .await;
+    let Err(StoreError::Migration(text)) = Store::connect(&settings(&database)).await else {
+        panic!("it opened")
+    };
+    assert!(text.contains("0002_executions"), "{text}");
+}
+
+async fn a_value_no_version_wrote_is_reported_with_its_place(database: TestDatabase) {
+    let store = open(&database).await;
+    let id = enqueue(&store, JobId::generate(), Direction::Import, 1).await[0];
+    run(&database, "update messages set inserted = -1").await;
+    let Err(StoreError::Corrupt {
+        table, column, id: row, ..
+    }) = store.message(id).await
+    else {
+        panic!("it read")
+    };
+    assert_eq!((table, column, row), ("messages", "inserted", id.to_string()));
+}
