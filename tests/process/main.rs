@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod compose;
 mod crash;
 mod first_steps;
 mod idle;

@@ -87,6 +87,26 @@ impl Site {
         std::fs::write(path, text).expect("the file is written");
     }
 
+    /// Copies the repository's jobs, entities and samples into the folder. Its jobs name no client, because the reader of the
+    /// README is `dev`, whom only a terminal makes; here they name `client`.
+    pub fn copy_definitions(&self, client: &str) {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in ["jobs", "entities", "samples"] {
+            let mut copy = Command::new("cp");
+            copy.arg("-R").arg(repository.join(folder)).arg(self.folder.path());
+            assert!(copy.status().expect("cp runs").success(), "{copy:?}");
+        }
+        for entry in std::fs::read_dir(self.path("jobs")).expect("jobs/") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = std::fs::read_to_string(&path).expect("it reads");
+                let opened = text.replace("clients = []", &format!("clients = [\"{client}\"]"));
+                assert_ne!(text, opened, "{}: a sample job names no client", path.display());
+                std::fs::write(&path, opened).expect("it is written");
+            }
+        }
+    }
+
     /// `tranship ARGUMENTS`, to be run in the folder with the site's settings and nobody else's.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tranship"));

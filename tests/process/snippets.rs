@@ -12,15 +12,7 @@ const ADDRESS_IN_PAGES: &str = "http://127.0.0.1:8080";
 async fn the_shell_blocks_of_the_readme_run() {
     let site = Site::empty();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in ["jobs", "entities", "samples"] {
-        let copied = Command::new("cp")
-            .arg("-R")
-            .arg(repository.join(folder))
-            .arg(site.path(""))
-            .status();
-        assert!(copied.expect("cp runs").success());
-    }
-    open_sample_jobs(&site);
+    site.copy_definitions("reader");
     let reader = site.add_client("reader", "client");
     let service = site.start("data").await;
 
@@ -53,19 +45,6 @@ async fn the_shell_blocks_of_the_readme_run() {
     let package = std::fs::read(site.path("orders.zip")).expect("the package");
     assert!(package.starts_with(b"PK"), "a zip");
     assert!(service.stop().await.success());
-}
-
-/// The sample jobs name no client: the reader of the README is `dev`, whom only a terminal makes.
-fn open_sample_jobs(site: &Site) {
-    for entry in std::fs::read_dir(site.path("jobs")).expect("jobs/") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(&path).expect("it reads");
-            let opened = text.replace("clients = []", "clients = [\"reader\"]");
-            assert_ne!(text, opened, "{}: a sample job names no client", path.display());
-            std::fs::write(&path, opened).expect("it is written");
-        }
-    }
 }
 
 /// The shell blocks that follow a line `<!-- runs -->`.
