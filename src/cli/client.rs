@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 
-use super::connection::Connection;
 use super::screen::{Screen, plain};
 use super::settings::Settings;
 use super::{Exit, Failure};
@@ -10,7 +9,7 @@ use crate::auth::secrets::{hash_secret, new_secret};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::storage::clients::Client;
-use crate::storage::{Store, StoreError, StoreSettings};
+use crate::storage::{Sharing, Store, StoreError, StoreSettings};
 
 /// Longest client name.
 const NAME_CHARS_MAX: usize = 100;
@@ -26,8 +25,9 @@ pub enum ClientCommand {
         /// What it may do beyond its jobs
         #[arg(long, value_enum, default_value_t = Role::Client)]
         role: Role,
-        #[command(flatten)]
-        connection: Connection,
+        /// Print its name and secret as JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         settings: Settings,
     },
@@ -90,19 +90,18 @@ impl Role {
 impl ClientCommand {
     pub(super) fn json(&self) -> bool {
         match self {
-            Self::Add { connection, .. } => connection.json,
-            Self::List { json, .. } | Self::Rotate { json, .. } | Self::Revoke { json, .. } => *json,
+            Self::Add { json, .. }
+            | Self::List { json, .. }
+            | Self::Rotate { json, .. }
+            | Self::Revoke { json, .. } => *json,
         }
     }
 
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         match self {
             Self::Add {
-                name,
-                role,
-                connection,
-                settings,
-            } => add(screen, &name, role, &connection, &settings).await,
+                name, role, settings, ..
+            } => add(screen, &name, role, &settings).await,
             Self::List { settings, .. } => list(screen, &settings).await,
             Self::Rotate { name, settings, .. } => rotate(screen, &name, &settings).await,
             Self::Revoke { name, settings, .. } => revoke(screen, &name, &settings).await,
@@ -118,54 +117,25 @@ fn client_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-async fn add(
-    screen: &Screen,
-    name: &str,
-    role: Role,
-    connection: &Connection,
-    settings: &Settings,
-) -> Result<Exit, Failure> {
-    let secret = match open(settings).await? {
-        Ok(store) => {
-            let secret = new_secret();
-            let client = Client {
-                name: name.to_owned(),
-                secret_hash: hash_secret(&secret),
-                role: role.as_str().to_owned(),
-                created_at: Clock::system().now(),
-                revoked_at: None,
-            };
-            let added = store.add_client(&client).await;
-            store.close().await;
-            added.map_err(|error| refusal(&error))?;
-            secret
-        }
-        // The running service owns the store: it adds the client, when an admin asks.
-        Err(StoreError::Locked { .. }) if connection.client_secret.is_some() => {
-            screen.note(format!(
-                "The service owns the store; asking it at {} instead.",
-                connection.url
-            ));
-            let body = serde_json::json!({"name": name, "role": role.as_str()});
-            let answer = connection
-                .open()?
-                .post::<Added>(&["api", "v1", "clients"], Some(&body))
-                .await?;
-            answer.body.secret
-        }
-        Err(error) => return Err(refusal(&error)),
+async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Result<Exit, Failure> {
+    let secret = new_secret();
+    let client = Client {
+        name: name.to_owned(),
+        secret_hash: hash_secret(&secret),
+        role: role.as_str().to_owned(),
+        created_at: Clock::system().now(),
+        revoked_at: None,
     };
+    let store = open(settings).await?;
+    let added = store.add_client(&client).await;
+    store.close().await;
+    added.map_err(|error| refusal(&error))?;
     print_secret(screen, name, &secret);
     Ok(Exit::Ok)
 }
 
-#[derive(serde::Deserialize)]
-struct Added {
-    secret: String,
-}
-
 async fn list(screen: &Screen, settings: &Settings) -> Result<Exit, Failure> {
-    let store = open(settings).await?.map_err(|error| refusal(&error))?;
+    let store = open(settings).await?;
     let clients = store.clients().await;
     store.close().await;
     let clients = clients.map_err(|error| refusal(&error))?;
@@ -199,7 +169,7 @@ async fn list(screen: &Screen, settings: &Settings) -> Result<Exit, Failure> {
 async fn rotate(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit, Failure> {
     let secret = new_secret();
     let hash = hash_secret(&secret);
-    let store = open(settings).await?.map_err(|error| refusal(&error))?;
+    let store = open(settings).await?;
     let found = store.set_client_secret(name, &hash).await;
     store.close().await;
     if !found.map_err(|error| refusal(&error))? {
@@ -210,7 +180,7 @@ async fn rotate(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
 }
 
 async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit, Failure> {
-    let store = open(settings).await?.map_err(|error| refusal(&error))?;
+    let store = open(settings).await?;
     let found = store.revoke_client(name, Clock::system().now()).await;
     store.close().await;
     if !found.map_err(|error| refusal(&error))? {
@@ -227,14 +197,15 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-/// Opens the store; what it says itself when it cannot is left to the caller.
-async fn open(settings: &Settings) -> Result<Result<Store, StoreError>, Failure> {
+/// Opens the store beside the service that may be running on it.
+async fn open(settings: &Settings) -> Result<Store, Failure> {
     let config = settings.load()?;
     let settings = StoreSettings {
         url: config.store.url,
         max_connections: config.store.max_connections,
+        sharing: Sharing::Beside,
     };
-    Ok(Store::connect(&settings).await)
+    Store::connect(&settings).await.map_err(|error| refusal(&error))
 }
 
 fn print_secret(screen: &Screen, name: &str, secret: &str) {
@@ -272,10 +243,7 @@ fn refusal(error: &StoreError) -> Failure {
         StoreError::Exists { .. } => {
             Failure::new(Exit::Refused, error.to_string()).cure("`tranship client rotate NAME` gives it a new secret.")
         }
-        StoreError::Locked { .. } => Failure::new(Exit::Refused, "a running service owns the store").cure(
-            "Adding a client works through the service: set TRANSHIP_URL, TRANSHIP_CLIENT_ID and TRANSHIP_CLIENT_SECRET \
-             of an admin client.\nOr stop the service, run this again, start it. A store on PostgreSQL has no such limit.",
-        ),
+        StoreError::Locked { .. } => Failure::failed(error.to_string()).cure("Try again: a start takes a moment."),
         StoreError::Settings(_) | StoreError::Migration(_) => Failure::usage(error.to_string()),
         _ => Failure::failed(error.to_string()),
     }
