@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::screen::{Screen, plain};
 use super::settings::Settings;
+use super::shell::quoted;
 use super::{Exit, Failure};
 use crate::auth::secrets::{hash_secret, new_secret};
 use crate::clock::Clock;
@@ -221,15 +222,6 @@ fn print_secret(screen: &Screen, name: &str, secret: &str) {
     ));
 }
 
-/// A text as a POSIX shell takes it as one word.
-pub(super) fn quoted(text: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    if !text.is_empty() && text.chars().all(harmless) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 fn unknown(name: &str) -> Failure {
     Failure::new(
         Exit::Refused,
@@ -241,7 +233,7 @@ fn unknown(name: &str) -> Failure {
 fn refusal(error: &StoreError) -> Failure {
     match error {
         StoreError::Exists { .. } => {
-            Failure::new(Exit::Refused, error.to_string()).cure("`tranship client rotate NAME` gives it a new secret.")
+            Failure::failed(error.to_string()).cure("`tranship client rotate NAME` gives it a new secret.")
         }
         StoreError::Locked { .. } => Failure::failed(error.to_string()).cure("Try again: a start takes a moment."),
         StoreError::Settings(_) | StoreError::Migration(_) => Failure::usage(error.to_string()),
@@ -252,13 +244,6 @@ fn refusal(error: &StoreError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_printed_can_be_pasted_into_a_shell() {
-        assert_eq!(quoted("shop-middleware"), "shop-middleware");
-        assert_eq!(quoted("it's; rm -rf $HOME"), r"'it'\''s; rm -rf $HOME'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn a_client_name_has_no_space_at_its_ends() {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use tokio::fs;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::client::quoted;
 use super::screen::{Screen, counted};
-use super::serve::program;
+use super::shell::{program, quoted};
 use super::{Exit, Failure};
 use crate::definitions::init::{Inferred, Sample, guess_delimiter, infer};
 use crate::format::csv_read::{CsvOptions, CsvReader, Step};

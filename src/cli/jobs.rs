@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::answers::{JobList, Occurrence};
 use super::connection::Connection;
 use super::screen::{Screen, counted, plain};
+use super::shell::{program, quoted};
 use super::{Exit, Failure, show, wait};
 
 /// List, show and run jobs
@@ -92,8 +93,9 @@ async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end:
         } else {
             screen.line(plain(&asked.body.due_at));
             screen.note(format!(
-                "It runs. See how it went: tranship jobs show \"{}\"",
-                plain(job)
+                "It runs. See how it went: {} jobs show {}",
+                program(),
+                quoted(job)
             ));
         }
         return Ok(Exit::Ok);
@@ -112,8 +114,9 @@ async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end:
         if let Some(message) = &run.message {
             screen.line(format!("  message {}", plain(message)));
             screen.note(format!(
-                "Collect it: tranship pull --job \"{}\" --out . --ack",
-                plain(job)
+                "Collect it: {} pull --job {} --out . --ack",
+                program(),
+                quoted(job)
             ));
         }
     }

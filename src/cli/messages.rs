@@ -11,6 +11,7 @@ use super::api::Api;
 use super::connection::Connection;
 use super::progress::{self, Cleared};
 use super::screen::{Screen, plain};
+use super::shell::{program, quoted};
 use super::{Exit, Failure, push, show, status};
 
 /// List messages, take their rejected records out and send them back corrected
@@ -229,10 +230,11 @@ async fn rejects(api: &Api, screen: &Screen, message: &str, out: Option<&Path>) 
     file.sync_all().await.map_err(unwritable)?;
     drop(bar);
     screen.note(format!(
-        "{} written. Correct it, leave `_reject_id` as it is, then: tranship messages resubmit {} {} --wait",
+        "{} written. Correct it, leave `_reject_id` as it is, then: {} messages resubmit {} {} --wait",
         path.display(),
-        plain(message),
-        path.display()
+        program(),
+        quoted(message),
+        quoted(&path.to_string_lossy())
     ));
     Ok(Exit::Ok)
 }

@@ -20,6 +20,7 @@ mod push;
 mod screen;
 mod serve;
 mod settings;
+mod shell;
 mod show;
 mod status;
 mod wait;

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-use super::client::quoted;
 use super::screen::{Screen, Tone};
 use super::settings::{Settings, environment};
+use super::shell::{program, quoted};
 use super::{Exit, Failure, check};
 use crate::app::{App, AppOptions, Background, FirstClient};
 use crate::clock::Clock;
@@ -98,16 +98,6 @@ fn first_start(screen: &Screen, definitions: &Definitions, port: u16, (id, secre
     lines.push(String::new());
     lines.push(format!("Clients of your own: {program} client add NAME"));
     lines
-}
-
-/// This program as it was called, so that what is printed can be pasted.
-pub(super) fn program() -> String {
-    let called = std::env::args().next().unwrap_or_default();
-    if called.contains(std::path::MAIN_SEPARATOR) {
-        quoted(&called)
-    } else {
-        "tranship".to_owned()
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::answers::{Cause, Job, Message, Occurrence, RecordError};
 use super::screen::{Screen, Tone, count, counted, plain};
+use super::shell::program;
 
 /// Prints everything about a message.
 pub fn message(screen: &Screen, message: &Message) {
@@ -69,15 +70,17 @@ pub fn message(screen: &Screen, message: &Message) {
     for child in &message.links.children {
         fact("child", &plain(id_in(child)));
     }
-    causes(screen, &message.errors);
+    causes(screen, "  ", &message.errors);
     if message.records.rejected > message.records.repaired {
         screen.line("  Take them out, correct them, send them back:");
         screen.line(format!(
-            "    tranship messages rejects {} --out rejects.csv",
+            "    {} messages rejects {} --out rejects.csv",
+            program(),
             plain(&message.id)
         ));
         screen.line(format!(
-            "    tranship messages resubmit {} rejects.csv --wait",
+            "    {} messages resubmit {} rejects.csv --wait",
+            program(),
             plain(&message.id)
         ));
     }
@@ -97,19 +100,19 @@ pub fn result(screen: &Screen, message: &Message) {
         screen.line(format!("  {}", records(message)));
         screen.line(format!("  {}", outcomes(message)));
     }
-    causes(screen, &message.errors);
+    causes(screen, "  ", &message.errors);
 }
 
-/// Prints rejected records by cause, with one sample of each.
-pub fn causes(screen: &Screen, causes: &[Cause]) {
+/// Prints rejected records by cause, with one sample of each, indented.
+pub fn causes(screen: &Screen, indent: &str, causes: &[Cause]) {
     for cause in causes {
         let mut head = screen.paint(Tone::Bad, &plain(&cause.code));
         if let Some(field) = &cause.field {
             let _ = write!(head, "  {}", plain(field));
         }
-        screen.line(format!("  {head}  {}", counted(cause.count, "record")));
+        screen.line(format!("{indent}{head}  {}", counted(cause.count, "record")));
         if let Some(sample) = &cause.sample {
-            screen.line(format!("    {}", record_error(sample)));
+            screen.line(format!("{indent}  {}", record_error(sample)));
         }
     }
 }
@@ -191,12 +194,12 @@ pub fn job(screen: &Screen, job: &Job) {
         fact("entities", &plain(&job.entities.join(", ")));
     }
     let mut clients = if job.clients.is_empty() {
-        "nobody".to_owned()
+        "none listed".to_owned()
     } else {
         plain(&job.clients.join(", "))
     };
     if job.sample {
-        clients.push_str("  (sample: also dev)");
+        clients.push_str("  (a sample job: dev too)");
     }
     fact("clients", &clients);
     if let Some(schedule) = &job.schedule {

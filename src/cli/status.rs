@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::screen::{Screen, plain};
+use super::shell::program;
 use super::{Exit, Failure, show, wait};
 
 /// Show where a message stands
@@ -65,7 +66,8 @@ pub(super) async fn follow(
         } else {
             screen.line(plain(&enqueued.body.id));
             screen.note(format!(
-                "Follow it: tranship status {} --watch",
+                "Follow it: {} status {} --watch",
+                program(),
                 plain(&enqueued.body.id)
             ));
         }
@@ -81,7 +83,8 @@ pub(super) async fn follow(
         show::result(screen, &ended.body);
         if ended.body.records.rejected > 0 {
             screen.note(format!(
-                "Take them out: tranship messages rejects {} --out rejects.csv",
+                "Take them out: {} messages rejects {} --out rejects.csv",
+                program(),
                 plain(&ended.body.id)
             ));
         }

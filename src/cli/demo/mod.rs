@@ -10,9 +10,8 @@ mod story;
 
 use std::path::Path;
 
-use super::client::quoted;
 use super::screen::{Screen, Tone};
-use super::serve::program;
+use super::shell::{program, quoted};
 use super::{Exit, Failure};
 use crate::app::{App, AppOptions, Background, FirstClient};
 use crate::clock::Clock;
@@ -61,9 +60,11 @@ impl Demo {
             }
             told = Box::pin(guide.tell()) => told,
         };
-        let exit = match &ended {
-            Ok(told) => summary(screen, &told.promises, &folder, &address),
-            Err(_) => Exit::Failed,
+        let exit = if let Ok(told) = &ended {
+            summary(screen, &told.promises, &folder, &address)
+        } else {
+            screen.note(format!("What was done so far is in {}", folder.display()));
+            Exit::Failed
         };
         if let (Ok(told), false) = (&ended, self.exit || self.json) {
             stay(screen, told, &folder, &address, (&id, &secret));

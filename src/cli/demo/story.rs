@@ -64,7 +64,10 @@ impl<'a> Guide<'a> {
 
     pub(super) async fn tell(mut self) -> Result<Told, Failure> {
         let title = self.screen.paint(Tone::Strong, "Tranship, the whole journey");
-        self.say(format!("{title}  on {}", self.api.base()));
+        self.say(format!(
+            "{title}  on {}",
+            self.api.base().as_str().trim_end_matches('/')
+        ));
         self.customers().await?;
         let (orders, planted) = self.orders().await?;
         self.repair(&orders, &planted).await?;
@@ -113,7 +116,7 @@ impl<'a> Guide<'a> {
         }
         let ended = self.push(ORDERS, "orders-with-three-mistakes.csv", &file).await?;
         if !self.screen.is_json() {
-            show::causes(self.screen, &ended.errors);
+            show::causes(self.screen, "   ", &ended.errors);
         }
         let (sent, bad) = (mistakes::records(&file)?, planted.len() as u64);
         let records = ended.records;
@@ -281,8 +284,11 @@ impl<'a> Guide<'a> {
         let package = Package::open(package)?;
         self.say(format!("   holds {}", package.names.join(", ")));
         for line in package.data.lines().take(LINES_SHOWN) {
-            let line: String = line.chars().take(LINE_CHARS_SHOWN).collect();
-            self.say(format!("   {}", self.screen.paint(Tone::Faint, &plain(&line))));
+            let mut shown: String = line.chars().take(LINE_CHARS_SHOWN).collect();
+            if shown.len() < line.len() {
+                shown.push('…');
+            }
+            self.say(format!("   {}", self.screen.paint(Tone::Faint, &plain(&shown))));
         }
         let packed = mistakes::records(package.data.as_bytes())?;
         let kept = package.is_complete() && Some(packed) == run.records;
@@ -337,6 +343,18 @@ impl<'a> Guide<'a> {
             count(records.rejected),
             count(records.skipped)
         ));
+        let what = [
+            (records.inserted, "inserted"),
+            (records.updated, "updated"),
+            (records.unchanged, "unchanged"),
+        ];
+        let what = what.iter().filter(|(number, _)| *number > 0);
+        let what: Vec<_> = what
+            .map(|(number, word)| format!("{} {word}", count(*number)))
+            .collect();
+        if !what.is_empty() {
+            self.say(format!("   {}", what.join(", ")));
+        }
         if let Some(failure) = &ended.failure {
             self.say(format!("   {}: {}", plain(&failure.code), plain(&failure.detail)));
         }
