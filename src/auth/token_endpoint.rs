@@ -235,23 +235,23 @@ pub fn answer(
         base_url,
         version: request.version,
     };
-    let issued = issuer.issue(&grant, now);
+    let token = issuer.issue(&grant, now);
     let seconds = |at: Timestamp| (at.micros() / 1_000_000).to_string();
     Ok(match request.version {
         Version::V1 => TokenAnswer::V1 {
             token_type: "Bearer",
-            expires_in: issued.life_seconds.to_string(),
-            ext_expires_in: issued.life_seconds.to_string(),
-            expires_on: seconds(issued.expires_at),
-            not_before: seconds(issued.issued_at),
+            expires_in: token.life_seconds.to_string(),
+            ext_expires_in: token.life_seconds.to_string(),
+            expires_on: seconds(token.expires_at),
+            not_before: seconds(token.issued_at),
             resource: request.audience.clone(),
-            access_token: issued.token,
+            access_token: token.token,
         },
         Version::V2 => TokenAnswer::V2 {
             token_type: "Bearer",
-            expires_in: issued.life_seconds,
-            ext_expires_in: issued.life_seconds,
-            access_token: issued.token,
+            expires_in: token.life_seconds,
+            ext_expires_in: token.life_seconds,
+            access_token: token.token,
         },
     })
 }

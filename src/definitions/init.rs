@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use super::names::{self, snake_case};
 use crate::domain::ids::JobId;
+use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
 use column::Guess;
 
 /// A parsed sample.
@@ -146,6 +147,13 @@ fn columns(sample: &Sample<'_>) -> Result<Vec<Column>, InferError> {
         let header = header.trim();
         // A delimiter at the end of every line makes a column without name and content.
         if header.is_empty() && cells(at).all(|cell| cell.trim().is_empty()) {
+            continue;
+        }
+        // The sample may be a rejects file; imports keep these two to themselves.
+        if [ERROR_COLUMN, REJECT_ID_COLUMN]
+            .iter()
+            .any(|own| header.eq_ignore_ascii_case(own))
+        {
             continue;
         }
         if columns.iter().any(|column| column.header == header) {

@@ -122,6 +122,13 @@ impl Mapping {
         &self.fields
     }
 
+    /// Column of the file, from 1, that brings this field.
+    #[must_use]
+    pub fn column_of(&self, field: &str) -> Option<u32> {
+        let source = self.fields.iter().position(|name| name == field).and_then(|at| self.sources.get(at))?;
+        column_number(source.column?)
+    }
+
     /// Columns of the file that no field takes. The two columns of a rejects file are not among them.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
