@@ -40,7 +40,7 @@ pub mod app;
 pub mod auth;
 pub mod blob;
 pub mod business;
-// pub mod cli;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod definitions;

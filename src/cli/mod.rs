@@ -1,0 +1,145 @@
+//! The command line: what people and scripts type.
+//!
+//! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else ([`api`]); `serve`, `check`,
+//! `init` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service, which
+//! live behind HTTP for every client alike.
+
+mod answers;
+mod api;
+mod check;
+mod client;
+mod connection;
+mod demo;
+mod exit;
+mod init;
+mod jobs;
+mod messages;
+mod progress;
+mod pull;
+mod push;
+mod screen;
+mod serve;
+mod settings;
+mod show;
+mod status;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+use screen::Screen;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong command line, settings or definitions
+  3  the message ended with rejected records
+  4  the message failed, was cancelled or expired
+  5  not found, or not allowed for this client
+  6  the service cannot be reached
+
+Start here:
+  tranship demo                                       see the whole journey on sample data
+  tranship init orders.csv                            make a working set-up from a file of your own
+  tranship serve                                      run the service
+  tranship push orders.csv --job \"Inbound orders\" --wait
+
+Every command has its own --help. The manual is docs/cli.md.";
+
+/// Files in, records landed; data out, collected and acknowledged.
+#[derive(Debug, Parser)]
+#[command(name = "tranship", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service until it is told to stop
+    Serve(serve::Serve),
+    /// See the whole journey on sample data, in a folder of its own
+    Demo(demo::Demo),
+    /// Write a working set-up from a sample file
+    Init(init::Init),
+    /// Check settings, definitions and tables without starting anything
+    Check(check::Check),
+    /// Send a file to a job
+    Push(push::Push),
+    /// Collect what a job has queued
+    Pull(pull::Pull),
+    /// Show where a message stands
+    Status(status::Status),
+    /// List, show and run jobs
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// List messages, take their rejected records out and send them back corrected
+    #[command(subcommand)]
+    Messages(messages::Messages),
+    /// Say who may talk to the service
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+}
+
+impl Command {
+    /// Whether answers are to be JSON.
+    fn json(&self) -> bool {
+        match self {
+            Self::Serve(_) => false,
+            Self::Demo(demo) => demo.json,
+            Self::Init(init) => init.json,
+            Self::Check(check) => check.json,
+            Self::Push(push) => push.connection.json,
+            Self::Pull(pull) => pull.connection.json,
+            Self::Status(status) => status.connection.json,
+            Self::Jobs(jobs) => jobs.connection().json,
+            Self::Messages(messages) => messages.connection().json,
+            Self::Client(client) => client.json(),
+        }
+    }
+
+    async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        // Boxed, because the larger commands hold whole conversations in their futures.
+        match self {
+            Self::Serve(serve) => Box::pin(serve.run(screen)).await,
+            Self::Demo(demo) => Box::pin(demo.run(screen)).await,
+            Self::Init(init) => Box::pin(init.run(screen)).await,
+            Self::Check(check) => Box::pin(check.run(screen)).await,
+            Self::Push(push) => Box::pin(push.run(screen)).await,
+            Self::Pull(pull) => Box::pin(pull.run(screen)).await,
+            Self::Status(status) => Box::pin(status.run(screen)).await,
+            Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
+            Self::Messages(messages) => Box::pin(messages.run(screen)).await,
+            Self::Client(client) => Box::pin(client.run(screen)).await,
+        }
+    }
+}
+
+/// Runs the command and says how it ended.
+pub async fn run(cli: Cli) -> ExitCode {
+    let screen = Screen::detect(cli.command.json());
+    let exit = match cli.command.run(&screen).await {
+        Ok(_) if screen.is_broken() => report(&screen, &Failure::failed("standard output could not be written")),
+        Ok(exit) => exit,
+        Err(failure) => report(&screen, &failure),
+    };
+    exit.into()
+}
+
+/// Says on standard error why a command failed.
+fn report(screen: &Screen, failure: &Failure) -> Exit {
+    use std::io::Write as _;
+    let text = if screen.is_json() {
+        serde_json::json!({"error": failure.what, "cure": failure.cure, "exit": failure.exit.code()}).to_string()
+    } else {
+        failure.to_string()
+    };
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    failure.exit
+}
+
+#[cfg(test)]
+mod tests;

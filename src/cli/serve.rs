@@ -1,0 +1,134 @@
+//! `tranship serve`: the service in the foreground, and what a person needs to know at its first start.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use super::client::quoted;
+use super::screen::{Screen, Tone};
+use super::settings::{Settings, environment};
+use super::{Exit, Failure, check};
+use crate::app::{App, AppOptions, Background, FirstClient};
+use crate::clock::Clock;
+use crate::definitions::Definitions;
+use crate::domain::job::Direction;
+use crate::telemetry;
+
+/// A sample job and the file for it, where both are at hand.
+const SAMPLE: (&str, &str) = ("Inbound customers", "samples/northwind/customers.csv");
+/// Where client commands look unless told otherwise.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Run the service until it is told to stop
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+SIGTERM and Ctrl-C end it after what it is doing; a second one ends it at once. Logs go to standard error, for people on
+a terminal and as JSON otherwise; RUST_LOG filters them. Without settings it listens on 127.0.0.1:8080 and keeps
+everything in ./data.")]
+pub struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Serve {
+    pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let config = self.settings.load()?;
+        let filter = environment()
+            .into_iter()
+            .find(|(name, _)| name == "RUST_LOG")
+            .map(|(_, value)| value);
+        telemetry::init(std::io::stderr().is_terminal(), filter.as_deref());
+        // A secret shown once needs somebody to show it to.
+        let first_client = if screen.is_terminal() {
+            FirstClient::WhenLoopback
+        } else {
+            FirstClient::Never
+        };
+        let definitions = check::load_definitions(&config)?;
+        let options = AppOptions {
+            clock: Clock::system(),
+            first_client,
+            background: Background::On,
+        };
+        let app = App::build(config, options)
+            .await
+            .map_err(|error| Failure::failed(format!("{error:#}")))?;
+        if let Some((id, secret)) = app.first_client() {
+            for line in first_start(screen, &definitions, app.port(), (&id, &secret)) {
+                screen.line(line);
+            }
+        }
+        app.run().await.map_err(|error| Failure::failed(format!("{error:#}")))?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// The lines of a first start: three commands that work when pasted into a second terminal.
+fn first_start(screen: &Screen, definitions: &Definitions, port: u16, (id, secret): (&str, &str)) -> Vec<String> {
+    let program = program();
+    let mut sign_in = format!(
+        "export TRANSHIP_CLIENT_ID={} TRANSHIP_CLIENT_SECRET={}",
+        quoted(id),
+        quoted(secret)
+    );
+    if port != DEFAULT_PORT {
+        let _ = write!(sign_in, " TRANSHIP_URL=http://127.0.0.1:{port}");
+    }
+    let import = definitions
+        .jobs
+        .iter()
+        .find(|job| job.sample && job.direction == Direction::Import);
+    let (job, file) = SAMPLE;
+    let third = if definitions.find_job(job).is_some_and(|job| job.sample) && std::path::Path::new(file).is_file() {
+        format!("{program} push {file} --job {} --wait", quoted(job))
+    } else if let Some(job) = import {
+        format!("{program} jobs show {}", quoted(&job.name))
+    } else {
+        format!("{program} messages list")
+    };
+    let note = "This is a first start: the client `dev` was made, for this machine and for sample jobs only.";
+    let mut lines = vec![
+        String::new(),
+        note.to_owned(),
+        "Its secret is shown this once. In another terminal:".to_owned(),
+        String::new(),
+    ];
+    for command in [sign_in, format!("{program} jobs list"), third] {
+        lines.push(format!("  {}", screen.paint(Tone::Strong, &command)));
+    }
+    lines.push(String::new());
+    lines.push(format!("Clients of your own: {program} client add NAME"));
+    lines
+}
+
+/// This program as it was called, so that what is printed can be pasted.
+pub(super) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if called.contains(std::path::MAIN_SEPARATOR) {
+        quoted(&called)
+    } else {
+        "tranship".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_start_prints_three_commands_and_the_address_only_where_it_is_needed() {
+        let screen = Screen::detect(true);
+        let commands = |port| -> Vec<String> {
+            first_start(&screen, &Definitions::default(), port, ("dev", "s3cret"))
+                .into_iter()
+                .filter(|line| line.starts_with("  "))
+                .collect()
+        };
+        let usual = commands(DEFAULT_PORT);
+        assert_eq!(usual.len(), 3);
+        assert_eq!(
+            usual[0],
+            "  export TRANSHIP_CLIENT_ID=dev TRANSHIP_CLIENT_SECRET=s3cret"
+        );
+        assert!(commands(9)[0].ends_with("TRANSHIP_URL=http://127.0.0.1:9"));
+    }
+}

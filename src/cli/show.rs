@@ -1,0 +1,308 @@
+//! Messages, jobs and runs as people read them.
+
+use std::fmt::Write as _;
+
+use super::answers::{Cause, Job, Message, Occurrence, RecordError};
+use super::screen::{Screen, Tone, count, counted, plain};
+
+/// Prints everything about a message.
+pub fn message(screen: &Screen, message: &Message) {
+    let fact =
+        |name: &str, text: &str| screen.line(format!("  {} {text}", screen.paint(Tone::Faint, &format!("{name:<9}"))));
+    screen.line(format!(
+        "{}  {}",
+        screen.paint(Tone::Strong, &plain(&message.id)),
+        plain(&message.job)
+    ));
+    fact("status", &status(screen, message));
+    let mut payload = counted(message.bytes, "byte");
+    for part in [message.digest.as_deref(), message.external_id.as_deref()]
+        .into_iter()
+        .flatten()
+    {
+        payload.push_str("  ");
+        payload.push_str(&plain(part));
+    }
+    fact("payload", &payload);
+    if let Some(at) = &message.enqueued_at {
+        let durability = message.durability.as_deref().unwrap_or("unknown");
+        fact(
+            "enqueued",
+            &format!(
+                "{}  durability {}, attempt {}",
+                plain(at),
+                plain(durability),
+                message.attempt
+            ),
+        );
+    }
+    if let Some(at) = &message.finished_at {
+        fact("finished", &plain(at));
+    }
+    if let Some(failure) = &message.failure {
+        let code = screen.paint(Tone::Bad, &plain(&failure.code));
+        fact("failure", &format!("{code}  {}", plain(&failure.detail)));
+    }
+    if message.records.read > 0 {
+        fact("records", &records(message));
+        fact("", &outcomes(message));
+    }
+    for entity in message.executions.iter().flat_map(|execution| &execution.entities) {
+        fact(
+            "entity",
+            &format!(
+                "{}  staging {} ({}, {})  target {} ({} inserted, {} updated, {})",
+                plain(&entity.entity),
+                plain(&entity.staging.status),
+                counted(entity.staging.records, "record"),
+                counted(entity.staging.errors, "error"),
+                plain(&entity.target.status),
+                count(entity.target.inserted),
+                count(entity.target.updated),
+                counted(entity.target.errors, "error"),
+            ),
+        );
+    }
+    if let Some(parent) = &message.links.parent {
+        fact("parent", &plain(id_in(parent)));
+    }
+    for child in &message.links.children {
+        fact("child", &plain(id_in(child)));
+    }
+    causes(screen, &message.errors);
+    if message.records.rejected > message.records.repaired {
+        screen.line("  Take them out, correct them, send them back:");
+        screen.line(format!(
+            "    tranship messages rejects {} --out rejects.csv",
+            plain(&message.id)
+        ));
+        screen.line(format!(
+            "    tranship messages resubmit {} rejects.csv --wait",
+            plain(&message.id)
+        ));
+    }
+}
+
+/// Prints a message's result in a few lines: status, records, causes.
+pub fn result(screen: &Screen, message: &Message) {
+    screen.line(format!("  {}", status(screen, message)));
+    if let Some(failure) = &message.failure {
+        screen.line(format!(
+            "  {}  {}",
+            screen.paint(Tone::Bad, &plain(&failure.code)),
+            plain(&failure.detail)
+        ));
+    }
+    if message.records.read > 0 {
+        screen.line(format!("  {}", records(message)));
+        screen.line(format!("  {}", outcomes(message)));
+    }
+    causes(screen, &message.errors);
+}
+
+/// Prints rejected records by cause, with one sample of each.
+pub fn causes(screen: &Screen, causes: &[Cause]) {
+    for cause in causes {
+        let mut head = screen.paint(Tone::Bad, &plain(&cause.code));
+        if let Some(field) = &cause.field {
+            let _ = write!(head, "  {}", plain(field));
+        }
+        screen.line(format!("  {head}  {}", counted(cause.count, "record")));
+        if let Some(sample) = &cause.sample {
+            screen.line(format!("    {}", record_error(sample)));
+        }
+    }
+}
+
+/// One record's error: where, what, why.
+#[must_use]
+pub fn record_error(error: &RecordError) -> String {
+    let mut place = Vec::new();
+    for (name, number) in [("record", error.record), ("line", error.line), ("column", error.column)] {
+        if let Some(number) = number {
+            place.push(format!("{name} {}", count(number)));
+        }
+    }
+    let mut text = place.join(", ");
+    if let Some(field) = &error.field {
+        let _ = write!(text, " ({})", plain(field));
+    }
+    if let Some(value) = &error.value {
+        let _ = write!(text, " `{}`", plain(value));
+    }
+    if let Some(reason) = &error.reason {
+        let _ = write!(text, ": {}", plain(reason));
+    }
+    text
+}
+
+/// Prints messages as a table.
+pub fn messages(screen: &Screen, messages: &[Message]) {
+    let mut rows = vec![row(&[
+        "id", "job", "status", "read", "applied", "rejected", "repaired", "enqueued",
+    ])];
+    rows.extend(messages.iter().map(|message| {
+        let records = message.records;
+        vec![
+            plain(&message.id),
+            plain(&message.job),
+            plain(&message.status),
+            count(records.read),
+            count(records.applied),
+            count(records.rejected),
+            count(records.repaired),
+            plain(message.enqueued_at.as_deref().unwrap_or("-")),
+        ]
+    }));
+    screen.table(&rows);
+}
+
+/// Prints jobs as a table.
+pub fn jobs(screen: &Screen, jobs: &[Job]) {
+    let mut rows = vec![row(&["name", "direction", "activity id", "entities", "next run"])];
+    rows.extend(jobs.iter().map(|job| {
+        let next = job.schedule.as_ref().and_then(|schedule| schedule.next.first());
+        vec![
+            plain(&job.name),
+            plain(&job.direction),
+            plain(&job.id),
+            plain(&job.entities.join(", ")),
+            plain(next.map_or("-", String::as_str)),
+        ]
+    }));
+    screen.table(&rows);
+}
+
+/// Prints everything about a job.
+pub fn job(screen: &Screen, job: &Job) {
+    let fact = |name: &str, text: &str| {
+        screen.line(format!(
+            "  {} {text}",
+            screen.paint(Tone::Faint, &format!("{name:<12}"))
+        ));
+    };
+    screen.line(screen.paint(Tone::Strong, &plain(&job.name)));
+    fact("activity id", &plain(&job.id));
+    fact(
+        "direction",
+        &format!("{}, {}", plain(&job.direction), plain(&job.data_source)),
+    );
+    if !job.entities.is_empty() {
+        fact("entities", &plain(&job.entities.join(", ")));
+    }
+    let mut clients = if job.clients.is_empty() {
+        "nobody".to_owned()
+    } else {
+        plain(&job.clients.join(", "))
+    };
+    if job.sample {
+        clients.push_str("  (sample: also dev)");
+    }
+    fact("clients", &clients);
+    if let Some(schedule) = &job.schedule {
+        fact(
+            "schedule",
+            &format!("{}  {}", plain(&schedule.cron), plain(&schedule.time_zone)),
+        );
+        fact(
+            "policies",
+            &format!(
+                "missed {}, overlap {}",
+                plain(&schedule.missed),
+                plain(&schedule.overlap)
+            ),
+        );
+        for next in schedule.next.iter().take(3) {
+            fact("next", &plain(next));
+        }
+    }
+    if !job.occurrences.is_empty() {
+        screen.line("");
+        occurrences(screen, &job.occurrences);
+    }
+}
+
+/// Prints runs as a table.
+pub fn occurrences(screen: &Screen, occurrences: &[Occurrence]) {
+    let mut rows = vec![row(&["due", "state", "trigger", "records", "message", "note"])];
+    rows.extend(occurrences.iter().map(|run| {
+        vec![
+            plain(&run.due_at),
+            plain(&run.state),
+            plain(&run.trigger),
+            run.records.map_or_else(|| "-".to_owned(), count),
+            plain(run.message.as_deref().unwrap_or("-")),
+            plain(run.note.as_deref().unwrap_or("")),
+        ]
+    }));
+    screen.table(&rows);
+}
+
+/// The status word in its colour.
+fn status(screen: &Screen, message: &Message) -> String {
+    let tone = match message.exit() {
+        super::Exit::Rejected => Tone::Warning,
+        super::Exit::MessageFailed => Tone::Bad,
+        _ if message.ended() => Tone::Good,
+        _ => Tone::Strong,
+    };
+    screen.paint(tone, &plain(&message.status))
+}
+
+/// Promise 4 in one line: read = applied + rejected + skipped.
+fn records(message: &Message) -> String {
+    let records = message.records;
+    let mut text = format!(
+        "{} read = {} applied + {} rejected + {} skipped",
+        count(records.read),
+        count(records.applied),
+        count(records.rejected),
+        count(records.skipped)
+    );
+    if records.repaired > 0 {
+        let _ = write!(text, "; {} repaired", count(records.repaired));
+    }
+    text
+}
+
+fn outcomes(message: &Message) -> String {
+    let records = message.records;
+    format!(
+        "{} inserted, {} updated, {} unchanged, {} deleted",
+        count(records.inserted),
+        count(records.updated),
+        count(records.unchanged),
+        count(records.deleted)
+    )
+}
+
+/// The id at the end of a link.
+fn id_in(link: &str) -> &str {
+    link.rsplit('/').next().unwrap_or(link)
+}
+
+fn row(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_error_reads_as_where_what_why() {
+        let error = RecordError {
+            record: Some(1017),
+            line: Some(1018),
+            column: Some(2),
+            field: Some("customer_account".to_owned()),
+            value: Some("ZZZZZ\u{7}".to_owned()),
+            reason: Some("there is no such customer".to_owned()),
+            ..RecordError::default()
+        };
+        assert_eq!(
+            record_error(&error),
+            "record 1,017, line 1,018, column 2 (customer_account) `ZZZZZ\\u{7}`: there is no such customer"
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! What the command line takes and what it refuses.
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::{Cli, Exit};
+
+fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("tranship").chain(line.iter().copied()))
+}
+
+#[test]
+fn the_command_line_is_consistent_in_itself() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_manual_is_taken() {
+    for line in [
+        &["serve"][..],
+        &[
+            "serve",
+            "--config",
+            "a.toml",
+            "--set",
+            "queue.lease_seconds=60",
+            "--data-dir",
+            "d",
+            "--listen",
+            "127.0.0.1:0",
+        ],
+        &["demo", "--exit"],
+        &["init", "orders.csv", "--dir", "x"],
+        &["check", "--apply", "--json"],
+        &[
+            "push",
+            "f.csv",
+            "--job",
+            "J",
+            "--entity",
+            "E",
+            "--company",
+            "usmf",
+            "--wait",
+            "--json",
+        ],
+        &["pull", "--job", "J", "--out", "d", "--ack", "--max", "3"],
+        &["status", "id", "--watch"],
+        &["jobs", "list"],
+        &["jobs", "show", "J"],
+        &["jobs", "run", "J", "--wait"],
+        &["jobs", "next", "J"],
+        &[
+            "messages",
+            "list",
+            "--job",
+            "J",
+            "--status",
+            "processed",
+            "--limit",
+            "5",
+        ],
+        &["messages", "show", "id", "--errors"],
+        &["messages", "rejects", "id", "--out", "r.csv"],
+        &["messages", "resubmit", "id", "r.csv", "--wait"],
+        &["client", "add", "shop", "--role", "operator", "--data-dir", "d"],
+        &["client", "list", "--json"],
+        &["client", "rotate", "shop"],
+        &["client", "revoke", "shop"],
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_end_with_two_and_the_nearest_command_is_named() {
+    for line in [
+        &["sreve"][..],
+        &["push"],
+        &["push", "f.csv"],
+        &["pull", "--job", "J", "--out", "d", "--max", "0"],
+        &["messages", "list", "--status", "Executing"],
+        &["client", "add", "shop", "--role", "king"],
+        &["jobs", "list", "--url", "localhost:8080"],
+        &["serve", "--set", "nonsense"],
+    ] {
+        let error = parse(line).err().unwrap_or_else(|| panic!("{line:?} was taken"));
+        assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line:?}");
+    }
+    let error = parse(&["jbos"]).expect_err("no such command").to_string();
+    assert!(error.contains("jobs"), "{error}");
+}
+
+#[test]
+fn the_exit_codes_are_in_the_help() {
+    let help = Cli::command().render_help().to_string();
+    for exit in Exit::ALL {
+        assert!(help.contains(&format!("\n  {}  ", exit.code())), "{exit:?}");
+    }
+}
+
+#[test]
+fn every_command_is_in_the_manual() {
+    let page = include_str!("../../docs/cli.md");
+    let cli = Cli::command();
+    let mut missing = Vec::new();
+    for command in cli.get_subcommands() {
+        let inner: Vec<_> = command.get_subcommands().collect();
+        let names = if inner.is_empty() {
+            vec![command.get_name().to_owned()]
+        } else {
+            inner
+                .iter()
+                .map(|verb| format!("{} {}", command.get_name(), verb.get_name()))
+                .collect()
+        };
+        missing.extend(
+            names
+                .into_iter()
+                .filter(|name| !page.contains(&format!("### `tranship {name}"))),
+        );
+    }
+    assert!(missing.is_empty(), "not in docs/cli.md: {missing:?}");
+}
+
+#[test]
+fn every_option_is_in_the_manual() {
+    fn options(command: &clap::Command, into: &mut Vec<String>) {
+        let long = command.get_arguments().filter_map(clap::Arg::get_long);
+        into.extend(
+            long.filter(|name| !["help", "version"].contains(name))
+                .map(|name| format!("`--{name}")),
+        );
+        command.get_subcommands().for_each(|inner| options(inner, into));
+    }
+    let page = include_str!("../../docs/cli.md");
+    let mut names = Vec::new();
+    options(&Cli::command(), &mut names);
+    names.retain(|name| !page.contains(name.as_str()));
+    assert!(names.is_empty(), "not in docs/cli.md: {names:?}");
+}

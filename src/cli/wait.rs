@@ -1,0 +1,111 @@
+//! Waiting for a message or a run to end, by polling: every status is true at any moment, so nothing can be missed.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::answers::{Answer, Message, Occurrence, OccurrenceList};
+use super::api::Api;
+use super::progress::{Cleared, spinner, standing};
+use super::screen::Screen;
+use super::{Exit, Failure};
+
+/// First pause between two looks; it doubles up to [`PAUSE_MILLISECONDS_MAX`].
+const PAUSE_MILLISECONDS_MIN: u64 = 50;
+/// Longest pause between two looks.
+const PAUSE_MILLISECONDS_MAX: u64 = 1000;
+/// A service that restarts is waited for this long before waiting is given up.
+const OUTAGE_SECONDS_MAX: u64 = 60;
+
+/// Pauses that grow, and patience with a service that is away for a moment.
+struct Patience {
+    pause: Duration,
+    away_since: Option<Instant>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self {
+            pause: Duration::from_millis(PAUSE_MILLISECONDS_MIN),
+            away_since: None,
+        }
+    }
+
+    /// Keeps an answer, swallows a short outage, gives back every other failure.
+    fn judge<T>(&mut self, looked: Result<T, Failure>, bar: &Cleared) -> Result<Option<T>, Failure> {
+        match looked {
+            Ok(answer) => {
+                self.away_since = None;
+                Ok(Some(answer))
+            }
+            Err(failure) if failure.exit == Exit::Unreachable => {
+                let since = *self.away_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > Duration::from_secs(OUTAGE_SECONDS_MAX) {
+                    return Err(failure);
+                }
+                bar.set_message("the service is away, trying again");
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn pause(&mut self) {
+        sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(PAUSE_MILLISECONDS_MAX));
+    }
+}
+
+/// Waits until nothing more happens to the message. `seen` is called with every new standing.
+///
+/// # Errors
+/// Whatever the service answers but 2xx, and an outage past [`OUTAGE_SECONDS_MAX`].
+pub async fn message_end(
+    api: &Api,
+    screen: &Screen,
+    id: &str,
+    mut seen: impl FnMut(&Message),
+) -> Result<Answer<Message>, Failure> {
+    let bar = Cleared::from(spinner(screen));
+    let mut patience = Patience::new();
+    loop {
+        if let Some(answer) = patience.judge(api.message(id).await, &bar)? {
+            bar.set_message(standing(&answer.body));
+            seen(&answer.body);
+            if answer.body.ended() {
+                return Ok(answer);
+            }
+        }
+        patience.pause().await;
+    }
+}
+
+/// Waits until the job's run of this due time is over.
+///
+/// # Errors
+/// As [`message_end`]; [`Exit::Failed`] when the run is not among the job's latest occurrences.
+pub async fn run_end(api: &Api, screen: &Screen, job: &str, due_at: &str) -> Result<Occurrence, Failure> {
+    let bar = Cleared::from(spinner(screen));
+    let mut patience = Patience::new();
+    loop {
+        let path = ["api", "v1", "jobs", job, "occurrences"];
+        let looked = api.get::<OccurrenceList>(&path, &[("limit", "100")]).await;
+        if let Some(answer) = patience.judge(looked, &bar)? {
+            let found = answer
+                .body
+                .occurrences
+                .into_iter()
+                .find(|occurrence| occurrence.due_at == due_at);
+            match found {
+                Some(occurrence) if occurrence.ended() => return Ok(occurrence),
+                Some(occurrence) => bar.set_message(super::screen::plain(&occurrence.state)),
+                None => {
+                    return Err(Failure::failed(format!(
+                        "the run of {due_at} is not among the latest of this job"
+                    )));
+                }
+            }
+        }
+        patience.pause().await;
+    }
+}
