@@ -14,8 +14,8 @@ use anyhow::{Context as _, bail};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::secrets;
 use crate::auth::tokens::TokenIssuer;
+use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::{DatabaseSettings, Databases};
 use crate::clock::Clock;
@@ -30,8 +30,6 @@ use crate::storage::clients::Client;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::worker::Worker;
 
-/// Name of the client of a first start.
-pub const DEV_CLIENT: &str = "dev";
 /// Seconds between two sweeps of dead uploads.
 const SWEEP_EVERY_SECONDS: u64 = 60;
 /// Largest body of requests that are not uploads.
@@ -89,8 +87,12 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         let definitions = load_definitions(&config)?;
-        let listener = TcpListener::bind(config.server.listen)
-            .with_context(|| format!("cannot listen on {} (server.listen); is another service using it?", config.server.listen))?;
+        let listener = TcpListener::bind(config.server.listen).with_context(|| {
+            format!(
+                "cannot listen on {} (server.listen); is another service using it?",
+                config.server.listen
+            )
+        })?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Handle::current();
         let store = Store::connect(&StoreSettings {
@@ -125,8 +127,13 @@ impl App {
         let (ready, readiness) = watch::channel(true);
         let wake = Arc::new(Notify::new());
         let stopping = CancellationToken::new();
-        let worker =
-            Worker::new(context.clone(), watched.clone(), config.worker.clone(), Arc::clone(&wake), stopping.clone());
+        let worker = Worker::new(
+            context.clone(),
+            watched.clone(),
+            config.worker.clone(),
+            Arc::clone(&wake),
+            stopping.clone(),
+        );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
         let api = Api {
             context,
@@ -211,11 +218,18 @@ impl App {
             background.spawn(sweep_regularly(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
         }
-        background.spawn(reload_on_hangup(Arc::clone(&self.config), self.definitions, self.stopping.clone()));
+        background.spawn(reload_on_hangup(
+            Arc::clone(&self.config),
+            self.definitions,
+            self.stopping.clone(),
+        ));
         write_address(&self.config, self.address);
         tracing::info!(address = %self.address, "listening");
         stop_asked(&self.stopping).await;
-        tracing::info!(seconds = drain.as_secs(), "stopping: finishing requests, handing leases back");
+        tracing::info!(
+            seconds = drain.as_secs(),
+            "stopping: finishing requests, handing leases back"
+        );
         let _ = self.ready.send(false);
         self.stopping.cancel();
         let drained = async {
@@ -252,7 +266,10 @@ fn load_definitions(config: &Config) -> anyhow::Result<Definitions> {
 
 fn databases(config: &Config) -> anyhow::Result<Databases> {
     let settings = config.databases.iter().map(|(name, database)| {
-        let settings = DatabaseSettings { url: database.url.clone(), max_connections: database.max_connections };
+        let settings = DatabaseSettings {
+            url: database.url.clone(),
+            max_connections: database.max_connections,
+        };
         (name.clone(), settings)
     });
     Ok(Databases::new(&settings.collect())?)
@@ -296,7 +313,10 @@ async fn first_client(
         created_at: options.clock.now(),
         revoked_at: None,
     };
-    Ok(store.add_first_client(&client).await?.then(|| (DEV_CLIENT.to_owned(), secret)))
+    Ok(store
+        .add_first_client(&client)
+        .await?
+        .then(|| (DEV_CLIENT.to_owned(), secret)))
 }
 
 fn serve(api: Api, listener: TcpListener, shutdown_seconds: u64) -> anyhow::Result<actix_web::dev::Server> {
@@ -355,8 +375,14 @@ async fn sweep_regularly(context: Context, stopping: CancellationToken) {
 }
 
 /// SIGHUP reads the definitions again; a broken file leaves the running set as it was and says why.
-async fn reload_on_hangup(config: Arc<Config>, definitions: watch::Sender<Arc<Definitions>>, stopping: CancellationToken) {
-    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
+async fn reload_on_hangup(
+    config: Arc<Config>,
+    definitions: watch::Sender<Arc<Definitions>>,
+    stopping: CancellationToken,
+) {
+    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else {
+        return;
+    };
     loop {
         tokio::select! {
             _ = hangup.recv() => {}
@@ -364,7 +390,11 @@ async fn reload_on_hangup(config: Arc<Config>, definitions: watch::Sender<Arc<De
         }
         match load_definitions(&config) {
             Ok(loaded) => {
-                tracing::info!(jobs = loaded.jobs.len(), entities = loaded.entities.len(), "definitions reloaded");
+                tracing::info!(
+                    jobs = loaded.jobs.len(),
+                    entities = loaded.entities.len(),
+                    "definitions reloaded"
+                );
                 let _ = definitions.send(Arc::new(loaded));
             }
             Err(error) => tracing::error!("definitions not reloaded, the running ones stay: {error}"),

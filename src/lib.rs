@@ -34,7 +34,7 @@
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
-//! nobody. [`config`], [`clock`] and [`definitions`] are values passed in. `tests/import_direction.rs` keeps it so.
+//! nobody. [`config`], [`clock`] and [`definitions`] are values passed in. `tests/repository` keeps it so.
 
 pub mod app;
 pub mod auth;

@@ -35,7 +35,11 @@ impl Scheduler {
     /// A scheduler that has not begun.
     #[must_use]
     pub fn new(context: Context, definitions: watch::Receiver<Arc<Definitions>>, wake: Arc<Notify>) -> Self {
-        Self { context, definitions, wake }
+        Self {
+            context,
+            definitions,
+            wake,
+        }
     }
 
     /// Sets the alarm clock: an evaluation every second, skipped while the previous one still runs.
@@ -97,7 +101,11 @@ impl Scheduler {
         let due = due_between(schedule, from, now, OCCURRENCES_PER_EVALUATION);
         // Nothing due, or the clock went back: the mark stays, and the next look covers the same time again.
         let Some(last) = due.last().copied() else { return Ok(0) };
-        let to = if due.len() == OCCURRENCES_PER_EVALUATION { last } else { now };
+        let to = if due.len() == OCCURRENCES_PER_EVALUATION {
+            last
+        } else {
+            now
+        };
         let busy = schedule.overlap == Overlap::Skip && self.context.store.has_open_occurrence(job.id).await?;
         let decisions = decide(schedule, &due, now, busy);
         let run = decisions.iter().filter(|d| d.skip.is_none()).count();
@@ -118,10 +126,15 @@ fn decide(schedule: &Schedule, due: &[Timestamp], now: Timestamp, busy: bool) ->
             let reason = match schedule.missed {
                 _ if busy => Some("the previous run was still going (overlap = skip)"),
                 Missed::Skip if missed(due_at) => Some("missed while nothing was running (missed = skip)"),
-                Missed::Once if Some(due_at) != last && missed(due_at) => Some("missed; the latest due time runs for it (missed = once)"),
+                Missed::Once if Some(due_at) != last && missed(due_at) => {
+                    Some("missed; the latest due time runs for it (missed = once)")
+                }
                 Missed::Skip | Missed::Once | Missed::All => None,
             };
-            DueDecision { due_at, skip: reason.map(str::to_owned) }
+            DueDecision {
+                due_at,
+                skip: reason.map(str::to_owned),
+            }
         })
         .collect()
 }
@@ -131,13 +144,21 @@ mod tests {
     use super::*;
 
     fn schedule(missed: Missed) -> Schedule {
-        Schedule { cron: "* * * * *".to_owned(), time_zone: chrono_tz::UTC, missed, overlap: Overlap::Skip }
+        Schedule {
+            cron: "* * * * *".to_owned(),
+            time_zone: chrono_tz::UTC,
+            missed,
+            overlap: Overlap::Skip,
+        }
     }
 
     fn run(missed: Missed, busy: bool) -> Vec<bool> {
         let now = Timestamp(0).plus_seconds(10_000);
         let due: Vec<Timestamp> = [1000, 5000, 9990].map(|s| Timestamp(0).plus_seconds(s)).to_vec();
-        decide(&schedule(missed), &due, now, busy).iter().map(|d| d.skip.is_none()).collect()
+        decide(&schedule(missed), &due, now, busy)
+            .iter()
+            .map(|d| d.skip.is_none())
+            .collect()
     }
 
     #[test]
@@ -152,7 +173,10 @@ mod tests {
         let now = Timestamp(0).plus_seconds(100_000);
         let due = [Timestamp(0), Timestamp(0).plus_seconds(60)];
         let decisions = decide(&schedule(Missed::Once), &due, now, false);
-        assert_eq!(decisions.iter().map(|d| d.skip.is_none()).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(
+            decisions.iter().map(|d| d.skip.is_none()).collect::<Vec<_>>(),
+            [false, true]
+        );
     }
 
     #[test]

@@ -181,7 +181,10 @@ impl Worker {
         }
         let now = self.context.clock.now();
         let execution = move |job: JobId| new_execution_id(names.get(&job).map_or("", String::as_str), now);
-        self.context.store.claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now).await
+        self.context
+            .store
+            .claim_occurrence(&jobs, &self.context.owner, self.lease_seconds(), execution, now)
+            .await
     }
 
     async fn run_import(&self, definitions: &Definitions, claimed: Claimed, permit: OwnedSemaphorePermit) {

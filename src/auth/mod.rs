@@ -6,3 +6,6 @@
 pub mod secrets;
 pub mod token_endpoint;
 pub mod tokens;
+
+/// Name of the client a first start makes, for the sample jobs and from this machine only (design, "First start and keys").
+pub const DEV_CLIENT: &str = "dev";

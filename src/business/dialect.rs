@@ -46,7 +46,11 @@ impl Dialect {
     /// Constraints that wait for the commit are asked at once on PostgreSQL, so that they name their record.
     pub(super) fn begin(self, purpose: Purpose) -> &'static str {
         match (self, purpose) {
-            (Self::Postgres, Purpose::Write) => "begin; set constraints all immediate",
+            (Self::Postgres, Purpose::Write) => {
+                // A worker that stands still inside a transaction must not hold the fence for ever: its session is ended
+                // after the length of a default lease, and its successor goes on.
+                "begin; set constraints all immediate; set local idle_in_transaction_session_timeout = '15s'"
+            }
             (Self::Postgres, Purpose::Snapshot) => "begin isolation level repeatable read read only",
             (Self::Sqlite, Purpose::Write) => "begin immediate",
             (Self::Sqlite, Purpose::Snapshot) => "begin",

@@ -125,7 +125,11 @@ impl Mapping {
     /// Column of the file, from 1, that brings this field.
     #[must_use]
     pub fn column_of(&self, field: &str) -> Option<u32> {
-        let source = self.fields.iter().position(|name| name == field).and_then(|at| self.sources.get(at))?;
+        let source = self
+            .fields
+            .iter()
+            .position(|name| name == field)
+            .and_then(|at| self.sources.get(at))?;
         column_number(source.column?)
     }
 

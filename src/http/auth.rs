@@ -5,7 +5,7 @@ use actix_web::http::header;
 
 use super::Api;
 use super::problem::{Kind, Problem};
-use crate::auth::tokens;
+use crate::auth::{DEV_CLIENT, tokens};
 use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
@@ -37,13 +37,16 @@ impl Caller {
             "viewer" => Role::Viewer,
             _ => Role::Client,
         };
-        Self { name: client.name.clone(), role }
+        Self {
+            name: client.name.clone(),
+            role,
+        }
     }
 
     /// Whether the job lists the caller (AUTH-12); the first start's `dev` is listed by sample jobs only.
     fn is_listed(&self, job: &Job) -> bool {
         let listed = job.clients.iter().any(|c| c.eq_ignore_ascii_case(&self.name));
-        listed || (job.sample && self.name == crate::app::DEV_CLIENT)
+        listed || (job.sample && self.name == DEV_CLIENT)
     }
 
     /// Whether the caller may enqueue to, dequeue from and run the job.
@@ -71,16 +74,25 @@ impl Caller {
 /// 401 without a good token (AUTH-9); a revoked client's token is no longer good.
 pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
     let refuse = |detail: &str| Problem::new(Kind::Unauthorized, detail);
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let header = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok());
     let audiences = audiences(api, request);
     let audiences: Vec<&str> = audiences.iter().map(String::as_str).collect();
     let claims = tokens::bearer(header)
         .and_then(|token| api.issuer.verify(token, api.context.clock.now(), &audiences))
-        .map_err(|error| refuse(&format!("{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`")))?;
+        .map_err(|error| {
+            refuse(&format!(
+                "{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`"
+            ))
+        })?;
     let client = api.context.store.client(&claims.appid).await?;
     match client {
         Some(client) if client.revoked_at.is_none() => Ok(Caller::of(&client)),
-        _ => Err(refuse("the client of this token does not exist any more or was revoked")),
+        _ => Err(refuse(
+            "the client of this token does not exist any more or was revoked",
+        )),
     }
 }
 
@@ -101,7 +113,11 @@ pub fn base_url(api: &Api, request: &HttpRequest) -> String {
     let trusted = peer.is_some_and(|ip| api.server.trusted_proxies.contains(&ip));
     let forwarded = |name: &str| {
         let value = request.headers().get(name).filter(|_| trusted)?.to_str().ok()?;
-        value.split(',').next().map(|first| first.trim().to_owned()).filter(|v| !v.is_empty())
+        value
+            .split(',')
+            .next()
+            .map(|first| first.trim().to_owned())
+            .filter(|v| !v.is_empty())
     };
     let scheme = forwarded("x-forwarded-proto").unwrap_or_else(|| request.app_config().secure_scheme().to_owned());
     let host = forwarded("x-forwarded-host").unwrap_or_else(|| request.connection_info().host().to_owned());
@@ -123,10 +139,19 @@ impl SecureScheme for actix_web::dev::AppConfig {
 /// # Errors
 /// Unknown activity: 500 (AUTH-13); a job that does not list the caller: 403 (AUTH-12).
 pub fn connector_job<'a>(definitions: &'a Definitions, caller: &Caller, activity: &str) -> Result<&'a Job, Problem> {
-    let unknown = || Problem::new(Kind::UnknownActivity, format!("there is no recurring data job with the activity id {activity}"));
+    let unknown = || {
+        Problem::new(
+            Kind::UnknownActivity,
+            format!("there is no recurring data job with the activity id {activity}"),
+        )
+    };
     let id: JobId = activity.parse().map_err(|_| unknown())?;
     let job = definitions.job(id).ok_or_else(unknown)?;
-    if caller.may_use(job) { Ok(job) } else { Err(not_yours(caller, job)) }
+    if caller.may_use(job) {
+        Ok(job)
+    } else {
+        Err(not_yours(caller, job))
+    }
 }
 
 /// The job of this name or id on `/api/v1`, if the caller may see it. A job that is not the caller's does not exist for it.
@@ -135,7 +160,12 @@ pub fn connector_job<'a>(definitions: &'a Definitions, caller: &Caller, activity
 /// 404.
 pub fn visible_job<'a>(definitions: &'a Definitions, caller: &Caller, name_or_id: &str) -> Result<&'a Job, Problem> {
     let job = definitions.find_job(name_or_id).filter(|job| caller.may_see(job));
-    job.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no job `{name_or_id}` that `{}` may see", caller.name)))
+    job.ok_or_else(|| {
+        Problem::new(
+            Kind::NotFound,
+            format!("there is no job `{name_or_id}` that `{}` may see", caller.name),
+        )
+    })
 }
 
 /// The same, for using it.
@@ -147,12 +177,19 @@ pub fn usable_job<'a>(definitions: &'a Definitions, caller: &Caller, name_or_id:
     let job = definitions
         .find_job(name_or_id)
         .ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no job `{name_or_id}`")))?;
-    if caller.may_use(job) { Ok(job) } else { Err(not_yours(caller, job)) }
+    if caller.may_use(job) {
+        Ok(job)
+    } else {
+        Err(not_yours(caller, job))
+    }
 }
 
 fn not_yours(caller: &Caller, job: &Job) -> Problem {
     Problem::new(
         Kind::Forbidden,
-        format!("the client `{}` may not use this job; add its name to `clients` in the file of job {}", caller.name, job.id),
+        format!(
+            "the client `{}` may not use this job; add its name to `clients` in the file of job {}",
+            caller.name, job.id
+        ),
     )
 }

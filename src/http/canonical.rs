@@ -57,8 +57,12 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
 /// `en`, `en-us`, `zh-hans`.
 fn is_locale(segment: &str) -> bool {
     let mut parts = segment.split('-');
-    let language = parts.next().is_some_and(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_alphabetic()));
-    let region = parts.next().is_none_or(|p| (2..=4).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let language = parts
+        .next()
+        .is_some_and(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_alphabetic()));
+    let region = parts
+        .next()
+        .is_none_or(|p| (2..=4).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
     language && region && parts.next().is_none()
 }
 
@@ -83,7 +87,10 @@ mod tests {
 
     #[test]
     fn names_in_our_own_paths_keep_their_case() {
-        assert_eq!(canonical_path("/API/v1/Jobs/Nightly%20Orders/RUN").as_deref(), Some("/api/v1/jobs/Nightly%20Orders/run"));
+        assert_eq!(
+            canonical_path("/API/v1/Jobs/Nightly%20Orders/RUN").as_deref(),
+            Some("/api/v1/jobs/Nightly%20Orders/run")
+        );
         assert_eq!(canonical_path("/"), None);
         assert_eq!(canonical_path("//").as_deref(), Some("/"));
     }

@@ -34,13 +34,21 @@ pub async fn enqueue(
     respond(take_in(&api, &request, &activity, body).await)
 }
 
-async fn take_in(api: &Api, request: &HttpRequest, activity: &str, body: web::Payload) -> Result<HttpResponse, Problem> {
+async fn take_in(
+    api: &Api,
+    request: &HttpRequest,
+    activity: &str,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let caller = caller(api, request).await?;
     let definitions = api.definitions();
     let job = connector_job(&definitions, &caller, activity)?;
     let query = Query::of(request);
     if job.direction == Direction::Import && job.data_source == DataSource::File && query.get("entity").is_none() {
-        return Err(Problem::bad("entity_missing", "a job for files needs entity=<label> in the query (RI-1)"));
+        return Err(Problem::bad(
+            "entity_missing",
+            "a job for files needs entity=<label> in the query (RI-1)",
+        ));
     }
     let header = request.headers().get("x-ms-dyn-externalidentifier");
     let mut envelope = Envelope {
@@ -68,8 +76,14 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
     let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
     let lease_seconds = i64::from(job.lease_seconds.unwrap_or(api.context.limits.queue.lease_seconds));
     let now = api.context.clock.now();
-    let claimed = api.context.store.dequeue(job.id, &caller.name, lease_seconds, 1, now).await?;
-    let Some(claimed) = claimed.into_iter().next() else { return Ok(HttpResponse::NoContent().finish()) };
+    let claimed = api
+        .context
+        .store
+        .dequeue(job.id, &caller.name, lease_seconds, 1, now)
+        .await?;
+    let Some(claimed) = claimed.into_iter().next() else {
+        return Ok(HttpResponse::NoContent().finish());
+    };
     let message = &claimed.message;
     Ok(HttpResponse::Ok().json(json!({
         "CorrelationId": message.correlation,
@@ -83,7 +97,10 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
 
 fn outbound_job(job: &Job) -> Result<&Job, Problem> {
     if job.direction == Direction::Import {
-        let detail = format!("`{}` is an import job: it is enqueued to, not dequeued from (RI-8)", job.name);
+        let detail = format!(
+            "`{}` is an import job: it is enqueued to, not dequeued from (RI-8)",
+            job.name
+        );
         return Err(Problem::bad("wrong_direction", detail));
     }
     Ok(job)
@@ -113,7 +130,12 @@ async fn fetch(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpR
     let gone = || Problem::new(Kind::NotFound, "there is no such file in this queue");
     let correlation = Query::of(request).get("correlation-id").ok_or_else(gone)?;
     let correlation = CorrelationId(parse_guid(&correlation).map_err(|_| gone())?);
-    let message = api.context.store.message_by_correlation(job.id, correlation).await?.ok_or_else(gone)?;
+    let message = api
+        .context
+        .store
+        .message_by_correlation(job.id, correlation)
+        .await?
+        .ok_or_else(gone)?;
     send(api, message, Fetch::Delivery).await
 }
 
@@ -127,41 +149,70 @@ pub async fn ack(
     respond(acknowledge(&api, &request, &activity, body).await)
 }
 
-async fn acknowledge(api: &Api, request: &HttpRequest, activity: &str, body: web::Payload) -> Result<HttpResponse, Problem> {
+async fn acknowledge(
+    api: &Api,
+    request: &HttpRequest,
+    activity: &str,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let caller = caller(api, request).await?;
     let definitions = api.definitions();
     let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
     let body = super::package_api::json_body(body, ACK_BYTES_MAX).await?;
     let by = ack_by(api, &body)?;
-    match api.context.store.ack_leniently(job.id, by, api.context.clock.now()).await? {
+    match api
+        .context
+        .store
+        .ack_leniently(job.id, by, api.context.clock.now())
+        .await?
+    {
         Acked::Now(id) => {
             tracing::info!(message.id = %id, client = %caller.name, "acknowledged");
             Ok(HttpResponse::Ok().finish())
         }
         Acked::Before(_) => Ok(HttpResponse::Ok().finish()),
         // RI-23: the connector's generic failure.
-        Acked::Unknown => Err(Problem::new(Kind::Internal, "no message in this queue has that receipt or CorrelationId")),
-        Acked::Ended(id) => Err(Problem::new(Kind::Conflict, format!("message {id} has ended without an acknowledgement"))),
+        Acked::Unknown => Err(Problem::new(
+            Kind::Internal,
+            "no message in this queue has that receipt or CorrelationId",
+        )),
+        Acked::Ended(id) => Err(Problem::new(
+            Kind::Conflict,
+            format!("message {id} has ended without an acknowledgement"),
+        )),
     }
 }
 
 /// By receipt when one was sent, else by correlation id; a receipt we never issued is refused (promise 3).
 fn ack_by(api: &Api, body: &Value) -> Result<AckBy, Problem> {
-    let text = |name: &str| member(body, name).and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty());
+    let text = |name: &str| {
+        member(body, name)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|t| !t.is_empty())
+    };
     if let Some(receipt) = text("PopReceipt") {
         let lease = api.receipts.verify(receipt);
         let lease = lease.ok_or_else(|| Problem::bad("unknown_receipt", "this PopReceipt was not issued here"))?;
         return Ok(AckBy::Receipt(lease));
     }
     let correlation = text("CorrelationId").and_then(|t| parse_guid(t).ok());
-    let correlation = correlation
-        .ok_or_else(|| Problem::bad("receipt_missing", "send back what dequeue answered: CorrelationId and PopReceipt (RI-20)"))?;
+    let correlation = correlation.ok_or_else(|| {
+        Problem::bad(
+            "receipt_missing",
+            "send back what dequeue answered: CorrelationId and PopReceipt (RI-20)",
+        )
+    })?;
     Ok(AckBy::Correlation(CorrelationId(correlation)))
 }
 
 /// A member of a JSON object, its name in any case (GEN-7).
 pub(super) fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    object.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    object
+        .as_object()?
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// `GET /api/connector/jobstatus/{activity}?jobId=` (RI-26…29).
@@ -173,7 +224,9 @@ async fn status(api: &Api, request: &HttpRequest, activity: &str) -> Result<Http
     let caller: Caller = caller(api, request).await?;
     let definitions = api.definitions();
     let job = connector_job(&definitions, &caller, activity)?;
-    let id = Query::of(request).get("jobId").and_then(|text| text.parse::<MessageId>().ok());
+    let id = Query::of(request)
+        .get("jobId")
+        .and_then(|text| text.parse::<MessageId>().ok());
     let message = match id {
         Some(id) => api.context.store.message(id).await?.filter(|m| m.job == job.id),
         None => None,
@@ -190,7 +243,11 @@ async fn status(api: &Api, request: &HttpRequest, activity: &str) -> Result<Http
 }
 
 fn job_status_body(job: &Job, message: &Message, execution: Option<&Execution>) -> Value {
-    let standing = Standing { status: message.status, counts: message.counts, started: message.started_at.is_some() };
+    let standing = Standing {
+        status: message.status,
+        counts: message.counts,
+        started: message.started_at.is_some(),
+    };
     let detail: Vec<Value> = execution.map_or_else(Vec::new, |execution| {
         let runs = execution.entities.iter();
         runs.map(|run| {
@@ -243,7 +300,10 @@ impl Query {
     /// The value of a name; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let wanted = name.to_lowercase();
-        self.0.iter().find(|(n, v)| *n == wanted && !v.trim().is_empty()).map(|(_, v)| v.clone())
+        self.0
+            .iter()
+            .find(|(n, v)| *n == wanted && !v.trim().is_empty())
+            .map(|(_, v)| v.clone())
     }
 }
 
@@ -251,12 +311,19 @@ impl Query {
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let hex = |range: std::ops::Range<usize>| {
-        bytes.get(range).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u32::from_str_radix(d, 16).ok())
+        bytes
+            .get(range)
+            .and_then(|d| std::str::from_utf8(d).ok())
+            .and_then(|d| u32::from_str_radix(d, 16).ok())
     };
     let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let unicode = || (bytes.get(at + 1) == Some(&b'u')).then(|| hex(at + 2..at + 6).and_then(char::from_u32)).flatten();
+        let unicode = || {
+            (bytes.get(at + 1) == Some(&b'u'))
+                .then(|| hex(at + 2..at + 6).and_then(char::from_u32))
+                .flatten()
+        };
         let octet = || hex(at + 1..at + 3).and_then(|v| u8::try_from(v).ok());
         match byte {
             b'%' => {

@@ -7,7 +7,9 @@ use super::Api;
 
 /// `GET /`: 200 for whoever asks (GEN-3), without saying anything.
 pub async fn root() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("Tranship\n")
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("Tranship\n")
 }
 
 /// The process runs.
@@ -35,5 +37,9 @@ pub async fn ready(api: web::Data<Api>) -> HttpResponse {
             "weakened_by": api.context.store.durability().weakened_by,
         },
     });
-    if all { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    if all {
+        HttpResponse::Ok().json(body)
+    } else {
+        HttpResponse::ServiceUnavailable().json(body)
+    }
 }

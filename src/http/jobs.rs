@@ -51,10 +51,17 @@ pub async fn run(api: web::Data<Api>, request: HttpRequest, name: web::Path<Stri
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
         if job.direction != Direction::Export {
-            let detail = format!("`{}` is not an export job: its messages are processed as they come", job.name);
+            let detail = format!(
+                "`{}` is not an export job: its messages are processed as they come",
+                job.name
+            );
             return Err(Problem::bad("wrong_direction", detail));
         }
-        let occurrence = api.context.store.run_now(job.id, &caller.name, api.context.clock.now()).await?;
+        let occurrence = api
+            .context
+            .store
+            .run_now(job.id, &caller.name, api.context.clock.now())
+            .await?;
         api.wake.notify_one();
         tracing::info!(job.name = %job.name, client = %caller.name, "run asked for");
         Ok(HttpResponse::Accepted().json(view::occurrence(&occurrence)))
@@ -85,7 +92,10 @@ pub(super) fn limit(request: &HttpRequest, default: u32, most: u32) -> Result<u3
         None => Ok(default),
         Some(text) => match text.parse::<u32>() {
             Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
-            _ => Err(Problem::bad("invalid_limit", format!("limit is a number from 1 to {most}"))),
+            _ => Err(Problem::bad(
+                "invalid_limit",
+                format!("limit is a number from 1 to {most}"),
+            )),
         },
     }
 }

@@ -33,7 +33,12 @@ fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
 }
 
 /// `POST /api/v1/jobs/{job}/messages?entity=&company=&external_id=`: 201 with `Location` and the message.
-pub async fn enqueue(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>, body: web::Payload) -> HttpResponse {
+pub async fn enqueue(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    name: web::Path<String>,
+    body: web::Payload,
+) -> HttpResponse {
     let taken = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
@@ -64,12 +69,26 @@ async fn take_in(api: &Api, job: &Job, mut envelope: Envelope, body: web::Payloa
 
 /// The SHA-256 a `Content-Digest` header announces (RFC 9530); other algorithms are ignored, as the RFC asks.
 fn content_digest(request: &HttpRequest) -> Result<Option<Digest>, Problem> {
-    let Some(header) = request.headers().get("content-digest") else { return Ok(None) };
-    let unreadable = || Problem::bad("invalid_content_digest", "Content-Digest is written sha-256=:<base64 of 32 bytes>:");
+    let Some(header) = request.headers().get("content-digest") else {
+        return Ok(None);
+    };
+    let unreadable = || {
+        Problem::bad(
+            "invalid_content_digest",
+            "Content-Digest is written sha-256=:<base64 of 32 bytes>:",
+        )
+    };
     let text = header.to_str().map_err(|_| unreadable())?;
-    let Some(value) = text.split(',').find_map(|part| part.trim().strip_prefix("sha-256=")) else { return Ok(None) };
-    let base64 = value.strip_prefix(':').and_then(|v| v.strip_suffix(':')).ok_or_else(unreadable)?;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(base64).map_err(|_| unreadable())?;
+    let Some(value) = text.split(',').find_map(|part| part.trim().strip_prefix("sha-256=")) else {
+        return Ok(None);
+    };
+    let base64 = value
+        .strip_prefix(':')
+        .and_then(|v| v.strip_suffix(':'))
+        .ok_or_else(unreadable)?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(base64)
+        .map_err(|_| unreadable())?;
     Ok(Some(Digest(bytes.try_into().map_err(|_| unreadable())?)))
 }
 
@@ -79,7 +98,9 @@ async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Proble
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
     let message = api.context.store.message(parsed).await?.ok_or_else(unknown)?;
     let definitions = api.definitions();
-    let seen = definitions.job(message.job).map_or(caller.sees_all(), |job| caller.may_see(job));
+    let seen = definitions
+        .job(message.job)
+        .map_or(caller.sees_all(), |job| caller.may_see(job));
     if seen { Ok(message) } else { Err(unknown()) }
 }
 
@@ -89,7 +110,9 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, id: web::Path<Strin
         let caller = caller(&api, &request).await?;
         let message = visible(&api, &caller, &id).await?;
         let body = view::message(&api.context, &api.definitions(), &message).await?;
-        Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body))
+        Ok(HttpResponse::Ok()
+            .insert_header(("Cache-Control", "no-store"))
+            .json(body))
     };
     respond(shown.await)
 }
@@ -103,7 +126,12 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let jobs = match query.get("job") {
             Some(name) => vec![visible_job(&definitions, &caller, &name)?.id],
             None if caller.sees_all() => Vec::new(),
-            None => definitions.jobs.iter().filter(|job| caller.may_see(job)).map(|job| job.id).collect(),
+            None => definitions
+                .jobs
+                .iter()
+                .filter(|job| caller.may_see(job))
+                .map(|job| job.id)
+                .collect(),
         };
         if jobs.is_empty() && !caller.sees_all() {
             return Ok(HttpResponse::Ok().json(json!({ "messages": [], "next": null })));
@@ -112,9 +140,16 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
         let before = before.map_err(|e| Problem::bad("invalid_before", e.to_string()))?;
         let limit = limit(&request, 50, MESSAGES_MAX)?;
-        let filter = MessageFilter { jobs, status, before, limit };
+        let filter = MessageFilter {
+            jobs,
+            status,
+            before,
+            limit,
+        };
         let messages = api.context.store.messages(&filter).await?;
-        let next = (messages.len() == limit as usize).then(|| messages.last().map(|m| m.id)).flatten();
+        let next = (messages.len() == limit as usize)
+            .then(|| messages.last().map(|m| m.id))
+            .flatten();
         let rows: Vec<_> = messages.iter().map(|m| view::summary(&definitions, m)).collect();
         Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": next })))
     };
@@ -125,7 +160,10 @@ fn status(text: &str) -> Result<Status, Problem> {
     let found = Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text));
     found.ok_or_else(|| {
         let all = Status::ALL.map(Status::as_str).join(", ");
-        Problem::bad("invalid_status", format!("`{text}` is not a status; write one of {all}"))
+        Problem::bad(
+            "invalid_status",
+            format!("`{text}` is not a status; write one of {all}"),
+        )
     })
 }
 
@@ -160,7 +198,11 @@ pub async fn errors(api: web::Data<Api>, request: HttpRequest, id: web::Path<Str
 fn cursor(text: &str) -> Result<(i32, u64, i32), Problem> {
     let parse = || {
         let mut parts = text.split('.');
-        let cursor = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let cursor = (
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+        );
         parts.next().is_none().then_some(cursor)
     };
     parse().ok_or_else(|| Problem::bad("invalid_after", "after is the `next` of the page before"))
@@ -184,7 +226,10 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
         let definitions = api.definitions();
         let import = definitions.job(message.job).and_then(|job| job.import.as_ref());
         let Some(import) = import.filter(|_| message.counts.rejected > 0) else {
-            return Err(Problem::new(Kind::NotFound, format!("message {} has no rejected records", message.id)));
+            return Err(Problem::new(
+                Kind::NotFound,
+                format!("message {} has no rejected records", message.id),
+            ));
         };
         let FileFormat::Csv { delimiter } = import.format;
         let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
@@ -196,24 +241,36 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
                 let _ = out.send(Err(error)).await;
             }
         });
-        let chunks = stream::unfold(chunks, |mut chunks| async move { chunks.recv().await.map(|chunk| (chunk, chunks)) });
+        let chunks = stream::unfold(chunks, |mut chunks| async move {
+            chunks.recv().await.map(|chunk| (chunk, chunks))
+        });
         Ok(HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((CONTENT_DISPOSITION, name))
-            .streaming(futures_util::StreamExt::map(chunks, |chunk| chunk.map_err(std::io::Error::other))))
+            .streaming(futures_util::StreamExt::map(chunks, |chunk| {
+                chunk.map_err(std::io::Error::other)
+            })))
     };
     respond(sent.await)
 }
 
 /// `POST /api/v1/messages/{id}/resubmit`: corrected records as a child message (promise 5); the original stays as it is.
-pub async fn resubmit(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>, body: web::Payload) -> HttpResponse {
+pub async fn resubmit(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    body: web::Payload,
+) -> HttpResponse {
     let taken = async {
         let caller = caller(&api, &request).await?;
         let parent = visible(&api, &caller, &id).await?;
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &parent.job.to_string())?;
         if job.import.is_none() || !parent.status.is_final() {
-            let detail = format!("only an import that has ended can be corrected; message {} is {}", parent.id, parent.status);
+            let detail = format!(
+                "only an import that has ended can be corrected; message {} is {}",
+                parent.id, parent.status
+            );
             return Err(Problem::new(Kind::Conflict, detail));
         }
         let envelope = Envelope {

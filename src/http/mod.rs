@@ -66,9 +66,15 @@ pub fn routes(service: &mut ServiceConfig) {
         .route("/api/connector/dequeue/{activity}", web::get().to(connector::dequeue))
         .route("/api/connector/download/{activity}", web::get().to(connector::download))
         .route("/api/connector/ack/{activity}", web::post().to(connector::ack))
-        .route("/api/connector/jobstatus/{activity}", web::get().to(connector::job_status))
+        .route(
+            "/api/connector/jobstatus/{activity}",
+            web::get().to(connector::job_status),
+        )
         // Package API, contract section 4: the status actions.
-        .route("/data/datamanagementdefinitiongroups/{action}", web::post().to(package_api::action))
+        .route(
+            "/data/datamanagementdefinitiongroups/{action}",
+            web::post().to(package_api::action),
+        )
         // Our own.
         .route("/api/v1/jobs", web::get().to(jobs::list))
         .route("/api/v1/jobs/{job}", web::get().to(jobs::show))

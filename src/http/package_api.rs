@@ -21,8 +21,15 @@ const NO_EXECUTION: &str = "00000000-0000-0000-0000-000000000000";
 const ERRORS_MAX: u32 = 5000;
 
 /// `POST /data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{Action}`.
-pub async fn action(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>, body: web::Payload) -> HttpResponse {
-    let Some(action) = name.strip_prefix(NAMESPACE).map(str::to_owned) else { return no_such_route(request).await };
+pub async fn action(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    name: web::Path<String>,
+    body: web::Payload,
+) -> HttpResponse {
+    let Some(action) = name.strip_prefix(NAMESPACE).map(str::to_owned) else {
+        return no_such_route(request).await;
+    };
     match run(&api, &request, &action, body).await {
         Ok(Some(value)) => {
             let context = format!("{}/data/$metadata#Edm.String", base_url(&api, &request));
@@ -39,7 +46,13 @@ pub async fn action(api: web::Data<Api>, request: HttpRequest, name: web::Path<S
 async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload) -> Result<Option<String>, Problem> {
     let caller = caller(api, request).await?;
     let body = json_body(body, BODY_BYTES_MAX).await?;
-    let parameter = |name: &str| member(&body, name).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+    let parameter = |name: &str| {
+        member(&body, name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let value = match action {
         "GetMessageStatus" => {
             let message = message(api, &caller, action, &parameter("messageId")).await?;
@@ -63,7 +76,11 @@ async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload)
 }
 
 fn standing(message: &Message) -> Standing {
-    Standing { status: message.status, counts: message.counts, started: message.started_at.is_some() }
+    Standing {
+        status: message.status,
+        counts: message.counts,
+        started: message.started_at.is_some(),
+    }
 }
 
 /// The lead-in clients skip over, then the cause (ERR-2), as a 400 (ERR-3).
@@ -87,13 +104,21 @@ async fn execution(api: &Api, caller: &Caller, action: &str, id: &str) -> Result
         (None, Ok(message)) => store.message(message).await?,
         (found, _) => found,
     };
-    visible(api, caller, found)
-        .ok_or_else(|| failed(action, &format!("Execution details were not found for the execution id {id}")))
+    visible(api, caller, found).ok_or_else(|| {
+        failed(
+            action,
+            &format!("Execution details were not found for the execution id {id}"),
+        )
+    })
 }
 
 fn visible(api: &Api, caller: &Caller, message: Option<Message>) -> Option<Message> {
     let definitions = api.definitions();
-    message.filter(|m| definitions.job(m.job).map_or(caller.sees_all(), |job| caller.may_see(job)))
+    message.filter(|m| {
+        definitions
+            .job(m.job)
+            .map_or(caller.sees_all(), |job| caller.may_see(job))
+    })
 }
 
 /// A JSON array in a string, members in the order one client's pattern needs (PKG-14). A failure before staging is one element
@@ -101,7 +126,12 @@ fn visible(api: &Api, caller: &Caller, message: Option<Message>) -> Option<Messa
 async fn execution_errors(api: &Api, message: &Message) -> Result<String, Problem> {
     let one = |record: &str, field: &str, text: &str| {
         let quote = |t: &str| Value::from(t).to_string();
-        format!("{{\"RecordId\":{},\"Field\":{},\"ErrorMessage\":{}}}", quote(record), quote(field), quote(text))
+        format!(
+            "{{\"RecordId\":{},\"Field\":{},\"ErrorMessage\":{}}}",
+            quote(record),
+            quote(field),
+            quote(text)
+        )
     };
     let mut items = Vec::new();
     if let Some(failure) = &message.failure {
@@ -123,7 +153,10 @@ pub(super) async fn json_body(mut body: web::Payload, max_bytes: usize) -> Resul
         let chunk = chunk.map_err(|e| Problem::bad("transfer_interrupted", format!("the body broke off: {e}")))?;
         bytes.extend_from_slice(&chunk);
         if bytes.len() > max_bytes {
-            return Err(Problem::new(Kind::TooLarge, format!("the body is larger than {max_bytes} bytes")));
+            return Err(Problem::new(
+                Kind::TooLarge,
+                format!("the body is larger than {max_bytes} bytes"),
+            ));
         }
     }
     let text = String::from_utf8_lossy(&bytes);

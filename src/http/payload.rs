@@ -44,7 +44,13 @@ pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpRespo
         .insert_header((ETAG, format!("\"{}\"", message.digest.hex())))
         .insert_header(("X-Content-Type-Options", "nosniff"));
     let bytes = message.bytes;
-    let sending = Sending { api: api.clone(), message, reader, fetch, sent: 0 };
+    let sending = Sending {
+        api: api.clone(),
+        message,
+        reader,
+        fetch,
+        sent: 0,
+    };
     let chunks = stream::unfold(Some(sending), |sending| async move {
         let mut sending = sending?;
         match sending.next().await {
@@ -67,7 +73,11 @@ impl Sending {
         // The reader lets the last chunk go only when the digest proved right, so this is the moment the file is whole.
         if self.fetch == Fetch::Delivery && chunk.is_some() && self.sent == self.message.bytes {
             let context = &self.api.context;
-            context.store.mark_downloaded(self.message.id, context.clock.now()).await.map_err(|error| broke_off(&error))?;
+            context
+                .store
+                .mark_downloaded(self.message.id, context.clock.now())
+                .await
+                .map_err(|error| broke_off(&error))?;
         }
         Ok(chunk)
     }

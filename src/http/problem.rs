@@ -132,7 +132,10 @@ impl Problem {
     /// A problem of this sort.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self {
+            kind,
+            detail: detail.into(),
+        }
     }
 
     /// A request that cannot be carried out.
@@ -186,7 +189,10 @@ impl From<StoreError> for Problem {
             StoreError::Conflict { .. } | StoreError::Exists { .. } => Self::new(Kind::Conflict, error.to_string()),
             StoreError::Driver(_) => {
                 tracing::error!(%error, "the service store failed");
-                Self::new(Kind::Unavailable, "the service store is out of reach; try again in a few seconds")
+                Self::new(
+                    Kind::Unavailable,
+                    "the service store is out of reach; try again in a few seconds",
+                )
             }
             other => {
                 tracing::error!(error = %other, "internal failure");
@@ -202,7 +208,10 @@ impl From<BlobError> for Problem {
             BlobError::Missing(_) => Self::new(Kind::Gone, "the payload is no longer kept"),
             other => {
                 tracing::error!(error = %other, "the blob store failed");
-                Self::new(Kind::Unavailable, "the blob store is out of reach; try again in a few seconds")
+                Self::new(
+                    Kind::Unavailable,
+                    "the blob store is out of reach; try again in a few seconds",
+                )
             }
         }
     }
@@ -291,7 +300,9 @@ mod tests {
         for source in sources {
             for call in ["Problem::bad(", "Self::bad(", "refuse("] {
                 for rest in source.split(call).skip(1) {
-                    let Some(code) = rest.trim_start().strip_prefix('"').and_then(|r| r.split('"').next()) else { continue };
+                    let Some(code) = rest.trim_start().strip_prefix('"').and_then(|r| r.split('"').next()) else {
+                        continue;
+                    };
                     assert!(page.contains(&format!("`{code}`")), "docs/api.md lacks `{code}`");
                     found += 1;
                 }

@@ -20,7 +20,10 @@ pub async fn version_2(api: web::Data<Api>, request: HttpRequest, body: web::Byt
 }
 
 async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version) -> HttpResponse {
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let authorization = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok());
     let asked = match TokenRequest::parse(version, form, authorization) {
         Ok(asked) => asked,
         Err(refusal) => return refuse(api, &refusal),
@@ -29,7 +32,11 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         Ok(client) => client,
         Err(error) => return Problem::from(error).respond(Surface::Connector),
     };
-    let (issuer, base, now) = (std::sync::Arc::clone(&api.issuer), base_url(api, request), api.context.clock.now());
+    let (issuer, base, now) = (
+        std::sync::Arc::clone(&api.issuer),
+        base_url(api, request),
+        api.context.clock.now(),
+    );
     // Checking a secret is meant to be slow; it must not hold up the other requests of this thread.
     let decided = web::block(move || {
         let known = client.as_ref().map(|client| KnownClient {
@@ -48,12 +55,17 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
 }
 
 fn refuse(api: &Api, refusal: &TokenRefusal) -> HttpResponse {
-    let (trace, correlation) = (CorrelationId::generate().to_string(), CorrelationId::generate().to_string());
+    let (trace, correlation) = (
+        CorrelationId::generate().to_string(),
+        CorrelationId::generate().to_string(),
+    );
     tracing::info!(error = refusal.error, trace_id = %trace, "no token issued");
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     uncached(&mut HttpResponse::build(status)).json(refusal.body(api.context.clock.now(), &trace, &correlation))
 }
 
 fn uncached(answer: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
-    answer.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"))
+    answer
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::PRAGMA, "no-cache"))
 }

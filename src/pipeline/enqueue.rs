@@ -76,21 +76,29 @@ pub enum EnqueueError {
 /// [`EnqueueError::Refused`] with the reason (RI-7, RI-8).
 pub fn check(job: &Job, definitions: &Definitions, envelope: &mut Envelope) -> Result<(), EnqueueError> {
     if job.direction == Direction::Export {
-        return refuse("wrong_direction", format!("`{}` is an export job: it is dequeued, not enqueued to", job.name));
+        return refuse(
+            "wrong_direction",
+            format!("`{}` is an export job: it is dequeued, not enqueued to", job.name),
+        );
     }
     if let Some(external) = &envelope.external_id {
         let too_long = external.chars().count() > EXTERNAL_ID_CHARS_MAX;
         if too_long || external.chars().any(char::is_control) {
             return refuse(
                 "invalid_external_id",
-                format!("the external identifier has control characters or more than {EXTERNAL_ID_CHARS_MAX} characters"),
+                format!(
+                    "the external identifier has control characters or more than {EXTERNAL_ID_CHARS_MAX} characters"
+                ),
             );
         }
     }
     if let Some(company) = &mut envelope.company {
         *company = company.trim().to_lowercase();
         if company.is_empty() || company.chars().count() > 4 || !company.chars().all(char::is_alphanumeric) {
-            return refuse("invalid_company", "a company is one to four letters or digits".to_owned());
+            return refuse(
+                "invalid_company",
+                "a company is one to four letters or digits".to_owned(),
+            );
         }
     }
     if envelope.company.is_none() {
@@ -113,13 +121,21 @@ fn choose_entity(job: &Job, labels: &[&str], named: Option<&str>) -> Result<Stri
         (None, [only]) => Ok((*only).to_owned()),
         (None, _) => refuse(
             "entity_missing",
-            format!("`{}` takes files for several entities: name one with entity=, one of {}", job.name, list(labels)),
+            format!(
+                "`{}` takes files for several entities: name one with entity=, one of {}",
+                job.name,
+                list(labels)
+            ),
         ),
         (Some(name), _) => match labels.iter().find(|l| l.to_lowercase() == name.to_lowercase()) {
             Some(label) => Ok((*label).to_owned()),
             None => refuse(
                 "entity_unknown",
-                format!("`{}` does not load the entity `{name}`; it loads {}", job.name, list(labels)),
+                format!(
+                    "`{}` does not load the entity `{name}`; it loads {}",
+                    job.name,
+                    list(labels)
+                ),
             ),
         },
     }
@@ -179,8 +195,10 @@ where
     let mut body = std::pin::pin!(body);
     let mut sink = PayloadSink::new(context);
     while let Some(chunk) = body.next().await {
-        let chunk = chunk
-            .map_err(|error| EnqueueError::Interrupted { bytes: sink.bytes(), detail: error.to_string() })?;
+        let chunk = chunk.map_err(|error| EnqueueError::Interrupted {
+            bytes: sink.bytes(),
+            detail: error.to_string(),
+        })?;
         sink.write(chunk).await?;
     }
     if sink.bytes() == 0 {

@@ -49,7 +49,10 @@ enum Stop {
 
 impl Stop {
     fn fail(code: &str, detail: impl Into<String>) -> Self {
-        Self::Fail(Failure { code: code.to_owned(), detail: detail.into() })
+        Self::Fail(Failure {
+            code: code.to_owned(),
+            detail: detail.into(),
+        })
     }
 }
 
@@ -65,7 +68,9 @@ impl From<StoreError> for Stop {
 impl From<BusinessError> for Stop {
     fn from(error: BusinessError) -> Self {
         match error {
-            BusinessError::Definition(detail) | BusinessError::Settings(detail) => Self::fail("definition_mismatch", detail),
+            BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
+                Self::fail("definition_mismatch", detail)
+            }
             other => Self::Retry(other.to_string()),
         }
     }
@@ -117,7 +122,11 @@ pub async fn export(
 /// Closes a claimed occurrence as failed.
 pub async fn give_up(context: &Context, claimed: &Occurrence, failure: Failure) -> ExportEnd {
     tracing::error!(job.id = %claimed.job, due_at = %claimed.due_at, code = %failure.code, "export failed: {}", failure.detail);
-    match context.store.finish_occurrence(claimed, ExportOutcome::Failed(failure), context.clock.now()).await {
+    match context
+        .store
+        .finish_occurrence(claimed, ExportOutcome::Failed(failure), context.clock.now())
+        .await
+    {
         Ok(_) => ExportEnd::Ended,
         Err(StoreError::Conflict { .. }) => ExportEnd::Lost,
         Err(error) => ExportEnd::Retry(error.to_string()),
@@ -132,7 +141,10 @@ async fn run(
 ) -> Result<(), Stop> {
     let job = definitions.job(claimed.job);
     let Some((job, spec)) = job.and_then(|j| j.export.as_ref().map(|spec| (j, spec))) else {
-        return Err(Stop::fail("job_unknown", format!("there is no export job {} any more", claimed.job)));
+        return Err(Stop::fail(
+            "job_unknown",
+            format!("there is no export job {} any more", claimed.job),
+        ));
     };
     let parts = parts(definitions, spec)?;
     let database = database_of(context, &parts)?;
@@ -149,8 +161,13 @@ async fn run(
     drop(snapshot);
     let records = counted.iter().map(|(_, n)| n).sum();
     if records == 0 && spec.prevent_upload_when_zero_records {
-        let outcome = ExportOutcome::Nothing { note: "0 records, not uploaded".to_owned() };
-        context.store.finish_occurrence(claimed, outcome, context.clock.now()).await?;
+        let outcome = ExportOutcome::Nothing {
+            note: "0 records, not uploaded".to_owned(),
+        };
+        context
+            .store
+            .finish_occurrence(claimed, outcome, context.clock.now())
+            .await?;
         tracing::info!(job.name = %job.name, due_at = %claimed.due_at, "exported 0 records, nothing uploaded");
         return Ok(());
     }
@@ -167,9 +184,23 @@ fn parts<'a>(definitions: &'a Definitions, spec: &'a ExportSpec) -> Result<Vec<P
                 .entity(&wanted.entity)
                 .ok_or_else(|| Stop::fail("definition_mismatch", format!("there is no entity `{}`", wanted.entity)))?;
             let all = || entity.fields.iter().map(|f| f.name.clone()).collect();
-            let fields = if wanted.fields.is_empty() { all() } else { wanted.fields.clone() };
-            let order_by = if wanted.order_by.is_empty() { entity.key.clone() } else { wanted.order_by.clone() };
-            Ok(Part { entity, wanted, fields, order_by, file: format!("{}.{extension}", entity.label) })
+            let fields = if wanted.fields.is_empty() {
+                all()
+            } else {
+                wanted.fields.clone()
+            };
+            let order_by = if wanted.order_by.is_empty() {
+                entity.key.clone()
+            } else {
+                wanted.order_by.clone()
+            };
+            Ok(Part {
+                entity,
+                wanted,
+                fields,
+                order_by,
+                file: format!("{}.{extension}", entity.label),
+            })
         })
         .collect()
 }
@@ -177,9 +208,12 @@ fn parts<'a>(definitions: &'a Definitions, spec: &'a ExportSpec) -> Result<Vec<P
 /// The one database all entities live in: one snapshot cannot span two.
 fn database_of<'a>(context: &'a Context, parts: &[Part<'_>]) -> Result<&'a Database, Stop> {
     let mut names = parts.iter().map(|p| p.entity.database.as_str());
-    let name = names.next().ok_or_else(|| Stop::fail("definition_mismatch", "the job exports no entity"))?;
+    let name = names
+        .next()
+        .ok_or_else(|| Stop::fail("definition_mismatch", "the job exports no entity"))?;
     if let Some(other) = names.find(|n| *n != name) {
-        let detail = format!("one export reads one database, but its entities live in `{name}` and `{other}`; use two jobs");
+        let detail =
+            format!("one export reads one database, but its entities live in `{name}` and `{other}`; use two jobs");
         return Err(Stop::fail("definition_mismatch", detail));
     }
     let unknown = || Stop::fail("definition_mismatch", format!("no database `{name}` is configured"));
@@ -209,7 +243,10 @@ impl Output {
                 Some(PackageWriter::new(&job.name, &entities)?)
             }
         };
-        Ok(Self { sink: PayloadSink::new(context), package })
+        Ok(Self {
+            sink: PayloadSink::new(context),
+            package,
+        })
     }
 
     fn begin_file(&mut self, name: &str) -> Result<(), Stop> {
@@ -227,7 +264,11 @@ impl Output {
             }
             None => bytes,
         };
-        if ready.is_empty() { Ok(()) } else { Ok(self.sink.write(Bytes::from(ready)).await?) }
+        if ready.is_empty() {
+            Ok(())
+        } else {
+            Ok(self.sink.write(Bytes::from(ready)).await?)
+        }
     }
 
     async fn finish(mut self) -> Result<super::payload::StoredPayload, Stop> {
@@ -306,8 +347,15 @@ async fn queue(
         durability: context.store.durability().class,
         parent: None,
     };
-    let outcome = ExportOutcome::Queued { message: Box::new(message), records, entities };
-    let queued = context.store.finish_occurrence(claimed, outcome, context.clock.now()).await?;
+    let outcome = ExportOutcome::Queued {
+        message: Box::new(message),
+        records,
+        entities,
+    };
+    let queued = context
+        .store
+        .finish_occurrence(claimed, outcome, context.clock.now())
+        .await?;
     payload.keep();
     if let Some(message) = queued {
         tracing::info!(message.id = %message.id, job.name = %job.name, records, bytes = message.bytes, "export queued");

@@ -8,8 +8,8 @@ mod stage;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, new_execution_id};
 use super::source::SourceError;
+use super::{Context, new_execution_id};
 use crate::business::staging::Load;
 use crate::business::{BusinessError, Database};
 use crate::definitions::Definitions;
@@ -48,7 +48,10 @@ enum Stop {
 
 impl Stop {
     fn fail(code: &str, detail: impl Into<String>) -> Self {
-        Self::Fail(Failure { code: code.to_owned(), detail: detail.into() })
+        Self::Fail(Failure {
+            code: code.to_owned(),
+            detail: detail.into(),
+        })
     }
 }
 
@@ -65,7 +68,9 @@ impl From<BusinessError> for Stop {
     fn from(error: BusinessError) -> Self {
         match error {
             BusinessError::Fenced(_) => Self::Lost,
-            BusinessError::Definition(detail) | BusinessError::Settings(detail) => Self::fail("definition_mismatch", detail),
+            BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
+                Self::fail("definition_mismatch", detail)
+            }
             other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
         }
     }
@@ -107,28 +112,41 @@ impl Session<'_> {
     }
 
     fn load(&self) -> Load<'_> {
-        Load { fence: self.fence, entity_no: 0, entity: self.entity }
+        Load {
+            fence: self.fence,
+            entity_no: 0,
+            entity: self.entity,
+        }
     }
 
     /// Between two transactions: may we go on?
     fn checkpoint(&self) -> Result<(), Stop> {
-        if self.stopping.is_cancelled() { Err(Stop::Stopped) } else { Ok(()) }
+        if self.stopping.is_cancelled() {
+            Err(Stop::Stopped)
+        } else {
+            Ok(())
+        }
     }
 
     fn run(&self) -> EntityRun {
-        self.execution.entities.iter().find(|r| r.entity_no == 0).cloned().unwrap_or_else(|| EntityRun {
-            entity_no: 0,
-            label: self.entity.label.clone(),
-            company: self.message.company.clone(),
-            staging_status: "Executing".to_owned(),
-            staging_records: 0,
-            staging_errors: 0,
-            target_status: "NotStarted".to_owned(),
-            counts: Counts::default(),
-            target_errors: 0,
-            started_at: Some(self.context.clock.now()),
-            finished_at: None,
-        })
+        self.execution
+            .entities
+            .iter()
+            .find(|r| r.entity_no == 0)
+            .cloned()
+            .unwrap_or_else(|| EntityRun {
+                entity_no: 0,
+                label: self.entity.label.clone(),
+                company: self.message.company.clone(),
+                staging_status: "Executing".to_owned(),
+                staging_records: 0,
+                staging_errors: 0,
+                target_status: "NotStarted".to_owned(),
+                counts: Counts::default(),
+                target_errors: 0,
+                started_at: Some(self.context.clock.now()),
+                finished_at: None,
+            })
     }
 }
 
@@ -161,11 +179,16 @@ fn ended(written: Result<(), StoreError>) -> ImportEnd {
 
 /// Ends a message that was tried too often. What landed before is counted, the rest is skipped, with the reason.
 pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> ImportEnd {
-    let counts = landed(context, definitions, claimed, reason).await.unwrap_or_else(|stop| {
-        tracing::warn!(message.id = %claimed.message.id, ?stop, "what landed before giving up could not be read");
-        Counts::default()
-    });
-    let failure = Failure { code: "attempts_exhausted".to_owned(), detail: reason.to_owned() };
+    let counts = landed(context, definitions, claimed, reason)
+        .await
+        .unwrap_or_else(|stop| {
+            tracing::warn!(message.id = %claimed.message.id, ?stop, "what landed before giving up could not be read");
+            Counts::default()
+        });
+    let failure = Failure {
+        code: "attempts_exhausted".to_owned(),
+        detail: reason.to_owned(),
+    };
     ended(finish::fail(context, claimed, failure, counts).await)
 }
 
@@ -173,8 +196,14 @@ pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Cla
 async fn landed(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> Result<Counts, Stop> {
     let (job, spec) = job_of(definitions, &claimed.message)?;
     let (_, entity) = entity_of(definitions, job, spec, &claimed.message)?;
-    let Some(database) = context.databases.get(&entity.database) else { return Ok(Counts::default()) };
-    let load = Load { fence: claimed.fence(), entity_no: 0, entity };
+    let Some(database) = context.databases.get(&entity.database) else {
+        return Ok(Counts::default());
+    };
+    let load = Load {
+        fence: claimed.fence(),
+        entity_no: 0,
+        entity,
+    };
     database.raise_fence(load.fence).await?;
     database.stop_load(load, reason).await?;
     let mut counts = database.load_counts(load).await?.counts;
@@ -193,10 +222,19 @@ async fn load(
     let (job, spec) = job_of(definitions, message)?;
     let (wanted, entity) = entity_of(definitions, job, spec, message)?;
     let database = context.databases.get(&entity.database).ok_or_else(|| {
-        Stop::fail("definition_mismatch", format!("no database `{}` is configured", entity.database))
+        Stop::fail(
+            "definition_mismatch",
+            format!("no database `{}` is configured", entity.database),
+        )
     })?;
-    let id = message.execution.clone().unwrap_or_else(|| new_execution_id(&job.name, context.clock.now()));
-    let execution = context.store.begin_execution(claimed.fence(), id, context.clock.now()).await?;
+    let id = message
+        .execution
+        .clone()
+        .unwrap_or_else(|| new_execution_id(&job.name, context.clock.now()));
+    let execution = context
+        .store
+        .begin_execution(claimed.fence(), id, context.clock.now())
+        .await?;
     let parents = parents_of(definitions, entity)?;
     for needed in parents.iter().copied().chain([entity]) {
         database.ensure_entity(needed).await?;
@@ -221,9 +259,16 @@ async fn load(
 
 fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Job, &'a ImportSpec), Stop> {
     let job = definitions.job(message.job);
-    job.and_then(|j| j.import.as_ref().map(|spec| (j, spec))).ok_or_else(|| {
-        Stop::fail("job_unknown", format!("there is no import job {} any more; restore its file in the jobs folder and retry", message.job))
-    })
+    job.and_then(|j| j.import.as_ref().map(|spec| (j, spec)))
+        .ok_or_else(|| {
+            Stop::fail(
+                "job_unknown",
+                format!(
+                    "there is no import job {} any more; restore its file in the jobs folder and retry",
+                    message.job
+                ),
+            )
+        })
 }
 
 fn entity_of<'a>(
@@ -237,7 +282,12 @@ fn entity_of<'a>(
         .iter()
         .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)))
         .find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase())
-        .ok_or_else(|| Stop::fail("entity_unknown", format!("the job `{}` does not load the entity `{label}` any more", job.name)))
+        .ok_or_else(|| {
+            Stop::fail(
+                "entity_unknown",
+                format!("the job `{}` does not load the entity `{label}` any more", job.name),
+            )
+        })
 }
 
 /// The entities whose tables this one refers to.
@@ -246,7 +296,10 @@ fn parents_of<'a>(definitions: &'a Definitions, entity: &Entity) -> Result<Vec<&
     let mut parents: Vec<&Entity> = Vec::new();
     for reference in named {
         let parent = definitions.entity(&reference.entity).ok_or_else(|| {
-            Stop::fail("definition_mismatch", format!("`{}` refers to the unknown entity `{}`", entity.name, reference.entity))
+            Stop::fail(
+                "definition_mismatch",
+                format!("`{}` refers to the unknown entity `{}`", entity.name, reference.entity),
+            )
         })?;
         if !parents.iter().any(|p| p.name == parent.name) {
             parents.push(parent);

@@ -62,7 +62,13 @@ impl PayloadSink {
     /// A sink for one payload.
     #[must_use]
     pub fn new(context: &Context) -> Self {
-        Self { context: context.clone(), hasher: PayloadHasher::new(), bytes: 0, small: BytesMut::new(), upload: None }
+        Self {
+            context: context.clone(),
+            hasher: PayloadHasher::new(),
+            bytes: 0,
+            small: BytesMut::new(),
+            upload: None,
+        }
     }
 
     /// Bytes taken so far.
@@ -107,7 +113,12 @@ impl PayloadSink {
                 (NewPayload::Blob(upload.key.clone()), Some(upload))
             }
         };
-        Ok(StoredPayload { digest, bytes: self.bytes, payload, upload })
+        Ok(StoredPayload {
+            digest,
+            bytes: self.bytes,
+            payload,
+            upload,
+        })
     }
 }
 
@@ -134,10 +145,22 @@ struct Upload {
 impl Upload {
     async fn begin(context: &Context) -> Result<Self, PayloadError> {
         let key = BlobKey::generate();
-        context.store.begin_upload(&key, &context.owner, context.clock.now()).await?;
+        context
+            .store
+            .begin_upload(&key, &context.owner, context.clock.now())
+            .await?;
         let lost = Arc::new(AtomicBool::new(false));
-        let heartbeat = context.runtime.spawn(beat(context.clone(), key.clone(), Arc::clone(&lost)));
-        let mut upload = Self { context: context.clone(), key, writer: None, lost, heartbeat, armed: true };
+        let heartbeat = context
+            .runtime
+            .spawn(beat(context.clone(), key.clone(), Arc::clone(&lost)));
+        let mut upload = Self {
+            context: context.clone(),
+            key,
+            writer: None,
+            lost,
+            heartbeat,
+            armed: true,
+        };
         upload.writer = Some(context.blobs.writer(&upload.key).await?);
         Ok(upload)
     }

@@ -38,7 +38,9 @@ pub async fn write_rejects(
         let Some(last) = page.last() else { break };
         after = Some((last.reject.entity_no, last.reject.record, last.ordinal));
         for first in page.iter().filter(|e| e.ordinal == 0) {
-            let raw = payload.range(first.error.place.byte_start, first.error.place.byte_end).await?;
+            let raw = payload
+                .range(first.error.place.byte_start, first.error.place.byte_end)
+                .await?;
             let (id, reason) = (first.reject.to_string(), reasons(&page, first));
             write_row(&mut chunk, delimiter, [Some(id.as_str()), Some(reason.as_str())]);
             join(&mut chunk, delimiter, without_first(&raw, own_columns, delimiter));
@@ -74,7 +76,11 @@ fn without_first(record: &[u8], cells: usize, delimiter: u8) -> &[u8] {
             _ => {}
         }
     }
-    if left == 0 { record.get(record.len()..).unwrap_or_default() } else { record }
+    if left == 0 {
+        record.get(record.len()..).unwrap_or_default()
+    } else {
+        record
+    }
 }
 
 /// Leaves a record that a full page may have cut to the next page.
@@ -91,7 +97,10 @@ fn whole_records(mut page: Vec<StoredError>) -> Vec<StoredError> {
 /// What is wrong with one record, in one cell. The code goes first, so no spreadsheet takes the cell for a formula.
 fn reasons(page: &[StoredError], first: &StoredError) -> String {
     let of_record = page.iter().filter(|e| e.reject == first.reject);
-    of_record.map(|e| format!("{}: {}", e.error.code, e.error.reason)).collect::<Vec<_>>().join("; ")
+    of_record
+        .map(|e| format!("{}: {}", e.error.code, e.error.reason))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Replaces the row end just written by a delimiter and lets the record's own text follow.
@@ -126,7 +135,11 @@ struct Window {
 
 impl Window {
     async fn open(context: &Context, message: &Message) -> Result<Self, SourceError> {
-        Ok(Self { reader: source::open(context, message).await?, held: Vec::new(), at: 0 })
+        Ok(Self {
+            reader: source::open(context, message).await?,
+            held: Vec::new(),
+            at: 0,
+        })
     }
 
     /// The header line, without a byte order mark.
@@ -144,7 +157,9 @@ impl Window {
 
     async fn range(&mut self, start: u64, end: u64) -> Result<Vec<u8>, SourceError> {
         loop {
-            let skip = usize::try_from(start.saturating_sub(self.at)).unwrap_or(usize::MAX).min(self.held.len());
+            let skip = usize::try_from(start.saturating_sub(self.at))
+                .unwrap_or(usize::MAX)
+                .min(self.held.len());
             self.held.drain(..skip);
             self.at += skip as u64;
             let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
@@ -158,7 +173,9 @@ impl Window {
     }
 
     async fn more(&mut self) -> Result<bool, SourceError> {
-        let Some(bytes) = self.reader.next().await? else { return Ok(false) };
+        let Some(bytes) = self.reader.next().await? else {
+            return Ok(false);
+        };
         self.held.extend_from_slice(&bytes);
         Ok(true)
     }
@@ -172,9 +189,16 @@ mod tests {
     fn the_columns_of_a_rejects_file_that_came_back_are_not_repeated() {
         assert_eq!(own_columns(b"_reject_id,_error,A,B", b','), 2);
         assert_eq!(own_columns(b"A,_reject_id,_error", b','), 0);
-        assert_eq!(without_first(b"x.0.1,\"bad, \"\"very\"\"\",1,\"two, too\"\r\n", 2, b','), b"1,\"two, too\"\r\n");
+        assert_eq!(
+            without_first(b"x.0.1,\"bad, \"\"very\"\"\",1,\"two, too\"\r\n", 2, b','),
+            b"1,\"two, too\"\r\n"
+        );
         assert_eq!(without_first(b"1,2", 0, b','), b"1,2");
         assert_eq!(without_first(b"1,2,", 2, b','), b"");
-        assert_eq!(without_first(b"\"never closed, 2, 3", 2, b','), b"\"never closed, 2, 3", "damage is shown as it is");
+        assert_eq!(
+            without_first(b"\"never closed, 2, 3", 2, b','),
+            b"\"never closed, 2, 3",
+            "damage is shown as it is"
+        );
     }
 }

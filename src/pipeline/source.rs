@@ -43,7 +43,11 @@ pub async fn open(context: &Context, message: &Message) -> Result<BlobReader, So
             let bytes = bytes.ok_or_else(|| {
                 SourceError::Unreadable(format!("the payload of message {} is no longer kept", message.id))
             })?;
-            Ok(BlobReader::from_bytes(Bytes::from(bytes), message.digest, &message.id.to_string()))
+            Ok(BlobReader::from_bytes(
+                Bytes::from(bytes),
+                message.digest,
+                &message.id.to_string(),
+            ))
         }
     }
 }

@@ -22,6 +22,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENT_TIMEOUT: &str = "60s";
 /// Longest wait for another transaction's lock.
 const LOCK_TIMEOUT: &str = "15s";
+/// A process that stands still inside a transaction must not hold its locks for ever.
+const IDLE_TIMEOUT: &str = "15s";
 /// Server settings without which a commit may not survive a power cut, and the value each must have.
 const DURABLE_SETTINGS: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
 
@@ -52,6 +54,7 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
             ("synchronous_commit", "on"),
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("lock_timeout", LOCK_TIMEOUT),
+            ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
         ]);
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections.max(1))
@@ -123,11 +126,7 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
         class: Durability::Full,
         weakened_by: Vec::new(),
     };
-    Ok(Opened {
-        pool,
-        durability,
-        lock,
-    })
+    Ok(Opened { pool, durability, lock })
 }
 
 /// Makes the file under another name, complete with its schema, and gives it its name once it is on stable storage.

@@ -144,7 +144,12 @@ impl Store {
                 if !try_job_lock(&mut tx, job).await? {
                     continue;
                 }
-                let claim = Claim { owner: owner.clone(), until, execution: execution(job), now };
+                let claim = Claim {
+                    owner: owner.clone(),
+                    until,
+                    execution: execution(job),
+                    now,
+                };
                 if let Some(claimed) = take(&mut tx, &claim, job, due_at).await? {
                     return tx.commit(Some(claimed)).await;
                 }

@@ -108,7 +108,7 @@ impl TestApp {
             ("jobs_dir", folder.join("jobs").display().to_string()),
             ("entities_dir", folder.join("entities").display().to_string()),
             // The clock jumps about; tokens are asked for once.
-            ("server.token_seconds", "86400".to_owned()),
+            ("server.token_seconds", "2592000".to_owned()),
             ("store.url", store.url.clone()),
             ("databases.main.url", business.url.clone()),
         ] {

@@ -157,7 +157,7 @@ entity = "Customers"
         );
     })
     .await;
-    let file = "CustomerID,CompanyName\r\nAAAAA,One\r\n,Two\r\n,Three\r\nBBBBB,Four\r\n";
+    let file = "Customer Account,company_name\r\nAAAAA,One\r\n,Two\r\n,Three\r\nBBBBB,Four\r\n";
     let message = app.import("Strict customers", "Customers", file).await;
     assert_eq!(message["status"], "PostProcessingFailed", "{message:#}");
     assert_eq!(message["failure"]["code"], "too_many_errors");

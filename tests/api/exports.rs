@@ -36,7 +36,8 @@ fields = ["order_number", "ship_name", "freight", "order_date", "shipped_date"]
 "#;
 
 fn orders(setup: &mut Setup) {
-    setup.file("jobs/german-orders.toml", ORDERS);
+    // In the place of the shipped export, so that nothing else is due.
+    setup.file("jobs/nightly-sales-orders.toml", ORDERS);
 }
 
 async fn load(app: &TestApp) {
@@ -102,7 +103,9 @@ async fn the_package_holds_exactly_the_filtered_rows_in_order(backend: Backend) 
     let delivery = dequeue(&app, "German orders").await.expect("a message");
     let package = download(&app, &delivery).await;
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&package)).unwrap();
-    let mut names: Vec<String> = (0..zip.len()).map(|at| zip.by_index(at).unwrap().name().unwrap().into_owned()).collect();
+    let mut names: Vec<String> = (0..zip.len())
+        .map(|at| zip.by_index(at).unwrap().name().unwrap().into_owned())
+        .collect();
     names.sort();
     assert_eq!(
         names,
@@ -121,7 +124,10 @@ async fn the_package_holds_exactly_the_filtered_rows_in_order(backend: Backend) 
     let data = member(&package, "Sales order headers.csv");
     assert!(data.ends_with("\r\n"));
     let mut lines = data.split_terminator("\r\n");
-    assert_eq!(lines.next(), Some("order_number,ship_name,freight,order_date,shipped_date"));
+    assert_eq!(
+        lines.next(),
+        Some("order_number,ship_name,freight,order_date,shipped_date")
+    );
     let lines: Vec<&str> = lines.collect();
     let expected: Vec<String> = String::from_utf8(sample("orders.csv"))
         .unwrap()

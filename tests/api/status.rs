@@ -112,7 +112,9 @@ async fn every_surface_tells_the_same_story(backend: Backend) {
         .1;
     let text = errors["value"].as_str().unwrap();
     assert!(
-        text.starts_with("[{\"RecordId\":\"000002\",\"Field\":\"CUSTOMER_ACCOUNT\",\"ErrorMessage\":\"required_missing: "),
+        text.starts_with(
+            "[{\"RecordId\":\"000002\",\"Field\":\"CUSTOMER_ACCOUNT\",\"ErrorMessage\":\"required_missing: "
+        ),
         "PKG-14: {text}"
     );
     assert!(serde_json::from_str::<Value>(text).is_ok());

@@ -12,7 +12,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
     ("clock", &["domain"]),
     ("config", &["domain", "hints"]),
     ("telemetry", &["domain"]),
-    ("storage", &["domain"]),
+    ("storage", &["clock", "domain"]),
     ("business", &["domain"]),
     ("blob", &["domain"]),
     ("format", &["domain"]),
@@ -166,6 +166,10 @@ fn lines_of_code() -> Vec<(String, String, String)> {
     let root = repository("src");
     let mut lines = Vec::new();
     for file in files(&root, ".rs") {
+        if file.ends_with("tests.rs") {
+            // A module's tests may call whoever they compare it with.
+            continue;
+        }
         let inside = file.strip_prefix(&root).expect("it is inside");
         let first = inside
             .components()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tranship::config::{Config, Overrides};
 use tranship::definitions::Definitions;
 
-use crate::markdown::{Block, blocks};
+use crate::markdown::blocks;
 use crate::{files, repository};
 
 /// What a block is, told by the keys only one kind of file has.
@@ -17,10 +17,11 @@ enum Kind {
     Settings,
 }
 
-fn kind(table: &toml::Table) -> Kind {
+fn kind(text: &str) -> Kind {
+    let table = table(text);
     if table.contains_key("direction") {
         Kind::Job
-    } else if table.contains_key("table") {
+    } else if table.contains_key("fields") || table.contains_key("key") {
         Kind::Entity
     } else {
         Kind::Settings
@@ -29,32 +30,42 @@ fn kind(table: &toml::Table) -> Kind {
 
 #[test]
 fn every_toml_snippet_is_taken() {
-    let mut taken = Vec::new();
-    for page in pages() {
-        let snippets: Vec<(Block, toml::Table)> = blocks(&page)
-            .into_iter()
-            .filter(|block| block.info == "toml")
-            .map(|block| {
-                let table = block
-                    .text
-                    .parse()
-                    .unwrap_or_else(|error| panic!("{}: {error}", place(&page, &block)));
-                (block, table)
-            })
-            .collect();
-        for (block, table) in &snippets {
-            let kind = kind(table);
-            let refused = match kind {
-                Kind::Settings => settings_refused(&block.text),
-                Kind::Entity | Kind::Job => definition_refused(block, kind, &snippets),
-            };
-            assert!(refused.is_empty(), "{}: {refused}", place(&page, block));
-            taken.push(kind);
-        }
+    let snippets: Vec<Snippet> = pages().iter().flat_map(|page| snippets(page)).collect();
+    for snippet in &snippets {
+        let refused = match snippet.kind {
+            Kind::Settings => settings_refused(&snippet.text),
+            Kind::Entity | Kind::Job => definition_refused(snippet, &snippets),
+        };
+        assert!(refused.is_empty(), "{}: {refused}", snippet.place());
     }
     for kind in [Kind::Entity, Kind::Job, Kind::Settings] {
-        assert!(taken.contains(&kind), "no page shows one of {kind:?}");
+        assert!(snippets.iter().any(|s| s.kind == kind), "no page shows one of {kind:?}");
     }
+}
+
+/// A TOML block of a page.
+struct Snippet {
+    page: PathBuf,
+    line: usize,
+    text: String,
+    kind: Kind,
+}
+
+impl Snippet {
+    fn place(&self) -> String {
+        format!("{}:{}", self.page.display(), self.line)
+    }
+}
+
+fn snippets(page: &Path) -> Vec<Snippet> {
+    let toml = blocks(page).into_iter().filter(|block| block.info == "toml");
+    toml.map(|block| Snippet {
+        page: page.to_owned(),
+        line: block.line,
+        kind: kind(&block.text),
+        text: block.text,
+    })
+    .collect()
 }
 
 /// The pages a reader is sent to.
@@ -81,35 +92,35 @@ fn settings_refused(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A job is tried alone, because a page may show the same one twice; with the entities it can name: those the page shows
-/// and those the repository has.
-fn definition_refused(block: &Block, kind: Kind, page: &[(Block, toml::Table)]) -> String {
+/// A job is tried alone, because pages may show the same one twice; with the entities it can name: those of its own page,
+/// then those of other pages, then the repository's.
+fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (jobs, entities) = (folder.path().join("jobs"), folder.path().join("entities"));
     for made in [&jobs, &entities] {
         std::fs::create_dir(made).expect("it is made");
     }
+    if snippet.kind == Kind::Job {
+        std::fs::write(jobs.join("snippet.toml"), &snippet.text).expect("it is written");
+    }
+    let shown = |here: bool| {
+        let wanted = move |s: &&Snippet| s.kind == Kind::Entity && (s.page == snippet.page) == here;
+        all.iter().filter(wanted).map(|s| s.text.clone())
+    };
+    let repository = files(&repository("entities"), ".toml").into_iter();
+    let repository = repository.map(|file| std::fs::read_to_string(file).expect("it reads"));
+    let itself = (snippet.kind == Kind::Entity).then(|| snippet.text.clone());
     let mut names = Vec::new();
-    let mut add_entity = |name: String, text: &str| {
+    for text in itself
+        .into_iter()
+        .chain(shown(true))
+        .chain(shown(false))
+        .chain(repository)
+    {
+        let name = table(&text)["name"].as_str().expect("an entity has a name").to_owned();
         if !names.contains(&name) {
             std::fs::write(entities.join(format!("{}.toml", names.len())), text).expect("it is written");
             names.push(name);
-        }
-    };
-    if kind == Kind::Job {
-        std::fs::write(jobs.join("snippet.toml"), &block.text).expect("it is written");
-    } else {
-        add_entity(entity_name(&block.text), &block.text);
-    }
-    for (other, table) in page {
-        if self::kind(table) == Kind::Entity {
-            add_entity(entity_name(&other.text), &other.text);
-        }
-    }
-    if repository("entities").is_dir() {
-        for file in files(&repository("entities"), ".toml") {
-            let text = std::fs::read_to_string(file).expect("it reads");
-            add_entity(entity_name(&text), &text);
         }
     }
     let mistakes = Definitions::load(&jobs, &entities, &["main".to_owned()])
@@ -119,11 +130,6 @@ fn definition_refused(block: &Block, kind: Kind, page: &[(Block, toml::Table)]) 
     lines.join("\n")
 }
 
-fn entity_name(text: &str) -> String {
-    let table: toml::Table = text.parse().expect("it was read before");
-    table["name"].as_str().expect("an entity has a name").to_owned()
-}
-
-fn place(page: &Path, block: &Block) -> String {
-    format!("{}:{}", page.display(), block.line)
+fn table(text: &str) -> toml::Table {
+    text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
 }

@@ -17,10 +17,20 @@ const REJECTS_PER_COPY: u32 = 500;
 /// Promotes a staged load and ends its message.
 pub(super) async fn promote_and_finish(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
     let context = session.context;
-    context.store.begin_processing(session.fence, context.clock.now()).await?;
+    context
+        .store
+        .begin_processing(session.fence, context.clock.now())
+        .await?;
     let mut failure = judge(session, staged).await?;
     let before = session.database.load_counts(session.load()).await?;
-    context.store.save_entity_run(session.fence, &session.execution.id, &run(session, &before, Phase::Promoting)).await?;
+    context
+        .store
+        .save_entity_run(
+            session.fence,
+            &session.execution.id,
+            &run(session, &before, Phase::Promoting),
+        )
+        .await?;
     if failure.is_none() {
         failure = match promote(session, staged).await {
             Ok(()) => None,
@@ -55,7 +65,10 @@ async fn promote(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
     for chunk in session.database.chunks(session.load()).await? {
         session.checkpoint()?;
         if !chunk.done {
-            session.database.promote_chunk(session.load(), &staged.state.fields, chunk).await?;
+            session
+                .database
+                .promote_chunk(session.load(), &staged.state.fields, chunk)
+                .await?;
             session.note_progress().await?;
         }
     }
@@ -67,8 +80,12 @@ async fn judge(session: &Session<'_>, staged: &Staged) -> Result<Option<Failure>
     if let Some(reason) = &staged.state.stopped {
         return Ok(Some(too_many(reason)));
     }
-    let Some(threshold) = session.spec.max_errors else { return Ok(None) };
-    let LoadCounts { counts, staging_errors, .. } = session.database.load_counts(session.load()).await?;
+    let Some(threshold) = session.spec.max_errors else {
+        return Ok(None);
+    };
+    let LoadCounts {
+        counts, staging_errors, ..
+    } = session.database.load_counts(session.load()).await?;
     if !threshold.exceeded(staging_errors, counts.read) {
         return Ok(None);
     }
@@ -81,7 +98,10 @@ async fn judge(session: &Session<'_>, staged: &Staged) -> Result<Option<Failure>
 }
 
 fn too_many(reason: &str) -> Failure {
-    Failure { code: "too_many_errors".to_owned(), detail: reason.to_owned() }
+    Failure {
+        code: "too_many_errors".to_owned(),
+        detail: reason.to_owned(),
+    }
 }
 
 fn event(counts: &Counts, failure: Option<&Failure>) -> Event {
@@ -97,7 +117,10 @@ fn event(counts: &Counts, failure: Option<&Failure>) -> Event {
 async fn copy_rejects(session: &Session<'_>, mapping: &Mapping) -> Result<(), Stop> {
     let mut after = None;
     loop {
-        let page = session.database.kept_rejects(session.load(), after, REJECTS_PER_COPY).await?;
+        let page = session
+            .database
+            .kept_rejects(session.load(), after, REJECTS_PER_COPY)
+            .await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.reject.record, last.ordinal));
         let errors: Vec<StoredError> = page
@@ -114,16 +137,27 @@ async fn copy_rejects(session: &Session<'_>, mapping: &Mapping) -> Result<(), St
 }
 
 async fn finish(session: &Session<'_>, outcome: ImportOutcome) -> Result<(), Stop> {
-    let Counts { read, rejected, skipped, .. } = outcome.counts;
+    let Counts {
+        read,
+        rejected,
+        skipped,
+        ..
+    } = outcome.counts;
     let applied = outcome.counts.applied();
     if !outcome.counts.conserved() {
         // A bug of ours, and never a silent one: the message fails, the numbers stay for the report.
         return Err(Stop::fail(
             "counts_mismatch",
-            format!("the markers do not add up: read {read}, applied {applied}, rejected {rejected}, skipped {skipped}; please report this"),
+            format!(
+                "the markers do not add up: read {read}, applied {applied}, rejected {rejected}, skipped {skipped}; please report this"
+            ),
         ));
     }
-    session.context.store.finish_import(session.fence, outcome, session.context.clock.now()).await?;
+    session
+        .context
+        .store
+        .finish_import(session.fence, outcome, session.context.clock.now())
+        .await?;
     tracing::info!(message.id = %session.message.id, entity = %session.entity.label, read, applied, rejected, skipped, "import ended");
     Ok(())
 }
@@ -154,7 +188,12 @@ fn run(session: &Session<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
 }
 
 /// Ends a message that failed before or between the phases, with what `counts` says of its records.
-pub(super) async fn fail(context: &Context, claimed: &Claimed, failure: Failure, counts: Counts) -> Result<(), StoreError> {
+pub(super) async fn fail(
+    context: &Context,
+    claimed: &Claimed,
+    failure: Failure,
+    counts: Counts,
+) -> Result<(), StoreError> {
     tracing::info!(message.id = %claimed.message.id, code = %failure.code, "import failed: {}", failure.detail);
     let outcome = ImportOutcome {
         event: Event::Fail,
@@ -163,5 +202,8 @@ pub(super) async fn fail(context: &Context, claimed: &Claimed, failure: Failure,
         failure: Some(failure),
         repaired: Vec::new(),
     };
-    context.store.finish_import(claimed.fence(), outcome, context.clock.now()).await
+    context
+        .store
+        .finish_import(claimed.fence(), outcome, context.clock.now())
+        .await
 }

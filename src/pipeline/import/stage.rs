@@ -42,7 +42,13 @@ pub(super) async fn stage(session: &Session<'_>) -> Result<Staged, Stop> {
         let SourcePosition { records, line, byte } = state.position;
         reader.skip_to(CsvPosition { records, line, byte });
     }
-    let mut stager = Stager { session, mapping: &mapping, batch: StagingBatch::default(), bytes: 0, reported: session.context.clock.now() };
+    let mut stager = Stager {
+        session,
+        mapping: &mapping,
+        batch: StagingBatch::default(),
+        bytes: 0,
+        reported: session.context.clock.now(),
+    };
     loop {
         if stager.drain(&mut reader).await? {
             break;
@@ -52,7 +58,10 @@ pub(super) async fn stage(session: &Session<'_>) -> Result<Staged, Stop> {
     }
     stager.flush(&reader).await?;
     let chunk_records = session.context.limits.import.chunk_records;
-    session.database.finish_staging(session.load(), &session.parents, chunk_records).await?;
+    session
+        .database
+        .finish_staging(session.load(), &session.parents, chunk_records)
+        .await?;
     state.staged = true;
     Ok(Staged { state, mapping })
 }
@@ -69,8 +78,13 @@ fn options(session: &Session<'_>) -> CsvOptions {
 }
 
 fn map(session: &Session<'_>, header: &[String]) -> Result<Mapping, Stop> {
-    Mapping::new(session.entity, session.wanted, header, session.message.company.as_deref())
-        .map_err(|e| Stop::fail(e.code, e.reason))
+    Mapping::new(
+        session.entity,
+        session.wanted,
+        header,
+        session.message.company.as_deref(),
+    )
+    .map_err(|e| Stop::fail(e.code, e.reason))
 }
 
 fn feed(reader: &mut CsvReader, chunk: Option<Bytes>) {
@@ -110,17 +124,40 @@ impl Stager<'_> {
         self.bytes += record.place.byte_end - record.place.byte_start;
         let typed = self.mapping.convert(record.place, &record.cells);
         match typed.outcome {
-            Ok(cells) => self.batch.records.push(StagedRecord { place: record.place, origin: typed.origin, cells }),
-            Err(errors) => self.batch.rejected.push(RejectedRecord { origin: typed.origin, errors }),
+            Ok(cells) => self.batch.records.push(StagedRecord {
+                place: record.place,
+                origin: typed.origin,
+                cells,
+            }),
+            Err(errors) => self.batch.rejected.push(RejectedRecord {
+                origin: typed.origin,
+                errors,
+            }),
         }
     }
 
     fn take_damage(&mut self, damage: Damage) {
-        let Damage { place, code, column, reason, excerpt } = damage;
+        let Damage {
+            place,
+            code,
+            column,
+            reason,
+            excerpt,
+        } = damage;
         self.bytes += place.byte_end - place.byte_start;
         let value = (!excerpt.is_empty()).then(|| RecordError::clip(&excerpt));
-        let error = RecordError { place, column, field: None, code, value, reason };
-        self.batch.rejected.push(RejectedRecord { origin: None, errors: vec![error] });
+        let error = RecordError {
+            place,
+            column,
+            field: None,
+            code,
+            value,
+            reason,
+        };
+        self.batch.rejected.push(RejectedRecord {
+            origin: None,
+            errors: vec![error],
+        });
     }
 
     fn full(&self) -> bool {
@@ -135,7 +172,10 @@ impl Stager<'_> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.after = SourcePosition { records, line, byte };
         self.bytes = 0;
-        self.session.database.stage(self.session.load(), self.mapping.fields(), &batch).await?;
+        self.session
+            .database
+            .stage(self.session.load(), self.mapping.fields(), &batch)
+            .await?;
         self.session.note_progress().await?;
         self.report(records).await
     }
@@ -150,7 +190,10 @@ impl Stager<'_> {
         let mut run = self.session.run();
         run.staging_records = records;
         let context = self.session.context;
-        Ok(context.store.save_entity_run(self.session.fence, &self.session.execution.id, &run).await?)
+        Ok(context
+            .store
+            .save_entity_run(self.session.fence, &self.session.execution.id, &run)
+            .await?)
     }
 }
 
