@@ -4,6 +4,7 @@
 //! is checked first; one that does not hold makes the command fail.
 
 mod mistakes;
+mod package;
 mod promises;
 mod scratch;
 mod story;
