@@ -356,7 +356,7 @@ fn address_file(data_dir: &Path) -> std::path::PathBuf {
 /// Leaves the bound address where scripts find it, port 0 included.
 fn write_address(config: &Config, address: SocketAddr) {
     let written = std::fs::create_dir_all(&config.data_dir)
-        .and_then(|()| std::fs::write(address_file(&config.data_dir), format!("http://{address}\n")));
+        .and_then(|()| std::fs::write(address_file(&config.data_dir), format!("{address}\n")));
     if let Err(error) = written {
         tracing::warn!(%error, "could not write the address file in data_dir");
     }

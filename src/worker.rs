@@ -135,7 +135,7 @@ impl Worker {
             started += 1;
             let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
             self.running
-                .spawn(async move { worker.run_export(&definitions, claimed, permit).await });
+                .spawn(async move { Box::pin(worker.run_export(&definitions, claimed, permit)).await });
         }
         Ok(started)
     }

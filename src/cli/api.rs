@@ -55,26 +55,34 @@ pub struct Delivery {
     pub raw: String,
 }
 
+/// An HTTP client that is nobody yet.
+///
+/// # Errors
+/// [`Exit::Failed`] when TLS cannot be set up.
+pub fn plain(base: &Url) -> Result<reqwest::Client, Failure> {
+    // A second installation is refused and changes nothing: the first one is the same provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("tranship/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+        // GEN-4: the service never redirects, and a token must not follow one.
+        .redirect(reqwest::redirect::Policy::none());
+    if base.scheme() == "http" {
+        // Without TLS the system's certificates are not needed, and a small machine may have none.
+        builder = builder.tls_certs_only(std::iter::empty());
+    }
+    builder
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot set up HTTPS: {}", chain(&error))))
+}
+
 impl Api {
     /// A client that signs in when it first needs to.
     ///
     /// # Errors
     /// [`Exit::Failed`] when TLS cannot be set up.
     pub fn new(base: Url, name: &str, secret: &str) -> Result<Self, Failure> {
-        // A second installation is refused and changes nothing: the first one is the same provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("tranship/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            // GEN-4: the service never redirects, and a token must not follow one.
-            .redirect(reqwest::redirect::Policy::none());
-        if base.scheme() == "http" {
-            // Without TLS the system's certificates are not needed, and a small machine may have none.
-            builder = builder.tls_certs_only(std::iter::empty());
-        }
-        let http = builder
-            .build()
-            .map_err(|error| Failure::failed(format!("cannot set up HTTPS: {}", chain(&error))))?;
+        let http = plain(&base)?;
         Ok(Self {
             http,
             base,

@@ -91,7 +91,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-fn service_url(text: &str) -> Result<Url, String> {
+pub(super) fn service_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; write it as http://host:port"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("write it as http://host:port or https://host".to_owned());

@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod demo;
 mod exit;
+mod health;
 mod init;
 mod jobs;
 mod messages;
@@ -83,6 +84,8 @@ enum Command {
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Ask whether the service is ready; needs no client
+    Health(health::Health),
 }
 
 impl Command {
@@ -99,6 +102,7 @@ impl Command {
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::Client(client) => client.json(),
+            Self::Health(health) => health.json,
         }
     }
 
@@ -115,6 +119,7 @@ impl Command {
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Health(health) => Box::pin(health.run(screen)).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The wire's three status vocabularies, as total functions of where a message stands and what became of its records.
 //!
-//! Contract RI-26 (job status), RI-30 (GetMessageStatus) and PKG-12 (execution summary) name the same states in three
+//! Contract RI-26 (job status), RI-30 (`GetMessageStatus`) and PKG-12 (execution summary) name the same states in three
 //! ways. This file is the only translator.
 
 use super::counts::Counts;
@@ -28,10 +28,9 @@ pub fn job_state(standing: Standing) -> &'static str {
         Status::PreProcessing | Status::Processing => "InProcess",
         Status::Processed => "Processed",
         Status::ProcessedWithErrors => "ProcessedWithErrors",
-        Status::PreProcessingError => "PreProcessError",
         Status::PostProcessingFailed | Status::DeadLettered => "PostProcessError",
         Status::Cancelled | Status::Expired if standing.started => "PostProcessError",
-        Status::Cancelled | Status::Expired => "PreProcessError",
+        Status::PreProcessingError | Status::Cancelled | Status::Expired => "PreProcessError",
     }
 }
 
@@ -47,10 +46,9 @@ pub fn message_status(standing: Standing) -> &'static str {
         Status::Processing => "Processing",
         Status::Processed => "Processed",
         Status::ProcessedWithErrors => "ProcessedWithErrors",
-        Status::PreProcessingError => "PreProcessingError",
         Status::PostProcessingFailed | Status::DeadLettered => "PostProcessingFailed",
         Status::Cancelled | Status::Expired if standing.started => "PostProcessingFailed",
-        Status::Cancelled | Status::Expired => "PreProcessingError",
+        Status::PreProcessingError | Status::Cancelled | Status::Expired => "PreProcessingError",
     }
 }
 

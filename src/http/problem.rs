@@ -1,6 +1,6 @@
 //! The single mapping from any failure to status, stable code and body.
 //!
-//! `/api/v1` answers RFC 9457 problems, the connector `{"Message":…}` (RI-7), `/data` the OData error body (contract 1.1).
+//! `/api/v1` answers RFC 9457 problems, the connector `{"Message":…}` (RI-7), `/data` the `OData` error body (contract 1.1).
 //! Causes inside the service are logged here, once, and never sent.
 //!
 //! To add a problem: add a variant, give it a code and a status below, and the list in `docs/api.md` follows by its test.
@@ -110,7 +110,7 @@ pub enum Surface {
     Native,
     /// `/api/connector`: `{"Message":…}`.
     Connector,
-    /// `/data`: OData error body.
+    /// `/data`: `OData` error body.
     Data,
 }
 

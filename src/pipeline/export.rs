@@ -107,7 +107,7 @@ pub async fn export(
     claimed: &Occurrence,
     stopping: &CancellationToken,
 ) -> ExportEnd {
-    let stop = match run(context, definitions, claimed, stopping).await {
+    let stop = match Box::pin(run(context, definitions, claimed, stopping)).await {
         Ok(()) => return ExportEnd::Ended,
         Err(stop) => stop,
     };
@@ -171,7 +171,7 @@ async fn run(
         tracing::info!(job.name = %job.name, due_at = %claimed.due_at, "exported 0 records, nothing uploaded");
         return Ok(());
     }
-    queue(context, job, claimed, output, counted, records).await
+    Box::pin(queue(context, job, claimed, output, counted, records)).await
 }
 
 fn parts<'a>(definitions: &'a Definitions, spec: &'a ExportSpec) -> Result<Vec<Part<'a>>, Stop> {
@@ -331,7 +331,7 @@ async fn queue(
         DataSource::Package => "zip",
         DataSource::File => "csv",
     };
-    let payload = output.finish().await?;
+    let payload = Box::pin(output.finish()).await?;
     let at = claimed.due_at.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
     let message = NewMessage {
         id: MessageId::generate(),

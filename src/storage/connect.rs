@@ -103,10 +103,9 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
     }
     create_folder(&path)?;
     let lock = match settings.sharing {
-        Sharing::Exclusive => Some(StoreLock::take(&path)?),
         Sharing::Beside if path.exists() => None,
-        // Creating the file is the work of one process at a time.
-        Sharing::Beside => Some(StoreLock::take(&path)?),
+        // Creating the file is the work of one process at a time, too.
+        Sharing::Exclusive | Sharing::Beside => Some(StoreLock::take(&path)?),
     };
     if !path.exists() {
         create_sqlite(&options, &path, now).await?;

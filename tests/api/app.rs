@@ -81,6 +81,7 @@ pub struct TestApp {
     pub business: TestDatabase,
     /// Token of the operator `tester`, who may use every job.
     pub token: String,
+    secret: String,
     http: reqwest::Client,
     stop: CancellationToken,
     _store: TestDatabase,
@@ -108,7 +109,7 @@ impl TestApp {
             ("jobs_dir", folder.join("jobs").display().to_string()),
             ("entities_dir", folder.join("entities").display().to_string()),
             // The clock jumps about; tokens are asked for once.
-            ("server.token_seconds", "2592000".to_owned()),
+            ("server.token_seconds", "86400".to_owned()),
             ("store.url", store.url.clone()),
             ("databases.main.url", business.url.clone()),
         ] {
@@ -148,14 +149,20 @@ impl TestApp {
             folder,
             business,
             token: String::new(),
+            secret: String::new(),
             http,
             stop,
             _store: store,
             _folder: temporary,
         };
-        let secret = app.add_client("tester", "operator").await;
-        app.token = app.token_of("tester", &secret).await;
+        app.secret = app.add_client("tester", "operator").await;
+        app.renew_token().await;
         app
+    }
+
+    /// A new token for `tester`, after the clock went past the old one.
+    pub async fn renew_token(&mut self) {
+        self.token = self.token_of("tester", &self.secret).await;
     }
 
     /// Adds a client and returns its secret.

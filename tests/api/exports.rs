@@ -160,7 +160,7 @@ async fn the_package_holds_exactly_the_filtered_rows_in_order(backend: Backend) 
 }
 
 async fn a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone(backend: Backend) {
-    let app = TestApp::with(backend, orders).await;
+    let mut app = TestApp::with(backend, orders).await;
     load(&app).await;
     app.scheduler.evaluate_due().await.unwrap();
     // 02:30 in Berlin is 01:30 UTC in winter. The clock stands at 08:00 UTC.
@@ -188,6 +188,7 @@ async fn a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone(backend: Back
     assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
     // Three nights nothing ran: `missed = "once"` is the default, the others are visible.
     app.clock.advance_seconds(3 * 24 * 3600);
+    app.renew_token().await;
     assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
     app.run_until_idle().await;
     let shown: Value = app

@@ -162,6 +162,7 @@ async fn finish(session: &Session<'_>, outcome: ImportOutcome) -> Result<(), Sto
     Ok(())
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Promoting,
     Ended,
@@ -169,19 +170,20 @@ enum Phase {
 
 fn run(session: &Session<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
     let mut run = session.run();
-    run.staging_status = if totals.staging_errors > 0 { "Error" } else { "Finished" }.to_owned();
+    let staging = if totals.staging_errors > 0 { "Error" } else { "Finished" };
+    staging.clone_into(&mut run.staging_status);
     run.staging_records = totals.counts.read;
     run.staging_errors = totals.staging_errors;
     run.target_errors = totals.target_errors;
     run.counts = totals.counts;
-    run.target_status = match phase {
+    let target = match phase {
         Phase::Promoting => "Executing",
         Phase::Ended if totals.target_errors > 0 => "Error",
         Phase::Ended if totals.counts.skipped > 0 => "NotRun",
         Phase::Ended => "Finished",
-    }
-    .to_owned();
-    if matches!(phase, Phase::Ended) {
+    };
+    target.clone_into(&mut run.target_status);
+    if phase == Phase::Ended {
         run.finished_at = Some(session.context.clock.now());
     }
     run
