@@ -73,7 +73,6 @@ async fn crash_site(store: TestDatabase) -> (Site, Credentials) {
     site.set("TRANSHIP_IMPORT__BATCH_RECORDS", "500");
     site.set("TRANSHIP_IMPORT__CHUNK_RECORDS", "500");
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
-    site.set("TRANSHIP_QUEUE__MAX_DELIVERIES", "1000");
     readings::define(&site);
     let tester = site.add_client("tester", "client");
     (site, tester)
