@@ -17,9 +17,9 @@ use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
 use crate::domain::message::{Claimed, Failure};
 use crate::pipeline::Context;
-use crate::pipeline::export::{self, ExportEnd};
-use crate::pipeline::import::{self, ImportEnd};
 use crate::pipeline::new_execution_id;
+use crate::pipeline::stop::RunEnd;
+use crate::pipeline::{export, import};
 use crate::storage::StoreError;
 use crate::storage::leases::ClaimImport;
 use crate::storage::occurrences::Occurrence;
@@ -198,11 +198,11 @@ impl Worker {
             }
             import::import(&self.context, definitions, &claimed, &self.stopping).await
         };
-        match self.under_heartbeat(work, alive).await.unwrap_or(ImportEnd::Lost) {
-            ImportEnd::Ended => {}
-            ImportEnd::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
-            ImportEnd::Stopped => self.hand_back(&claimed, None, true, "the service is stopping").await,
-            ImportEnd::Retry(reason) => {
+        match self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost) {
+            RunEnd::Ended => {}
+            RunEnd::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
+            RunEnd::Stopped => self.hand_back(&claimed, None, true, "the service is stopping").await,
+            RunEnd::Retry(reason) => {
                 let wait = backoff_seconds(claimed.message.stalled);
                 tracing::warn!(message.id = %id, attempt = claimed.message.attempt, retry_in_seconds = wait, "{reason}");
                 self.hand_back(&claimed, Some(wait), false, &reason).await;
@@ -238,14 +238,14 @@ impl Worker {
             }
             export::export(&self.context, definitions, &claimed, &self.stopping).await
         };
-        let wait = match self.under_heartbeat(work, alive).await.unwrap_or(ExportEnd::Lost) {
-            ExportEnd::Ended => None,
-            ExportEnd::Lost => {
+        let wait = match self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost) {
+            RunEnd::Ended => None,
+            RunEnd::Lost => {
                 tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "lost the lease; another worker has the run");
                 None
             }
-            ExportEnd::Stopped => Some((None, "the service is stopping".to_owned())),
-            ExportEnd::Retry(reason) => Some((Some(backoff_seconds(claimed.attempt)), reason)),
+            RunEnd::Stopped => Some((None, "the service is stopping".to_owned())),
+            RunEnd::Retry(reason) => Some((Some(backoff_seconds(claimed.attempt)), reason)),
         };
         if let Some((seconds, note)) = wait {
             let now = self.context.clock.now();

@@ -1,6 +1,6 @@
 //! The command line: what people and scripts type.
 //!
-//! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else ([`api`]); `serve`, `check`,
+//! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
 //! `init` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service, which
 //! live behind HTTP for every client alike.
 

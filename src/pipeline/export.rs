@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
-use super::payload::{PayloadError, PayloadSink};
+use super::payload::PayloadSink;
+use super::stop::{RunEnd, Stop};
+use crate::business::Database;
 use crate::business::snapshot::{Row, Selection, Snapshot};
-use crate::business::{BusinessError, Database};
 use crate::definitions::Definitions;
 use crate::domain::entity::Entity;
 use crate::domain::ids::MessageId;
@@ -19,77 +20,11 @@ use crate::domain::job::{DataSource, ExportEntity, ExportSpec, FileFormat, Job};
 use crate::domain::message::Failure;
 use crate::format::csv_write::write_row;
 use crate::format::package::{ManifestEntity, PackageWriter};
-use crate::storage::StoreError;
 use crate::storage::messages::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 
 /// Batches of rows read ahead of the writer.
 const BATCHES_AHEAD: usize = 4;
-
-/// How a claimed occurrence came to a stop.
-#[derive(Debug)]
-pub enum ExportEnd {
-    /// It is closed.
-    Ended,
-    /// Another worker has it now.
-    Lost,
-    /// The service is stopping: hand it back at once.
-    Stopped,
-    /// Something out of our reach failed; try again later.
-    Retry(String),
-}
-
-#[derive(Debug)]
-enum Stop {
-    Fail(Failure),
-    Lost,
-    Stopped,
-    Retry(String),
-}
-
-impl Stop {
-    fn fail(code: &str, detail: impl Into<String>) -> Self {
-        Self::Fail(Failure {
-            code: code.to_owned(),
-            detail: detail.into(),
-        })
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict { .. } => Self::Lost,
-            other => Self::Retry(other.to_string()),
-        }
-    }
-}
-
-impl From<BusinessError> for Stop {
-    fn from(error: BusinessError) -> Self {
-        match error {
-            BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
-                Self::fail("definition_mismatch", detail)
-            }
-            other => Self::Retry(other.to_string()),
-        }
-    }
-}
-
-impl From<PayloadError> for Stop {
-    fn from(error: PayloadError) -> Self {
-        match error {
-            PayloadError::TooLarge { .. } => Self::fail("export_too_large", error.to_string()),
-            other => Self::Retry(other.to_string()),
-        }
-    }
-}
-
-impl From<std::io::Error> for Stop {
-    fn from(error: std::io::Error) -> Self {
-        Self::Retry(format!("writing the package failed: {error}"))
-    }
-}
 
 /// One entity of a running export.
 struct Part<'a> {
@@ -106,31 +41,29 @@ pub async fn export(
     definitions: &Definitions,
     claimed: &Occurrence,
     stopping: &CancellationToken,
-) -> ExportEnd {
+) -> RunEnd {
     let stop = match Box::pin(run(context, definitions, claimed, stopping)).await {
-        Ok(()) => return ExportEnd::Ended,
+        Ok(()) => return RunEnd::Ended,
         Err(stop) => stop,
     };
     match stop {
-        Stop::Lost => ExportEnd::Lost,
-        Stop::Stopped => ExportEnd::Stopped,
-        Stop::Retry(reason) => ExportEnd::Retry(reason),
+        Stop::Lost => RunEnd::Lost,
+        Stop::Stopped => RunEnd::Stopped,
+        Stop::Retry(reason) => RunEnd::Retry(reason),
         Stop::Fail(failure) => give_up(context, claimed, failure).await,
     }
 }
 
 /// Closes a claimed occurrence as failed.
-pub async fn give_up(context: &Context, claimed: &Occurrence, failure: Failure) -> ExportEnd {
+pub async fn give_up(context: &Context, claimed: &Occurrence, failure: Failure) -> RunEnd {
     tracing::error!(job.id = %claimed.job, due_at = %claimed.due_at, code = %failure.code, "export failed: {}", failure.detail);
-    match context
-        .store
-        .finish_occurrence(claimed, ExportOutcome::Failed(failure), context.clock.now())
-        .await
-    {
-        Ok(_) => ExportEnd::Ended,
-        Err(StoreError::Conflict { .. }) => ExportEnd::Lost,
-        Err(error) => ExportEnd::Retry(error.to_string()),
-    }
+    let outcome = ExportOutcome::Failed(failure);
+    RunEnd::written(
+        context
+            .store
+            .finish_occurrence(claimed, outcome, context.clock.now())
+            .await,
+    )
 }
 
 async fn run(

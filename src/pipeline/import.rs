@@ -8,83 +8,16 @@ mod stage;
 
 use tokio_util::sync::CancellationToken;
 
-use super::source::SourceError;
+use super::stop::{RunEnd, Stop};
 use super::{Context, new_execution_id};
+use crate::business::Database;
 use crate::business::staging::Load;
-use crate::business::{BusinessError, Database};
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
 use crate::domain::job::{ImportEntity, ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
-use crate::storage::StoreError;
 use crate::storage::executions::{EntityRun, Execution};
-
-/// How working on a claimed message came to a stop.
-#[derive(Debug)]
-pub enum ImportEnd {
-    /// The message has a final status.
-    Ended,
-    /// Another worker has it now, or it was cancelled: nothing more may be done.
-    Lost,
-    /// The service is stopping: hand the message back at once.
-    Stopped,
-    /// Something out of our reach failed; try again later.
-    Retry(String),
-}
-
-/// Why a load stops before its end.
-#[derive(Debug)]
-enum Stop {
-    /// The file, the job or the entity is at fault: final.
-    Fail(Failure),
-    /// As [`ImportEnd::Lost`].
-    Lost,
-    /// As [`ImportEnd::Stopped`].
-    Stopped,
-    /// As [`ImportEnd::Retry`].
-    Retry(String),
-}
-
-impl Stop {
-    fn fail(code: &str, detail: impl Into<String>) -> Self {
-        Self::Fail(Failure {
-            code: code.to_owned(),
-            detail: detail.into(),
-        })
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict { .. } => Self::Lost,
-            other => Self::Retry(other.to_string()),
-        }
-    }
-}
-
-impl From<BusinessError> for Stop {
-    fn from(error: BusinessError) -> Self {
-        match error {
-            BusinessError::Fenced(_) => Self::Lost,
-            BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
-                Self::fail("definition_mismatch", detail)
-            }
-            other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
-        }
-    }
-}
-
-impl From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        match error {
-            SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
-            SourceError::Blob(error) => Self::Retry(error.to_string()),
-            SourceError::Store(error) => error.into(),
-        }
-    }
-}
 
 /// One message being loaded: everything its steps share.
 struct Session<'a> {
@@ -156,29 +89,21 @@ pub async fn import(
     definitions: &Definitions,
     claimed: &Claimed,
     stopping: &CancellationToken,
-) -> ImportEnd {
+) -> RunEnd {
     let stop = match load(context, definitions, claimed, stopping).await {
-        Ok(()) => return ImportEnd::Ended,
+        Ok(()) => return RunEnd::Ended,
         Err(stop) => stop,
     };
     match stop {
-        Stop::Lost => ImportEnd::Lost,
-        Stop::Stopped => ImportEnd::Stopped,
-        Stop::Retry(reason) => ImportEnd::Retry(reason),
-        Stop::Fail(failure) => ended(finish::fail(context, claimed, failure, Counts::default()).await),
-    }
-}
-
-fn ended(written: Result<(), StoreError>) -> ImportEnd {
-    match written {
-        Ok(()) => ImportEnd::Ended,
-        Err(StoreError::Conflict { .. }) => ImportEnd::Lost,
-        Err(error) => ImportEnd::Retry(error.to_string()),
+        Stop::Lost => RunEnd::Lost,
+        Stop::Stopped => RunEnd::Stopped,
+        Stop::Retry(reason) => RunEnd::Retry(reason),
+        Stop::Fail(failure) => RunEnd::written(finish::fail(context, claimed, failure, Counts::default()).await),
     }
 }
 
 /// Ends a message that was tried too often. What landed before is counted, the rest is skipped, with the reason.
-pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> ImportEnd {
+pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> RunEnd {
     let counts = landed(context, definitions, claimed, reason)
         .await
         .unwrap_or_else(|stop| {
@@ -189,7 +114,7 @@ pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Cla
         code: "attempts_exhausted".to_owned(),
         detail: reason.to_owned(),
     };
-    ended(finish::fail(context, claimed, failure, counts).await)
+    RunEnd::written(finish::fail(context, claimed, failure, counts).await)
 }
 
 /// What an unfinished load has come to, after nothing more can be added to it.

@@ -9,6 +9,7 @@ pub mod import;
 pub mod payload;
 pub mod rejects;
 pub mod source;
+pub mod stop;
 pub mod sweep;
 
 use std::sync::Arc;

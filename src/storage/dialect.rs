@@ -1,6 +1,6 @@
 //! Every difference between SQLite and PostgreSQL, with the reason for each, and the pieces of SQL that are built.
 //!
-//! Opening a database differs too; that is [`super::connect`]. Nothing else in the store says which database it is on.
+//! Opening a database differs too; that is `connect`. Nothing else in the store says which database it is on.
 
 use sqlx::AssertSqlSafe;
 

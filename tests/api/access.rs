@@ -187,7 +187,7 @@ async fn both_token_versions_answer_as_clients_parse_them(backend: Backend) {
 }
 
 async fn a_revoked_client_is_out_at_once(backend: Backend) {
-    let app = TestApp::with(backend, |setup| setup.set("server.token_seconds", 3599)).await;
+    let app = TestApp::with(backend, |setup| setup.set("server.token_seconds", "3599")).await;
     let token = app.client("leaver").await;
     let call = || app.request(Method::GET, "/api/v1/jobs").bearer_auth(&token).send();
     assert_eq!(call().await.unwrap().status(), StatusCode::OK);

@@ -59,8 +59,8 @@ pub struct Setup {
 
 impl Setup {
     /// Sets one setting.
-    pub fn set(&mut self, key: &str, value: impl ToString) {
-        self.settings.push((key.to_owned(), value.to_string()));
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        self.settings.push((key.to_owned(), value.into()));
     }
 
     /// Adds a definition file, e.g. `jobs/relay.toml`.

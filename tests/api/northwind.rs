@@ -113,7 +113,7 @@ fn comparable(cell: &str) -> Option<String> {
         .or_else(|| cell.strip_suffix(" 00:00:00.000"))
         .unwrap_or(cell);
     let number = cell.bytes().all(|b| b.is_ascii_digit() || b == b'.') && cell.matches('.').count() == 1;
-    if number && !cell.starts_with('0') || cell.starts_with("0.") && number {
+    if number && (!cell.starts_with('0') || cell.starts_with("0.")) {
         return Some(cell.trim_end_matches('0').trim_end_matches('.').to_owned());
     }
     Some(cell.to_owned())

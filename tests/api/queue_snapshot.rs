@@ -14,10 +14,8 @@ async fn a_story_in_snapshots(backend: Backend) {
     .await;
     let mut story = String::new();
     let mut step = async |title: &str| {
-        story.push_str(&format!(
-            "== {title}\n{}\n",
-            app.context.store.queue_text().await.unwrap()
-        ));
+        let queue = app.context.store.queue_text().await.unwrap();
+        story.extend(["== ", title, "\n", &queue, "\n"]);
     };
     app.enqueue(
         "Inbound customers",

@@ -62,7 +62,7 @@ async fn an_empty_body_is_refused(backend: Backend) {
 }
 
 async fn a_body_over_the_limit_is_refused_and_leaves_nothing(backend: Backend) {
-    let app = TestApp::with(backend, |setup| setup.set("queue.max_payload_bytes", 100_000)).await;
+    let app = TestApp::with(backend, |setup| setup.set("queue.max_payload_bytes", "100000")).await;
     let answer = app
         .post("/api/v1/jobs/Inbound%20customers/messages", vec![b'x'; 100_001])
         .await;

@@ -1,13 +1,14 @@
 //! Staging to target and the end: judge the threshold, promote chunk by chunk, copy the markers' counts into the store.
 
+use super::Session;
 use super::stage::{Staged, with_column};
-use super::{Session, Stop};
 use crate::business::promote::LoadCounts;
 use crate::domain::counts::Counts;
 use crate::domain::message::{Claimed, Failure};
 use crate::domain::status::Event;
 use crate::format::mapping::Mapping;
 use crate::pipeline::Context;
+use crate::pipeline::stop::Stop;
 use crate::storage::StoreError;
 use crate::storage::executions::{EntityRun, ImportOutcome, StoredError};
 

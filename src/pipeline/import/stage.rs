@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Session, Stop};
+use super::Session;
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
 use crate::domain::job::FileFormat;
 use crate::domain::reject::RecordError;
@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::format::csv_read::{CsvOptions, CsvPosition, CsvReader, CsvRecord, Damage, Step};
 use crate::format::mapping::Mapping;
 use crate::pipeline::source;
+use crate::pipeline::stop::Stop;
 
 /// Seconds between two writes of staging progress to the store.
 const PROGRESS_EVERY_SECONDS: i64 = 1;

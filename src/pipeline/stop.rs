@@ -1,0 +1,99 @@
+//! How a run (an import of a message, an export of an occurrence) comes to a stop, and which failures stop it how.
+
+use super::payload::PayloadError;
+use super::source::SourceError;
+use crate::business::BusinessError;
+use crate::domain::message::Failure;
+use crate::storage::StoreError;
+
+/// How working on something claimed came to a stop.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// It has come to its end, whichever that is.
+    Ended,
+    /// Another worker has it now, or it was cancelled: nothing more may be done.
+    Lost,
+    /// The service is stopping: hand it back at once.
+    Stopped,
+    /// Something out of our reach failed; try again later.
+    Retry(String),
+}
+
+/// Why a run stops before its end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The file, the job, the entity or the table is at fault: final.
+    Fail(Failure),
+    /// As [`RunEnd::Lost`].
+    Lost,
+    /// As [`RunEnd::Stopped`].
+    Stopped,
+    /// As [`RunEnd::Retry`].
+    Retry(String),
+}
+
+impl Stop {
+    pub(super) fn fail(code: &str, detail: impl Into<String>) -> Self {
+        Self::Fail(Failure {
+            code: code.to_owned(),
+            detail: detail.into(),
+        })
+    }
+}
+
+impl RunEnd {
+    /// What became of an attempt to write the end down.
+    pub(super) fn written<T>(result: Result<T, StoreError>) -> Self {
+        match result {
+            Ok(_) => Self::Ended,
+            Err(StoreError::Conflict { .. }) => Self::Lost,
+            Err(error) => Self::Retry(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Lost,
+            other => Self::Retry(other.to_string()),
+        }
+    }
+}
+
+impl From<BusinessError> for Stop {
+    fn from(error: BusinessError) -> Self {
+        match error {
+            BusinessError::Fenced(_) => Self::Lost,
+            BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
+                Self::fail("definition_mismatch", detail)
+            }
+            other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
+        }
+    }
+}
+
+impl From<SourceError> for Stop {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
+            SourceError::Blob(error) => Self::Retry(error.to_string()),
+            SourceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PayloadError> for Stop {
+    fn from(error: PayloadError) -> Self {
+        match error {
+            PayloadError::TooLarge { .. } => Self::fail("export_too_large", error.to_string()),
+            other => Self::Retry(other.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Retry(format!("writing the package failed: {error}"))
+    }
+}
