@@ -133,6 +133,12 @@ impl Mapping {
         column_number(source.column?)
     }
 
+    /// Column of the file, from 1, that brings the ids of the rejects its records correct.
+    #[must_use]
+    pub fn reject_id_column(&self) -> Option<u32> {
+        column_number(self.reject_id_column?)
+    }
+
     /// Columns of the file that no field takes. The two columns of a rejects file are not among them.
     #[must_use]
     pub fn ignored(&self) -> &[String] {

@@ -51,10 +51,12 @@ pub async fn run(api: web::Data<Api>, request: HttpRequest, name: web::Path<Stri
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
         if job.direction != Direction::Export {
-            let detail = format!(
-                "`{}` is not an export job: its messages are processed as they come",
-                job.name
-            );
+            let what = if job.direction == Direction::Import {
+                "an import job: its messages are processed as they come"
+            } else {
+                "a relay job: it only keeps messages until they are collected"
+            };
+            let detail = format!("there is nothing to run: `{}` is {what}", job.name);
             return Err(Problem::bad("wrong_direction", detail));
         }
         let occurrence = api

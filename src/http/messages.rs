@@ -79,13 +79,18 @@ fn content_digest(request: &HttpRequest) -> Result<Option<Digest>, Problem> {
         )
     };
     let text = header.to_str().map_err(|_| unreadable())?;
-    let Some(value) = text.split(',').find_map(|part| part.trim().strip_prefix("sha-256=")) else {
-        return Ok(None);
-    };
-    let base64 = value
-        .strip_prefix(':')
-        .and_then(|v| v.strip_suffix(':'))
-        .ok_or_else(unreadable)?;
+    let mut sha256 = None;
+    for item in text.split(',') {
+        let (algorithm, value) = item.trim().split_once('=').ok_or_else(unreadable)?;
+        let value = value
+            .strip_prefix(':')
+            .and_then(|v| v.strip_suffix(':'))
+            .ok_or_else(unreadable)?;
+        if algorithm == "sha-256" {
+            sha256 = Some(value);
+        }
+    }
+    let Some(base64) = sha256 else { return Ok(None) };
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(base64)
         .map_err(|_| unreadable())?;
@@ -266,6 +271,10 @@ pub async fn resubmit(
         let parent = visible(&api, &caller, &id).await?;
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &parent.job.to_string())?;
+        if parent.counts.rejected == 0 {
+            let detail = format!("message {} has no rejected records to correct", parent.id);
+            return Err(Problem::new(Kind::Conflict, detail));
+        }
         if job.import.is_none() || !parent.status.is_final() {
             let detail = format!(
                 "only an import that has ended can be corrected; message {} is {}",

@@ -18,6 +18,7 @@ pub mod view;
 use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpMessage as _, Resource, Route};
 use tokio::sync::{Notify, watch};
 
 use crate::auth::tokens::TokenIssuer;
@@ -53,19 +54,35 @@ impl Api {
     }
 }
 
+/// One path and its one method; any other method is 405.
+fn at(path: &str, route: Route) -> Resource {
+    web::resource(path)
+        .route(route)
+        .default_service(web::to(problem::no_such_method))
+}
+
 /// Every route there is. Fixed segments arrive in lower case (see [`canonical`]).
 pub fn routes(service: &mut ServiceConfig) {
     service
-        .route("/", web::get().to(health::root))
-        .route("/health/live", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready))
-        .route("/{tenant}/oauth2/token", web::post().to(tokens::version_1))
-        .route("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2))
+        .service(at("/", web::get().to(health::root)))
+        .service(at("/health/live", web::get().to(health::live)))
+        .service(at("/health/ready", web::get().to(health::ready)))
+        .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
+        .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
         // Recurring integrations, contract section 3.
-        .route("/api/connector/enqueue/{activity}", web::post().to(connector::enqueue))
-        .route("/api/connector/dequeue/{activity}", web::get().to(connector::dequeue))
-        .route("/api/connector/download/{activity}", web::get().to(connector::download))
-        .route("/api/connector/ack/{activity}", web::post().to(connector::ack))
+        .service(at(
+            "/api/connector/enqueue/{activity}",
+            web::post().to(connector::enqueue),
+        ))
+        .service(at(
+            "/api/connector/dequeue/{activity}",
+            web::get().to(connector::dequeue),
+        ))
+        .service(at(
+            "/api/connector/download/{activity}",
+            web::get().to(connector::download),
+        ))
+        .service(at("/api/connector/ack/{activity}", web::post().to(connector::ack)))
         .route(
             "/api/connector/jobstatus/{activity}",
             web::get().to(connector::job_status),
@@ -76,20 +93,23 @@ pub fn routes(service: &mut ServiceConfig) {
             web::post().to(package_api::action),
         )
         // Our own.
-        .route("/api/v1/jobs", web::get().to(jobs::list))
-        .route("/api/v1/jobs/{job}", web::get().to(jobs::show))
-        .route("/api/v1/jobs/{job}/run", web::post().to(jobs::run))
-        .route("/api/v1/jobs/{job}/occurrences", web::get().to(jobs::occurrences))
-        .route("/api/v1/jobs/{job}/messages", web::post().to(messages::enqueue))
-        .route("/api/v1/messages", web::get().to(messages::list))
-        .route("/api/v1/messages/{id}", web::get().to(messages::show))
-        .route("/api/v1/messages/{id}/history", web::get().to(messages::history))
-        .route("/api/v1/messages/{id}/errors", web::get().to(messages::errors))
-        .route("/api/v1/messages/{id}/rejects", web::get().to(messages::rejects))
-        .route("/api/v1/messages/{id}/payload", web::get().to(messages::payload))
-        .route("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit))
+        .service(at("/api/v1/jobs", web::get().to(jobs::list)))
+        .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))
+        .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
+        .service(at("/api/v1/jobs/{job}/occurrences", web::get().to(jobs::occurrences)))
+        .service(at("/api/v1/jobs/{job}/messages", web::post().to(messages::enqueue)))
+        .service(at("/api/v1/messages", web::get().to(messages::list)))
+        .service(at("/api/v1/messages/{id}", web::get().to(messages::show)))
+        .service(at("/api/v1/messages/{id}/history", web::get().to(messages::history)))
+        .service(at("/api/v1/messages/{id}/errors", web::get().to(messages::errors)))
+        .service(at("/api/v1/messages/{id}/rejects", web::get().to(messages::rejects)))
+        .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
+        .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
         .default_service(web::to(problem::no_such_route));
 }
+
+/// The path and query as the client sent them, for answers that name them.
+pub struct SentUri(pub String);
 
 /// Gives a request another path, before it is routed; the query stays.
 pub fn rewrite(request: &mut actix_web::dev::ServiceRequest, path: &str) {
@@ -98,6 +118,8 @@ pub fn rewrite(request: &mut actix_web::dev::ServiceRequest, path: &str) {
         query => format!("{path}?{query}"),
     };
     if let Ok(uri) = target.parse::<actix_web::http::Uri>() {
+        let sent = SentUri(request.uri().to_string());
+        request.extensions_mut().insert(sent);
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
     }

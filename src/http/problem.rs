@@ -6,9 +6,10 @@
 //! To add a problem: add a variant, give it a code and a status below, and the list in `docs/api.md` follows by its test.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
+use super::SentUri;
 use crate::blob::BlobError;
 use crate::pipeline::enqueue::EnqueueError;
 use crate::pipeline::payload::PayloadError;
@@ -35,6 +36,8 @@ pub enum Kind {
     NotFound,
     /// The request makes no sense; the code says why.
     BadRequest(&'static str),
+    /// The path is there, but not with this method.
+    NoSuchMethod,
     /// The thing is in a state that does not allow this.
     Conflict,
     /// The body is over the limit.
@@ -60,6 +63,7 @@ impl Kind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::BadRequest(code) => code,
+            Self::NoSuchMethod => "method_not_allowed",
             Self::Conflict => "conflict",
             Self::TooLarge => "payload_too_large",
             Self::DigestMismatch => "digest_mismatch",
@@ -78,6 +82,7 @@ impl Kind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::BadRequest(_) | Self::DigestMismatch => StatusCode::BAD_REQUEST,
+            Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Gone => StatusCode::GONE,
@@ -92,6 +97,7 @@ impl Kind {
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::BadRequest(_) => "The request cannot be carried out",
+            Self::NoSuchMethod => "Not with this method",
             Self::Conflict => "Not in the state this needs",
             Self::TooLarge => "The payload is too large",
             Self::DigestMismatch => "The payload is not the one announced",
@@ -254,9 +260,22 @@ impl From<SourceError> for Problem {
     }
 }
 
+/// What a known path answers to a method it does not have.
+pub async fn no_such_method(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} is not a method of {}", request.method(), request.path());
+    Problem::new(Kind::NoSuchMethod, detail).respond(Surface::of(request.path()))
+}
+
 /// What an unknown route answers (GEN-14).
 pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
-    let uri = request.full_url();
+    let uri = match request.extensions().get::<SentUri>() {
+        Some(SentUri(sent)) => format!(
+            "{}://{}{sent}",
+            request.full_url().scheme(),
+            request.connection_info().host()
+        ),
+        None => request.full_url().to_string(),
+    };
     let detail = format!("No HTTP resource was found that matches the request URI '{uri}'.");
     match Surface::of(request.path()) {
         Surface::Native => Problem::new(Kind::NotFound, detail).respond(Surface::Native),
@@ -276,6 +295,7 @@ mod tests {
             Kind::Unauthorized,
             Kind::Forbidden,
             Kind::NotFound,
+            Kind::NoSuchMethod,
             Kind::Conflict,
             Kind::TooLarge,
             Kind::DigestMismatch,

@@ -4,6 +4,7 @@
 //! about what landed; the store's counts are copied from them at the end (promise 2).
 
 mod finish;
+mod origins;
 mod stage;
 
 use tokio_util::sync::CancellationToken;
@@ -77,7 +78,7 @@ impl Session<'_> {
                 target_status: "NotStarted".to_owned(),
                 counts: Counts::default(),
                 target_errors: 0,
-                started_at: Some(self.context.clock.now()),
+                started_at: Some(self.execution.started_at),
                 finished_at: None,
             })
     }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::dialect::{sql, value_rows};
+use super::dialect::{placeholders, sql, value_rows};
 use super::executions::{ErrorGroup, StoredError};
 use super::pool::{Tx, fetch_all, with_pool};
 use super::rows::{corrupt, stored, unsigned};
@@ -87,6 +87,33 @@ impl Store {
             i64::from(limit)
         )?;
         rows.into_iter().map(StoredError::try_from).collect()
+    }
+
+    /// Which of these records of a message's entity were rejected.
+    pub async fn rejected_records(
+        &self,
+        message: MessageId,
+        entity_no: i32,
+        records: &[u64],
+    ) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        for records in records.chunks(ROWS_PER_STATEMENT) {
+            let text = format!(
+                "select record from record_errors where message = $1 and entity_no = $2 and ordinal = 0 and record in ({})",
+                placeholders(3, records.len())
+            );
+            let rows = with_pool!(self.reader(), db: Db => {
+                let mut select = sqlx::query_as::<Db, (i64,)>(sql(text)).bind(message.0).bind(entity_no);
+                for record in records {
+                    select = select.bind(stored(*record));
+                }
+                select.fetch_all(db).await
+            })?;
+            for (record,) in rows {
+                found.push(unsigned("record_errors", "record", &message, record)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Record errors of a message by code and field, most frequent first.

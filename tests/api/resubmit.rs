@@ -7,7 +7,9 @@ use crate::app::{Backend, TestApp};
 
 crate::on_both_backends!(
     corrected_rejects_repair_their_parent,
-    a_second_correction_repairs_parent_and_grandparent
+    a_second_correction_repairs_parent_and_grandparent,
+    a_reject_id_that_is_none_of_the_parents_rejects_its_record,
+    only_what_has_rejects_can_be_corrected,
 );
 
 const FILE: &str = "CustomerID,CompanyName,City\r\nAAAAA,\"Quotes \"\"and\"\" commas, too\",Köln\r\n,No key,Paris\r\nCCCCC,Fine,\r\n,No key either,\"Two\r\nlines\"\r\n";
@@ -97,4 +99,57 @@ async fn a_second_correction_repairs_parent_and_grandparent(backend: Backend) {
         assert_eq!(message["records"]["repaired"], 2, "{message:#}");
         assert_eq!(message["records"]["rejected"], 2);
     }
+}
+
+async fn a_reject_id_that_is_none_of_the_parents_rejects_its_record(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let parent = app.import("Inbound customers", "Customers", FILE).await;
+    let other = app.import("Inbound customers", "Customers", FILE).await;
+    let (parent_id, other_id) = (parent["id"].as_str().unwrap(), other["id"].as_str().unwrap());
+    let ids = [
+        format!("{parent_id}.0.1"),  // landed
+        format!("{parent_id}.0.99"), // never was
+        format!("{parent_id}.7.2"),  // another entity
+        format!("{other_id}.0.2"),   // another message's
+        format!("{parent_id}.0.2"),  // right
+        String::new(),               // a record of its own
+    ];
+    let mut file = "_reject_id,_error,CustomerID,CompanyName,City\r\n".to_owned();
+    for (number, id) in ids.iter().enumerate() {
+        file.push_str(&format!("{id},,N{number:04},Name,City\r\n"));
+    }
+    let child = resubmit(&app, &parent["id"], file.clone()).await;
+    assert_eq!(child["records"]["rejected"], 4, "{child:#}");
+    assert_eq!(child["records"]["inserted"], 2);
+    assert_eq!(child["errors"][0]["code"], "reference_missing");
+    assert_eq!(child["errors"][0]["sample"]["column"], 1);
+    assert_eq!(app.message(parent_id).await["records"]["repaired"], 1);
+    // Pushed like any other file, the ids mean nothing and repair nothing.
+    let pushed = app.import("Inbound customers", "Customers", file).await;
+    assert_eq!(pushed["records"]["applied"], 6, "{pushed:#}");
+    assert_eq!(app.message(parent_id).await["records"]["repaired"], 1);
+}
+
+async fn only_what_has_rejects_can_be_corrected(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let clean = app
+        .import(
+            "Inbound customers",
+            "Customers",
+            "CustomerID,CompanyName\r\nAAAAA,One\r\n",
+        )
+        .await;
+    let path = format!("/api/v1/messages/{}/resubmit", clean["id"].as_str().unwrap());
+    assert_eq!(
+        app.post(&path, "CustomerID,CompanyName\r\nB,Two\r\n").await.status(),
+        StatusCode::CONFLICT
+    );
+    let waiting = app.enqueue("Inbound customers", "Customers", FILE).await;
+    let path = format!("/api/v1/messages/{waiting}/resubmit");
+    assert_eq!(
+        app.post(&path, FILE).await.status(),
+        StatusCode::CONFLICT,
+        "not before it has ended"
+    );
+    app.run_until_idle().await;
 }

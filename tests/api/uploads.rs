@@ -154,6 +154,13 @@ async fn the_announced_digest_is_checked(backend: Backend) {
             .unwrap()
             .starts_with("/api/v1/messages/")
     );
+    for nonsense in ["foo", "sha-256=foo", "sha-256=:AA:"] {
+        assert_eq!(
+            send(nonsense).await.unwrap().status(),
+            StatusCode::BAD_REQUEST,
+            "{nonsense}"
+        );
+    }
     let wrong = send("sha-256=:AAAAuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:")
         .await
         .unwrap();

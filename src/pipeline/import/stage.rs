@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Session;
+use super::{Session, origins};
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
 use crate::domain::job::FileFormat;
 use crate::domain::reject::RecordError;
@@ -171,6 +171,7 @@ impl Stager<'_> {
         self.session.checkpoint()?;
         let CsvPosition { records, line, byte } = reader.position();
         let mut batch = std::mem::take(&mut self.batch);
+        origins::settle(self.session, self.mapping, &mut batch).await?;
         batch.after = SourcePosition { records, line, byte };
         self.bytes = 0;
         self.session
