@@ -30,6 +30,8 @@ use crate::storage::clients::Client;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::worker::Worker;
 
+/// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
+const SECRET_CHECKS_AT_ONCE: usize = 4;
 /// Seconds between two sweeps of dead uploads.
 const SWEEP_EVERY_SECONDS: u64 = 60;
 /// Largest body of requests that are not uploads.
@@ -140,6 +142,7 @@ impl App {
             definitions: watched,
             issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)?),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
+            secret_checks: Arc::new(tokio::sync::Semaphore::new(SECRET_CHECKS_AT_ONCE)),
             server: Arc::new(config.server.clone()),
             wake,
             ready: readiness,

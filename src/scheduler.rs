@@ -20,6 +20,8 @@ use crate::storage::occurrences::DueDecision;
 
 /// An occurrence found later than this was missed, not merely late.
 const MISSED_AFTER_SECONDS: i64 = 60;
+/// Longest tick.
+const TICK_MAX: Duration = Duration::from_mins(2);
 /// Most occurrences taken from one evaluation; the rest follows with the next tick.
 const OCCURRENCES_PER_EVALUATION: usize = 1000;
 
@@ -54,7 +56,10 @@ impl Scheduler {
             let (scheduler, busy) = (scheduler.clone(), Arc::clone(&busy));
             Box::pin(async move {
                 let Ok(_alone) = busy.try_lock() else { return };
-                scheduler.tick().await;
+                // A store that does not answer must not end all ticks to come.
+                if tokio::time::timeout(TICK_MAX, scheduler.tick()).await.is_err() {
+                    tracing::warn!("a tick got no answer from the store; trying again");
+                }
             })
         })?;
         alarm.add(tick).await?;

@@ -28,6 +28,8 @@ use crate::storage::occurrences::Occurrence;
 const HEARTBEATS_PER_LEASE: i64 = 3;
 /// First wait before a retry; doubles with every attempt.
 const BACKOFF_FIRST_SECONDS: i64 = 2;
+/// Wait before looking again whether a database or the blob store is back.
+const UNREACHABLE_WAIT_SECONDS: i64 = 15;
 /// Longest wait before a retry.
 const BACKOFF_MAX_SECONDS: i64 = 300;
 
@@ -120,6 +122,9 @@ impl Worker {
             // Woken by the end of something, which returns its permit.
             return Ok(0);
         }
+        // One export first: runs are rare and due at a time, and a backlog of imports must not make them late.
+        started += usize::from(self.start_export(&definitions).await?);
+        let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
         for claimed in self.claim_imports(&definitions, free).await? {
             let permit = self.permit().await;
             started += 1;
@@ -127,17 +132,25 @@ impl Worker {
             self.running
                 .spawn(async move { worker.run_import(&definitions, claimed, permit).await });
         }
-        while self.room.available_permits() > 0 {
-            let Some(claimed) = self.claim_export(&definitions).await? else {
-                break;
-            };
-            let permit = self.permit().await;
+        while self.start_export(&definitions).await? {
             started += 1;
-            let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
-            self.running
-                .spawn(async move { Box::pin(worker.run_export(&definitions, claimed, permit)).await });
         }
         Ok(started)
+    }
+
+    /// Claims an export and starts it, if there is one and there is room.
+    async fn start_export(&self, definitions: &Arc<Definitions>) -> Result<bool, StoreError> {
+        if self.room.available_permits() == 0 {
+            return Ok(false);
+        }
+        let Some(claimed) = self.claim_export(definitions).await? else {
+            return Ok(false);
+        };
+        let permit = self.permit().await;
+        let (worker, definitions) = (self.clone(), Arc::clone(definitions));
+        self.running
+            .spawn(async move { Box::pin(worker.run_export(&definitions, claimed, permit)).await });
+        Ok(true)
     }
 
     async fn permit(&self) -> OwnedSemaphorePermit {
@@ -198,14 +211,17 @@ impl Worker {
             }
             import::import(&self.context, definitions, &claimed, &self.stopping).await
         };
-        match self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost) {
-            RunEnd::Ended => {}
-            RunEnd::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
-            RunEnd::Stopped => self.hand_back(&claimed, None, true, "the service is stopping").await,
-            RunEnd::Retry(reason) => {
-                let wait = backoff_seconds(claimed.message.stalled);
-                tracing::warn!(message.id = %id, attempt = claimed.message.attempt, retry_in_seconds = wait, "{reason}");
-                self.hand_back(&claimed, Some(wait), false, &reason).await;
+        let end = self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost);
+        match Return::after(end, claimed.message.stalled) {
+            Return::No => {}
+            Return::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
+            Return::Back {
+                wait_seconds,
+                counted,
+                note,
+            } => {
+                tracing::warn!(message.id = %id, attempt = claimed.message.attempt, ?wait_seconds, "handed back: {note}");
+                self.hand_back(&claimed, wait_seconds, !counted, note).await;
             }
         }
         self.end(permit);
@@ -238,26 +254,24 @@ impl Worker {
             }
             export::export(&self.context, definitions, &claimed, &self.stopping).await
         };
-        let wait = match self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost) {
-            RunEnd::Ended => None,
-            RunEnd::Lost => {
+        let end = self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost);
+        match Return::after(end, claimed.attempt) {
+            Return::No => {}
+            Return::Lost => {
                 tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "lost the lease; another worker has the run");
-                None
             }
-            RunEnd::Stopped => Some((None, "the service is stopping".to_owned())),
-            RunEnd::Retry(reason) => Some((Some(backoff_seconds(claimed.attempt)), reason)),
-        };
-        if let Some((seconds, note)) = wait {
-            let now = self.context.clock.now();
-            let not_before = seconds.map(|s| now.plus_seconds(s));
-            tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
-            if let Err(error) = self
-                .context
-                .store
-                .release_occurrence(&claimed, not_before, &note, now)
-                .await
-            {
-                tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
+            Return::Back { wait_seconds, note, .. } => {
+                let now = self.context.clock.now();
+                let not_before = wait_seconds.map(|s| now.plus_seconds(s));
+                tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
+                if let Err(error) = self
+                    .context
+                    .store
+                    .release_occurrence(&claimed, not_before, note, now)
+                    .await
+                {
+                    tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
+                }
             }
         }
         self.end(permit);
@@ -292,16 +306,70 @@ impl Worker {
         let beating = async {
             loop {
                 tokio::time::sleep(every).await;
-                match alive().await {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => tracing::warn!(%error, "a heartbeat failed; trying again"),
+                // A store that does not answer must not stop the clock: the lease is lost by then, and the fence holds.
+                match tokio::time::timeout(every, alive()).await {
+                    Ok(Ok(true)) => {}
+                    Ok(Ok(false)) => return,
+                    Err(_) => tracing::warn!("a heartbeat got no answer; trying again"),
+                    Ok(Err(error)) => tracing::warn!(%error, "a heartbeat failed; trying again"),
                 }
             }
         };
         tokio::select! {
             done = work => Some(done),
             () = beating => None,
+        }
+    }
+}
+
+/// What becomes of a claim after its run.
+enum Return {
+    /// It has ended.
+    No,
+    /// It is somebody else's.
+    Lost,
+    /// It goes back to the queue.
+    Back {
+        /// Not offered again before this; at once when there is none.
+        wait_seconds: Option<i64>,
+        /// Whether the attempt counts against `queue.max_deliveries`.
+        counted: bool,
+        /// For the history, which clients read: no driver's words. Those are logged here.
+        note: &'static str,
+    },
+}
+
+impl Return {
+    fn after(end: RunEnd, attempts: i32) -> Self {
+        match end {
+            RunEnd::Ended => Self::No,
+            RunEnd::Lost => Self::Lost,
+            RunEnd::Stopped => Self::Back {
+                wait_seconds: None,
+                counted: false,
+                note: "the service is stopping",
+            },
+            RunEnd::Unreachable(reason) => {
+                tracing::warn!(
+                    retry_in_seconds = UNREACHABLE_WAIT_SECONDS,
+                    "something needed is out of reach: {reason}"
+                );
+                let note = "a database or the blob store is out of reach; tried again until it is back";
+                Self::Back {
+                    wait_seconds: Some(UNREACHABLE_WAIT_SECONDS),
+                    counted: false,
+                    note,
+                }
+            }
+            RunEnd::Retry(reason) => {
+                let wait = backoff_seconds(attempts);
+                tracing::error!(attempts, retry_in_seconds = wait, "an attempt failed: {reason}");
+                Self::Back {
+                    wait_seconds: Some(wait),
+                    counted: true,
+                    note: "the attempt failed; the service's log says why",
+                }
+            }
         }
     }
 }

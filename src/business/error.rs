@@ -36,4 +36,25 @@ impl BusinessError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Driver { .. })
     }
+
+    /// Whether the database is out of reach or out of means, whatever was asked of it: no fault of the message.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        let Self::Driver { source, .. } = self else {
+            return false;
+        };
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                // PostgreSQL: connection, resources, operator intervention. SQLite: busy, locked, I/O, full, cannot open.
+                let sqlite = code
+                    .parse::<i32>()
+                    .is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13 | 14));
+                matches!(code.get(..2), Some("08" | "53" | "57")) || (code.len() < 5 && sqlite)
+            }
+            _ => false,
+        }
+    }
 }

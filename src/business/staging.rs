@@ -177,6 +177,18 @@ impl Database {
         .await
     }
 
+    /// Whether an attempt, this one or an earlier one, has begun the load.
+    pub async fn load_begun(&self, load: Load<'_>) -> Result<bool, BusinessError> {
+        let key = LoadKey::new(load);
+        self.fenced_read(load.fence, move |session| {
+            Box::pin(async move {
+                let sql = "select entity_no from tranship_loads where message = $1 and entity_no = $2";
+                Ok(session.row(sql, key.with([])).await?.is_some())
+            })
+        })
+        .await
+    }
+
     /// Gives up all chunks not yet promoted: their good records count as skipped, with this reason. A load that is still
     /// being staged is closed where it stands. The first reason stays.
     pub async fn stop_load(&self, load: Load<'_>, reason: &str) -> Result<(), BusinessError> {

@@ -120,7 +120,12 @@ pub fn base_url(api: &Api, request: &HttpRequest) -> String {
             .filter(|v| !v.is_empty())
     };
     let scheme = forwarded("x-forwarded-proto").unwrap_or_else(|| request.app_config().secure_scheme().to_owned());
-    let host = forwarded("x-forwarded-host").unwrap_or_else(|| request.connection_info().host().to_owned());
+    // Not `connection_info()`: that believes forwarding headers from anybody.
+    let named = request.headers().get(header::HOST).and_then(|v| v.to_str().ok());
+    let named = named
+        .or_else(|| request.uri().authority().map(|a| a.as_str()))
+        .unwrap_or_default();
+    let host = forwarded("x-forwarded-host").unwrap_or_else(|| named.to_owned());
     format!("{scheme}://{host}")
 }
 
@@ -150,7 +155,7 @@ pub fn connector_job<'a>(definitions: &'a Definitions, caller: &Caller, activity
     if caller.may_use(job) {
         Ok(job)
     } else {
-        Err(not_yours(caller, job))
+        Err(not_yours(caller))
     }
 }
 
@@ -180,16 +185,16 @@ pub fn usable_job<'a>(definitions: &'a Definitions, caller: &Caller, name_or_id:
     if caller.may_use(job) {
         Ok(job)
     } else {
-        Err(not_yours(caller, job))
+        Err(not_yours(caller))
     }
 }
 
-fn not_yours(caller: &Caller, job: &Job) -> Problem {
+fn not_yours(caller: &Caller) -> Problem {
     Problem::new(
         Kind::Forbidden,
         format!(
-            "the client `{}` may not use this job; add its name to `clients` in the file of job {}",
-            caller.name, job.id
+            "the client `{}` may not use this job: it is not among the `clients` in the job's file",
+            caller.name
         ),
     )
 }

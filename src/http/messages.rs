@@ -63,7 +63,11 @@ async fn take_in(api: &Api, job: &Job, mut envelope: Envelope, body: web::Payloa
     let message = enqueue::enqueue(&api.context, job, envelope, body).await?;
     api.wake.notify_one();
     let location = format!("/api/v1/messages/{}", message.id);
-    let body = view::message(&api.context, &definitions, &message).await?;
+    // The message is stored: from here on no failure may make the sender send it again (RI-6).
+    let body = match view::message(&api.context, &definitions, &message).await {
+        Ok(body) => body,
+        Err(_) => view::summary(&definitions, &message),
+    };
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(body))
 }
 

@@ -38,6 +38,8 @@ pub struct Api {
     pub issuer: Arc<TokenIssuer>,
     /// Issues and verifies receipts.
     pub receipts: Arc<ReceiptKeys>,
+    /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
+    pub secret_checks: Arc<tokio::sync::Semaphore>,
     /// `server.*`
     pub server: Arc<config::Server>,
     /// Wakes the worker.

@@ -272,7 +272,7 @@ pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
         Some(SentUri(sent)) => format!(
             "{}://{}{sent}",
             request.full_url().scheme(),
-            request.connection_info().host()
+            request.full_url().host_str().unwrap_or_default()
         ),
         None => request.full_url().to_string(),
     };

@@ -38,7 +38,11 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         api.context.clock.now(),
     );
     // Checking a secret is meant to be slow; it must not hold up the other requests of this thread.
+    let Ok(turn) = std::sync::Arc::clone(&api.secret_checks).acquire_owned().await else {
+        return HttpResponse::ServiceUnavailable().finish();
+    };
     let decided = web::block(move || {
+        let _turn = turn;
         let known = client.as_ref().map(|client| KnownClient {
             name: &client.name,
             secret_hash: &client.secret_hash,

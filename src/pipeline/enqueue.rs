@@ -12,8 +12,8 @@ use crate::domain::message::{Digest, Message};
 use crate::storage::StoreError;
 use crate::storage::messages::NewMessage;
 
-/// Longest `external_id`, in characters.
-pub const EXTERNAL_ID_CHARS_MAX: usize = 1000;
+/// Longest text a sender says about a payload, in characters.
+pub const TEXT_CHARS_MAX: usize = 1000;
 
 /// What a sender says about a payload.
 #[derive(Debug, Clone, Default)]
@@ -81,14 +81,15 @@ pub fn check(job: &Job, definitions: &Definitions, envelope: &mut Envelope) -> R
             format!("`{}` is an export job: it is dequeued, not enqueued to", job.name),
         );
     }
-    if let Some(external) = &envelope.external_id {
-        let too_long = external.chars().count() > EXTERNAL_ID_CHARS_MAX;
-        if too_long || external.chars().any(char::is_control) {
+    for (what, text) in [
+        ("external identifier", &envelope.external_id),
+        ("entity", &envelope.entity),
+    ] {
+        let Some(text) = text else { continue };
+        if text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
             return refuse(
-                "invalid_external_id",
-                format!(
-                    "the external identifier has control characters or more than {EXTERNAL_ID_CHARS_MAX} characters"
-                ),
+                "invalid_text",
+                format!("the {what} has control characters or more than {TEXT_CHARS_MAX} characters"),
             );
         }
     }
@@ -181,7 +182,11 @@ where
         durability: context.store.durability().class,
         parent: envelope.parent,
     };
-    let message = context.store.insert_message(new, context.clock.now()).await?;
+    let message = match context.store.insert_message(new, context.clock.now()).await {
+        // The sweep took the upload row: the blob is gone, and the sender has to start again.
+        Err(StoreError::Conflict { .. }) => return Err(PayloadError::Lost.into()),
+        inserted => inserted?,
+    };
     payload.keep();
     tracing::info!(message.id = %message.id, job.name = %job.name, bytes = message.bytes, "enqueued");
     Ok(message)

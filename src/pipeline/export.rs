@@ -47,10 +47,8 @@ pub async fn export(
         Err(stop) => stop,
     };
     match stop {
-        Stop::Lost => RunEnd::Lost,
-        Stop::Stopped => RunEnd::Stopped,
-        Stop::Retry(reason) => RunEnd::Retry(reason),
         Stop::Fail(failure) => give_up(context, claimed, failure).await,
+        stop => stop.into(),
     }
 }
 

@@ -7,6 +7,8 @@ mod finish;
 mod origins;
 mod stage;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio_util::sync::CancellationToken;
 
 use super::stop::{RunEnd, Stop};
@@ -28,19 +30,31 @@ struct Session<'a> {
     spec: &'a ImportSpec,
     wanted: &'a ImportEntity,
     entity: &'a Entity,
-    parents: Vec<&'a Entity>,
     database: &'a Database,
     execution: Execution,
     stopping: &'a CancellationToken,
     /// Whether this attempt has told the store that it got somewhere.
-    progressed: std::sync::atomic::AtomicBool,
+    progressed: AtomicBool,
+    /// Whether this attempt has begun to promote.
+    processing: AtomicBool,
 }
 
 impl Session<'_> {
     /// Called after every durable step; the first one of an attempt is written down.
     async fn note_progress(&self) -> Result<(), Stop> {
-        if !self.progressed.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        if !self.progressed.swap(true, Ordering::Relaxed) {
             self.context.store.note_progress(self.fence).await?;
+        }
+        Ok(())
+    }
+
+    /// `PreProcessing` → `Processing`, once per attempt.
+    async fn begin_processing(&self) -> Result<(), Stop> {
+        if !self.processing.swap(true, Ordering::Relaxed) {
+            self.context
+                .store
+                .begin_processing(self.fence, self.context.clock.now())
+                .await?;
         }
         Ok(())
     }
@@ -91,59 +105,51 @@ pub async fn import(
     claimed: &Claimed,
     stopping: &CancellationToken,
 ) -> RunEnd {
-    let stop = match load(context, definitions, claimed, stopping).await {
-        Ok(()) => return RunEnd::Ended,
-        Err(stop) => stop,
+    let session = match open(context, definitions, claimed, stopping).await {
+        Ok(session) => session,
+        Err(stop) => return not_opened(context, claimed, stop).await,
     };
-    match stop {
-        Stop::Lost => RunEnd::Lost,
-        Stop::Stopped => RunEnd::Stopped,
-        Stop::Retry(reason) => RunEnd::Retry(reason),
-        Stop::Fail(failure) => RunEnd::written(finish::fail(context, claimed, failure, Counts::default()).await),
-    }
+    let worked = match work(&session, definitions).await {
+        Err(Stop::Fail(failure)) => finish::close(&session, failure).await,
+        other => other,
+    };
+    worked.map_or_else(RunEnd::from, |()| RunEnd::Ended)
 }
 
 /// Ends a message that was tried too often. What landed before is counted, the rest is skipped, with the reason.
 pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> RunEnd {
-    let counts = landed(context, definitions, claimed, reason)
-        .await
-        .unwrap_or_else(|stop| {
-            tracing::warn!(message.id = %claimed.message.id, ?stop, "what landed before giving up could not be read");
-            Counts::default()
-        });
     let failure = Failure {
         code: "attempts_exhausted".to_owned(),
         detail: reason.to_owned(),
     };
-    RunEnd::written(finish::fail(context, claimed, failure, counts).await)
+    let never = CancellationToken::new();
+    match open(context, definitions, claimed, &never).await {
+        Ok(session) => finish::close(&session, failure)
+            .await
+            .map_or_else(RunEnd::from, |()| RunEnd::Ended),
+        Err(Stop::Fail(_)) => RunEnd::written(finish::nothing_landed(context, claimed, failure).await),
+        Err(stop) => stop.into(),
+    }
 }
 
-/// What an unfinished load has come to, after nothing more can be added to it.
-async fn landed(context: &Context, definitions: &Definitions, claimed: &Claimed, reason: &str) -> Result<Counts, Stop> {
-    let (job, spec) = job_of(definitions, &claimed.message)?;
-    let (_, entity) = entity_of(definitions, job, spec, &claimed.message)?;
-    let Some(database) = context.databases.get(&entity.database) else {
-        return Ok(Counts::default());
-    };
-    let load = Load {
-        fence: claimed.fence(),
-        entity_no: 0,
-        entity,
-    };
-    database.raise_fence(load.fence).await?;
-    database.stop_load(load, reason).await?;
-    let mut counts = database.load_counts(load).await?.counts;
-    counts.skipped = counts.read.saturating_sub(counts.applied() + counts.rejected);
-    database.clear_staging(load).await?;
-    Ok(counts)
+/// A message whose job or entity is not defined (any more) fails at once if nobody ever began on it. Otherwise something may
+/// have landed, and only the definition says where to look: it gets its attempts to come back.
+async fn not_opened(context: &Context, claimed: &Claimed, stop: Stop) -> RunEnd {
+    match stop {
+        Stop::Fail(failure) if claimed.message.execution.is_none() => {
+            RunEnd::written(finish::nothing_landed(context, claimed, failure).await)
+        }
+        stop => stop.into(),
+    }
 }
 
-async fn load(
-    context: &Context,
-    definitions: &Definitions,
-    claimed: &Claimed,
-    stopping: &CancellationToken,
-) -> Result<(), Stop> {
+/// Finds what the message is for and creates its execution; touches no business table.
+async fn open<'a>(
+    context: &'a Context,
+    definitions: &'a Definitions,
+    claimed: &'a Claimed,
+    stopping: &'a CancellationToken,
+) -> Result<Session<'a>, Stop> {
     let message = &claimed.message;
     let (job, spec) = job_of(definitions, message)?;
     let (wanted, entity) = entity_of(definitions, job, spec, message)?;
@@ -153,34 +159,35 @@ async fn load(
             format!("no database `{}` is configured", entity.database),
         )
     })?;
+    let now = context.clock.now();
     let id = message
         .execution
         .clone()
-        .unwrap_or_else(|| new_execution_id(&job.name, context.clock.now()));
-    let execution = context
-        .store
-        .begin_execution(claimed.fence(), id, context.clock.now())
-        .await?;
-    let parents = parents_of(definitions, entity)?;
-    for needed in parents.iter().copied().chain([entity]) {
-        database.ensure_entity(needed).await?;
-    }
-    let session = Session {
+        .unwrap_or_else(|| new_execution_id(&job.name, now));
+    let execution = context.store.begin_execution(claimed.fence(), id, now).await?;
+    Ok(Session {
         context,
         message,
         fence: claimed.fence(),
         spec,
         wanted,
         entity,
-        parents,
         database,
         execution,
         stopping,
-        progressed: std::sync::atomic::AtomicBool::new(false),
-    };
-    database.raise_fence(session.fence).await?;
-    let staged = stage::stage(&session).await?;
-    finish::promote_and_finish(&session, &staged).await
+        progressed: AtomicBool::new(false),
+        processing: AtomicBool::new(false),
+    })
+}
+
+async fn work(session: &Session<'_>, definitions: &Definitions) -> Result<(), Stop> {
+    session.database.raise_fence(session.fence).await?;
+    let parents = parents_of(definitions, session.entity)?;
+    for needed in parents.iter().copied().chain([session.entity]) {
+        session.database.ensure_entity(needed).await?;
+    }
+    let staged = stage::stage(session, &parents).await?;
+    finish::promote_and_finish(session, &staged).await
 }
 
 fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Job, &'a ImportSpec), Stop> {

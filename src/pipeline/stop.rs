@@ -15,7 +15,9 @@ pub enum RunEnd {
     Lost,
     /// The service is stopping: hand it back at once.
     Stopped,
-    /// Something out of our reach failed; try again later.
+    /// Something it needs is out of reach, through no fault of its own: try again, as long as it takes.
+    Unreachable(String),
+    /// It failed in a way that may not be there next time: try again, but not for ever.
     Retry(String),
 }
 
@@ -28,6 +30,8 @@ pub(super) enum Stop {
     Lost,
     /// As [`RunEnd::Stopped`].
     Stopped,
+    /// As [`RunEnd::Unreachable`].
+    Unreachable(String),
     /// As [`RunEnd::Retry`].
     Retry(String),
 }
@@ -46,8 +50,20 @@ impl RunEnd {
     pub(super) fn written<T>(result: Result<T, StoreError>) -> Self {
         match result {
             Ok(_) => Self::Ended,
-            Err(StoreError::Conflict { .. }) => Self::Lost,
-            Err(error) => Self::Retry(error.to_string()),
+            Err(error) => Stop::from(error).into(),
+        }
+    }
+}
+
+impl From<Stop> for RunEnd {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Lost => Self::Lost,
+            Stop::Stopped => Self::Stopped,
+            Stop::Unreachable(reason) => Self::Unreachable(reason),
+            Stop::Retry(reason) => Self::Retry(reason),
+            // Whoever can write a failure down does so before; what is left is tried again.
+            Stop::Fail(failure) => Self::Retry(failure.detail),
         }
     }
 }
@@ -56,6 +72,7 @@ impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict { .. } => Self::Lost,
+            StoreError::Driver(_) => Self::Unreachable(error.to_string()),
             other => Self::Retry(other.to_string()),
         }
     }
@@ -68,6 +85,7 @@ impl From<BusinessError> for Stop {
             BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
                 Self::fail("definition_mismatch", detail)
             }
+            other if other.is_unreachable() => Self::Unreachable(other.to_string()),
             other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
         }
     }
@@ -77,7 +95,7 @@ impl From<SourceError> for Stop {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
-            SourceError::Blob(error) => Self::Retry(error.to_string()),
+            SourceError::Blob(error) => Self::Unreachable(error.to_string()),
             SourceError::Store(error) => error.into(),
         }
     }
@@ -87,7 +105,9 @@ impl From<PayloadError> for Stop {
     fn from(error: PayloadError) -> Self {
         match error {
             PayloadError::TooLarge { .. } => Self::fail("export_too_large", error.to_string()),
-            other => Self::Retry(other.to_string()),
+            PayloadError::Blob(error) => Self::Unreachable(error.to_string()),
+            PayloadError::Store(error) => error.into(),
+            PayloadError::Lost => Self::Retry(error.to_string()),
         }
     }
 }

@@ -15,10 +15,19 @@ pub async fn sweep_uploads(context: &Context) -> Result<usize, PayloadError> {
     let now = context.clock.now();
     let stale_before = now.plus_seconds(-i64::from(context.limits.queue.upload_stale_seconds));
     let dead = context.store.dead_uploads(stale_before, now, BLOBS_PER_PASS).await?;
+    let mut removed = 0;
     for key in &dead {
-        context.blobs.delete(key).await?;
-        context.store.forget_upload(key).await?;
-        tracing::info!(blob = %key, "removed the blob of a dead upload");
+        // One blob that cannot be deleted must not keep the others.
+        match context.blobs.delete(key).await {
+            Ok(()) => {
+                context.store.forget_upload(key).await?;
+                tracing::info!(blob = %key, "removed the blob of a dead upload");
+                removed += 1;
+            }
+            Err(error) => {
+                tracing::warn!(blob = %key, %error, "the blob of a dead upload cannot be deleted; trying again")
+            }
+        }
     }
-    Ok(dead.len())
+    Ok(removed)
 }

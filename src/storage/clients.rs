@@ -99,6 +99,10 @@ impl Store {
 
     /// The client of this name, any case.
     pub async fn client(&self, name: &str) -> Result<Option<Client>, StoreError> {
+        if name.contains('\0') {
+            // PostgreSQL has no such text; nobody is called that.
+            return Ok(None);
+        }
         let text = format!("select {COLUMNS} from clients where name_key = $1");
         Ok(fetch_optional!(self.reader(), ClientRow, sql(text), name_key(name))?.map(Client::from))
     }

@@ -115,6 +115,10 @@ impl Store {
 
     /// The message whose current execution has this id.
     pub async fn message_by_execution(&self, execution: &ExecutionId) -> Result<Option<Message>, StoreError> {
+        if execution.0.contains('\0') {
+            // PostgreSQL has no such text.
+            return Ok(None);
+        }
         let text = format!("select {MESSAGE_COLUMNS} from messages where execution = $1");
         fetch_optional!(self.reader(), MessageRow, sql(text), execution.0.as_str())?
             .map(Message::try_from)

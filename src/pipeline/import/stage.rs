@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Session, origins};
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
+use crate::domain::entity::Entity;
 use crate::domain::job::FileFormat;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
@@ -22,7 +23,7 @@ pub(super) struct Staged {
 }
 
 /// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
-pub(super) async fn stage(session: &Session<'_>) -> Result<Staged, Stop> {
+pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
     let mut payload = source::open(session.context, session.message).await?;
     let mut reader = CsvReader::new(options(session));
     let mapping = loop {
@@ -48,6 +49,7 @@ pub(super) async fn stage(session: &Session<'_>) -> Result<Staged, Stop> {
         mapping: &mapping,
         batch: StagingBatch::default(),
         bytes: 0,
+        staged_to: state.position,
         reported: session.context.clock.now(),
     };
     loop {
@@ -61,7 +63,7 @@ pub(super) async fn stage(session: &Session<'_>) -> Result<Staged, Stop> {
     let chunk_records = session.context.limits.import.chunk_records;
     session
         .database
-        .finish_staging(session.load(), &session.parents, chunk_records)
+        .finish_staging(session.load(), parents, chunk_records)
         .await?;
     state.staged = true;
     Ok(Staged { state, mapping })
@@ -102,6 +104,8 @@ struct Stager<'a> {
     batch: StagingBatch,
     /// Source bytes of the records in the batch.
     bytes: u64,
+    /// Where the last batch ended.
+    staged_to: SourcePosition,
     reported: Timestamp,
 }
 
@@ -170,9 +174,15 @@ impl Stager<'_> {
     async fn flush(&mut self, reader: &CsvReader) -> Result<(), Stop> {
         self.session.checkpoint()?;
         let CsvPosition { records, line, byte } = reader.position();
+        let after = SourcePosition { records, line, byte };
+        if after == self.staged_to {
+            // Nothing was read since: a rerun that finds everything staged has not got anywhere yet.
+            return Ok(());
+        }
+        self.staged_to = after;
         let mut batch = std::mem::take(&mut self.batch);
         origins::settle(self.session, self.mapping, &mut batch).await?;
-        batch.after = SourcePosition { records, line, byte };
+        batch.after = after;
         self.bytes = 0;
         self.session
             .database
