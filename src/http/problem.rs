@@ -318,6 +318,8 @@ mod tests {
         ];
         let mut found = 0;
         for source in sources {
+            // Not what this test says itself.
+            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
             for call in ["Problem::bad(", "Self::bad(", "refuse("] {
                 for rest in source.split(call).skip(1) {
                     let Some(code) = rest.trim_start().strip_prefix('"').and_then(|r| r.split('"').next()) else {
