@@ -97,7 +97,8 @@ impl Scheduler {
 
     async fn evaluate(&self, job: &Job, schedule: &Schedule) -> Result<usize, StoreError> {
         let now = self.context.clock.now();
-        let from = self.context.store.evaluated_to(job.id, now).await?;
+        let pattern = format!("{} {}", schedule.cron, schedule.time_zone.name());
+        let from = self.context.store.evaluated_to(job.id, &pattern, now).await?;
         let due = due_between(schedule, from, now, OCCURRENCES_PER_EVALUATION);
         // Nothing due, or the clock went back: the mark stays, and the next look covers the same time again.
         let Some(last) = due.last().copied() else { return Ok(0) };
@@ -109,7 +110,12 @@ impl Scheduler {
         let busy = schedule.overlap == Overlap::Skip && self.context.store.has_open_occurrence(job.id).await?;
         let decisions = decide(schedule, &due, now, busy);
         let run = decisions.iter().filter(|d| d.skip.is_none()).count();
-        if !self.context.store.record_due(job.id, from, to, &decisions).await? {
+        if !self
+            .context
+            .store
+            .record_due(job.id, &pattern, from, to, &decisions)
+            .await?
+        {
             return Ok(0);
         }
         tracing::info!(job.name = %job.name, due = decisions.len(), run, "schedule evaluated");

@@ -1,16 +1,20 @@
 //! A nightly export: due once, staged as a package, collected by dequeue and acknowledge.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tokio::sync::watch;
 use tranship::domain::time::Timestamp;
+use tranship::scheduler::Scheduler;
 
 use crate::app::{Backend, Setup, TestApp, sample};
 
 crate::on_both_backends!(
     the_package_holds_exactly_the_filtered_rows_in_order,
     a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone,
+    a_changed_schedule_does_not_fire_its_past,
     an_export_without_rows_queues_nothing_when_told_so,
     a_filter_the_database_refuses_fails_with_its_words,
     a_file_job_hands_out_the_data_file_itself,
@@ -205,6 +209,30 @@ async fn a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone(backend: Back
         .collect();
     assert_eq!(states, ["done", "skipped", "skipped", "done"]);
     assert!(shown["occurrences"][1]["note"].as_str().unwrap().contains("missed"));
+}
+
+async fn a_changed_schedule_does_not_fire_its_past(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
+    app.clock.advance_seconds(17 * 3600 + 30 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1, "02:30 in Berlin");
+    app.run_until_idle().await;
+    app.clock.advance_seconds(10 * 3600 + 30 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0, "noon in Greenwich");
+
+    let mut changed = app.definitions.clone();
+    let job = changed.jobs.iter_mut().find(|job| job.name == "German orders").unwrap();
+    job.schedule.as_mut().unwrap().cron = "0 * * * *".to_owned();
+    let scheduler = Scheduler::new(app.context.clone(), watch::channel(changed.into()).1, Arc::default());
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 0, "the morning is no due time");
+    app.clock.advance_seconds(3599);
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 0);
+    app.clock.advance_seconds(1);
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 1, "13:00");
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 0, "once");
+    let id = app.definitions.find_job("German orders").unwrap().id;
+    assert_eq!(app.context.store.occurrences(id, 100).await.unwrap().len(), 2);
+    app.run_until_idle().await;
 }
 
 async fn an_export_without_rows_queues_nothing_when_told_so(backend: Backend) {

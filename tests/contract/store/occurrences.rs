@@ -8,6 +8,7 @@ use tranship::storage::occurrences::{DueDecision, ExportOutcome, Occurrence};
 
 crate::on_both_databases!(
     a_new_job_has_no_past,
+    a_changed_pattern_has_no_past,
     racing_processes_record_a_due_time_once,
     runs_somebody_asked_for_take_the_next_free_microsecond,
     an_occurrence_is_claimed_by_one_and_one_runs_per_job,
@@ -17,6 +18,8 @@ crate::on_both_databases!(
     an_occurrence_can_end_without_a_message,
     a_released_occurrence_waits_for_its_time,
 );
+
+const DAILY: &str = "0 2 * * * UTC";
 
 fn due(seconds: i64) -> DueDecision {
     DueDecision {
@@ -45,18 +48,41 @@ fn queued(message: NewMessage) -> ExportOutcome {
 async fn a_new_job_has_no_past(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
-    assert_eq!(store.evaluated_to(job, START).await.unwrap(), START);
-    assert_eq!(store.evaluated_to(job, at(500)).await.unwrap(), START);
+    assert_eq!(store.evaluated_to(job, DAILY, START).await.unwrap(), START);
+    assert_eq!(store.evaluated_to(job, DAILY, at(500)).await.unwrap(), START);
     assert!(!store.has_open_occurrence(job).await.unwrap());
-    assert!(store.record_due(job, START, at(60), &[]).await.unwrap());
-    assert_eq!(store.evaluated_to(job, at(500)).await.unwrap(), at(60));
+    assert!(store.record_due(job, DAILY, START, at(60), &[]).await.unwrap());
+    assert_eq!(store.evaluated_to(job, DAILY, at(500)).await.unwrap(), at(60));
+}
+
+async fn a_changed_pattern_has_no_past(database: TestDatabase) {
+    const HOURLY: &str = "0 * * * * UTC";
+    let store = open(&database).await;
+    let job = JobId::generate();
+    store.evaluated_to(job, DAILY, START).await.unwrap();
+    assert_eq!(store.evaluated_to(job, HOURLY, at(500)).await.unwrap(), at(500));
+    assert_eq!(store.evaluated_to(job, HOURLY, at(900)).await.unwrap(), at(500));
+    assert!(
+        !store
+            .record_due(job, DAILY, at(500), at(600), &[due(550)])
+            .await
+            .unwrap(),
+        "whoever still has the old pattern decides nothing"
+    );
+    assert!(
+        store
+            .record_due(job, HOURLY, at(500), at(600), &[due(550)])
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.evaluated_to(job, HOURLY, at(900)).await.unwrap(), at(600));
 }
 
 async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
     let store = open(&database).await;
     let other = second(&database, &store).await;
     let job = JobId::generate();
-    store.evaluated_to(job, START).await.unwrap();
+    store.evaluated_to(job, DAILY, START).await.unwrap();
     let decisions = [
         due(10),
         DueDecision {
@@ -71,7 +97,7 @@ async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
             decisions.clone(),
         );
         races.push(tokio::spawn(async move {
-            store.record_due(job, START, at(30), &decisions).await.unwrap()
+            store.record_due(job, DAILY, START, at(30), &decisions).await.unwrap()
         }));
     }
     let mut firsts = 0;
@@ -92,7 +118,7 @@ async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
         ]
     );
     assert!(
-        !store.record_due(job, START, at(30), &[due(25)]).await.unwrap(),
+        !store.record_due(job, DAILY, START, at(30), &[due(25)]).await.unwrap(),
         "the mark has moved on"
     );
     assert_eq!(store.occurrences(job, 10).await.unwrap().len(), 2);
