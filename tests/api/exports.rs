@@ -15,6 +15,7 @@ crate::on_both_backends!(
     the_package_holds_exactly_the_filtered_rows_in_order,
     a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone,
     a_changed_schedule_does_not_fire_its_past,
+    a_long_pause_is_made_up_for_by_one_run,
     an_export_without_rows_queues_nothing_when_told_so,
     a_filter_the_database_refuses_fails_with_its_words,
     a_file_job_hands_out_the_data_file_itself,
@@ -233,6 +234,28 @@ async fn a_changed_schedule_does_not_fire_its_past(backend: Backend) {
     let id = app.definitions.find_job("German orders").unwrap().id;
     assert_eq!(app.context.store.occurrences(id, 100).await.unwrap().len(), 2);
     app.run_until_idle().await;
+}
+
+async fn a_long_pause_is_made_up_for_by_one_run(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        setup.file(
+            "jobs/nightly-sales-orders.toml",
+            &ORDERS.replace("30 2 * * *", "* * * * *"),
+        );
+    })
+    .await;
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
+    // As many as one evaluation takes, and not one more.
+    app.clock.advance_seconds(1000 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
+    app.run_until_idle().await;
+    app.clock.advance_seconds(2500 * 60);
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(app.scheduler.evaluate_due().await.unwrap());
+        app.run_until_idle().await;
+    }
+    assert_eq!(runs, [0, 0, 1, 0]);
 }
 
 async fn an_export_without_rows_queues_nothing_when_told_so(backend: Backend) {
