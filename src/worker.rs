@@ -248,13 +248,12 @@ impl Worker {
             RunEnd::Retry(reason) => Some((Some(backoff_seconds(claimed.attempt)), reason)),
         };
         if let Some((seconds, note)) = wait {
-            let now = self.context.clock.now();
-            let not_before = seconds.map(|s| now.plus_seconds(s));
+            let not_before = seconds.map(|s| self.context.clock.now().plus_seconds(s));
             tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
             if let Err(error) = self
                 .context
                 .store
-                .release_occurrence(&claimed, not_before, &note, now)
+                .release_occurrence(&claimed, not_before, seconds.is_some(), &note)
                 .await
             {
                 tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");

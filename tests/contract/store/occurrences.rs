@@ -17,6 +17,7 @@ crate::on_both_databases!(
     an_occurrence_whose_upload_is_dead_ends_nothing,
     an_occurrence_can_end_without_a_message,
     a_released_occurrence_waits_for_its_time,
+    an_attempt_cut_short_by_a_stop_is_not_counted,
 );
 
 const DAILY: &str = "0 2 * * * UTC";
@@ -197,7 +198,7 @@ async fn an_occurrence_whose_worker_died_is_claimable_again_under_a_new_epoch(da
     assert_eq!(store.execution(&ExecutionId("second".into())).await.unwrap(), None);
 
     assert!(!store.extend_occurrence(&stale, at(99)).await.unwrap());
-    assert_conflict(store.release_occurrence(&stale, None, "late", at(31)).await);
+    assert_conflict(store.release_occurrence(&stale, None, true, "late").await);
     let late = inline(job, Direction::Export);
     let id = late.id;
     assert_conflict(store.finish_occurrence(&stale, queued(late), at(31)).await);
@@ -309,10 +310,25 @@ async fn a_released_occurrence_waits_for_its_time(database: TestDatabase) {
     store.run_now(job, "operator", START).await.unwrap();
     let claimed = claim_one(&store, &[job], "run", START).await.unwrap();
     store
-        .release_occurrence(&claimed, Some(at(30)), "the database is away", at(1))
+        .release_occurrence(&claimed, Some(at(30)), true, "the database is away")
         .await
         .unwrap();
     assert_eq!(claim_one(&store, &[job], "run 2", at(29)).await, None);
     let again = claim_one(&store, &[job], "run 2", at(30)).await.unwrap();
     assert_eq!((again.epoch, again.note.as_deref()), (2, Some("the database is away")));
+    assert_eq!(again.attempt, 2);
+}
+
+async fn an_attempt_cut_short_by_a_stop_is_not_counted(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    store.run_now(job, "operator", START).await.unwrap();
+    for epoch in 1..=3 {
+        let claimed = claim_one(&store, &[job], "run", START).await.unwrap();
+        assert_eq!((claimed.epoch, claimed.attempt), (epoch, 1));
+        store
+            .release_occurrence(&claimed, None, false, "the service is stopping")
+            .await
+            .unwrap();
+    }
 }
