@@ -218,6 +218,14 @@ impl Store {
         .await
     }
 
+    /// The occurrence whose execution has this id.
+    pub async fn occurrence_by_execution(&self, execution: &ExecutionId) -> Result<Option<Occurrence>, StoreError> {
+        let text = format!("select {OCCURRENCE_COLUMNS} from occurrences where execution = $1");
+        fetch_optional!(self.reader(), OccurrenceRow, sql(text), execution.0.as_str())?
+            .map(Occurrence::try_from)
+            .transpose()
+    }
+
     /// The latest occurrences of a job, newest first.
     pub async fn occurrences(&self, job: JobId, limit: u32) -> Result<Vec<Occurrence>, StoreError> {
         let text = format!("select {OCCURRENCE_COLUMNS} from occurrences where job = $1 order by due_at desc limit $2");
