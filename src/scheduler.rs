@@ -102,19 +102,23 @@ impl Scheduler {
 
     async fn evaluate(&self, job: &Job, schedule: &Schedule) -> Result<usize, StoreError> {
         let now = self.context.clock.now();
-        let from = self.context.store.evaluated_to(job.id, now).await?;
-        let due = due_between(schedule, from, now, OCCURRENCES_PER_EVALUATION);
+        let pattern = format!("{} {}", schedule.cron, schedule.time_zone.name());
+        let from = self.context.store.evaluated_to(job.id, &pattern, now).await?;
+        let mut due = due_between(schedule, from, now, OCCURRENCES_PER_EVALUATION + 1);
+        let truncated = due.len() > OCCURRENCES_PER_EVALUATION;
+        due.truncate(OCCURRENCES_PER_EVALUATION);
         // Nothing due, or the clock went back: the mark stays, and the next look covers the same time again.
         let Some(last) = due.last().copied() else { return Ok(0) };
-        let to = if due.len() == OCCURRENCES_PER_EVALUATION {
-            last
-        } else {
-            now
-        };
+        let to = if truncated { last } else { now };
         let busy = schedule.overlap == Overlap::Skip && self.context.store.has_open_occurrence(job.id).await?;
-        let decisions = decide(schedule, &due, now, busy);
+        let decisions = decide(schedule, &due, truncated, now, busy);
         let run = decisions.iter().filter(|d| d.skip.is_none()).count();
-        if !self.context.store.record_due(job.id, from, to, &decisions).await? {
+        if !self
+            .context
+            .store
+            .record_due(job.id, &pattern, from, to, &decisions)
+            .await?
+        {
             return Ok(0);
         }
         tracing::info!(job.name = %job.name, due = decisions.len(), run, "schedule evaluated");
@@ -122,16 +126,17 @@ impl Scheduler {
     }
 }
 
-/// What to do about each due time, by the job's policies for missed and overlapping runs.
-fn decide(schedule: &Schedule, due: &[Timestamp], now: Timestamp, busy: bool) -> Vec<DueDecision> {
+/// What to do about each due time, by the job's policies for missed and overlapping runs. `truncated`: later ones follow
+/// with the next evaluation.
+fn decide(schedule: &Schedule, due: &[Timestamp], truncated: bool, now: Timestamp, busy: bool) -> Vec<DueDecision> {
     let missed = |at: Timestamp| now.seconds_since(at) > MISSED_AFTER_SECONDS;
-    let last = due.last().copied();
+    let latest = due.last().copied().filter(|_| !truncated);
     due.iter()
         .map(|&due_at| {
             let reason = match schedule.missed {
                 _ if busy => Some("the previous run was still going (overlap = skip)"),
                 Missed::Skip if missed(due_at) => Some("missed while nothing was running (missed = skip)"),
-                Missed::Once if Some(due_at) != last && missed(due_at) => {
+                Missed::Once if Some(due_at) != latest && missed(due_at) => {
                     Some("missed; the latest due time runs for it (missed = once)")
                 }
                 Missed::Skip | Missed::Once | Missed::All => None,
@@ -160,7 +165,7 @@ mod tests {
     fn run(missed: Missed, busy: bool) -> Vec<bool> {
         let now = Timestamp(0).plus_seconds(10_000);
         let due: Vec<Timestamp> = [1000, 5000, 9990].map(|s| Timestamp(0).plus_seconds(s)).to_vec();
-        decide(&schedule(missed), &due, now, busy)
+        decide(&schedule(missed), &due, false, now, busy)
             .iter()
             .map(|d| d.skip.is_none())
             .collect()
@@ -177,11 +182,12 @@ mod tests {
     fn when_all_were_missed_once_runs_the_latest() {
         let now = Timestamp(0).plus_seconds(100_000);
         let due = [Timestamp(0), Timestamp(0).plus_seconds(60)];
-        let decisions = decide(&schedule(Missed::Once), &due, now, false);
-        assert_eq!(
-            decisions.iter().map(|d| d.skip.is_none()).collect::<Vec<_>>(),
-            [false, true]
-        );
+        let runs = |truncated| {
+            let decisions = decide(&schedule(Missed::Once), &due, truncated, now, false);
+            decisions.iter().map(|d| d.skip.is_none()).collect::<Vec<_>>()
+        };
+        assert_eq!(runs(false), [false, true]);
+        assert_eq!(runs(true), [false, false], "the latest is among those that follow");
     }
 
     #[test]

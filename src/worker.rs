@@ -260,16 +260,19 @@ impl Worker {
             Return::Lost => {
                 tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "lost the lease; another worker has the run");
             }
-            Return::Back { wait_seconds, note, .. } => {
-                let now = self.context.clock.now();
-                let not_before = wait_seconds.map(|s| now.plus_seconds(s));
+            Return::Back {
+                wait_seconds,
+                counted,
+                note,
+            } => {
+                let not_before = wait_seconds.map(|s| self.context.clock.now().plus_seconds(s));
                 tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
-                if let Err(error) = self
+                let released = self
                     .context
                     .store
-                    .release_occurrence(&claimed, not_before, note, now)
-                    .await
-                {
+                    .release_occurrence(&claimed, not_before, counted, note)
+                    .await;
+                if let Err(error) = released {
                     tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
                 }
             }

@@ -1,5 +1,7 @@
 CREATE TABLE schedules (
     job BLOB NOT NULL PRIMARY KEY,
+    -- Cron and zone that this was evaluated under: another pattern has no past.
+    pattern TEXT NOT NULL,
     evaluated_to INTEGER NOT NULL
 ) STRICT;
 

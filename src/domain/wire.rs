@@ -4,17 +4,32 @@
 //! ways. This file is the only translator.
 
 use super::counts::Counts;
+use super::job::Direction;
+use super::message::Message;
 use super::status::Status;
 
 /// What the three vocabularies are computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
+    /// Which way it goes.
+    pub direction: Direction,
     /// The message's status.
     pub status: Status,
     /// Its records by outcome.
     pub counts: Counts,
     /// Whether a worker ever began on it.
     pub started: bool,
+}
+
+impl From<&Message> for Standing {
+    fn from(message: &Message) -> Self {
+        Self {
+            direction: message.direction,
+            status: message.status,
+            counts: message.counts,
+            started: message.started_at.is_some(),
+        }
+    }
 }
 
 /// `DataJobState` of job status (RI-26).
@@ -58,9 +73,10 @@ pub fn execution_summary(standing: Standing) -> &'static str {
     let Counts { read, rejected, .. } = standing.counts;
     let applied = standing.counts.applied();
     match standing.status {
+        // An outbound message exists only after its export succeeded (PKG-21).
+        Status::Enqueued if standing.direction == Direction::Export => "Succeeded",
         Status::Enqueued => "NotRun",
         Status::PreProcessing | Status::Processing => "Executing",
-        // An outbound message exists only after its export succeeded.
         Status::Dequeued | Status::Downloaded | Status::Acked => "Succeeded",
         Status::Cancelled | Status::Expired => "Canceled",
         Status::PreProcessingError => "Failed",
@@ -78,12 +94,26 @@ pub fn execution_summary(standing: Standing) -> &'static str {
     }
 }
 
+/// The value of `GetExecutionSummaryStatus` (PKG-12) for the execution of an export run, by the state of its occurrence.
+#[must_use]
+pub fn export_summary(state: &str) -> &'static str {
+    match state {
+        "due" => "NotRun",
+        "running" => "Executing",
+        "done" => "Succeeded",
+        "failed" => "Failed",
+        "skipped" => "Canceled",
+        _ => "Unknown",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn standing(status: Status, started: bool, counts: Counts) -> Standing {
         Standing {
+            direction: Direction::Import,
             status,
             counts,
             started,
@@ -157,6 +187,16 @@ mod tests {
             ("PostProcessError", "PostProcessingFailed")
         );
         assert_eq!(execution_summary(before), "Canceled");
+    }
+
+    #[test]
+    fn an_export_succeeded_before_anyone_fetches_its_message() {
+        let waiting = |direction| Standing {
+            direction,
+            ..standing(Status::Enqueued, false, Counts::default())
+        };
+        assert_eq!(execution_summary(waiting(Direction::Export)), "Succeeded");
+        assert_eq!(execution_summary(waiting(Direction::Import)), "NotRun");
     }
 
     #[test]

@@ -243,11 +243,7 @@ async fn status(api: &Api, request: &HttpRequest, activity: &str) -> Result<Http
 }
 
 fn job_status_body(job: &Job, message: &Message, execution: Option<&Execution>) -> Value {
-    let standing = Standing {
-        status: message.status,
-        counts: message.counts,
-        started: message.started_at.is_some(),
-    };
+    let standing = Standing::from(message);
     let detail: Vec<Value> = execution.map_or_else(Vec::new, |execution| {
         let runs = execution.entities.iter();
         runs.map(|run| {

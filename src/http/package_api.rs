@@ -8,9 +8,10 @@ use super::Api;
 use super::auth::{Caller, base_url, caller};
 use super::connector::member;
 use super::problem::{Kind, Problem, Surface, no_such_route};
-use crate::domain::ids::{ExecutionId, MessageId};
+use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
+use crate::storage::occurrences::Occurrence;
 
 /// Longest action body.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -19,6 +20,14 @@ const NAMESPACE: &str = "Microsoft.Dynamics.DataEntities.";
 const NO_EXECUTION: &str = "00000000-0000-0000-0000-000000000000";
 /// Most errors one `GetExecutionErrors` lists; the native API pages through the rest.
 const ERRORS_MAX: u32 = 5000;
+
+/// What an execution id leads to.
+enum Run {
+    /// The load of a message, or the export that made one.
+    Message(Box<Message>),
+    /// An export without a message: not over, failed, or with nothing to upload.
+    Export(Box<Occurrence>),
+}
 
 /// `POST /data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{Action}`.
 pub async fn action(
@@ -56,31 +65,26 @@ async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload)
     let value = match action {
         "GetMessageStatus" => {
             let message = message(api, &caller, action, &parameter("messageId")).await?;
-            wire::message_status(standing(&message)).to_owned()
+            wire::message_status(Standing::from(&message)).to_owned()
         }
         "GetExecutionIdByMessageId" => {
             let message = message(api, &caller, action, &parameter("_messageId")).await?;
             message.execution.map_or_else(|| NO_EXECUTION.to_owned(), |e| e.0)
         }
         "GetExecutionSummaryStatus" => {
-            let message = execution(api, &caller, action, &parameter("executionId")).await?;
-            wire::execution_summary(standing(&message)).to_owned()
+            let summary = match execution(api, &caller, action, &parameter("executionId")).await? {
+                Run::Message(message) => wire::execution_summary(Standing::from(&*message)),
+                Run::Export(occurrence) => wire::export_summary(&occurrence.state),
+            };
+            summary.to_owned()
         }
-        "GetExecutionErrors" => {
-            let message = execution(api, &caller, action, &parameter("executionId")).await?;
-            execution_errors(api, &message).await?
-        }
+        "GetExecutionErrors" => match execution(api, &caller, action, &parameter("executionId")).await? {
+            Run::Message(message) => message_errors(api, &message).await?,
+            Run::Export(occurrence) => export_errors(&occurrence),
+        },
         _ => return Ok(None),
     };
     Ok(Some(value))
-}
-
-fn standing(message: &Message) -> Standing {
-    Standing {
-        status: message.status,
-        counts: message.counts,
-        started: message.started_at.is_some(),
-    }
 }
 
 /// The lead-in clients skip over, then the cause (ERR-2), as a 400 (ERR-3).
@@ -93,18 +97,27 @@ fn failed(action: &str, cause: &str) -> Problem {
 async fn message(api: &Api, caller: &Caller, action: &str, id: &str) -> Result<Message, Problem> {
     let unknown = || failed(action, &format!("no message was found for the id {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
-    visible(api, caller, api.context.store.message(parsed).await?).ok_or_else(unknown)
+    let found = api.context.store.message(parsed).await?;
+    found.filter(|m| may_see(api, caller, m.job)).ok_or_else(unknown)
 }
 
 /// By execution id, or by message id, which recurring clients pass too (RI-33).
-async fn execution(api: &Api, caller: &Caller, action: &str, id: &str) -> Result<Message, Problem> {
+async fn execution(api: &Api, caller: &Caller, action: &str, id: &str) -> Result<Run, Problem> {
     let store = &api.context.store;
-    let by_execution = store.message_by_execution(&ExecutionId(id.to_owned())).await?;
-    let found = match (by_execution, id.parse::<MessageId>()) {
-        (None, Ok(message)) => store.message(message).await?,
-        (found, _) => found,
+    let execution = ExecutionId(id.to_owned());
+    let mut found = store.message_by_execution(&execution).await?;
+    if let (None, Ok(message)) = (&found, id.parse::<MessageId>()) {
+        found = store.message(message).await?;
+    }
+    let run = match found {
+        Some(message) => Some((message.job, Run::Message(Box::new(message)))),
+        None => {
+            let occurrence = store.occurrence_by_execution(&execution).await?;
+            occurrence.map(|occurrence| (occurrence.job, Run::Export(Box::new(occurrence))))
+        }
     };
-    visible(api, caller, found).ok_or_else(|| {
+    let seen = run.filter(|(job, _)| may_see(api, caller, *job)).map(|(_, run)| run);
+    seen.ok_or_else(|| {
         failed(
             action,
             &format!("Execution details were not found for the execution id {id}"),
@@ -112,38 +125,47 @@ async fn execution(api: &Api, caller: &Caller, action: &str, id: &str) -> Result
     })
 }
 
-fn visible(api: &Api, caller: &Caller, message: Option<Message>) -> Option<Message> {
-    let definitions = api.definitions();
-    message.filter(|m| {
-        definitions
-            .job(m.job)
-            .map_or(caller.sees_all(), |job| caller.may_see(job))
-    })
+fn may_see(api: &Api, caller: &Caller, job: JobId) -> bool {
+    api.definitions()
+        .job(job)
+        .map_or(caller.sees_all(), |job| caller.may_see(job))
 }
 
-/// A JSON array in a string, members in the order one client's pattern needs (PKG-14). A failure before staging is one element
-/// without record and field (PKG-14a).
-async fn execution_errors(api: &Api, message: &Message) -> Result<String, Problem> {
-    let one = |record: &str, field: &str, text: &str| {
-        let quote = |t: &str| Value::from(t).to_string();
-        format!(
-            "{{\"RecordId\":{},\"Field\":{},\"ErrorMessage\":{}}}",
-            quote(record),
-            quote(field),
-            quote(text)
-        )
-    };
+/// A JSON array in a string. A failure before staging is one element without record and field (PKG-14a).
+async fn message_errors(api: &Api, message: &Message) -> Result<String, Problem> {
     let mut items = Vec::new();
     if let Some(failure) = &message.failure {
-        items.push(one("", "", &format!("{}: {}", failure.code, failure.detail)));
+        items.push(error_item("", "", &format!("{}: {}", failure.code, failure.detail)));
     }
     for stored in api.context.store.record_errors(message.id, None, ERRORS_MAX).await? {
         let error = &stored.error;
         let record = format!("{:06}", error.place.record);
         let field = error.field.as_deref().unwrap_or_default().to_uppercase();
-        items.push(one(&record, &field, &format!("{}: {}", error.code, error.reason)));
+        items.push(error_item(
+            &record,
+            &field,
+            &format!("{}: {}", error.code, error.reason),
+        ));
     }
     Ok(format!("[{}]", items.join(",")))
+}
+
+/// The same for an export: what it failed of.
+fn export_errors(occurrence: &Occurrence) -> String {
+    let reason = occurrence.note.as_deref().filter(|_| occurrence.state == "failed");
+    let item = reason.map(|reason| error_item("", "", reason));
+    format!("[{}]", item.unwrap_or_default())
+}
+
+/// One error, its members in the order one client's pattern needs (PKG-14).
+fn error_item(record: &str, field: &str, text: &str) -> String {
+    let quote = |t: &str| Value::from(t).to_string();
+    format!(
+        "{{\"RecordId\":{},\"Field\":{},\"ErrorMessage\":{}}}",
+        quote(record),
+        quote(field),
+        quote(text)
+    )
 }
 
 /// Reads a JSON body as clients send it: any content type, empty for no parameters, single-quoted (GEN-7).

@@ -191,7 +191,8 @@ impl Store {
         .await
     }
 
-    /// Hands a claimed occurrence back, to be tried again from `not_before` on.
+    /// Hands a claimed occurrence back, to be tried again from `not_before` on. Not `counted`: the attempt never was, as
+    /// when the service stopped during it.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch.
@@ -199,20 +200,30 @@ impl Store {
         &self,
         claimed: &Occurrence,
         not_before: Option<Timestamp>,
+        counted: bool,
         note: &str,
-        _now: Timestamp,
     ) -> Result<(), StoreError> {
         let (claimed, note) = (claimed.clone(), note.to_owned());
         self.write(move |mut tx| async move {
-            let text = "update occurrences set state = 'due', owner = null, lease_until = null, not_before = $4, note = $5 \
-                where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
+            let text = "update occurrences set state = 'due', owner = null, lease_until = null, not_before = $4, note = $5, \
+                attempt = attempt - $6 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
             let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
             let not_before = not_before.map(Timestamp::micros);
-            let rows = execute!(tx.db(), text, job, due_at, claimed.epoch, not_before, note.as_str())?;
+            let uncounted = i32::from(!counted);
+            let note = note.as_str();
+            let rows = execute!(tx.db(), text, job, due_at, claimed.epoch, not_before, note, uncounted)?;
             must_touch(&mut tx, rows, &claimed).await?;
             tx.commit(()).await
         })
         .await
+    }
+
+    /// The occurrence whose execution has this id.
+    pub async fn occurrence_by_execution(&self, execution: &ExecutionId) -> Result<Option<Occurrence>, StoreError> {
+        let text = format!("select {OCCURRENCE_COLUMNS} from occurrences where execution = $1");
+        fetch_optional!(self.reader(), OccurrenceRow, sql(text), execution.0.as_str())?
+            .map(Occurrence::try_from)
+            .transpose()
     }
 
     /// The latest occurrences of a job, newest first.

@@ -7,37 +7,43 @@ use super::{Store, StoreError};
 use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
 
-const MARK: &str = "select evaluated_to from schedules where job = $1";
+const MARK: &str = "select pattern, evaluated_to from schedules where job = $1";
 
 impl Store {
-    /// Up to when this job's schedule has been evaluated. The first call stores `now` and returns it, so that a new job
-    /// has no past.
-    pub async fn evaluated_to(&self, job: JobId, now: Timestamp) -> Result<Timestamp, StoreError> {
-        if let Some((mark,)) = fetch_optional!(self.reader(), (i64,), MARK, job.0)? {
+    /// Up to when this job's schedule has been evaluated under `pattern`. The first call with a pattern stores `now` and
+    /// returns it, so that neither a new job nor a changed schedule has a past.
+    pub async fn evaluated_to(&self, job: JobId, pattern: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let stored: Option<(String, i64)> = fetch_optional!(self.reader(), (String, i64), MARK, job.0)?;
+        if let Some((_, mark)) = stored.filter(|(of, _)| of == pattern) {
             return Ok(Timestamp(mark));
         }
+        let pattern = pattern.to_owned();
         self.write(move |mut tx| async move {
-            let text = "insert into schedules (job, evaluated_to) values ($1, $2) on conflict (job) do nothing";
-            execute!(tx.db(), text, job.0, now.micros())?;
-            let (mark,) = fetch_optional!(tx.db(), (i64,), MARK, job.0)?.unwrap_or((now.micros(),));
-            tx.commit(Timestamp(mark)).await
+            // Another process may have been first with the same pattern: its mark stands.
+            let text = "insert into schedules (job, pattern, evaluated_to) values ($1, $2, $3) on conflict (job) \
+                do update set pattern = excluded.pattern, evaluated_to = excluded.evaluated_to \
+                where schedules.pattern <> excluded.pattern";
+            execute!(tx.db(), text, job.0, pattern.as_str(), now.micros())?;
+            let stored: Option<(String, i64)> = fetch_optional!(tx.db(), (String, i64), MARK, job.0)?;
+            tx.commit(stored.map_or(now, |(_, mark)| Timestamp(mark))).await
         })
         .await
     }
 
-    /// Records what was decided for `(from, to]` and moves the mark, in one transaction guarded by the mark still being at
-    /// `from`. `false`: another process was first, nothing was written.
+    /// Records what was decided for `(from, to]` under `pattern` and moves the mark, in one transaction guarded by the mark
+    /// still being at `from` and of that pattern. `false`: another process was first, nothing was written.
     pub async fn record_due(
         &self,
         job: JobId,
+        pattern: &str,
         from: Timestamp,
         to: Timestamp,
         decisions: &[DueDecision],
     ) -> Result<bool, StoreError> {
-        let decisions = decisions.to_vec();
+        let (pattern, decisions) = (pattern.to_owned(), decisions.to_vec());
         self.write(move |mut tx| async move {
-            let text = "update schedules set evaluated_to = $3 where job = $1 and evaluated_to = $2";
-            let is_first = execute!(tx.db(), text, job.0, from.micros(), to.micros())? == 1;
+            let text = "update schedules set evaluated_to = $4 where job = $1 and pattern = $2 and evaluated_to = $3";
+            let is_first = execute!(tx.db(), text, job.0, pattern.as_str(), from.micros(), to.micros())? == 1;
             if is_first {
                 for decision in &decisions {
                     record(&mut tx, job, decision, to).await?;

@@ -1,16 +1,26 @@
 //! A nightly export: due once, staged as a package, collected by dequeue and acknowledge.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tokio::sync::watch;
+use tranship::domain::ids::ExecutionId;
+use tranship::domain::message::Failure;
 use tranship::domain::time::Timestamp;
+use tranship::scheduler::Scheduler;
+use tranship::storage::occurrences::ExportOutcome;
 
 use crate::app::{Backend, Setup, TestApp, sample};
 
 crate::on_both_backends!(
     the_package_holds_exactly_the_filtered_rows_in_order,
     a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone,
+    a_changed_schedule_does_not_fire_its_past,
+    a_long_pause_is_made_up_for_by_one_run,
+    an_execution_tells_how_its_export_stands_from_claim_to_end,
+    an_export_has_succeeded_before_anyone_fetches_it,
     an_export_without_rows_queues_nothing_when_told_so,
     a_filter_the_database_refuses_fails_with_its_words,
     a_file_job_hands_out_the_data_file_itself,
@@ -205,6 +215,140 @@ async fn a_due_time_is_recorded_once_and_runs_in_the_jobs_own_zone(backend: Back
         .collect();
     assert_eq!(states, ["done", "skipped", "skipped", "done"]);
     assert!(shown["occurrences"][1]["note"].as_str().unwrap().contains("missed"));
+}
+
+async fn a_changed_schedule_does_not_fire_its_past(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
+    app.clock.advance_seconds(17 * 3600 + 30 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1, "02:30 in Berlin");
+    app.run_until_idle().await;
+    app.clock.advance_seconds(10 * 3600 + 30 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0, "noon in Greenwich");
+
+    let mut changed = app.definitions.clone();
+    let job = changed.jobs.iter_mut().find(|job| job.name == "German orders").unwrap();
+    job.schedule.as_mut().unwrap().cron = "0 * * * *".to_owned();
+    let scheduler = Scheduler::new(app.context.clone(), watch::channel(changed.into()).1, Arc::default());
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 0, "the morning is no due time");
+    app.clock.advance_seconds(3599);
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 0);
+    app.clock.advance_seconds(1);
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 1, "13:00");
+    assert_eq!(scheduler.evaluate_due().await.unwrap(), 0, "once");
+    let id = app.definitions.find_job("German orders").unwrap().id;
+    assert_eq!(app.context.store.occurrences(id, 100).await.unwrap().len(), 2);
+    app.run_until_idle().await;
+}
+
+async fn a_long_pause_is_made_up_for_by_one_run(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        setup.file(
+            "jobs/nightly-sales-orders.toml",
+            &ORDERS.replace("30 2 * * *", "* * * * *"),
+        );
+    })
+    .await;
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
+    // As many as one evaluation takes, and not one more.
+    app.clock.advance_seconds(1000 * 60);
+    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
+    app.run_until_idle().await;
+    app.clock.advance_seconds(2500 * 60);
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(app.scheduler.evaluate_due().await.unwrap());
+        app.run_until_idle().await;
+    }
+    assert_eq!(runs, [0, 0, 1, 0]);
+}
+
+/// What an action answers about an execution, asked by the holder of `token`.
+async fn ask(app: &TestApp, token: &str, action: &str, execution: &str) -> Result<String, StatusCode> {
+    let path = format!("/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{action}");
+    let body = serde_json::json!({ "executionId": execution }).to_string();
+    let request = app.request(Method::POST, &path).bearer_auth(token).body(body);
+    let answer = request.send().await.unwrap();
+    if answer.status() != StatusCode::OK {
+        return Err(answer.status());
+    }
+    let body: Value = answer.json().await.unwrap();
+    Ok(body["value"].as_str().unwrap().to_owned())
+}
+
+async fn summary(app: &TestApp, execution: &str) -> Result<String, StatusCode> {
+    ask(app, &app.token, "GetExecutionSummaryStatus", execution).await
+}
+
+async fn an_execution_tells_how_its_export_stands_from_claim_to_end(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    let (store, now) = (&app.context.store, app.clock.now());
+    let job = app.definitions.find_job("German orders").unwrap().id;
+    store.run_now(job, "tester", now).await.unwrap();
+    let claim = || store.claim_occurrence(&[job], "worker", 60, |_| ExecutionId("the run".to_owned()), now);
+    assert_eq!(summary(&app, "the run").await, Err(StatusCode::BAD_REQUEST));
+    let claimed = claim().await.unwrap().unwrap();
+    assert_eq!(summary(&app, "the run").await.unwrap(), "Executing");
+    store
+        .release_occurrence(&claimed, None, true, "the database is away")
+        .await
+        .unwrap();
+    assert_eq!(summary(&app, "the run").await.unwrap(), "NotRun");
+    assert_eq!(
+        ask(&app, &app.token, "GetExecutionErrors", "the run").await.unwrap(),
+        "[]"
+    );
+    let claimed = claim().await.unwrap().unwrap();
+    let failure = Failure {
+        code: "no_table".to_owned(),
+        detail: "orders is missing".to_owned(),
+    };
+    store
+        .finish_occurrence(&claimed, ExportOutcome::Failed(failure), now)
+        .await
+        .unwrap();
+    assert_eq!(summary(&app, "the run").await.unwrap(), "Failed");
+    assert_eq!(
+        ask(&app, &app.token, "GetExecutionErrors", "the run").await.unwrap(),
+        r#"[{"RecordId":"","Field":"","ErrorMessage":"no_table: orders is missing"}]"#
+    );
+    let stranger = app.client("stranger").await;
+    assert_eq!(
+        ask(&app, &stranger, "GetExecutionSummaryStatus", "the run").await,
+        Err(StatusCode::BAD_REQUEST),
+        "not this client's job"
+    );
+}
+
+async fn an_export_has_succeeded_before_anyone_fetches_it(backend: Backend) {
+    let app = TestApp::with(backend, orders).await;
+    let nothing = run(&app, "German orders").await;
+    assert_eq!(nothing["message"], Value::Null);
+    assert_eq!(
+        summary(&app, nothing["execution"].as_str().unwrap()).await.unwrap(),
+        "Succeeded"
+    );
+    load(&app).await;
+    let occurrence = run(&app, "German orders").await;
+    let execution = occurrence["execution"].as_str().unwrap();
+    let id = occurrence["message"].as_str().unwrap();
+    assert_eq!(app.message(id).await["status"], "Enqueued");
+    assert_eq!(summary(&app, execution).await.unwrap(), "Succeeded");
+    assert_eq!(
+        summary(&app, id).await.unwrap(),
+        "Succeeded",
+        "by message id too (RI-33)"
+    );
+    let status: Value = app
+        .get(&format!(
+            "/api/connector/jobstatus/{}?jobId={id}",
+            app.job("German orders")
+        ))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(status["DataJobStatus"]["DataJobState"], "Enqueued", "RI-26");
 }
 
 async fn an_export_without_rows_queues_nothing_when_told_so(backend: Backend) {

@@ -8,6 +8,7 @@ use tranship::storage::occurrences::{DueDecision, ExportOutcome, Occurrence};
 
 crate::on_both_databases!(
     a_new_job_has_no_past,
+    a_changed_pattern_has_no_past,
     racing_processes_record_a_due_time_once,
     runs_somebody_asked_for_take_the_next_free_microsecond,
     an_occurrence_is_claimed_by_one_and_one_runs_per_job,
@@ -16,7 +17,10 @@ crate::on_both_databases!(
     an_occurrence_whose_upload_is_dead_ends_nothing,
     an_occurrence_can_end_without_a_message,
     a_released_occurrence_waits_for_its_time,
+    an_attempt_cut_short_by_a_stop_is_not_counted,
 );
+
+const DAILY: &str = "0 2 * * * UTC";
 
 fn due(seconds: i64) -> DueDecision {
     DueDecision {
@@ -45,18 +49,41 @@ fn queued(message: NewMessage) -> ExportOutcome {
 async fn a_new_job_has_no_past(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
-    assert_eq!(store.evaluated_to(job, START).await.unwrap(), START);
-    assert_eq!(store.evaluated_to(job, at(500)).await.unwrap(), START);
+    assert_eq!(store.evaluated_to(job, DAILY, START).await.unwrap(), START);
+    assert_eq!(store.evaluated_to(job, DAILY, at(500)).await.unwrap(), START);
     assert!(!store.has_open_occurrence(job).await.unwrap());
-    assert!(store.record_due(job, START, at(60), &[]).await.unwrap());
-    assert_eq!(store.evaluated_to(job, at(500)).await.unwrap(), at(60));
+    assert!(store.record_due(job, DAILY, START, at(60), &[]).await.unwrap());
+    assert_eq!(store.evaluated_to(job, DAILY, at(500)).await.unwrap(), at(60));
+}
+
+async fn a_changed_pattern_has_no_past(database: TestDatabase) {
+    const HOURLY: &str = "0 * * * * UTC";
+    let store = open(&database).await;
+    let job = JobId::generate();
+    store.evaluated_to(job, DAILY, START).await.unwrap();
+    assert_eq!(store.evaluated_to(job, HOURLY, at(500)).await.unwrap(), at(500));
+    assert_eq!(store.evaluated_to(job, HOURLY, at(900)).await.unwrap(), at(500));
+    assert!(
+        !store
+            .record_due(job, DAILY, at(500), at(600), &[due(550)])
+            .await
+            .unwrap(),
+        "whoever still has the old pattern decides nothing"
+    );
+    assert!(
+        store
+            .record_due(job, HOURLY, at(500), at(600), &[due(550)])
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.evaluated_to(job, HOURLY, at(900)).await.unwrap(), at(600));
 }
 
 async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
     let store = open(&database).await;
     let other = second(&database, &store).await;
     let job = JobId::generate();
-    store.evaluated_to(job, START).await.unwrap();
+    store.evaluated_to(job, DAILY, START).await.unwrap();
     let decisions = [
         due(10),
         DueDecision {
@@ -71,7 +98,7 @@ async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
             decisions.clone(),
         );
         races.push(tokio::spawn(async move {
-            store.record_due(job, START, at(30), &decisions).await.unwrap()
+            store.record_due(job, DAILY, START, at(30), &decisions).await.unwrap()
         }));
     }
     let mut firsts = 0;
@@ -92,7 +119,7 @@ async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
         ]
     );
     assert!(
-        !store.record_due(job, START, at(30), &[due(25)]).await.unwrap(),
+        !store.record_due(job, DAILY, START, at(30), &[due(25)]).await.unwrap(),
         "the mark has moved on"
     );
     assert_eq!(store.occurrences(job, 10).await.unwrap().len(), 2);
@@ -171,7 +198,7 @@ async fn an_occurrence_whose_worker_died_is_claimable_again_under_a_new_epoch(da
     assert_eq!(store.execution(&ExecutionId("second".into())).await.unwrap(), None);
 
     assert!(!store.extend_occurrence(&stale, at(99)).await.unwrap());
-    assert_conflict(store.release_occurrence(&stale, None, "late", at(31)).await);
+    assert_conflict(store.release_occurrence(&stale, None, true, "late").await);
     let late = inline(job, Direction::Export);
     let id = late.id;
     assert_conflict(store.finish_occurrence(&stale, queued(late), at(31)).await);
@@ -283,10 +310,25 @@ async fn a_released_occurrence_waits_for_its_time(database: TestDatabase) {
     store.run_now(job, "operator", START).await.unwrap();
     let claimed = claim_one(&store, &[job], "run", START).await.unwrap();
     store
-        .release_occurrence(&claimed, Some(at(30)), "the database is away", at(1))
+        .release_occurrence(&claimed, Some(at(30)), true, "the database is away")
         .await
         .unwrap();
     assert_eq!(claim_one(&store, &[job], "run 2", at(29)).await, None);
     let again = claim_one(&store, &[job], "run 2", at(30)).await.unwrap();
     assert_eq!((again.epoch, again.note.as_deref()), (2, Some("the database is away")));
+    assert_eq!(again.attempt, 2);
+}
+
+async fn an_attempt_cut_short_by_a_stop_is_not_counted(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    store.run_now(job, "operator", START).await.unwrap();
+    for epoch in 1..=3 {
+        let claimed = claim_one(&store, &[job], "run", START).await.unwrap();
+        assert_eq!((claimed.epoch, claimed.attempt), (epoch, 1));
+        store
+            .release_occurrence(&claimed, None, false, "the service is stopping")
+            .await
+            .unwrap();
+    }
 }
