@@ -23,8 +23,14 @@ pub struct Message {
     /// Name of its job.
     #[serde(default)]
     pub job: String,
+    /// `import`, `export` or `relay`.
+    #[serde(default)]
+    pub direction: String,
     /// One of the words of [`Status`].
     pub status: String,
+    /// Until when it is out with somebody.
+    #[serde(default)]
+    pub lease_until: Option<String>,
     /// Whether nothing more happens to it by itself.
     #[serde(default, rename = "final")]
     pub is_final: Option<bool>,

@@ -286,10 +286,19 @@ impl Api {
                 "Check TRANSHIP_CLIENT_ID and TRANSHIP_CLIENT_SECRET; `tranship client rotate NAME` makes a new secret.",
             ));
         }
+        if matches!(
+            response.status(),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        ) {
+            return Err(self.somebody_else());
+        }
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        let answer: Answer<TokenAnswer> = read(response).await?;
+        let answer: Answer<TokenAnswer> = read(response).await.map_err(|failure| match failure.exit {
+            Exit::Failed => self.somebody_else(),
+            _ => failure,
+        })?;
         let lifetime = answer.body.expires_in.saturating_sub(TOKEN_MARGIN_SECONDS);
         let header = format!("Bearer {}", answer.body.access_token);
         *token = Some(Token {
@@ -297,6 +306,19 @@ impl Api {
             good_until: asked + Duration::from_secs(lifetime),
         });
         Ok(header)
+    }
+
+    /// Something answers at this address, but it does not sign anybody in.
+    fn somebody_else(&self) -> Failure {
+        let path = match self.base.path() {
+            "/" => "Another program may have this port",
+            _ => "The path at its end may be wrong",
+        };
+        Failure::new(
+            Exit::Unreachable,
+            format!("no Tranship service answers at {}", self.base),
+        )
+        .cure(format!("{path}: set the address with --url or TRANSHIP_URL."))
     }
 
     /// A request that got no answer.
@@ -312,8 +334,12 @@ impl Api {
         } else {
             format!("the connection to the service at {} broke: {reason}", self.base)
         };
-        Failure::new(Exit::Unreachable, what)
-            .cure("Is it running (`tranship serve`), and is this its address? Set another with --url or TRANSHIP_URL.")
+        let cure = if self.base.scheme() == "https" && reason.contains("InvalidContentType") {
+            "Something answers there, but without TLS: write http:// in --url or TRANSHIP_URL."
+        } else {
+            "Is it running (`tranship serve`), and is this its address? Set another with --url or TRANSHIP_URL."
+        };
+        Failure::new(Exit::Unreachable, what).cure(cure)
     }
 }
 
@@ -342,20 +368,32 @@ async fn refusal(response: Response) -> Failure {
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let text = response.text().await.unwrap_or_default();
-    let what = match sentence(&text) {
-        Some(sentence) => super::screen::plain(&sentence),
-        None => format!("the service answered {status} to {path}"),
-    };
+    let said = sentence(&text).map(|sentence| super::screen::plain(&sentence));
+    let cure = said.as_deref().and_then(cure_of);
+    let unsaid = said.is_none();
+    let what = said.unwrap_or_else(|| format!("the service answered {status} to {path}"));
     let failure = Failure::new(ending(status), what);
     match (status, after) {
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds)) => {
             failure.cure(format!("Try again in {} seconds.", super::screen::plain(&seconds)))
         }
-        (StatusCode::FORBIDDEN, _) => failure.cure("A job's `clients` list says who may use it."),
-        (StatusCode::NOT_FOUND, _) => {
-            failure.cure("`tranship jobs list` and `tranship messages list` show what is there.")
-        }
+        (StatusCode::FORBIDDEN, _) if unsaid => failure.cure("A job's `clients` list says who may use it."),
+        (StatusCode::NOT_FOUND, _) => match cure {
+            Some(cure) => failure.cure(cure),
+            None => failure,
+        },
         _ => failure,
+    }
+}
+
+/// Where to look for something the service does not know. A message without rejected records needs no cure.
+fn cure_of(sentence: &str) -> Option<&'static str> {
+    if sentence.starts_with("there is no job") {
+        Some("`tranship jobs list` shows what is there.")
+    } else if sentence.starts_with("there is no message") {
+        Some("`tranship messages list` shows what is there.")
+    } else {
+        None
     }
 }
 
@@ -447,6 +485,53 @@ mod tests {
         assert_eq!(ending(422), Exit::Failed);
         assert_eq!(ending(500), Exit::Failed);
         assert_eq!(ending(503), Exit::Unreachable);
+    }
+
+    #[test]
+    fn a_cure_is_offered_only_where_it_fits() {
+        assert!(cure_of("there is no job `x`").is_some_and(|cure| cure.contains("jobs list")));
+        assert!(cure_of("there is no message 1").is_some_and(|cure| cure.contains("messages list")));
+        assert_eq!(cure_of("message 1 has no rejected records"), None);
+    }
+
+    /// Answers the first connection with these bytes and ends it.
+    async fn answering(bytes: &'static [u8]) -> std::net::SocketAddr {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(bytes).await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn an_address_with_a_wrong_path_is_said_to_be_the_address() {
+        let address = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        let failure = api(&format!("http://{address}/foo"))
+            .message("m")
+            .await
+            .expect_err("404");
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.what.contains("no Tranship service answers"), "{failure}");
+        assert!(failure.cure.is_some_and(|cure| cure.contains("path")));
+    }
+
+    #[tokio::test]
+    async fn tls_against_a_plain_port_is_cured_with_the_other_scheme() {
+        let address = answering(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        let failure = api(&format!("https://{address}"))
+            .message("m")
+            .await
+            .expect_err("no TLS");
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(
+            failure.cure.as_deref().is_some_and(|cure| cure.contains("http://")),
+            "{failure}"
+        );
     }
 
     #[tokio::test]

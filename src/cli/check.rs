@@ -1,20 +1,28 @@
 //! `tranship check`: settings, definitions and tables, without starting anything.
 
-use std::collections::BTreeMap;
+mod exports;
 
-use super::screen::{Screen, Tone, counted};
-use super::settings::Settings;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::screen::{Screen, Tone, counted, plain};
+use super::settings::{Settings, mistaken};
 use super::{Exit, Failure};
 use crate::business::tables::Difference;
-use crate::business::{BusinessError, DatabaseSettings, Databases};
-use crate::config::Config;
+use crate::business::{BusinessError, Database, DatabaseSettings, Databases};
+use crate::config::{Config, Mistake};
 use crate::definitions::{DefinitionError, Definitions};
 use crate::domain::entity::Entity;
+
+/// Where `jobs_dir` and `entities_dir` point unless somebody says otherwise.
+const DEFAULT_FOLDERS: [&str; 2] = ["./jobs", "./entities"];
+/// What to do about an empty set-up.
+pub(super) const NO_JOBS_YET: &str = "no jobs here yet: `tranship init FILE` makes a set from a sample";
 
 /// Check settings, definitions and tables without starting anything
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Ends with 2 when a file has mistakes or a table needs a change that only you can make; its SQL is printed.
+Ends with 2 when a file has mistakes, the database refuses an export's selection, or a table needs a change that only you can make; its SQL is printed.
 What is missing and only adds is no mistake: the service makes it, or --apply does.")]
 pub struct Check {
     /// Make the changes that only add: missing tables, columns, indexes
@@ -41,24 +49,50 @@ impl Verdict<'_> {
     }
 }
 
+/// Everything the check found.
+struct Findings<'a> {
+    verdicts: Vec<Verdict<'a>>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Findings<'_> {
+    fn only(mistakes: Vec<Mistake>) -> Self {
+        Self {
+            verdicts: Vec::new(),
+            mistakes,
+        }
+    }
+
+    fn needs_hand(&self) -> bool {
+        !self.mistakes.is_empty() || self.verdicts.iter().any(Verdict::needs_hand)
+    }
+}
+
 impl Check {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
-        let config = self.settings.load()?;
-        let definitions = load_definitions(&config)?;
+        let read = self.settings.read().map_err(|mistakes| ("settings", mistakes));
+        let read = read.and_then(|config| match read_definitions(&config) {
+            Ok(definitions) => Ok((config, definitions)),
+            Err(mistakes) => Err(("definitions", mistakes)),
+        });
+        let (config, definitions) = match read {
+            Ok(read) => read,
+            Err((_, mistakes)) if screen.is_json() => {
+                screen.json(&as_json(&Definitions::default(), &Findings::only(mistakes)));
+                return Ok(Exit::Usage);
+            }
+            Err((what, mistakes)) => return Err(mistaken(what, &mistakes)),
+        };
         let databases = open_databases(&config)?;
         let judged = judge(&databases, &definitions, self.apply).await;
         databases.close().await;
-        let verdicts = judged?;
+        let findings = judged?;
         if screen.is_json() {
-            screen.json(&as_json(&definitions, &verdicts));
+            screen.json(&as_json(&definitions, &findings));
         } else {
-            print(screen, &config, &definitions, &verdicts);
+            print(screen, &config, &definitions, &findings);
         }
-        Ok(if verdicts.iter().any(Verdict::needs_hand) {
-            Exit::Usage
-        } else {
-            Exit::Ok
-        })
+        Ok(if findings.needs_hand() { Exit::Usage } else { Exit::Ok })
     }
 }
 
@@ -67,18 +101,37 @@ impl Check {
 /// # Errors
 /// [`Exit::Usage`] with every mistake.
 pub(super) fn load_definitions(config: &Config) -> Result<Definitions, Failure> {
+    read_definitions(config).map_err(|mistakes| mistaken("definitions", &mistakes))
+}
+
+fn read_definitions(config: &Config) -> Result<Definitions, Vec<Mistake>> {
+    // The default folders may be missing, because a first start needs none. A folder somebody named is a wish.
+    let folders = [("jobs_dir", &config.jobs_dir), ("entities_dir", &config.entities_dir)];
+    let missing: Vec<_> = folders
+        .into_iter()
+        .zip(DEFAULT_FOLDERS)
+        .filter(|((_, folder), default)| folder.as_path() != Path::new(default) && !folder.is_dir())
+        .map(|((key, folder), _)| Mistake {
+            place: key.to_owned(),
+            message: format!("there is no folder {}; make it, or name another", folder.display()),
+        })
+        .collect();
+    if !missing.is_empty() {
+        return Err(missing);
+    }
     let names: Vec<String> = config.databases.keys().cloned().collect();
-    Definitions::load(&config.jobs_dir, &config.entities_dir, &names).map_err(|mistakes| {
-        let list: Vec<_> = mistakes
-            .iter()
-            .map(|mistake: &DefinitionError| format!("  {mistake}"))
-            .collect();
-        Failure::usage(format!(
-            "the definitions have {}",
-            counted(list.len() as u64, "mistake")
-        ))
-        .cure(list.join("\n"))
-    })
+    Definitions::load(&config.jobs_dir, &config.entities_dir, &names)
+        .map_err(|mistakes| mistakes.into_iter().map(in_file).collect())
+}
+
+fn in_file(mistake: DefinitionError) -> Mistake {
+    let file = mistake.file.display();
+    Mistake {
+        place: mistake
+            .line
+            .map_or_else(|| file.to_string(), |line| format!("{file}:{line}")),
+        message: mistake.message,
+    }
 }
 
 fn open_databases(config: &Config) -> Result<Databases, Failure> {
@@ -96,46 +149,54 @@ fn open_databases(config: &Config) -> Result<Databases, Failure> {
     Databases::new(&settings).map_err(|error| Failure::usage(error.to_string()))
 }
 
-async fn judge<'a>(
-    databases: &Databases,
-    definitions: &'a Definitions,
-    apply: bool,
-) -> Result<Vec<Verdict<'a>>, Failure> {
-    let mut verdicts = Vec::new();
+async fn judge<'a>(databases: &Databases, definitions: &'a Definitions, apply: bool) -> Result<Findings<'a>, Failure> {
+    let mut findings = Findings::only(Vec::new());
     for entity in &definitions.entities {
+        let place = format!("entity `{}`", entity.name);
         let database = databases.get(&entity.database).ok_or_else(|| {
             Failure::usage(format!(
-                "entity `{}` names database `{}`, which is not configured",
-                entity.name, entity.database
+                "{place} names database `{}`, which is not configured",
+                entity.database
             ))
         })?;
-        let refused = |error: BusinessError| refusal(entity, &error);
-        let mut differences = database.diff_entity(entity).await.map_err(refused)?;
-        let applied = apply && differences.iter().any(|difference| difference.additive);
-        if applied {
-            database.apply(&differences).await.map_err(refused)?;
-            // What the database says now, not what we hope we did.
-            differences = database.diff_entity(entity).await.map_err(refused)?;
+        match compare(database, entity, apply).await {
+            Ok(verdict) => findings.verdicts.push(verdict),
+            Err(error) => findings.mistakes.push(mistake_or_outage(place, &error)?),
         }
-        verdicts.push(Verdict {
-            entity,
-            differences,
-            applied,
-        });
     }
-    Ok(verdicts)
+    let refused = exports::refused(databases, definitions, &findings.verdicts).await?;
+    findings.mistakes.extend(refused);
+    Ok(findings)
 }
 
-fn refusal(entity: &Entity, error: &BusinessError) -> Failure {
-    let exit = if error.is_transient() {
-        Exit::Failed
-    } else {
-        Exit::Usage
-    };
-    Failure::new(exit, format!("entity `{}`: {error}", entity.name))
+async fn compare<'a>(database: &Database, entity: &'a Entity, apply: bool) -> Result<Verdict<'a>, BusinessError> {
+    let mut differences = database.diff_entity(entity).await?;
+    let applied = apply && differences.iter().any(|difference| difference.additive);
+    if applied {
+        database.apply(&differences).await?;
+        // What the database says now, not what we hope we did.
+        differences = database.diff_entity(entity).await?;
+    }
+    Ok(Verdict {
+        entity,
+        differences,
+        applied,
+    })
 }
 
-fn print(screen: &Screen, config: &Config, definitions: &Definitions, verdicts: &[Verdict<'_>]) {
+/// What the definition has to answer for is a mistake of it; a database out of reach ends the check.
+fn mistake_or_outage(place: String, error: &BusinessError) -> Result<Mistake, Failure> {
+    if error.is_transient() {
+        return Err(Failure::failed(format!("{place}: {error}")));
+    }
+    Ok(Mistake {
+        place,
+        message: error.to_string(),
+    })
+}
+
+fn print(screen: &Screen, config: &Config, definitions: &Definitions, findings: &Findings<'_>) {
+    let Findings { verdicts, mistakes } = findings;
     for verdict in verdicts {
         let (tone, word) = match () {
             () if verdict.needs_hand() => (Tone::Bad, "needs a change"),
@@ -151,6 +212,15 @@ fn print(screen: &Screen, config: &Config, definitions: &Definitions, verdicts: 
             screen.line(format!("    {}", difference.sql.replace('\n', "\n    ")));
         }
     }
+    for mistake in mistakes {
+        let word = screen.paint(Tone::Bad, "mistake");
+        screen.line(format!("{word}  {}: {}", mistake.place, plain(&mistake.message)));
+    }
+    conclude(screen, config, definitions, findings);
+}
+
+/// What it comes to, and what to do next.
+fn conclude(screen: &Screen, config: &Config, definitions: &Definitions, findings: &Findings<'_>) {
     let found = format!(
         "{} and {} are in order",
         counted(definitions.jobs.len() as u64, "job"),
@@ -159,15 +229,13 @@ fn print(screen: &Screen, config: &Config, definitions: &Definitions, verdicts: 
             many => format!("{many} entities"),
         },
     );
-    if definitions.jobs.is_empty() && definitions.entities.is_empty() {
-        screen.note(format!(
-            "Nothing is defined yet in {} and {}: `tranship init SAMPLE.csv` writes a first set.",
-            config.jobs_dir.display(),
-            config.entities_dir.display()
-        ));
-    } else if verdicts.iter().any(Verdict::needs_hand) {
+    if findings.verdicts.iter().any(Verdict::needs_hand) {
         screen.note("Run the SQL above, or change the definitions, then check again.");
-    } else if verdicts.iter().any(|verdict| !verdict.differences.is_empty()) {
+    } else if !findings.mistakes.is_empty() {
+        screen.note("Change the definitions, then check again.");
+    } else if definitions.jobs.is_empty() {
+        screen.note(format!("In {}: {NO_JOBS_YET}.", config.jobs_dir.display()));
+    } else if findings.verdicts.iter().any(|verdict| !verdict.differences.is_empty()) {
         screen.line(format!(
             "{found}; the service makes what is missing, or `tranship check --apply` does now."
         ));
@@ -176,8 +244,9 @@ fn print(screen: &Screen, config: &Config, definitions: &Definitions, verdicts: 
     }
 }
 
-fn as_json(definitions: &Definitions, verdicts: &[Verdict<'_>]) -> serde_json::Value {
-    let entities: Vec<_> = verdicts
+fn as_json(definitions: &Definitions, findings: &Findings<'_>) -> serde_json::Value {
+    let entities: Vec<_> = findings
+        .verdicts
         .iter()
         .map(|verdict| {
             let differences: Vec<_> = verdict
@@ -192,5 +261,13 @@ fn as_json(definitions: &Definitions, verdicts: &[Verdict<'_>]) -> serde_json::V
         })
         .collect();
     let jobs: Vec<_> = definitions.jobs.iter().map(|job| job.name.as_str()).collect();
-    serde_json::json!({"jobs": jobs, "entities": entities})
+    let mistakes: Vec<_> = findings
+        .mistakes
+        .iter()
+        .map(|mistake| serde_json::json!({"place": mistake.place, "message": mistake.message}))
+        .collect();
+    serde_json::json!({"jobs": jobs, "entities": entities, "mistakes": mistakes})
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,16 @@
 //! `tranship client`: who may talk to the service. Works on the store itself, so that the first client needs no other one.
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 
 use super::screen::{Screen, plain};
 use super::settings::Settings;
-use super::shell::quoted;
+use super::shell::{program, quoted};
 use super::{Exit, Failure};
 use crate::auth::secrets::{hash_secret, new_secret};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::domain::time::Timestamp;
 use crate::storage::clients::Client;
 use crate::storage::{Sharing, Store, StoreError, StoreSettings};
@@ -127,16 +130,49 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
         created_at: Clock::system().now(),
         revoked_at: None,
     };
-    let store = open(settings).await?;
-    let added = store.add_client(&client).await;
+    let config = settings.load()?;
+    let made = new_store_file(&config.store.url);
+    let store = open(config).await?;
+    let added = match store.add_client(&client).await {
+        Err(StoreError::Exists { .. }) => Err(taken(&store, name).await),
+        other => other.map_err(|error| refusal(&error)),
+    };
     store.close().await;
-    added.map_err(|error| refusal(&error))?;
-    print_secret(screen, name, &secret);
+    if let Some(file) = &made {
+        screen.note(format!("made a new store at {}", file.display()));
+    }
+    added?;
+    print_secret(screen, name, &secret, made.as_deref());
     Ok(Exit::Ok)
 }
 
+/// The file of a SQLite store that does not exist yet: opening it makes it, and in the wrong folder nobody would notice.
+fn new_store_file(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or(path);
+    let file = std::path::absolute(path).ok()?;
+    (!file.exists()).then_some(file)
+}
+
+/// Why a name cannot be added: somebody has it, or had it.
+async fn taken(store: &Store, name: &str) -> Failure {
+    let name = plain(name);
+    match store.client(&name).await {
+        Ok(Some(client)) if client.revoked_at.is_some() => {
+            Failure::failed(format!("`{name}` was revoked for good; choose another name"))
+        }
+        Err(error) => refusal(&error),
+        Ok(_) => Failure::failed(format!("client `{name}` exists already")).cure(format!(
+            "`{} client rotate {}` gives it a new secret.",
+            program(),
+            quoted(&name)
+        )),
+    }
+}
+
 async fn list(screen: &Screen, settings: &Settings) -> Result<Exit, Failure> {
-    let store = open(settings).await?;
+    let store = open(settings.load()?).await?;
     let clients = store.clients().await;
     store.close().await;
     let clients = clients.map_err(|error| refusal(&error))?;
@@ -170,18 +206,18 @@ async fn list(screen: &Screen, settings: &Settings) -> Result<Exit, Failure> {
 async fn rotate(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit, Failure> {
     let secret = new_secret();
     let hash = hash_secret(&secret);
-    let store = open(settings).await?;
+    let store = open(settings.load()?).await?;
     let found = store.set_client_secret(name, &hash).await;
     store.close().await;
     if !found.map_err(|error| refusal(&error))? {
         return Err(unknown(name));
     }
-    print_secret(screen, name, &secret);
+    print_secret(screen, name, &secret, None);
     Ok(Exit::Ok)
 }
 
 async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit, Failure> {
-    let store = open(settings).await?;
+    let store = open(settings.load()?).await?;
     let found = store.revoke_client(name, Clock::system().now()).await;
     store.close().await;
     if !found.map_err(|error| refusal(&error))? {
@@ -191,7 +227,7 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
         screen.json(&serde_json::json!({"name": name, "revoked": true}));
     } else {
         screen.line(format!(
-            "{} is locked out. Tokens it holds end by themselves.",
+            "{} is locked out; tokens it holds stopped working at once.",
             plain(name)
         ));
     }
@@ -199,8 +235,7 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
 }
 
 /// Opens the store beside the service that may be running on it.
-async fn open(settings: &Settings) -> Result<Store, Failure> {
-    let config = settings.load()?;
+async fn open(config: Config) -> Result<Store, Failure> {
     let settings = StoreSettings {
         url: config.store.url,
         max_connections: config.store.max_connections,
@@ -209,9 +244,13 @@ async fn open(settings: &Settings) -> Result<Store, Failure> {
     Store::connect(&settings).await.map_err(|error| refusal(&error))
 }
 
-fn print_secret(screen: &Screen, name: &str, secret: &str) {
+fn print_secret(screen: &Screen, name: &str, secret: &str, made: Option<&Path>) {
     if screen.is_json() {
-        screen.json(&serde_json::json!({"client_id": name, "client_secret": secret}));
+        let mut answer = serde_json::json!({"client_id": name, "client_secret": secret});
+        if let Some(file) = made {
+            answer["made_store"] = file.to_string_lossy().into();
+        }
+        screen.json(&answer);
         return;
     }
     screen.line(format!("export TRANSHIP_CLIENT_ID={}", quoted(name)));
@@ -232,9 +271,6 @@ fn unknown(name: &str) -> Failure {
 
 fn refusal(error: &StoreError) -> Failure {
     match error {
-        StoreError::Exists { .. } => {
-            Failure::failed(error.to_string()).cure("`tranship client rotate NAME` gives it a new secret.")
-        }
         StoreError::Locked { .. } => Failure::failed(error.to_string()).cure("Try again: a start takes a moment."),
         StoreError::Settings(_) | StoreError::Migration(_) => Failure::usage(error.to_string()),
         _ => Failure::failed(error.to_string()),
@@ -251,5 +287,29 @@ mod tests {
         for bad in ["", " a", "a ", "a\nb", &"x".repeat(101)] {
             assert!(client_name(bad).is_err(), "{bad:?}");
         }
+    }
+    #[tokio::test]
+    async fn a_new_store_is_noticed_and_a_revoked_name_stays_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            data_dir: Some(folder.path().join("data")),
+            ..Settings::default()
+        };
+        let url = settings.load().expect("settings").store.url;
+        let screen = Screen::detect(true);
+        assert!(new_store_file(&url).is_some());
+        let added = add(&screen, "shop", Role::Client, &settings).await;
+        assert_eq!(added, Ok(Exit::Ok));
+        assert_eq!(new_store_file(&url), None);
+
+        let twice = add(&screen, "shop", Role::Client, &settings).await.expect_err("taken");
+        assert_eq!(twice.exit, Exit::Failed);
+        assert!(twice.what.contains("exists already"), "{twice}");
+        assert_eq!(revoke(&screen, "shop", &settings).await, Ok(Exit::Ok));
+        let again = add(&screen, "shop", Role::Client, &settings)
+            .await
+            .expect_err("revoked");
+        assert_eq!(again.exit, Exit::Failed);
+        assert!(again.what.contains("revoked for good"), "{again}");
     }
 }

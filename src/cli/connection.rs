@@ -91,6 +91,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A job's or message's name on the command line: anything that stays one segment of a path.
+pub(super) fn name_or_id(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty; is a variable of your script not set?".to_owned()),
+        "." | ".." => Err("that is no name".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
 pub(super) fn service_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; write it as http://host:port"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -109,6 +118,14 @@ mod tests {
         assert!(service_url("https://tranship.example.test/base/").is_ok());
         for bad in ["127.0.0.1:8080", "localhost", "file:///etc/passwd", "mailto:a@b", ""] {
             assert!(service_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_leave_its_path_is_refused() {
+        assert_eq!(name_or_id(" Inbound orders ").as_deref(), Ok("Inbound orders"));
+        for bad in ["", "  ", ".", ".."] {
+            assert!(name_or_id(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -8,8 +8,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::screen::{Screen, counted};
 use super::shell::{program, quoted};
 use super::{Exit, Failure};
+use crate::config::DEFAULTS;
 use crate::definitions::init::{Inferred, Sample, guess_delimiter, infer};
 use crate::format::csv_read::{CsvOptions, CsvReader, Step};
+use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
 
 /// Read of a sample, at most; types show long before.
 const SAMPLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -37,6 +39,7 @@ pub struct Init {
 impl Init {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         let parsed = Parsed::read(&self.sample).await?;
+        parsed.refuse_rejects(&self.sample)?;
         let inferred = parsed.infer(&self.sample)?;
         let written = write_all(&self.dir, &inferred).await?;
         if screen.is_json() {
@@ -47,9 +50,9 @@ impl Init {
             return Ok(Exit::Ok);
         }
         screen.line(format!(
-            "From {} of {} columns; key {}. Written:",
+            "From {} of {}; key {}. Written:",
             counted(parsed.rows.len() as u64, "record"),
-            parsed.header.len(),
+            counted(parsed.header.len() as u64, "column"),
             inferred.key.join(", ")
         ));
         for path in &written {
@@ -106,17 +109,12 @@ impl Parsed {
     fn parse(bytes: &[u8], whole: bool) -> Result<Self, String> {
         let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let delimiter = guess_delimiter(first_line);
-        let mut reader = CsvReader::new(CsvOptions {
-            delimiter,
-            max_field_bytes: 1 << 20,
-            max_record_bytes: 1 << 22,
-            max_columns: 1000,
-        });
+        let mut reader = CsvReader::new(limits(delimiter));
         reader.feed(bytes);
         if whole {
             reader.finish();
         }
-        let header = reader.header().map_err(|error| error.to_string())?;
+        let header = reader.header().map_err(|error| without_settings(&error.to_string()))?;
         let header = header.ok_or("its header does not end within the first 16 MiB")?;
         let mut rows = Vec::new();
         loop {
@@ -141,6 +139,21 @@ impl Parsed {
         })
     }
 
+    /// A rejects file is no sample: its records are the broken ones, and imports keep its first columns to themselves.
+    fn refuse_rejects(&self, path: &Path) -> Result<(), Failure> {
+        let own = [REJECT_ID_COLUMN, ERROR_COLUMN];
+        let found = own
+            .into_iter()
+            .find(|own| self.header.iter().any(|name| name.trim().eq_ignore_ascii_case(own)));
+        found.map_or(Ok(()), |own| {
+            Err(Failure::usage(format!(
+                "{} has a column `{own}`, which belongs to files of rejected records",
+                path.display()
+            ))
+            .cure("Take the file they were rejected from as the sample, or rename the column."))
+        })
+    }
+
     fn infer(&self, path: &Path) -> Result<Inferred, Failure> {
         let file_name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let sample = Sample {
@@ -150,6 +163,31 @@ impl Parsed {
             rows: &self.rows,
         };
         infer(&sample).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    }
+}
+
+/// The limits a new set-up has. A sample is read before there are settings to raise them in.
+fn limits(delimiter: u8) -> CsvOptions {
+    let defaults: toml::Table = DEFAULTS.parse().expect("a test reads the embedded defaults");
+    let number = |key: &str| {
+        let value = defaults.get("csv").and_then(|csv| csv.get(key)?.as_integer());
+        value
+            .and_then(|value| usize::try_from(value).ok())
+            .expect("a test reads every limit of the embedded defaults")
+    };
+    CsvOptions {
+        delimiter,
+        max_field_bytes: number("max_field_bytes"),
+        max_record_bytes: number("max_record_bytes"),
+        max_columns: number("max_columns"),
+    }
+}
+
+/// A reader's sentence without the setting it names: here that setting would change nothing.
+fn without_settings(reason: &str) -> String {
+    match reason.split_once(" (csv.") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after)),
+        None => reason.to_owned(),
     }
 }
 
@@ -219,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_is_a_mistake_and_writes_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
-        for text in ["", "a,a\n1,2\n"] {
+        for text in ["", "a,a\n1,2\n", "_reject_id,_error,a\nx,y,1\n"] {
             assert_eq!(
                 sample(folder.path(), text).await.map_err(|failure| failure.exit),
                 Err(Exit::Usage),
@@ -227,5 +265,21 @@ mod tests {
             );
         }
         assert!(!folder.path().join("set").exists());
+    }
+    #[test]
+    fn a_sample_may_be_as_wide_as_an_import_and_no_setting_is_named_that_is_not_obeyed() {
+        let wide = |columns: usize| -> Vec<u8> {
+            let names: Vec<_> = (0..columns).map(|number| format!("c{number}")).collect();
+            format!("{}\n", names.join(",")).into_bytes()
+        };
+        assert_eq!(
+            Parsed::parse(&wide(2000), true).map(|parsed| parsed.header.len()),
+            Ok(2000)
+        );
+        let refused = Parsed::parse(&wide(2001), true).expect_err("too wide");
+        assert!(
+            refused.contains("2000 columns") && !refused.contains("csv."),
+            "{refused}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::answers::{JobList, Occurrence};
-use super::connection::Connection;
+use super::connection::{Connection, name_or_id};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
 use super::{Exit, Failure, show, wait};
@@ -19,6 +19,7 @@ pub enum Jobs {
     /// Show one job and its latest runs
     Show {
         /// Name or activity id
+        #[arg(value_parser = name_or_id)]
         job: String,
         #[command(flatten)]
         connection: Connection,
@@ -26,6 +27,7 @@ pub enum Jobs {
     /// Run an export job now
     Run {
         /// Name or activity id
+        #[arg(value_parser = name_or_id)]
         job: String,
         /// Stay until the run is over, and show how it went
         #[arg(long)]
@@ -36,6 +38,7 @@ pub enum Jobs {
     /// Show when a job runs next
     Next {
         /// Name or activity id
+        #[arg(value_parser = name_or_id)]
         job: String,
         #[command(flatten)]
         connection: Connection,
@@ -100,7 +103,14 @@ async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end:
         }
         return Ok(Exit::Ok);
     }
-    let run = wait::run_end(&api, screen, job, &asked.body.due_at).await?;
+    let run = wait::run_end(&api, screen, job, &asked.body.due_at);
+    let run = wait::or_interrupted(run, || {
+        (
+            "the run goes on".to_owned(),
+            format!("See how it went: {} jobs show {}", program(), quoted(job)),
+        )
+    })
+    .await?;
     if screen.is_json() {
         screen.json(&run);
     } else {
@@ -124,15 +134,22 @@ async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end:
 }
 
 async fn next(screen: &Screen, connection: &Connection, job: &str) -> Result<Exit, Failure> {
-    let answer = connection.open()?.job(job).await?;
-    let next = answer.body.schedule.map(|schedule| schedule.next).unwrap_or_default();
+    let mut answer = connection.open()?.job(job).await?;
+    let next = answer
+        .body
+        .schedule
+        .take()
+        .map(|schedule| schedule.next)
+        .unwrap_or_default();
     if screen.is_json() {
         screen.json(&serde_json::json!({"job": answer.body.name, "next": next}));
     } else if next.is_empty() {
-        screen.note(format!(
-            "`{}` has no schedule: it runs when asked.",
-            plain(&answer.body.name)
-        ));
+        let why = match answer.body.direction.as_str() {
+            "import" => "its messages are processed as they come",
+            "relay" => "its messages wait until somebody collects them",
+            _ => "it runs when asked",
+        };
+        screen.note(format!("`{}` has no schedule: {why}.", plain(&answer.body.name)));
     } else {
         for at in next {
             screen.line(plain(&at));

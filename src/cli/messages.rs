@@ -8,11 +8,12 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::answers::{MessagePage, RecordErrors};
 use super::api::Api;
-use super::connection::Connection;
+use super::connection::{Connection, name_or_id};
 use super::progress::{self, Cleared};
 use super::screen::{Screen, plain};
 use super::shell::{program, quoted};
 use super::{Exit, Failure, push, show, status};
+use crate::domain::ids::MessageId;
 
 /// List messages, take their rejected records out and send them back corrected
 #[derive(Debug, Subcommand)]
@@ -20,16 +21,16 @@ pub enum Messages {
     /// List messages, newest first
     List {
         /// Only of this job (name or activity id)
-        #[arg(long, value_name = "JOB")]
+        #[arg(long, value_name = "JOB", value_parser = name_or_id)]
         job: Option<String>,
         /// Only in this status, e.g. `ProcessedWithErrors`
         #[arg(long, value_name = "STATUS", value_parser = status_word)]
         status: Option<String>,
         /// Only those before this message (the `next` of an earlier page)
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = message_id)]
         before: Option<String>,
-        /// How many
-        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        /// How many, 1 to 200
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
         #[command(flatten)]
         connection: Connection,
@@ -37,7 +38,7 @@ pub enum Messages {
     /// Show everything about a message
     Show {
         /// The message's id
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = name_or_id)]
         message: String,
         /// List every rejected record, not only one sample of each cause
         #[arg(long)]
@@ -48,7 +49,7 @@ pub enum Messages {
     /// Write the rejected records in the format they came in, each with its reject id and error
     Rejects {
         /// The message's id
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = name_or_id)]
         message: String,
         /// Write to this file, which must not exist; standard output unless given
         #[arg(long, value_name = "FILE")]
@@ -59,7 +60,7 @@ pub enum Messages {
     /// Send a corrected rejects file back; it becomes a child of the message
     Resubmit {
         /// The id of the message the records were rejected from
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = name_or_id)]
         message: String,
         /// The corrected file; leave the `_reject_id` column as it is
         #[arg(value_name = "FILE")]
@@ -112,6 +113,11 @@ impl Messages {
             }
         }
     }
+}
+
+fn message_id(text: &str) -> Result<String, String> {
+    let id = text.parse::<MessageId>().map_err(|error| error.to_string())?;
+    Ok(id.to_string())
 }
 
 fn status_word(text: &str) -> Result<String, String> {

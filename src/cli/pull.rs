@@ -3,6 +3,7 @@
 //! Order is everything: download under a temporary name, verify the stated digest, sync, rename, sync the folder, and only
 //! then acknowledge. Whatever breaks before the last step, the message is offered again.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -12,9 +13,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs;
 use tokio::io::AsyncWriteExt as _;
 
-use super::answers::Job;
+use super::answers::{Job, MessagePage};
 use super::api::{Api, Delivery};
-use super::connection::Connection;
+use super::connection::{Connection, name_or_id};
 use super::progress::{self, Cleared};
 use super::screen::{Screen, counted, plain};
 use super::{Exit, Failure};
@@ -23,6 +24,8 @@ use crate::domain::message::Digest;
 
 /// Longest part of a file's name that comes from the job's name.
 const JOB_NAME_CHARS_MAX: usize = 60;
+/// Most messages looked at to say what is out.
+const OUT_MAX: &str = "200";
 /// How a zip begins.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 
@@ -36,7 +39,7 @@ Examples:
   tranship pull --job \"Nightly sales orders\" --out inbox --ack")]
 pub struct Pull {
     /// Name or activity id of the job
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", value_parser = name_or_id)]
     job: String,
     /// Folder for the files; made when it is missing
     #[arg(long, value_name = "DIR")]
@@ -81,12 +84,45 @@ impl Pull {
             tell(screen, &file, self.ack);
         }
         if collected == 0 && missing == 0 {
-            screen.note(format!("`{}` has nothing to collect.", plain(&job.name)));
+            screen.note(nothing(&api, &job).await);
         } else if collected > 0 && !self.ack {
             screen.note("Not acknowledged: offered again when the lease ends. Use --ack to be done with them.");
         }
         Ok(if missing == 0 { Exit::Ok } else { Exit::Failed })
     }
+}
+
+/// What to say when the queue gives nothing: it may be empty, or everything in it may be out with somebody.
+async fn nothing(api: &Api, job: &Job) -> String {
+    let mut out = Vec::new();
+    for status in ["Dequeued", "Downloaded"] {
+        let query = [("job", job.id.as_str()), ("status", status), ("limit", OUT_MAX)];
+        // It only explains; without it the answer is the same.
+        if let Ok(page) = api.get::<MessagePage>(&["api", "v1", "messages"], &query).await {
+            out.extend(page.body.messages.into_iter().map(|message| message.lease_until));
+        }
+    }
+    explain_nothing(&job.name, &out)
+}
+
+fn explain_nothing(job: &str, out: &[Option<String>]) -> String {
+    let mut text = format!("`{}` has nothing to collect.", plain(job));
+    if out.is_empty() {
+        return text;
+    }
+    let are = if out.len() == 1 { "is" } else { "are" };
+    let _ = write!(text, " {} {are} out", counted(out.len() as u64, "message"));
+    // Written alike, so the earliest time is the least text.
+    if let Some(first) = out.iter().flatten().min() {
+        let until = if out.len() == 1 {
+            "until"
+        } else {
+            "with somebody, the first until"
+        };
+        let _ = write!(text, " {until} {}", plain(first));
+    }
+    text.push('.');
+    text
 }
 
 /// A file on disk whose digest was verified.
@@ -315,6 +351,19 @@ mod tests {
         );
         assert_eq!(file_name("  ** ", id(), "dat"), format!("message-{ID}.dat"));
         assert!(file_name(&"x".repeat(500), id(), "zip").len() < 120);
+    }
+
+    #[test]
+    fn an_empty_queue_is_told_from_one_whose_messages_are_out() {
+        assert_eq!(explain_nothing("J", &[]), "`J` has nothing to collect.");
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            explain_nothing("J", &[at("2026-01-01T03:25:00Z")]),
+            "`J` has nothing to collect. 1 message is out until 2026-01-01T03:25:00Z."
+        );
+        assert!(
+            explain_nothing("J", &[at("b"), at("a")]).ends_with("2 messages are out with somebody, the first until a.")
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::answers::{Answer, Message};
 use super::api::Api;
-use super::connection::Connection;
+use super::connection::{Connection, name_or_id};
 use super::progress::{self, Cleared};
 use super::screen::{Screen, plain};
 use super::{Exit, Failure, status};
@@ -33,7 +33,7 @@ pub struct Push {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Name or activity id of the job
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", value_parser = name_or_id)]
     job: String,
     /// Label of the entity, for a job with more than one
     #[arg(long, value_name = "LABEL")]
@@ -77,6 +77,12 @@ pub(super) async fn send_file(api: &Api, screen: &Screen, path: &Path, to: Url) 
     let unreadable = |error: std::io::Error| Failure::file("read", path, &error);
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let facts = file.metadata().await.map_err(unreadable)?;
+    if facts.is_dir() {
+        return Err(Failure::usage(format!(
+            "{} is a folder; one file is sent at a time",
+            path.display()
+        )));
+    }
     if !facts.is_file() {
         return Err(Failure::usage(format!("{} is not a file", path.display()))
             .cure("Write it to a file first: its length is sent before its bytes."));

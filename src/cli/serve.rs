@@ -92,8 +92,16 @@ fn first_start(screen: &Screen, definitions: &Definitions, port: u16, (id, secre
         "Its secret is shown this once. In another terminal:".to_owned(),
         String::new(),
     ];
-    for command in [sign_in, format!("{program} jobs list"), third] {
+    let mut commands = vec![sign_in];
+    if !definitions.jobs.is_empty() {
+        commands.extend([format!("{program} jobs list"), third]);
+    }
+    for command in commands {
         lines.push(format!("  {}", screen.paint(Tone::Strong, &command)));
+    }
+    if definitions.jobs.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("There are {}.", check::NO_JOBS_YET));
     }
     lines.push(String::new());
     lines.push(format!("Clients of your own: {program} client add NAME"));
@@ -107,8 +115,11 @@ mod tests {
     #[test]
     fn a_first_start_prints_three_commands_and_the_address_only_where_it_is_needed() {
         let screen = Screen::detect(true);
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let shipped = Definitions::load(&folder.join("jobs"), &folder.join("entities"), &["main".to_owned()])
+            .expect("the sample definitions");
         let commands = |port| -> Vec<String> {
-            first_start(&screen, &Definitions::default(), port, ("dev", "s3cret"))
+            first_start(&screen, &shipped, port, ("dev", "s3cret"))
                 .into_iter()
                 .filter(|line| line.starts_with("  "))
                 .collect()
@@ -120,5 +131,12 @@ mod tests {
             "  export TRANSHIP_CLIENT_ID=dev TRANSHIP_CLIENT_SECRET=s3cret"
         );
         assert!(commands(9)[0].ends_with("TRANSHIP_URL=http://127.0.0.1:9"));
+    }
+    #[test]
+    fn a_first_start_without_jobs_names_the_way_to_some() {
+        let screen = Screen::detect(true);
+        let lines = first_start(&screen, &Definitions::default(), DEFAULT_PORT, ("dev", "s3cret")).join("\n");
+        assert!(lines.contains("tranship init FILE"), "{lines}");
+        assert!(!lines.contains("jobs list"), "{lines}");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, Failure};
-use crate::config::{Config, Overrides};
+use super::Failure;
+use super::screen::counted;
+use crate::config::{Config, Mistake, Overrides};
 
 /// Variables that tell client commands where to go; they are no settings of the service.
 const CLIENT_VARIABLES: [&str; 3] = ["TRANSHIP_URL", "TRANSHIP_CLIENT_ID", "TRANSHIP_CLIENT_SECRET"];
@@ -46,23 +47,28 @@ impl Settings {
     /// Reads all sources.
     ///
     /// # Errors
-    /// [`Exit::Usage`] with every mistake.
+    /// [`super::Exit::Usage`] with every mistake.
     pub fn load(&self) -> Result<Config, Failure> {
-        Config::load(&self.overrides(), &environment()).map_err(|mistakes| {
-            let list: Vec<_> = mistakes
-                .iter()
-                .map(|m| format!("  {}: {}", m.place, m.message))
-                .collect();
-            Failure::new(
-                Exit::Usage,
-                format!(
-                    "the settings have {}",
-                    super::screen::counted(list.len() as u64, "mistake")
-                ),
-            )
-            .cure(list.join("\n"))
-        })
+        self.read().map_err(|mistakes| mistaken("settings", &mistakes))
     }
+
+    /// Reads all sources; the mistakes one by one.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub fn read(&self) -> Result<Config, Vec<Mistake>> {
+        Config::load(&self.overrides(), &environment())
+    }
+}
+
+/// All mistakes of the settings, or the definitions, as one failure.
+#[must_use]
+pub fn mistaken(what: &str, mistakes: &[Mistake]) -> Failure {
+    let list: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| format!("  {}: {}", mistake.place, mistake.message))
+        .collect();
+    Failure::usage(format!("the {what} have {}", counted(list.len() as u64, "mistake"))).cure(list.join("\n"))
 }
 
 /// The environment as far as it holds settings. Variables that are no text cannot be settings of ours.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{Cause, Job, Message, Occurrence, RecordError};
+use super::answers::{Cause, ExecutionEntity, Job, Message, Occurrence, RecordError};
 use super::screen::{Screen, Tone, count, counted, plain};
 use super::shell::program;
 
@@ -16,6 +16,12 @@ pub fn message(screen: &Screen, message: &Message) {
         plain(&message.job)
     ));
     fact("status", &status(screen, message));
+    if let Some(until) = &message.lease_until {
+        fact(
+            "out",
+            &format!("until {}, then offered again unless acknowledged", plain(until)),
+        );
+    }
     let mut payload = counted(message.bytes, "byte");
     for part in [message.digest.as_deref(), message.external_id.as_deref()]
         .into_iter()
@@ -44,25 +50,12 @@ pub fn message(screen: &Screen, message: &Message) {
         let code = screen.paint(Tone::Bad, &plain(&failure.code));
         fact("failure", &format!("{code}  {}", plain(&failure.detail)));
     }
-    if message.records.read > 0 {
+    if loads(message) && message.records.read > 0 {
         fact("records", &records(message));
         fact("", &outcomes(message));
     }
     for entity in message.executions.iter().flat_map(|execution| &execution.entities) {
-        fact(
-            "entity",
-            &format!(
-                "{}  staging {} ({}, {})  target {} ({} inserted, {} updated, {})",
-                plain(&entity.entity),
-                plain(&entity.staging.status),
-                counted(entity.staging.records, "record"),
-                counted(entity.staging.errors, "error"),
-                plain(&entity.target.status),
-                count(entity.target.inserted),
-                count(entity.target.updated),
-                counted(entity.target.errors, "error"),
-            ),
-        );
+        fact("entity", &entity_line(message, entity));
     }
     if let Some(parent) = &message.links.parent {
         fact("parent", &plain(id_in(parent)));
@@ -86,6 +79,29 @@ pub fn message(screen: &Screen, message: &Message) {
     }
 }
 
+/// Whether a message's records are read and applied; those of an export are packed, and a relay's are nobody's business.
+fn loads(message: &Message) -> bool {
+    !matches!(message.direction.as_str(), "export" | "relay")
+}
+
+/// What became of one entity.
+fn entity_line(message: &Message, entity: &ExecutionEntity) -> String {
+    let label = plain(&entity.entity);
+    if !loads(message) {
+        return format!("{label}  {} packed", counted(entity.staging.records, "record"));
+    }
+    format!(
+        "{label}  staging {} ({}, {})  target {} ({} inserted, {} updated, {})",
+        plain(&entity.staging.status),
+        counted(entity.staging.records, "record"),
+        counted(entity.staging.errors, "error"),
+        plain(&entity.target.status),
+        count(entity.target.inserted),
+        count(entity.target.updated),
+        counted(entity.target.errors, "error"),
+    )
+}
+
 /// Prints a message's result in a few lines: status, records, causes.
 pub fn result(screen: &Screen, message: &Message) {
     screen.line(format!("  {}", status(screen, message)));
@@ -96,7 +112,7 @@ pub fn result(screen: &Screen, message: &Message) {
             plain(&failure.detail)
         ));
     }
-    if message.records.read > 0 {
+    if loads(message) && message.records.read > 0 {
         screen.line(format!("  {}", records(message)));
         screen.line(format!("  {}", outcomes(message)));
     }
@@ -146,14 +162,15 @@ pub fn messages(screen: &Screen, messages: &[Message]) {
     ])];
     rows.extend(messages.iter().map(|message| {
         let records = message.records;
+        let number = |number| if loads(message) { count(number) } else { "-".to_owned() };
         vec![
             plain(&message.id),
             plain(&message.job),
             plain(&message.status),
-            count(records.read),
-            count(records.applied),
-            count(records.rejected),
-            count(records.repaired),
+            number(records.read),
+            number(records.applied),
+            number(records.rejected),
+            number(records.repaired),
             plain(message.enqueued_at.as_deref().unwrap_or("-")),
         ]
     }));
@@ -307,5 +324,19 @@ mod tests {
             record_error(&error),
             "record 1,017, line 1,018, column 2 (customer_account) `ZZZZZ\\u{7}`: there is no such customer"
         );
+    }
+    #[test]
+    fn an_export_says_what_was_packed_and_an_import_what_was_loaded() {
+        let read = |direction: &str| -> Message {
+            serde_json::from_value(serde_json::json!({
+                "id": "m", "status": "Enqueued", "direction": direction,
+                "executions": [{"entities": [{"entity": "Orders", "staging": {"status": "Finished", "records": 122}}]}]
+            }))
+            .expect("a status body")
+        };
+        let line = |message: &Message| entity_line(message, &message.executions[0].entities[0]);
+        assert_eq!(line(&read("export")), "Orders  122 records packed");
+        assert!(line(&read("import")).starts_with("Orders  staging Finished (122 records"));
+        assert!(!loads(&read("relay")));
     }
 }

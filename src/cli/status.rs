@@ -1,6 +1,6 @@
 //! `tranship status`: where a message stands.
 
-use super::connection::Connection;
+use super::connection::{Connection, name_or_id};
 use super::screen::{Screen, plain};
 use super::shell::program;
 use super::{Exit, Failure, show, wait};
@@ -15,7 +15,7 @@ Examples:
   tranship status 0192f1c4-… --json | jq .records")]
 pub struct Status {
     /// The message's id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = name_or_id)]
     message: String,
     /// Stay until nothing more happens to it
     #[arg(long)]
@@ -29,7 +29,7 @@ impl Status {
         let api = self.connection.open()?;
         let answer = if self.watch {
             let mut last = String::new();
-            wait::message_end(&api, screen, &self.message, |message| {
+            wait::message_end_or_interrupted(&api, screen, &self.message, |message| {
                 // On a terminal the spinner shows every step; a log wants one line per change.
                 let standing = super::progress::standing(message);
                 if !screen.is_terminal() && !screen.is_json() && standing != last {
@@ -76,7 +76,10 @@ pub(super) async fn follow(
     if !screen.is_json() {
         screen.line(plain(&enqueued.body.id));
     }
-    let ended = wait::message_end(api, screen, &enqueued.body.id, |_| {}).await?;
+    if enqueued.body.direction == "relay" {
+        screen.note("Nobody works on a relayed file: this waits until somebody collects and acknowledges it.");
+    }
+    let ended = wait::message_end_or_interrupted(api, screen, &enqueued.body.id, |_| {}).await?;
     if screen.is_json() {
         screen.json(&ended.raw);
     } else {

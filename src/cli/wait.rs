@@ -8,6 +8,7 @@ use super::answers::{Answer, Message, Occurrence, OccurrenceList};
 use super::api::Api;
 use super::progress::{Cleared, spinner, standing};
 use super::screen::Screen;
+use super::shell::program;
 use super::{Exit, Failure};
 
 /// First pause between two looks; it doubles up to [`PAUSE_MILLISECONDS_MAX`].
@@ -54,6 +55,42 @@ impl Patience {
         sleep(self.pause).await;
         self.pause = (self.pause * 2).min(Duration::from_millis(PAUSE_MILLISECONDS_MAX));
     }
+}
+
+/// Waits for the work, or for Ctrl-C: then only the waiting ends. `goes_on` says what does not, and how to see it again.
+///
+/// # Errors
+/// The work's own, and [`Exit::Failed`] when it was interrupted.
+pub async fn or_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    goes_on: impl FnOnce() -> (String, String),
+) -> Result<T, Failure> {
+    tokio::select! {
+        ended = work => ended,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            let (what, cure) = goes_on();
+            Err(Failure::failed(format!("not waiting any more; {what}")).cure(cure))
+        }
+    }
+}
+
+/// [`message_end`], where Ctrl-C ends only the waiting.
+///
+/// # Errors
+/// As [`message_end`] and [`or_interrupted`].
+pub async fn message_end_or_interrupted(
+    api: &Api,
+    screen: &Screen,
+    id: &str,
+    seen: impl FnMut(&Message),
+) -> Result<Answer<Message>, Failure> {
+    or_interrupted(message_end(api, screen, id, seen), || {
+        (
+            "the message goes on by itself".to_owned(),
+            format!("Watch it: {} status {} --watch", program(), super::screen::plain(id)),
+        )
+    })
+    .await
 }
 
 /// Waits until nothing more happens to the message. `seen` is called with every new standing.

@@ -9,6 +9,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::job::{DataSource, Direction, Job, Missed, Overlap};
 use crate::domain::message::Message;
 use crate::domain::schedule;
+use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
 use crate::storage::executions::{EntityRun, ErrorGroup, Execution, StoredError};
@@ -64,6 +65,7 @@ pub fn summary(definitions: &Definitions, message: &Message) -> Value {
         "started_at": message.started_at,
         "finished_at": message.finished_at,
         "last_dequeued_at": message.last_dequeued_at,
+        "lease_until": message.lease_until.filter(|_| matches!(message.status, Status::Dequeued | Status::Downloaded)),
         "failure": message.failure,
         "records": records(&message.counts, message.repaired),
     })

@@ -36,6 +36,7 @@ pub struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let ends = self.exit || self.json;
         let folder = scratch::create().await?;
         let config = scratch::config(&folder)?;
         let options = AppOptions {
@@ -62,12 +63,12 @@ impl Demo {
             told = Box::pin(guide.tell()) => told,
         };
         let exit = if let Ok(told) = &ended {
-            summary(screen, &told.promises, &folder, &address)
+            summary(screen, &told.promises, &folder, &address, ends)
         } else {
             screen.note(format!("What was done so far is in {}", folder.display()));
             Exit::Failed
         };
-        if let (Ok(told), false) = (&ended, self.exit || self.json) {
+        if let (Ok(told), false) = (&ended, ends) {
             stay(screen, told, &folder, &address, (&id, &secret));
         } else {
             stop.cancel();
@@ -78,7 +79,7 @@ impl Demo {
 }
 
 /// One line per promise, and where everything is.
-fn summary(screen: &Screen, promises: &Promises, folder: &Path, address: &str) -> Exit {
+fn summary(screen: &Screen, promises: &Promises, folder: &Path, address: &str, ends: bool) -> Exit {
     let kept = promises.all_kept();
     if screen.is_json() {
         screen.json(&serde_json::json!({"ok": kept, "promises": promises, "folder": folder, "url": address}));
@@ -87,7 +88,8 @@ fn summary(screen: &Screen, promises: &Promises, folder: &Path, address: &str) -
         screen.line(screen.paint(Tone::Strong, "What was promised"));
         promises.print(screen);
         screen.line("");
-        screen.line(format!("Folder   {}", folder.display()));
+        let fate = if ends { "  (it may be deleted)" } else { "" };
+        screen.line(format!("Folder   {}{fate}", folder.display()));
     }
     if kept { Exit::Ok } else { Exit::Failed }
 }

@@ -1,0 +1,92 @@
+//! What a check finds beside the tables.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::config::DEFAULTS;
+
+/// A set-up in a folder: one entity whose table is made, and one export job with this filter.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(filter: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Self { folder };
+        place.write(
+            "entities/orders.toml",
+            "name = \"OrderEntity\"\nlabel = \"Orders\"\ntable = \"orders\"\nkey = [\"id\"]\ncreate_table = true\n\
+             [[fields]]\nname = \"id\"\ntype = \"int\"\n[[fields]]\nname = \"status\"\ntype = \"string\"\nmax_length = 10\n",
+        );
+        place.write(
+            "jobs/nightly.toml",
+            &format!(
+                "id = \"6e5f0a53-7a3c-4b7e-9a35-6c2a1c0f1d11\"\nname = \"Nightly orders\"\ndirection = \"export\"\n\
+                 data_source = \"file\"\nsample = true\n[schedule]\ncron = \"0 2 * * *\"\ntime_zone = \"UTC\"\n[export]\nformat = \"csv\"\n[[export.entities]]\nentity = \"Orders\"\n\
+                 filter = \"{filter}\"\n"
+            ),
+        );
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::load(&crate::config::Overrides::default(), &[]).expect("defaults");
+        config.jobs_dir = self.path("jobs");
+        config.entities_dir = self.path("entities");
+        let main = config.databases.get_mut("main").expect("the default database");
+        main.url = format!("sqlite://{}", self.path("business.db").display());
+        config
+    }
+
+    async fn mistakes(&self, apply: bool) -> Vec<Mistake> {
+        let config = self.config();
+        let definitions = read_definitions(&config).expect("definitions");
+        let databases = open_databases(&config).expect("databases");
+        let findings = judge(&databases, &definitions, apply).await.expect("a judgement");
+        databases.close().await;
+        findings.mistakes
+    }
+}
+
+#[tokio::test]
+async fn a_filter_the_database_refuses_is_a_mistake_of_its_job() {
+    let broken = Place::new("stauts = 'open'");
+    assert_eq!(
+        broken.mistakes(false).await,
+        [],
+        "nothing to ask before the table is there"
+    );
+    let mistakes = broken.mistakes(true).await;
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert_eq!(mistakes[0].place, "job `Nightly orders`");
+    assert!(mistakes[0].message.contains("stauts"), "{mistakes:?}");
+
+    assert_eq!(Place::new("status = 'open'").mistakes(true).await, []);
+}
+
+#[test]
+fn a_folder_somebody_named_must_be_there() {
+    let mut config = Place::new("1 = 1").config();
+    config.jobs_dir = "no/such/folder".into();
+    let mistakes = read_definitions(&config).expect_err("no folder");
+    assert_eq!(mistakes[0].place, "jobs_dir");
+    assert!(mistakes[0].message.contains("no/such/folder"), "{mistakes:?}");
+}
+
+#[test]
+fn the_default_folders_are_the_settings_defaults() {
+    for (key, folder) in ["jobs_dir", "entities_dir"].into_iter().zip(DEFAULT_FOLDERS) {
+        assert!(DEFAULTS.contains(&format!("{key} = \"{folder}\"")), "{key}");
+    }
+}
