@@ -285,7 +285,8 @@ async fn an_execution_tells_how_its_export_stands_from_claim_to_end(backend: Bac
     let (store, now) = (&app.context.store, app.clock.now());
     let job = app.definitions.find_job("German orders").unwrap().id;
     store.run_now(job, "tester", now).await.unwrap();
-    let claim = || store.claim_occurrence(&[job], "worker", 60, |_| ExecutionId("the run".to_owned()), now);
+    let jobs = [job];
+    let claim = || store.claim_occurrence(&jobs, "worker", 60, |_| ExecutionId("the run".to_owned()), now);
     assert_eq!(summary(&app, "the run").await, Err(StatusCode::BAD_REQUEST));
     let claimed = claim().await.unwrap().unwrap();
     assert_eq!(summary(&app, "the run").await.unwrap(), "Executing");
