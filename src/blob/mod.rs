@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// There is no such blob.
-    #[error("blob {0} is gone")]
+    #[error("there is no blob {0}; is this the place (blobs.url) it was written to?")]
     Missing(BlobKey),
     /// The bytes are not the ones that were stored.
     #[error("blob {key} is damaged: digest {found}, expected {expected}")]
