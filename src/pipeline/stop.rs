@@ -68,7 +68,9 @@ impl From<BusinessError> for Stop {
             BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
                 Self::fail("definition_mismatch", detail)
             }
-            other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
+            other @ (BusinessError::Corrupt { .. }
+            | BusinessError::Driver { .. }
+            | BusinessError::Unreachable { .. }) => Self::Retry(other.to_string()),
         }
     }
 }
