@@ -1,7 +1,9 @@
 //! Wiring: builds store, blobs, databases, scheduler, worker and HTTP server, and owns the order of start and stop.
 //!
-//! Start: store → keys → definitions → listener bound → worker → alarm clock → HTTP. Stop, in reverse: readiness off → HTTP →
+//! Start: definitions → listener bound → store → keys → HTTP → worker → alarm clock. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
+
+mod listener;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -87,12 +89,7 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         let definitions = load_definitions(&config)?;
-        let listener = TcpListener::bind(config.server.listen).with_context(|| {
-            format!(
-                "cannot listen on {} (server.listen); is another service using it?",
-                config.server.listen
-            )
-        })?;
+        let listener = listener::bind(config.server.listen)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Handle::current();
         let store = Store::connect(&StoreSettings {
