@@ -1,6 +1,6 @@
 //! Wiring: builds store, blobs, databases, scheduler, worker and HTTP server, and owns the order of start and stop.
 //!
-//! Start: definitions → listener bound → store → keys → HTTP → worker → alarm clock. Stop, in reverse: readiness off → HTTP →
+//! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
 mod listener;
@@ -36,6 +36,9 @@ use crate::worker::Worker;
 const SWEEP_EVERY_SECONDS: u64 = 60;
 /// Largest body of requests that are not uploads.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The fact by which a store knows its folder of blobs.
+const BLOB_FOLDER: &str = "blob_folder";
 
 /// What is not a setting.
 #[derive(Debug, Clone)]
@@ -99,6 +102,8 @@ impl App {
         })
         .await
         .context("cannot open the service store (store.url)")?;
+        let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
+        insist_on_shared_blobs(&store, &blobs).await?;
         report_durability(&store);
         let now = options.clock.now();
         let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
@@ -109,7 +114,7 @@ impl App {
         }
         let context = Context {
             databases: databases(&config)?,
-            blobs: Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?,
+            blobs,
             clock: options.clock.clone(),
             limits: Arc::new(Limits {
                 queue: config.queue.clone(),
@@ -270,6 +275,29 @@ fn databases(config: &Config) -> anyhow::Result<Databases> {
         (name.clone(), settings)
     });
     Ok(Databases::new(&settings.collect())?)
+}
+
+/// Any process on a store may get any message, so all of them must find its payload: a folder that is not the one the store
+/// knows keeps the service from starting. A SQLite store has one process and needs no such care.
+async fn insist_on_shared_blobs(store: &Store, blobs: &Blobs) -> anyhow::Result<()> {
+    if store.has_one_process() {
+        return Ok(());
+    }
+    let folder = blobs.folder().await.context("cannot use the blob folder (blobs.url)")?;
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    let known = store.remember(BLOB_FOLDER, &folder.id).await?;
+    if known != folder.id {
+        bail!(
+            "the blobs of this store lie in another folder than {} (blobs.url): every process on a PostgreSQL store needs the \
+             same blobs. Let blobs.url name that folder in all of them, through a shared file system, or a bucket (s3://, \
+             az://, gs://). If this folder holds a copy of all the store's blobs, write {known} into {}",
+            folder.path.display(),
+            folder.id_file.display()
+        );
+    }
+    Ok(())
 }
 
 fn report_durability(store: &Store) {

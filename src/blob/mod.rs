@@ -4,6 +4,7 @@
 //! Refuses: to know what a blob is for. Keys are made by [`BlobKey::generate`]; nothing a client sent becomes a path.
 
 mod files;
+mod folder_id;
 mod hash;
 mod place;
 mod read;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
 
+pub use folder_id::BlobFolder;
 pub use hash::PayloadHasher;
 pub use read::BlobReader;
 pub use write::{BlobWriter, PART_BYTES, PARTS_IN_FLIGHT};
@@ -92,6 +94,12 @@ impl Blobs {
         tokio::time::timeout(PATIENCE, self.place.probe())
             .await
             .unwrap_or_else(|_| Err(BlobError::failed(format!("no answer within {} s", PATIENCE.as_secs()))))
+    }
+
+    /// The folder the blobs lie in, with the id it carries; it gets one, durably, when it has none. `None`: they lie in a
+    /// bucket, which is the same one for everybody.
+    pub async fn folder(&self) -> Result<Option<BlobFolder>, BlobError> {
+        self.place.folder().await
     }
 
     /// Begins to write a blob. Nothing reaches the store before the first full part, or `finish`.
