@@ -1,8 +1,9 @@
 //! Wiring: builds store, blobs, databases, scheduler, worker and HTTP server, and owns the order of start and stop.
 //!
-//! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock. Stop, in reverse: readiness off → HTTP →
+//! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
+mod first_look;
 mod listener;
 
 use std::net::{SocketAddr, TcpListener};
@@ -227,6 +228,14 @@ impl App {
         ));
         write_address(&self.config, self.address);
         tracing::info!(address = %self.address, "listening");
+        if self.options.background == Background::On {
+            let definitions = Arc::clone(&self.api.definitions.borrow());
+            background.spawn(first_look::look(
+                self.api.context.clone(),
+                definitions,
+                self.stopping.clone(),
+            ));
+        }
         stop_asked(&self.stopping).await;
         tracing::info!(
             seconds = drain.as_secs(),
