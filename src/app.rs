@@ -1,7 +1,10 @@
 //! Wiring: builds store, blobs, databases, scheduler, worker and HTTP server, and owns the order of start and stop.
 //!
-//! Start: store → keys → definitions → listener bound → worker → alarm clock → HTTP. Stop, in reverse: readiness off → HTTP →
+//! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
+
+mod first_look;
+mod listener;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -36,6 +39,9 @@ const SECRET_CHECKS_AT_ONCE: usize = 4;
 const SWEEP_EVERY_SECONDS: u64 = 60;
 /// Largest body of requests that are not uploads.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The fact by which a store knows its folder of blobs.
+const BLOB_FOLDER: &str = "blob_folder";
 
 /// What is not a setting.
 #[derive(Debug, Clone)]
@@ -89,12 +95,7 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         let definitions = load_definitions(&config)?;
-        let listener = TcpListener::bind(config.server.listen).with_context(|| {
-            format!(
-                "cannot listen on {} (server.listen); is another service using it?",
-                config.server.listen
-            )
-        })?;
+        let listener = listener::bind(config.server.listen)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Handle::current();
         let store = Store::connect(&StoreSettings {
@@ -104,6 +105,8 @@ impl App {
         })
         .await
         .context("cannot open the service store (store.url)")?;
+        let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
+        insist_on_shared_blobs(&store, &blobs).await?;
         report_durability(&store);
         let now = options.clock.now();
         let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
@@ -114,7 +117,7 @@ impl App {
         }
         let context = Context {
             databases: databases(&config)?,
-            blobs: Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?,
+            blobs,
             clock: options.clock.clone(),
             limits: Arc::new(Limits {
                 queue: config.queue.clone(),
@@ -228,6 +231,14 @@ impl App {
         ));
         write_address(&self.config, self.address);
         tracing::info!(address = %self.address, "listening");
+        if self.options.background == Background::On {
+            let definitions = Arc::clone(&self.api.definitions.borrow());
+            background.spawn(first_look::look(
+                self.api.context.clone(),
+                definitions,
+                self.stopping.clone(),
+            ));
+        }
         stop_asked(&self.stopping).await;
         tracing::info!(
             seconds = drain.as_secs(),
@@ -276,6 +287,29 @@ fn databases(config: &Config) -> anyhow::Result<Databases> {
         (name.clone(), settings)
     });
     Ok(Databases::new(&settings.collect())?)
+}
+
+/// Any process on a store may get any message, so all of them must find its payload: a folder that is not the one the store
+/// knows keeps the service from starting. A SQLite store has one process and needs no such care.
+async fn insist_on_shared_blobs(store: &Store, blobs: &Blobs) -> anyhow::Result<()> {
+    if store.has_one_process() {
+        return Ok(());
+    }
+    let folder = blobs.folder().await.context("cannot use the blob folder (blobs.url)")?;
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    let known = store.remember(BLOB_FOLDER, &folder.id).await?;
+    if known != folder.id {
+        bail!(
+            "the blobs of this store lie in another folder than {} (blobs.url): every process on a PostgreSQL store needs the \
+             same blobs. Let blobs.url name that folder in all of them, through a shared file system, or a bucket (s3://, \
+             az://, gs://). If this folder holds a copy of all the store's blobs, write {known} into {}",
+            folder.path.display(),
+            folder.id_file.display()
+        );
+    }
+    Ok(())
 }
 
 fn report_durability(store: &Store) {

@@ -8,6 +8,12 @@ CREATE TABLE clients (
     revoked_at INTEGER
 ) STRICT;
 
+-- What every process on this store must agree on.
+CREATE TABLE store_facts (
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE signing_keys (
     purpose TEXT NOT NULL CHECK (purpose IN ('token', 'receipt', 'url')),
     slot INTEGER NOT NULL CHECK (slot IN (0, 1)),

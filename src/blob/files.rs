@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use object_store::local::LocalFileSystem;
 
 use super::BlobError;
+use super::folder_id::BlobFolder;
 use crate::domain::ids::BlobKey;
 
 /// The folder.
@@ -62,6 +63,16 @@ impl Files {
         let file = self.root.join(&key.0);
         self.blocking(move |_| delete_durably(&file).map_err(BlobError::failed))
             .await
+    }
+
+    /// The folder and its id, which is made when there is none.
+    pub(super) async fn identify(self: &Arc<Self>) -> Result<BlobFolder, BlobError> {
+        self.blocking(|files| {
+            let failed = |cause: io::Error| BlobError::failed(format!("{}: {cause}", files.root.display()));
+            files.settle(&files.root).map_err(failed)?;
+            BlobFolder::identify(&files.root).map_err(failed)
+        })
+        .await
     }
 
     /// Whether the folder is there, or the nearest one above it is a folder in which it can be made.
@@ -145,7 +156,7 @@ fn remove_if_there(file: &Path) -> io::Result<bool> {
 }
 
 /// Puts a folder's list of names on stable storage. Only Unix can; elsewhere the file system is trusted.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()
     } else {

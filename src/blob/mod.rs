@@ -4,6 +4,7 @@
 //! Refuses: to know what a blob is for. Keys are made by [`BlobKey::generate`]; nothing a client sent becomes a path.
 
 mod files;
+mod folder_id;
 mod hash;
 mod place;
 mod read;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
 
+pub use folder_id::BlobFolder;
 pub use hash::PayloadHasher;
 pub use read::BlobReader;
 pub use write::{BlobWriter, PART_BYTES, PARTS_IN_FLIGHT};
@@ -25,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// There is no such blob.
-    #[error("blob {0} is gone")]
+    #[error("there is no blob {0}; is this the place (blobs.url) it was written to?")]
     Missing(BlobKey),
     /// The bytes are not the ones that were stored.
     #[error("blob {key} is damaged: digest {found}, expected {expected}")]
@@ -92,6 +94,12 @@ impl Blobs {
         tokio::time::timeout(PATIENCE, self.place.probe())
             .await
             .unwrap_or_else(|_| Err(BlobError::failed(format!("no answer within {} s", PATIENCE.as_secs()))))
+    }
+
+    /// The folder the blobs lie in, with the id it carries; it gets one, durably, when it has none. `None`: they lie in a
+    /// bucket, which is the same one for everybody.
+    pub async fn folder(&self) -> Result<Option<BlobFolder>, BlobError> {
+        self.place.folder().await
     }
 
     /// Begins to write a blob. Nothing reaches the store before the first full part, or `finish`.

@@ -17,6 +17,7 @@ use tokio_util::io::ReaderStream;
 
 use super::BlobError;
 use super::files::Files;
+use super::folder_id::BlobFolder;
 use crate::domain::ids::BlobKey;
 
 /// Bytes read from a file at a time: one hop to a blocking thread each.
@@ -130,6 +131,13 @@ impl Place {
                 Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
                 Err(cause) => Err(cause.into()),
             },
+        }
+    }
+
+    pub(super) async fn folder(&self) -> Result<Option<BlobFolder>, BlobError> {
+        match self {
+            Self::Files(files) => files.identify().await.map(Some),
+            Self::Bucket { .. } => Ok(None),
         }
     }
 

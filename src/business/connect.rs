@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use super::BusinessError;
 use super::dialect::Dialect;
-use super::session::Pool;
+use super::session::{Pool, message_of};
 
 /// Other programs may write to a business database; this long we wait for their lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for a connection. Chunks are short, but many loads may queue for SQLite's one writer.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a server may take to let us in at first use.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite's write-ahead log is cut back to this when a checkpoint empties it.
 const WAL_KEPT_BYTES: &str = "67108864";
 /// Bulk statements may take long, waiting for somebody's lock may not. A role whose commits are not durable by default
@@ -97,16 +99,19 @@ pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> R
         source,
     };
     match address {
-        Address::Postgres(options) => PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(POSTGRES_SESSION).execute(connection).await.map(drop) })
-            })
-            .connect_with((**options).clone())
-            .await
-            .map(Pool::Postgres)
-            .map_err(failed),
+        Address::Postgres(options) => {
+            knock(name, options).await?;
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .after_connect(|connection, _| {
+                    Box::pin(async move { sqlx::raw_sql(POSTGRES_SESSION).execute(connection).await.map(drop) })
+                })
+                .connect_with((**options).clone())
+                .await
+                .map(Pool::Postgres)
+                .map_err(failed)
+        }
         Address::Sqlite(options) => {
             if let Some(folder) = options.get_filename().parent() {
                 tokio::fs::create_dir_all(folder)
@@ -125,6 +130,27 @@ pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> R
                 .map(Pool::Sqlite)
                 .map_err(failed)
         }
+    }
+}
+
+/// One plain connection first: a pool asks again and again until its own patience is at an end, and then says only that.
+async fn knock(name: &str, options: &PgConnectOptions) -> Result<(), BusinessError> {
+    let unreachable = |cause: String| BusinessError::Unreachable {
+        database: name.to_owned(),
+        server: match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        },
+        cause,
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        // We got in; how the farewell goes changes nothing.
+        Ok(Ok(connection)) => {
+            let _ = connection.close().await;
+            Ok(())
+        }
+        Ok(Err(error)) => Err(unreachable(message_of(&error))),
+        Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong in a business database, by what the caller does next.
 
+use super::session::message_of;
+
 /// A failure of a business database.
 #[derive(Debug, thiserror::Error)]
 pub enum BusinessError {
@@ -21,12 +23,22 @@ pub enum BusinessError {
         detail: String,
     },
     /// The database refused or is out of reach; trying again later may help.
-    #[error("business database `{database}` failed: {source}")]
+    #[error("business database `{database}` failed: {}", message_of(.source))]
     Driver {
         /// Database name.
         database: String,
         /// The driver's error.
         source: sqlx::Error,
+    },
+    /// Nobody answers at the settings' address, or lets us in; trying again later may help.
+    #[error("business database `{database}`: cannot connect to PostgreSQL at {server}: {cause}")]
+    Unreachable {
+        /// Database name.
+        database: String,
+        /// Host and port, or socket.
+        server: String,
+        /// In the server's or the operating system's words.
+        cause: String,
     },
 }
 
@@ -34,14 +46,16 @@ impl BusinessError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Driver { .. })
+        matches!(self, Self::Driver { .. } | Self::Unreachable { .. })
     }
 
     /// Whether the database is out of reach or out of means, whatever was asked of it: no fault of the message.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        let Self::Driver { source, .. } = self else {
-            return false;
+        let source = match self {
+            Self::Unreachable { .. } => return true,
+            Self::Driver { source, .. } => source,
+            Self::Fenced(_) | Self::Definition(_) | Self::Settings(_) | Self::Corrupt { .. } => return false,
         };
         match source {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,

@@ -148,6 +148,12 @@ impl Database {
         self.inner.address.is_file(path)
     }
 
+    /// Whether this is a SQLite file that the first load is yet to make.
+    #[must_use]
+    pub fn is_yet_to_be_made(&self) -> bool {
+        self.inner.address.is_missing_file()
+    }
+
     /// A read that touches the database, for readiness. A SQLite file that is not there yet is in order.
     pub async fn ping(&self) -> Result<(), BusinessError> {
         if self.inner.address.is_missing_file() {

@@ -284,10 +284,12 @@ impl Drop for Session {
     }
 }
 
-/// The database's own words, without the driver's.
+/// The database's or the operating system's own words, without the driver's.
 pub(super) fn message_of(error: &sqlx::Error) -> String {
-    let sqlx::Error::Database(database) = error else {
-        return error.to_string();
+    let database = match error {
+        sqlx::Error::Database(database) => database,
+        sqlx::Error::Io(error) => return error.to_string(),
+        other => return other.to_string(),
     };
     let detail = database
         .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()

@@ -18,6 +18,8 @@ pub struct Difference {
     pub sql: String,
     /// Whether `check --apply` may run it (it only adds).
     pub additive: bool,
+    /// Whether the service makes it by itself, on the entity's first use.
+    pub made_on_first_use: bool,
 }
 
 /// A column as the database describes it.
@@ -320,6 +322,7 @@ fn missing_table(dialect: Dialect, entity: &Entity) -> Difference {
         what: format!("there is no table `{}` for entity `{}`", entity.table, entity.name),
         sql: create_target(dialect, entity),
         additive: entity.create_table,
+        made_on_first_use: entity.create_table,
     }
 }
 
@@ -338,6 +341,7 @@ fn missing_key(entity: &Entity) -> Difference {
             quoted_list(&entity.key)
         ),
         additive: false,
+        made_on_first_use: false,
     }
 }
 
@@ -352,6 +356,7 @@ fn differing_columns(dialect: Dialect, entity: &Entity, there: &[Column]) -> Vec
             column_definition(dialect, field)
         ),
         additive: !field.required || entity.create_table,
+        made_on_first_use: false,
     });
     let mistyped = entity.fields.iter().filter_map(|field| {
         let column = there
@@ -365,6 +370,7 @@ fn differing_columns(dialect: Dialect, entity: &Entity, there: &[Column]) -> Vec
             ),
             sql: dialect.alter_type(table, &column.name, &wanted),
             additive: false,
+            made_on_first_use: false,
         })
     });
     let unfilled = there
@@ -378,6 +384,7 @@ fn differing_columns(dialect: Dialect, entity: &Entity, there: &[Column]) -> Vec
             ),
             sql: dialect.drop_not_null(table, &column.name),
             additive: false,
+            made_on_first_use: false,
         });
     missing.chain(mistyped).chain(unfilled).collect()
 }

@@ -132,6 +132,13 @@ impl BlobKey {
     }
 }
 
+/// A new text that no other folder of blobs is known by.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place such texts are made")]
+pub fn new_folder_id() -> String {
+    Uuid::new_v4().hyphenated().to_string()
+}
+
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -211,7 +211,10 @@ impl From<StoreError> for Problem {
 impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Self {
         match error {
-            BlobError::Missing(_) => Self::new(Kind::Gone, "the payload is no longer kept"),
+            BlobError::Missing(_) => {
+                tracing::error!(%error, "a payload cannot be read");
+                Self::new(Kind::Gone, "the payload is no longer kept")
+            }
             other => {
                 tracing::error!(error = %other, "the blob store failed");
                 Self::new(

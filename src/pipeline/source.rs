@@ -10,10 +10,10 @@ use crate::storage::StoreError;
 /// Why a payload cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The payload is gone or not what was stored; no retry will help.
+    /// The payload is not what was stored, or no longer kept; no retry will help.
     #[error("{0}")]
     Unreadable(String),
-    /// Blob store out of reach.
+    /// Blob store out of reach, or without the blob; trying again later may help.
     #[error(transparent)]
     Blob(BlobError),
     /// Service store out of reach.
@@ -24,8 +24,9 @@ pub enum SourceError {
 impl From<BlobError> for SourceError {
     fn from(error: BlobError) -> Self {
         match error {
-            BlobError::Missing(_) | BlobError::Damaged { .. } => Self::Unreadable(error.to_string()),
-            BlobError::Settings(_) | BlobError::Store(_) => Self::Blob(error),
+            BlobError::Damaged { .. } => Self::Unreadable(error.to_string()),
+            // A blob that is missing may be a folder that is not mounted: the message must not end for that.
+            BlobError::Missing(_) | BlobError::Settings(_) | BlobError::Store(_) => Self::Blob(error),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::payload::PayloadError;
 use super::source::SourceError;
+use crate::blob::BlobError;
 use crate::business::BusinessError;
 use crate::domain::message::Failure;
 use crate::storage::StoreError;
@@ -72,7 +73,7 @@ impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict { .. } => Self::Lost,
-            StoreError::Driver(_) => Self::Unreachable(error.to_string()),
+            StoreError::Driver(_) | StoreError::Unreachable { .. } => Self::Unreachable(error.to_string()),
             other => Self::Retry(other.to_string()),
         }
     }
@@ -86,7 +87,7 @@ impl From<BusinessError> for Stop {
                 Self::fail("definition_mismatch", detail)
             }
             other if other.is_unreachable() => Self::Unreachable(other.to_string()),
-            other @ (BusinessError::Corrupt { .. } | BusinessError::Driver { .. }) => Self::Retry(other.to_string()),
+            other => Self::Retry(other.to_string()),
         }
     }
 }
@@ -95,6 +96,8 @@ impl From<SourceError> for Stop {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
+            // It may be a folder that is not mounted, or gone for good: tried again, but not for ever.
+            SourceError::Blob(BlobError::Missing(_)) => Self::Retry(error.to_string()),
             SourceError::Blob(error) => Self::Unreachable(error.to_string()),
             SourceError::Store(error) => error.into(),
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool};
 
+use super::error::words_of;
 use super::lock::{StoreLock, beside};
 use super::migrate::migrate;
 use super::pool::{Backend, Pool, SqlitePools};
@@ -18,6 +19,8 @@ use crate::domain::time::Timestamp;
 
 /// How long a SQLite connection waits for another one's lock: only a backup tool can hold one against us.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take to let us in at start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No statement of the store is long; one that is stuck must not hold its locks for ever.
 const STATEMENT_TIMEOUT: &str = "60s";
 /// Longest wait for another transaction's lock.
@@ -56,6 +59,7 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
             ("lock_timeout", LOCK_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
         ]);
+    knock(&options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections.max(1))
         .connect_with(options)
@@ -68,6 +72,26 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
         durability,
         lock: None,
     })
+}
+
+/// One plain connection first: a pool asks again and again until its own patience is at an end, and then says only that.
+async fn knock(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let unreachable = |cause: String| StoreError::Unreachable {
+        server: match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        },
+        cause,
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        // We got in; how the farewell goes changes nothing.
+        Ok(Ok(connection)) => {
+            let _ = connection.close().await;
+            Ok(())
+        }
+        Ok(Err(error)) => Err(unreachable(words_of(&error))),
+        Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+    }
 }
 
 async fn server_durability(pool: &PgPool) -> Result<ServerDurability, StoreError> {

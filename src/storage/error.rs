@@ -47,16 +47,40 @@ pub enum StoreError {
     /// The settings do not describe a store.
     #[error("{0}")]
     Settings(String),
+    /// Nobody answers at the settings' address, or lets us in.
+    #[error("cannot connect to PostgreSQL at {server}: {cause}")]
+    Unreachable {
+        /// Host and port, or socket.
+        server: String,
+        /// In the server's or the operating system's words.
+        cause: String,
+    },
     /// The database refused or is out of reach; trying again later may help.
-    #[error("the service store failed: {0}")]
-    Driver(#[from] sqlx::Error),
+    // Not a `source`: its words are in the sentence already.
+    #[error("the service store failed: {}", words_of(.0))]
+    Driver(sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// The cause in the database's or the operating system's own words, without the driver's.
+pub(super) fn words_of(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
 }
 
 impl StoreError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Driver(_))
+        matches!(self, Self::Driver(_) | Self::Unreachable { .. })
     }
 }
 

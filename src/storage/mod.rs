@@ -1,6 +1,6 @@
 //! The service store: Tranship's own database, on SQLite or PostgreSQL.
 //!
-//! Owns: messages, payloads, uploads, leases, executions, record errors, occurrences, clients, keys. Every method is a
+//! Owns: messages, payloads, uploads, leases, executions, record errors, occurrences, clients, keys, facts. Every method is a
 //! complete unit of work: no transaction handle leaves this module, and what changes state is one guarded statement
 //! or one transaction named after the event. Refuses: files, HTTP, business tables; it never asks what time it is.
 //!
@@ -13,6 +13,7 @@ mod connect;
 pub mod dialect;
 pub mod error;
 pub mod executions;
+mod facts;
 mod finish;
 pub mod keys;
 pub mod leases;

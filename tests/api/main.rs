@@ -16,6 +16,7 @@ mod access;
 mod app;
 mod bad_records;
 mod exports;
+mod lost_blobs;
 mod northwind;
 mod queue_snapshot;
 mod relay;

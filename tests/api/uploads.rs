@@ -29,7 +29,7 @@ fn blobs(app: &TestApp) -> usize {
             .map(|e| if e.path().is_dir() { count(&e.path()) } else { 1 })
             .sum()
     }
-    count(&app.folder.join("data/blobs"))
+    count(&app.folder.join("data/blobs/payloads"))
 }
 
 async fn eventually(mut what: impl FnMut() -> bool) -> bool {

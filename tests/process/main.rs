@@ -15,6 +15,7 @@ mod crash;
 mod first_steps;
 mod idle;
 mod lease;
+mod out_of_reach;
 mod several;
 mod shutdown;
 mod snippets;

@@ -167,6 +167,50 @@ async fn a_second_process_on_a_sqlite_store_refuses_to_start() {
     assert!(first.stop().await.success());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_with_blobs_of_its_own_refuses_to_start_and_with_the_same_ones_works() {
+    let Some(database) = TestDatabase::postgres().await else {
+        return;
+    };
+    let mut site = Site::on(database).await;
+    readings::define(&site);
+    site.set("TRANSHIP_QUEUE__INLINE_MAX_BYTES", "0");
+    let tester = site.add_client("tester", "operator");
+    let first = site.start("first").await;
+    let caller = Caller::new(&first, &tester).await;
+
+    let elsewhere = site.path("elsewhere");
+    let mut stranger = site.serve_command("stranger");
+    stranger.env("TRANSHIP_BLOBS__URL", format!("file://{}", elsewhere.display()));
+    let Err(said) = Service::try_start(stranger, &site.data_dir("stranger")).await else {
+        panic!("it started with another folder");
+    };
+    assert!(
+        said.contains(&elsewhere.display().to_string()),
+        "it names the folder: {said}"
+    );
+    assert!(said.contains("shared file system"), "it says what to do: {said}");
+
+    // Each message has a blob; either may take it.
+    let second = site.start("second").await;
+    for index in 0..4 {
+        let id = caller.push(readings::JOB, readings::ENTITY, file(index).file()).await;
+        file(index).assert_counted(&caller.ended(&id).await);
+    }
+    assert!(first.stop().await.success());
+    let caller = Caller::new(&second, &tester).await;
+    let id = caller.push(readings::JOB, readings::ENTITY, file(4).file()).await;
+    file(4).assert_counted(&caller.ended(&id).await);
+    assert!(second.stop().await.success());
+
+    // A folder that is a copy may take the old one's place, as the sentence says.
+    let known = std::fs::read_to_string(site.path("blobs/blobs.id")).expect("the id");
+    assert!(said.contains(known.trim()), "{said}");
+    std::fs::write(elsewhere.join("blobs.id"), &known).expect("written");
+    site.set("TRANSHIP_BLOBS__URL", &format!("file://{}", elsewhere.display()));
+    assert!(site.start("stranger").await.stop().await.success());
+}
+
 fn file(index: u64) -> Readings {
     Readings {
         first: index * RECORDS,

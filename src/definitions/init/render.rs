@@ -107,6 +107,9 @@ pub fn config() -> String {
      # [store]                       # PostgreSQL instead of a file: several processes may then share the work\n\
      # url = \"postgres://user:password@localhost/tranship\"\n\
      \n\
+     # [blobs]                       # large payloads: processes that share a store must share these, in a bucket or one folder\n\
+     # url = \"s3://bucket/tranship\"\n\
+     \n\
      # [databases.main]              # where records land\n\
      # url = \"postgres://user:password@localhost/business\"\n"
         .to_owned()

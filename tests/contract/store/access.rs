@@ -8,6 +8,7 @@ crate::on_both_databases!(
     a_revoked_client_stays_revoked,
     the_first_client_is_added_once_and_never_beside_another,
     processes_that_start_together_agree_on_the_keys,
+    the_first_fact_of_a_name_stands,
 );
 
 fn client(name: &str) -> Client {
@@ -83,4 +84,14 @@ async fn processes_that_start_together_agree_on_the_keys(database: TestDatabase)
         (32, first + 1, first + 2)
     );
     assert_eq!(store.signing_keys(fresh(30), at(1)).await.unwrap().token, a.token);
+}
+
+async fn the_first_fact_of_a_name_stands(database: TestDatabase) {
+    let store = open(&database).await;
+    let other = second(&database, &store).await;
+    let (one, two) = tokio::join!(store.remember("folder", "one"), other.remember("folder", "two"));
+    let standing = one.unwrap();
+    assert_eq!(two.unwrap(), standing);
+    assert_eq!(other.remember("folder", "three").await.unwrap(), standing);
+    assert_eq!(store.remember("another", "three").await.unwrap(), "three");
 }
