@@ -3,6 +3,8 @@
 //! They live beside the business tables because they must commit with them: a marker in another database could be there
 //! without its rows, or the rows without their marker.
 
+use std::sync::atomic::Ordering;
+
 use super::dialect::Dialect;
 use super::session::{Session, Value};
 use super::staging::Load;
@@ -72,10 +74,15 @@ impl LoadKey {
 }
 
 impl Database {
-    /// Creates the control tables once per process.
+    /// Creates the control tables once per process, and again when they turn out to be gone. Two callers may both do it.
     pub(super) async fn ensure_control_tables(&self) -> Result<(), BusinessError> {
-        let create = || self.write(|session| Box::pin(async move { Ok(create_tables(session).await?) }));
-        self.inner.control_tables.get_or_try_init(create).await.copied()
+        if self.inner.control_tables.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.write(|session| Box::pin(async move { Ok(create_tables(session).await?) }))
+            .await?;
+        self.inner.control_tables.store(true, Ordering::Release);
+        Ok(())
     }
 }
 

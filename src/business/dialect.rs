@@ -1,5 +1,7 @@
 //! Every difference between SQLite and PostgreSQL in business databases, and nothing else. Each entry says why it differs.
 
+use sqlx::error::DatabaseError;
+
 use crate::domain::entity::{Field, FieldType};
 
 /// Which database speaks.
@@ -79,6 +81,24 @@ impl Dialect {
             Self::Postgres => " for update",
             Self::Sqlite => "",
         }
+    }
+
+    /// What staging's indexes hold of a column, and lookups through them compare first. PostgreSQL refuses an index row of
+    /// more than a third of a page, and a long text is the target's to judge.
+    pub(super) fn indexed(self, kind: &FieldType, column: &str) -> String {
+        match (self, self.staging_type(kind)) {
+            (Self::Postgres, "text") => format!("hashtextextended({column}, 0)"),
+            _ => column.to_owned(),
+        }
+    }
+
+    /// Equality of two staged columns of this type, through an index on either.
+    pub(super) fn same_value(self, kind: &FieldType, one: &str, other: &str) -> String {
+        let (indexed_one, indexed_other) = (self.indexed(kind, one), self.indexed(kind, other));
+        if indexed_one == one {
+            return format!("{one} = {other}");
+        }
+        format!("{indexed_one} = {indexed_other} and {one} = {other}")
     }
 
     /// Tells the planner about a freshly loaded table; SQLite's plans here do not depend on statistics.
@@ -258,12 +278,14 @@ impl Dialect {
         };
         let code = error.code().unwrap_or_default();
         match self {
-            // 21 an upsert met one row twice (a key that ignores case), 22 data, 23 constraints, 44 check option, P0001 raise
+            // What passes by itself is named, and what no record can be blamed for; all else is about the data: constraints,
+            // limits of an index, and whatever code a trigger raises. 3D and 28 are a database or a role on its way.
             Self::Postgres => match code.get(..2) {
-                Some("21" | "22" | "23" | "44") => FaultKind::Record,
-                Some("42" | "0A") => FaultKind::Definition,
-                _ if code == "P0001" => FaultKind::Record,
-                _ => FaultKind::Other,
+                None | Some("08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58" | "F0" | "XX") => {
+                    FaultKind::Other
+                }
+                Some("0A" | "26" | "42") => FaultKind::Definition,
+                Some(_) => FaultKind::Record,
             },
             // The low byte is the primary code: 1 SQL error, 18 too big, 19 constraint (and RAISE), 20 mismatch.
             Self::Sqlite => match code.parse::<i32>().map(|code| code & 0xff) {
@@ -271,6 +293,15 @@ impl Dialect {
                 Ok(1) => FaultKind::Definition,
                 _ => FaultKind::Other,
             },
+        }
+    }
+
+    /// Whether a statement met a missing table, by the error's code: the words come in the server's language.
+    pub(super) fn is_missing_table(self, error: &dyn DatabaseError) -> bool {
+        match self {
+            Self::Postgres => error.code().as_deref() == Some("42P01"),
+            // SQLite has one code for all that is wrong with a statement, and one language.
+            Self::Sqlite => error.message().starts_with("no such table"),
         }
     }
 

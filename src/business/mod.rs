@@ -31,6 +31,7 @@ pub use error::BusinessError;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -76,7 +77,8 @@ struct Inner {
     writer: OnceCell<Pool>,
     /// On PostgreSQL the same pool as `writer`.
     reader: OnceCell<Pool>,
-    control_tables: OnceCell<()>,
+    /// Whether this process has found or made the control tables.
+    control_tables: AtomicBool,
     /// Entities this process found in order, as they were defined then.
     checked: Mutex<HashMap<String, Entity>>,
 }
@@ -129,7 +131,7 @@ impl Database {
             max_connections: settings.max_connections.max(1),
             writer: OnceCell::new(),
             reader: OnceCell::new(),
-            control_tables: OnceCell::new(),
+            control_tables: AtomicBool::new(false),
             checked: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -197,6 +199,12 @@ impl Database {
     fn remember_checked(&self, entity: Entity) {
         let mut checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
         checked.insert(entity.name.clone(), entity);
+    }
+
+    /// Forgets everything found in this database: somebody dropped or recreated it.
+    fn forget_tables(&self) {
+        self.inner.control_tables.store(false, Ordering::Release);
+        self.forget_checked();
     }
 
     fn forget_checked(&self) {

@@ -9,10 +9,12 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool};
 use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::BusinessError;
 use super::dialect::{Dialect, Purpose};
+use super::transaction::{WORK_MAX, timed_out};
 
 /// A value bound to a statement.
 #[derive(Debug, Clone)]
@@ -53,6 +55,14 @@ impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self::Driver(error)
     }
+}
+
+/// Where a batch of streamed rows is cut, whichever comes first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchLimit {
+    pub(super) rows: usize,
+    /// Of text; the row that reaches it is the batch's last.
+    pub(super) bytes: usize,
 }
 
 /// An open pool.
@@ -214,21 +224,26 @@ impl Session {
         &mut self,
         sql: String,
         values: Vec<Value>,
-        batch_rows: usize,
+        limit: BatchLimit,
         to: &Sender<Vec<Vec<Option<String>>>>,
     ) -> Result<u64, sqlx::Error> {
         let mut sent = 0;
         on_connection!(self, connection => {
             let mut rows = bound!(sql, values).fetch(&mut **connection);
-            let mut batch = Vec::with_capacity(batch_rows);
+            let mut batch = Vec::new();
+            let mut bytes = 0;
             loop {
-                let row = rows.next().await.transpose()?;
+                let row = timeout(WORK_MAX, rows.next()).await.map_err(|_| timed_out(WORK_MAX))?.transpose()?;
                 let last = row.is_none();
                 if let Some(row) = row {
-                    batch.push((0..row.len()).map(|index| row.try_get(index)).collect::<Result<Vec<_>, _>>()?);
+                    let row: Vec<Option<String>> =
+                        (0..row.len()).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
+                    bytes += row.iter().flatten().map(String::len).sum::<usize>();
+                    batch.push(row);
                 }
-                if batch.len() == batch_rows || (last && !batch.is_empty()) {
+                if batch.len() == limit.rows || bytes >= limit.bytes || (last && !batch.is_empty()) {
                     let rows = batch.len() as u64;
+                    bytes = 0;
                     if to.send(std::mem::take(&mut batch)).await.is_err() {
                         break;
                     }
@@ -284,7 +299,8 @@ impl Drop for Session {
     }
 }
 
-/// The database's or the operating system's own words, without the driver's.
+/// The database's or the operating system's own words, without the driver's. The detail of NOT NULL, CHECK and view checks is
+/// left out: it shows the whole row, with columns the client neither sent nor may see.
 pub(super) fn message_of(error: &sqlx::Error) -> String {
     let database = match error {
         sqlx::Error::Database(database) => database,
@@ -293,6 +309,7 @@ pub(super) fn message_of(error: &sqlx::Error) -> String {
     };
     let detail = database
         .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .filter(|error| !matches!(error.code(), "23502" | "23514" | "44000"))
         .and_then(|error| error.detail());
     match detail {
         Some(detail) => format!("{} ({detail})", database.message()),

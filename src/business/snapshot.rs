@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{Dialect, Purpose, quote};
-use super::session::{Session, Value};
+use super::session::{BatchLimit, Session, Value};
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
 
@@ -26,8 +26,11 @@ pub struct Selection<'a> {
 /// nothing.
 pub type Row = Vec<Option<String>>;
 
-/// Rows sent at once.
-const BATCH_ROWS: usize = 500;
+/// What is sent at once.
+const BATCH: BatchLimit = BatchLimit {
+    rows: 500,
+    bytes: 1 << 20,
+};
 
 /// An open snapshot. Dropping it ends the transaction.
 ///
@@ -66,7 +69,7 @@ impl Database {
                 }) = inbox.recv().await
                 {
                     // Nobody may be waiting for the answer any more; the next request, or the end, comes all the same.
-                    let _ = answer.send(session.stream(sql, values, BATCH_ROWS, &rows).await);
+                    let _ = answer.send(session.stream(sql, values, BATCH, &rows).await);
                 }
             }
             session.finish().await;
@@ -103,7 +106,7 @@ impl Database {
 }
 
 impl Snapshot {
-    /// Streams the selection into `rows`, a bounded channel, in batches of at most 500 rows; ends when the receiver is gone.
+    /// Streams the selection into `rows`, a bounded channel, in batches of at most 500 rows and about 1 MiB of text; ends when the receiver is gone.
     ///
     /// # Errors
     /// [`BusinessError::Definition`] for a selection the database does not understand, with its own words.

@@ -9,6 +9,9 @@ use crate::domain::entity::{Entity, Field};
 /// Staging's own columns begin with this, so that a business field may be called `line` or `state`.
 pub(super) const OWN_PREFIX: &str = "tranship_";
 
+/// What the name of a staging table ends with.
+pub(super) const STAGING_SUFFIX: &str = "_staging";
+
 /// One difference between a definition and its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -197,13 +200,18 @@ async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fa
     if there.is_empty() {
         session.run(create_staging(dialect, entity)).await?;
         let index = quote(&index_name(entity));
+        let keys = entity.key.iter().filter_map(|name| entity.field(name));
+        let keys: Vec<_> = keys
+            .map(|field| dialect.indexed(&field.kind, &quote(&field.name)))
+            .collect();
         let columns = format!(
             "tranship_message, tranship_entity_no, {}, tranship_record",
-            quoted_list(&entity.key)
+            keys.join(", ")
         );
         session
             .run(format!("create index {index} on {staging} ({columns})"))
             .await?;
+        index_own_references(session, entity).await?;
     }
     for field in missing_fields(entity, &there).filter(|_| !there.is_empty()) {
         let kind = dialect.staging_type(&field.kind);
@@ -212,6 +220,24 @@ async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fa
                 "alter table {staging} add column {} {kind}",
                 quote(&field.name)
             ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// The children of a rejected record are looked up by the field that refers to it.
+async fn index_own_references(session: &mut Session, entity: &Entity) -> Result<(), Fault> {
+    let dialect = session.dialect;
+    let (name, staging) = (entity.staging_table(), quote(&entity.staging_table()));
+    let of_itself = |field: &&Field| field.references.as_ref().is_some_and(|to| to.entity == entity.name);
+    for field in entity.fields.iter().filter(of_itself) {
+        let mut index = format!("{name}_ref_{}", field.name);
+        index.truncate(index.floor_char_boundary(dialect.name_bytes_max()));
+        let (index, column) = (quote(&index), dialect.indexed(&field.kind, &quote(&field.name)));
+        // Two long names may be cut to the same one: the second field goes without, which is slower and as right.
+        let columns = format!("tranship_message, tranship_entity_no, {column}");
+        session
+            .run(format!("create index if not exists {index} on {staging} ({columns})"))
             .await?;
     }
     Ok(())

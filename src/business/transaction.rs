@@ -3,14 +3,22 @@
 //! A caller that is dropped half-way (a client that disconnects, a worker that gives up) cannot leave a connection in the
 //! middle of a transaction, because the transaction is not the caller's: it awaits its task.
 
+use std::io;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
 use super::dialect::{FaultKind, Purpose};
 use super::session::{Fault, Pool, Session, Value, message_of};
+use super::tables::{OWN_PREFIX, STAGING_SUFFIX};
 use super::{BusinessError, Database};
 use crate::domain::message::Fence;
+
+/// Longest unit of work. Each one is small (a batch, a range, a chunk), so what takes longer waits for a host that is gone
+/// without a word, and would hold its worker for ever.
+pub(super) const WORK_MAX: Duration = Duration::from_mins(10);
 
 /// Work inside a transaction: a boxed future that borrows the session.
 pub(super) type Work<'s, T> = BoxFuture<'s, Result<T, Fault>>;
@@ -74,7 +82,9 @@ impl Database {
         let database = self.clone();
         on_own_task(async move {
             let pool = database.writer().await?;
-            database.transaction(&pool, Purpose::Write, work).await
+            database
+                .bounded(WORK_MAX, database.transaction(&pool, Purpose::Write, work))
+                .await
         })
         .await
     }
@@ -88,9 +98,23 @@ impl Database {
         let database = self.clone();
         on_own_task(async move {
             let pool = database.reader().await?;
-            database.transaction(&pool, Purpose::Snapshot, work).await
+            database
+                .bounded(WORK_MAX, database.transaction(&pool, Purpose::Snapshot, work))
+                .await
         })
         .await
+    }
+
+    /// Gives up on work that takes longer. Its session is dropped with it, which closes the connection.
+    async fn bounded<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, BusinessError>>,
+    ) -> Result<T, BusinessError> {
+        match timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.driver(timed_out(limit))),
+        }
     }
 
     async fn transaction<T, W>(&self, pool: &Pool, purpose: Purpose, work: W) -> Result<T, BusinessError>
@@ -113,6 +137,11 @@ impl Database {
             Fault::Business(error) => return error,
             Fault::Driver(error) => error,
         };
+        if self.is_own_table_missing(&error) {
+            // The database was recreated under a running service: the retry finds nothing remembered and makes them again.
+            self.forget_tables();
+            return self.driver(error);
+        }
         // A record's fault that reaches this place was not isolated (a value staging cannot hold, a constraint asked at the
         // commit): the same statement would meet it again.
         if self.dialect().kind(&error) != FaultKind::Other {
@@ -120,10 +149,24 @@ impl Database {
             self.forget_checked();
             return BusinessError::Definition(format!("business database `{}`: {}", self.name(), message_of(&error)));
         }
+        self.driver(error)
+    }
+
+    fn driver(&self, source: sqlx::Error) -> BusinessError {
         BusinessError::Driver {
             database: self.name().to_owned(),
-            source: error,
+            source,
         }
+    }
+
+    /// Control tables and staging are ours to make; a missing target is the operator's.
+    fn is_own_table_missing(&self, error: &sqlx::Error) -> bool {
+        error.as_database_error().is_some_and(|error| {
+            let names_ours = [OWN_PREFIX, STAGING_SUFFIX]
+                .iter()
+                .any(|part| error.message().contains(part));
+            names_ours && self.dialect().is_missing_table(error)
+        })
     }
 
     pub(super) fn corrupt(&self, detail: impl Into<String>) -> BusinessError {
@@ -132,6 +175,12 @@ impl Database {
             detail: detail.into(),
         }
     }
+}
+
+/// The driver's error for something that took longer than this.
+pub(super) fn timed_out(limit: Duration) -> sqlx::Error {
+    let detail = format!("no answer within {} s", limit.as_secs());
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, detail))
 }
 
 async fn on_own_task<T: Send + 'static>(
@@ -145,5 +194,40 @@ async fn on_own_task<T: Send + 'static>(
             database: String::new(),
             source: sqlx::Error::WorkerCrashed,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::business::DatabaseSettings;
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_gives_its_connection_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = DatabaseSettings {
+            url: format!("sqlite://{}/test.db", folder.path().display()),
+            max_connections: 1,
+        };
+        let database = Database::new("main", &settings).expect("a database");
+        let pool = database.writer().await.expect("a pool");
+        let hang = database.transaction::<(), _>(&pool, Purpose::Write, |session| {
+            Box::pin(async move {
+                session.run("create table half_done (a int)").await?;
+                std::future::pending().await
+            })
+        });
+        let outcome = database.bounded(Duration::from_millis(50), hang).await;
+        let timed_out = matches!(&outcome, Err(BusinessError::Driver { source: sqlx::Error::Io(error), .. })
+            if error.kind() == io::ErrorKind::TimedOut);
+        assert!(timed_out, "{outcome:?}");
+
+        // The one connection of the pool is free again, and what was half done is undone.
+        let again =
+            database.write(|session| Box::pin(async move { Ok(session.run("create table half_done (a int)").await?) }));
+        timeout(Duration::from_secs(20), again)
+            .await
+            .expect("a connection")
+            .expect("nothing left of the table");
     }
 }

@@ -13,12 +13,15 @@ use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 
-/// From this size on a fresh table's statistics matter to the planner.
+/// From this size on a fresh table's statistics matter to the planner; for references within the file they always do.
 const ANALYZE_RECORDS: u64 = 5_000;
 /// Place and origin of a staged record: columns 0 to 4 of every check.
 const PLACE: &str = "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
 const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
      and s.tranship_record between $3 and $4 and s.tranship_state = 0";
+
+/// Descendants of rejected records taken by one transaction.
+const DESCENDANTS_MAX: u64 = 5_000;
 
 /// The statements of one load's checks, and how to word what they find.
 struct Checks {
@@ -32,8 +35,8 @@ struct ReferenceCheck {
     field: String,
     parent_label: String,
     parent_field: String,
-    /// The parents may be in the same file.
-    own_entity: bool,
+    /// Where the parents may be in the same file: finds what hangs on rejected ones.
+    descendants: Option<String>,
 }
 
 impl Database {
@@ -65,7 +68,7 @@ impl Database {
         if let Some(sql) = self
             .dialect()
             .analyze(&key.staging)
-            .filter(|_| records >= ANALYZE_RECORDS)
+            .filter(|_| records >= ANALYZE_RECORDS || checks.references.iter().any(|check| check.descendants.is_some()))
         {
             self.fenced(load.fence, move |session| {
                 Box::pin(async move { Ok(session.run(sql).await?) })
@@ -95,21 +98,67 @@ impl Database {
     ) -> Result<(), BusinessError> {
         // A record rejected for a missing parent may itself be the parent of an earlier one, so a file that refers to itself
         // is looked through until nothing changes. What is left does not depend on the order.
-        let again = checks.references.iter().any(|check| check.own_entity);
-        loop {
-            let mut found = 0;
-            let mut first = 1;
-            while first <= records {
-                let last = first.saturating_add(size - 1).min(records);
-                let (key, checks) = (key.clone(), Arc::clone(checks));
-                let in_range = self.fenced(load.fence, move |session| {
-                    Box::pin(async move { check_range(session, &key, &checks, first, last, again).await })
-                });
-                found += in_range.await?;
-                first = last + 1;
+        while self.check_all(load, key, checks, records, size).await? > 0 {
+            let mut again = false;
+            for index in 0..checks.references.len() {
+                again |= self.reject_descendants(load, key, checks, index).await?;
             }
-            if found == 0 || !again {
+            if !again {
                 return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks through the good records once, range by range, and returns how many it rejected.
+    async fn check_all(
+        &self,
+        load: Load<'_>,
+        key: &LoadKey,
+        checks: &Arc<Checks>,
+        records: u64,
+        size: u64,
+    ) -> Result<usize, BusinessError> {
+        let mut found = 0;
+        let mut first = 1;
+        while first <= records {
+            let last = first.saturating_add(size - 1).min(records);
+            let (key, checks) = (key.clone(), Arc::clone(checks));
+            let in_range = self.fenced(load.fence, move |session| {
+                Box::pin(async move { check_range(session, &key, &checks, first, last).await })
+            });
+            found += in_range.await?;
+            first = last + 1;
+        }
+        Ok(found)
+    }
+
+    /// Rejects what refers to rejected records through this field, and what refers to that, however long the chain. Returns
+    /// whether the field may refer to its own entity at all.
+    async fn reject_descendants(
+        &self,
+        load: Load<'_>,
+        key: &LoadKey,
+        checks: &Arc<Checks>,
+        index: usize,
+    ) -> Result<bool, BusinessError> {
+        let Some(sql) = checks.references[index].descendants.clone() else {
+            return Ok(false);
+        };
+        loop {
+            let (key, checks, sql) = (key.clone(), Arc::clone(checks), sql.clone());
+            let found = self.fenced(load.fence, move |session| {
+                Box::pin(async move {
+                    let mut rejected = BTreeMap::new();
+                    let values = key.with([Value::from(DESCENDANTS_MAX)]);
+                    for row in session.rows(sql, values).await? {
+                        add(&mut rejected, &row, missing_parent(&checks.references[index], &row)?)?;
+                    }
+                    reject(session, &key, rejected).await
+                })
+            });
+            if found.await? == 0 {
+                return Ok(true);
             }
         }
     }
@@ -156,42 +205,37 @@ impl Database {
     }
 }
 
-/// Checks the good records of a range; with `again`, until nothing more is found in it.
+/// Checks the good records of a range once, and returns how many it rejected.
 async fn check_range(
     session: &mut Session,
     key: &LoadKey,
     checks: &Checks,
     first: u64,
     last: u64,
-    again: bool,
 ) -> Result<usize, Fault> {
     let range = || key.with([first.into(), last.into()]);
-    let mut found = 0;
-    loop {
-        let mut rejected: BTreeMap<u64, Rejected> = BTreeMap::new();
-        for row in session.rows(checks.duplicates.clone(), range()).await? {
-            add(&mut rejected, &row, duplicate(checks, &row)?)?;
-        }
-        for check in &checks.references {
-            for row in session.rows(check.sql.clone(), range()).await? {
-                add(&mut rejected, &row, missing_parent(check, &row)?)?;
-            }
-        }
-        if rejected.is_empty() {
-            break;
-        }
-        found += rejected.len();
-        mark_rejected(session, key, rejected.keys().copied()).await?;
-        let rejected: Vec<_> = rejected.into_values().collect();
-        rejects::insert(session, key, &rejected).await?;
-        if !again {
-            break;
+    let mut rejected: BTreeMap<u64, Rejected> = BTreeMap::new();
+    for row in session.rows(checks.duplicates.clone(), range()).await? {
+        add(&mut rejected, &row, duplicate(checks, &row)?)?;
+    }
+    for check in &checks.references {
+        for row in session.rows(check.sql.clone(), range()).await? {
+            add(&mut rejected, &row, missing_parent(check, &row)?)?;
         }
     }
-    if found == 0 {
+    reject(session, key, rejected).await
+}
+
+/// Keeps the rejects and takes their records out of what is promoted.
+async fn reject(session: &mut Session, key: &LoadKey, rejected: BTreeMap<u64, Rejected>) -> Result<usize, Fault> {
+    if rejected.is_empty() {
         session.discard();
+        return Ok(0);
     }
-    Ok(found)
+    mark_rejected(session, key, rejected.keys().copied()).await?;
+    let rejected: Vec<_> = rejected.into_values().collect();
+    rejects::insert(session, key, &rejected).await?;
+    Ok(rejected.len())
 }
 
 fn add(rejected: &mut BTreeMap<u64, Rejected>, row: &DbRow, error: RecordError) -> Result<(), Fault> {
@@ -242,16 +286,22 @@ pub(super) fn place(row: &DbRow) -> Result<RecordPlace, sqlx::Error> {
     })
 }
 
+/// As much of a staged value as a reject shows: a file may bring thousands of long ones.
+fn shown(dialect: Dialect, field: &Field) -> String {
+    let value = dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name)));
+    format!("substr({value}, 1, {})", RecordError::VALUE_CHARS_MAX)
+}
+
 fn duplicates_sql(dialect: Dialect, entity: &Entity) -> String {
     let staging = quote(&entity.staging_table());
     let fields = entity.key.iter().filter_map(|name| entity.field(name));
-    let shown: Vec<_> = fields
-        .map(|field| dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name))))
-        .collect();
-    let same_key: Vec<_> = entity
-        .key
-        .iter()
-        .map(|name| format!("o.{0} = s.{0}", quote(name)))
+    let shown: Vec<_> = fields.map(|field| shown(dialect, field)).collect();
+    let fields = entity.key.iter().filter_map(|name| entity.field(name));
+    let same_key: Vec<_> = fields
+        .map(|field| {
+            let name = quote(&field.name);
+            dialect.same_value(&field.kind, &format!("o.{name}"), &format!("s.{name}"))
+        })
         .collect();
     let (shown, same_key) = (shown.join(", "), same_key.join(" and "));
     // The first record of the key is looked up row by row through staging's index; written as a join, a planner without
@@ -276,7 +326,7 @@ fn duplicate(checks: &Checks, row: &DbRow) -> Result<RecordError, Fault> {
         .key
         .iter()
         .zip(&values)
-        .map(|(name, value)| format!("{name} = {value}"))
+        .map(|(name, value)| format!("{name} = {}", RecordError::clip(value)))
         .collect();
     let (record, line) = (row.count(5)?, row.count(6)?);
     Ok(RecordError {
@@ -302,11 +352,12 @@ fn reference_check(
 ) -> ReferenceCheck {
     let (staging, table) = (quote(&load.entity.staging_table()), quote(&parent.table));
     let (child, parent_column) = (quote(&field.name), quote(parent_field));
-    let shown = dialect.canonical(&field.kind, &format!("s.{child}"));
+    let shown = shown(dialect, field);
+    let same_value = dialect.same_value(&field.kind, &format!("o.{parent_column}"), &format!("s.{child}"));
     let in_this_file = if own_entity {
         format!(
             " and not exists (select 1 from {staging} o where o.tranship_message = $1 and o.tranship_entity_no = $2 \
-             and o.tranship_state = 0 and o.{parent_column} = s.{child})"
+             and o.tranship_state = 0 and {same_value})"
         )
     } else {
         String::new()
@@ -316,11 +367,36 @@ fn reference_check(
             "select {PLACE}, {shown} from {staging} s where {GOOD_IN_RANGE} and s.{child} is not null \
              and not exists (select 1 from {table} p where p.{parent_column} = s.{child}){in_this_file}"
         ),
+        descendants: own_entity.then(|| descendants_sql(dialect, load.entity, field, parent_field)),
         field: field.name.clone(),
         parent_label: parent.label.clone(),
         parent_field: parent_field.to_owned(),
-        own_entity,
     }
+}
+
+/// Good records whose only parent is rejected, and what hangs on them, in one statement: looked for level by level, a chain
+/// would cost a look through the file for each of its links. Where several records share the value referred to (a field that
+/// is no key), the next look through the file finds that none of them is left.
+fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_field: &str) -> String {
+    let (staging, table) = (quote(&entity.staging_table()), quote(&entity.table));
+    let (child, parent) = (quote(&field.name), quote(parent_field));
+    let shown = shown(dialect, field);
+    let refers = dialect.same_value(&field.kind, &format!("c.{child}"), &format!("r.{parent}"));
+    let held = dialect.same_value(&field.kind, &format!("o.{parent}"), &format!("c.{child}"));
+    // SQLite takes cross joins in the order written: from the lost record to its children, never the file for each of them.
+    let in_load = |alias: &str| format!("{alias}.tranship_message = $1 and {alias}.tranship_entity_no = $2");
+    let (in_s, in_r, in_c, in_o) = (in_load("s"), in_load("r"), in_load("c"), in_load("o"));
+    format!(
+        "with recursive lost(record) as ( \
+           select s.tranship_record from {staging} s where {in_s} and s.tranship_state = 1 \
+           union select c.tranship_record from lost cross join {staging} r cross join {staging} c \
+             where {in_r} and r.tranship_record = lost.record and {in_c} and {refers} and c.tranship_state = 0 \
+               and not exists (select 1 from {table} p where p.{parent} = c.{child}) \
+               and not exists (select 1 from {staging} o where {in_o} and {held} and o.tranship_state = 0 \
+                 and o.tranship_record <> lost.record)) \
+         select {PLACE}, {shown} from lost cross join {staging} s \
+           where {in_s} and s.tranship_record = lost.record and s.tranship_state = 0 limit $3"
+    )
 }
 
 fn missing_parent(check: &ReferenceCheck, row: &DbRow) -> Result<RecordError, Fault> {

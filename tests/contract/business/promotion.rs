@@ -13,6 +13,9 @@ on_both_databases!(
     a_file_of_keys_alone_inserts_and_never_updates,
     what_the_target_refuses_costs_one_record_each,
     a_value_the_target_cannot_hold_costs_one_record,
+    a_code_of_a_triggers_own_costs_one_record,
+    a_key_too_long_for_an_index_costs_one_record,
+    what_the_target_refuses_says_nothing_of_other_columns,
     two_loads_into_one_table_at_once_both_end,
     a_record_that_is_neither_good_nor_rejected_stops_its_chunk,
 );
@@ -155,6 +158,95 @@ async fn a_value_the_target_cannot_hold_costs_one_record(database: TestDatabase)
         "{}",
         rejects[1].error.reason
     );
+}
+
+async fn a_code_of_a_triggers_own_costs_one_record(database: TestDatabase) {
+    let (test, entity) = (database, orders());
+    let mut plain = Plain::open(&test).await;
+    let trigger = if plain.is_sqlite() {
+        "create trigger no_x before insert on orders when new.customer = 'x' begin select raise(abort, 'x is closed'); end"
+    } else {
+        "create function no_x() returns trigger language plpgsql as $$ begin \
+           if new.customer = 'x' then raise exception 'x is closed' using errcode = 'BR001'; end if; return new; end $$; \
+         create trigger no_x before insert on orders for each row execute function no_x()"
+    };
+    let database = open(&test);
+    let loading = Loading::begin(&database, &entity).await;
+    plain.run(trigger).await;
+    loading
+        .stage(batch(1, vec![order(1, "a", "1.00"), order(2, "x", "1.00")]))
+        .await;
+    assert_eq!(outcome(loading.finish().await), (1, 0, 0, 1));
+    let rejects = loading.rejects().await;
+    assert!(rejects[0].by_target && rejects[0].error.reason.contains("x is closed"));
+}
+
+/// Text that does not compress: PostgreSQL would fit what does into an index after all.
+fn noise(characters: usize) -> String {
+    let mut state = 7_u64;
+    let next = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + u8::try_from((state >> 33) % 90).expect("less than 90"))
+    };
+    (0..characters).map(next).collect()
+}
+
+async fn a_key_too_long_for_an_index_costs_one_record(database: TestDatabase) {
+    let test = database;
+    let mut plain = Plain::open(&test).await;
+    let (name, size) = (field("name", FieldType::String), field("size", FieldType::Int));
+    let mut files = entity("Files", "files", &["name"], vec![name, size]);
+    files.create_table = false;
+    // SQLite's index takes keys of any length, so there a rule of the table refuses it.
+    let rule = if plain.is_sqlite() {
+        "check (length(name) < 2704)"
+    } else {
+        ""
+    };
+    let table = format!("create table files (name text primary key {rule}, size bigint)");
+    plain.run(&table).await;
+    let database = open(&test);
+    let loading = Loading::begin(&database, &files).await;
+    let file = |name: &str, size| vec![text(name), Cell::Int(size)];
+    let long = noise(20_000);
+    let rows = vec![file("a", 1), file(&long, 2), file("b", 3), file(&long, 4), file("a", 5)];
+    loading.stage(batch(1, rows)).await;
+    assert_eq!(outcome(loading.finish().await), (2, 0, 0, 3));
+    let codes: Vec<_> = loading
+        .reject_codes()
+        .await
+        .into_iter()
+        .map(|(record, code, _)| (record, code))
+        .collect();
+    assert_eq!(
+        codes,
+        [(2, "target_rejected"), (4, "duplicate_key"), (5, "duplicate_key")]
+    );
+    let reason = &loading.rejects().await[1].error.reason;
+    assert!(reason.len() < 400, "the long key is cut: {} bytes", reason.len());
+}
+
+async fn what_the_target_refuses_says_nothing_of_other_columns(database: TestDatabase) {
+    let test = database;
+    let mut plain = Plain::open(&test).await;
+    plain
+        .run(
+            "create table orders (order_number bigint primary key, customer varchar(40) not null, \
+             freight decimal(18,2) check (freight <> 13), margin varchar(20) default 'secret')",
+        )
+        .await;
+    let mut entity = orders();
+    entity.create_table = false;
+    let database = open(&test);
+    let loading = Loading::begin(&database, &entity).await;
+    let nobody = vec![Cell::Int(1), Cell::Null, text("1.00")];
+    loading.stage(batch(1, vec![nobody, order(2, "A", "13.00")])).await;
+    assert_eq!(outcome(loading.finish().await), (0, 0, 0, 2));
+    for reject in loading.rejects().await {
+        assert!(!reject.error.reason.contains("secret"), "{}", reject.error.reason);
+    }
 }
 
 async fn two_loads_into_one_table_at_once_both_end(database: TestDatabase) {

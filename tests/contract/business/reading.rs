@@ -16,6 +16,7 @@ on_both_databases!(
     filter_order_and_company_choose_the_rows,
     a_filter_the_database_does_not_understand_is_a_definition_error,
     a_reader_that_goes_away_ends_the_reading,
+    long_texts_come_in_small_batches,
 );
 
 fn notes() -> Entity {
@@ -269,4 +270,27 @@ async fn a_reader_that_goes_away_ends_the_reading(database: TestDatabase) {
         assert!(sent < 3_000);
     }
     assert_eq!(read(&database, selection).await.len(), 3_000);
+}
+
+async fn long_texts_come_in_small_batches(database: TestDatabase) {
+    let database = open(&database);
+    let long = "n".repeat(300_000);
+    let rows = (1..=20).map(|n| vec![Cell::Int(n), text(&long)]).collect();
+    load_rows(&database, &notes(), rows).await;
+    let (entity, fields) = (notes(), names(&["text"]));
+    let mut snapshot = database.snapshot().await.expect("a snapshot");
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(20);
+    let selection = Selection {
+        entity: &entity,
+        fields: &fields,
+        filter: None,
+        order_by: &[],
+        company: None,
+    };
+    assert_eq!(snapshot.read(selection, sender).await.expect("rows"), 20);
+    let mut sizes = Vec::new();
+    while let Some(batch) = receiver.recv().await {
+        sizes.push(batch.len());
+    }
+    assert_eq!(sizes, [4, 4, 4, 4, 4], "about a MiB each");
 }

@@ -1,9 +1,11 @@
 //! Source to staging: the position, duplicates, references, reruns.
 
+use std::time::{Duration, Instant};
+
 use tranship::business::BusinessError;
 use tranship::business::staging::{Chunk, StagedRecord, StagingBatch};
 use tranship::domain::cell::Cell;
-use tranship::domain::entity::FieldType;
+use tranship::domain::entity::{Entity, FieldType};
 use tranship::domain::reject::RejectId;
 
 use super::fixture::*;
@@ -15,6 +17,8 @@ on_both_databases!(
     of_records_with_the_same_key_the_first_stands,
     a_record_without_its_parent_is_rejected_and_the_others_land,
     a_parent_may_stand_in_the_same_file_unless_it_is_rejected_itself,
+    a_long_chain_of_parents_falls_with_its_head,
+    parents_that_share_a_value_fall_when_none_is_left,
     a_record_with_two_faults_is_counted_once,
     finishing_twice_changes_nothing,
     a_stopped_load_counts_the_rest_as_skipped,
@@ -183,6 +187,72 @@ async fn a_parent_may_stand_in_the_same_file_unless_it_is_rejected_itself(databa
     assert_eq!(outcome(loading.finish().await), (3, 0, 0, 3));
     let rejected: Vec<_> = loading.rejects().await.into_iter().map(|r| r.reject.record).collect();
     assert_eq!(rejected, [2, 3, 6]);
+}
+
+/// Numbered people with managers, and a name their deputies know them by.
+fn people() -> Entity {
+    entity(
+        "People",
+        "people",
+        &["number"],
+        vec![
+            field("number", FieldType::String),
+            referring_to(field("manager", FieldType::String), "People", "number"),
+            field("name", FieldType::String),
+            referring_to(field("deputy_of", FieldType::String), "People", "name"),
+        ],
+    )
+}
+
+async fn a_long_chain_of_parents_falls_with_its_head(database: TestDatabase) {
+    const LINKS: usize = 2_000;
+    let (database, people) = (open(&database), people());
+    let mut loading = Loading::begin(&database, &people).await;
+    loading.chunk_records = 100;
+    let person = |number: String, manager: String| vec![text(&number), text(&manager), Cell::Null, Cell::Null];
+    // p0 → nobody, p1 → p0, … with the children before their parents, and a second chain whose head is his own manager.
+    let lost = (0..LINKS).map(|n| {
+        let manager = n.checked_sub(1).map_or("nobody".to_owned(), |n| format!("p{n}"));
+        person(format!("p{n}"), manager)
+    });
+    let kept = (0..LINKS).map(|n| person(format!("q{n}"), format!("q{}", n.saturating_sub(1))));
+    let rows: Vec<_> = lost.chain(kept).rev().collect();
+    loading.stage(batch(1, rows)).await;
+    let begun = Instant::now();
+    loading.finish_staging().await.expect("validated");
+    let took = begun.elapsed();
+    loading.promote().await;
+    assert_eq!(outcome(loading.counts().await), (2_000, 0, 0, 2_000));
+    assert!(took < Duration::from_secs(20), "a chain of {LINKS} took {took:?}");
+    let rejects = loading.rejects().await;
+    assert_eq!(
+        rejects[0].error.reason, "no record of People label has number = p1998",
+        "the end of the chain, for want of its parent"
+    );
+}
+
+async fn parents_that_share_a_value_fall_when_none_is_left(database: TestDatabase) {
+    let (database, people) = (open(&database), people());
+    let loading = Loading::begin(&database, &people).await;
+    let person = |number: &str, manager: &str, name: &str, deputy_of: &str| {
+        let cell = |value: &str| if value.is_empty() { Cell::Null } else { text(value) };
+        vec![text(number), cell(manager), cell(name), cell(deputy_of)]
+    };
+    let rows = vec![
+        // Both called Ann are rejected, one after the other: their deputy has nobody left, nor has his.
+        person("1", "", "Dan", "Bob"),
+        person("2", "", "Bob", "Ann"),
+        person("3", "nobody", "Ann", ""),
+        person("4", "3", "Ann", ""),
+        // One of the two called Eve is rejected: her deputy has the other.
+        person("5", "", "", "Eve"),
+        person("6", "nobody", "Eve", ""),
+        person("7", "", "Eve", ""),
+    ];
+    loading.stage(batch(1, rows)).await;
+    assert_eq!(outcome(loading.finish().await), (2, 0, 0, 5));
+    let rejected: Vec<_> = loading.rejects().await.into_iter().map(|r| r.reject.record).collect();
+    assert_eq!(rejected, [1, 2, 3, 4, 6]);
 }
 
 async fn a_record_with_two_faults_is_counted_once(database: TestDatabase) {

@@ -18,6 +18,7 @@ on_both_databases!(
     names_that_need_quotes_and_our_own_words_are_in_order,
     reserved_and_overlong_names_are_refused,
     opening_costs_nothing_before_the_first_use,
+    tables_that_vanish_while_running_are_made_again,
 );
 
 async fn two_processes_may_make_the_tables_at_once(database: TestDatabase) {
@@ -192,5 +193,32 @@ fn what_is_no_database_is_refused_without_showing_the_password() {
         let refused = Databases::new(&[("main".to_owned(), settings)].into()).expect_err(url);
         assert!(matches!(refused, BusinessError::Settings(_)));
         assert!(refused.to_string().contains("databases.main.url") && !refused.to_string().contains("hunter2"));
+    }
+}
+
+async fn tables_that_vanish_while_running_are_made_again(database: TestDatabase) {
+    let (test, entity) = (database, orders());
+    let database = open(&test);
+    load_rows(&database, &entity, vec![order(1, "A", "1.00")]).await;
+    let mut plain = Plain::open(&test).await;
+    let control = ["fence", "loads", "chunks", "rejects", "repairs", "tables"].map(|name| format!("tranship_{name}"));
+    let all: Vec<_> = control
+        .into_iter()
+        .chain(["orders".into(), "orders_staging".into()])
+        .collect();
+    // The whole database, then staging alone.
+    for gone in [all.as_slice(), &all[7..]] {
+        let loading = Loading::begin(&database, &entity).await;
+        for table in gone {
+            plain.run(&format!("drop table {table}")).await;
+        }
+        let batch = batch(1, vec![order(1, "A", "1.00")]);
+        let lost = database.stage(loading.load(), &loading.fields, &batch).await;
+        assert!(
+            matches!(lost, Err(BusinessError::Driver { .. })),
+            "worth another attempt: {lost:?}"
+        );
+        load_rows(&database, &entity, vec![order(1, "A", "1.00")]).await;
+        assert_eq!(read_all(&database, &entity).await.len(), 1);
     }
 }
