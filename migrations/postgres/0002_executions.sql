@@ -48,6 +48,19 @@ CREATE TABLE record_errors (
     PRIMARY KEY (message, entity_no, record, ordinal)
 );
 
+-- Record errors of an ended message by kind, counted once. `field` is '' where the error has none; `first_*` is the first
+-- of the kind.
+CREATE TABLE error_groups (
+    message UUID NOT NULL REFERENCES messages (id),
+    code TEXT NOT NULL,
+    field TEXT NOT NULL,
+    errors BIGINT NOT NULL,
+    first_entity_no INTEGER NOT NULL,
+    first_record BIGINT NOT NULL,
+    first_ordinal INTEGER NOT NULL,
+    PRIMARY KEY (message, code, field)
+);
+
 -- A reject that a descendant of its message applied: at most once, whichever descendant was first.
 CREATE TABLE repairs (
     message UUID NOT NULL REFERENCES messages (id),

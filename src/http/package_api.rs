@@ -109,12 +109,11 @@ async fn execution(api: &Api, caller: &Caller, action: &str, id: &str) -> Result
     if let (None, Ok(message)) = (&found, id.parse::<MessageId>()) {
         found = store.message(message).await?;
     }
-    let run = match found {
-        Some(message) => Some((message.job, Run::Message(Box::new(message)))),
-        None => {
-            let occurrence = store.occurrence_by_execution(&execution).await?;
-            occurrence.map(|occurrence| (occurrence.job, Run::Export(Box::new(occurrence))))
-        }
+    let run = if let Some(message) = found {
+        Some((message.job, Run::Message(Box::new(message))))
+    } else {
+        let occurrence = store.occurrence_by_execution(&execution).await?;
+        occurrence.map(|occurrence| (occurrence.job, Run::Export(Box::new(occurrence))))
     };
     let seen = run.filter(|(job, _)| may_see(api, caller, *job)).map(|(_, run)| run);
     seen.ok_or_else(|| {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::dialect::{placeholders, sql, value_rows};
 use super::executions::ImportOutcome;
 use super::pool::{Tx, execute, fetch_all, fetch_optional, with_pool};
+use super::record_errors::group_errors;
 use super::rows::stored;
 use super::runs::{close_execution, write_entity_run};
 use super::transition::{guard, message_conflict, note_events, target};
@@ -18,8 +19,8 @@ use crate::domain::time::Timestamp;
 const ROWS_PER_STATEMENT: usize = 1000;
 
 impl Store {
-    /// Ends an import in one transaction: final status, counts, execution, entities, and `repaired` of every ancestor whose
-    /// rejects were applied (a reject of a reject counts for its origin too).
+    /// Ends an import in one transaction: final status, counts, execution, entities, errors by kind, and `repaired` of every
+    /// ancestor whose rejects were applied (a reject of a reject counts for its origin too).
     ///
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch, or when the counts are not conserved (promise 4).
@@ -39,6 +40,7 @@ impl Store {
                 }
                 close_execution(&mut tx, &execution, None, now).await?;
             }
+            group_errors(&mut tx, fence.message).await?;
             repair_ancestors(&mut tx, fence.message, &outcome.repaired).await?;
             note_events(
                 &mut tx,

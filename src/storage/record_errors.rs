@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::dialect::{placeholders, sql, value_rows};
 use super::executions::{ErrorGroup, StoredError};
-use super::pool::{Tx, fetch_all, with_pool};
+use super::pool::{Tx, execute, fetch_all, with_pool};
 use super::rows::{corrupt, stored, unsigned};
 use super::transition::hold_worker_lease;
 use super::{Store, StoreError};
@@ -38,6 +38,19 @@ struct ErrorRow {
     value: Option<String>,
     reason: String,
 }
+
+/// Counts a message's errors by kind. Per entity first: the least record of a group is then a plain aggregate, and no
+/// database has to sort the errors themselves.
+const GROUP_ERRORS: &str = "insert into error_groups \
+    (message, code, field, errors, first_entity_no, first_record, first_ordinal) \
+    with per_entity as (select code, coalesce(field, '') as field, entity_no, count(*) as errors, min(record) as record \
+    from record_errors where message = $1 group by code, coalesce(field, ''), entity_no), \
+    per_kind as (select code, field, cast(sum(errors) as bigint) as errors, min(entity_no) as entity_no \
+    from per_entity group by code, field) \
+    select $1, k.code, k.field, k.errors, k.entity_no, p.record, (select min(e.ordinal) from record_errors e \
+    where e.message = $1 and e.entity_no = p.entity_no and e.record = p.record and e.code = p.code \
+    and coalesce(e.field, '') = p.field) \
+    from per_kind k join per_entity p on p.code = k.code and p.field = k.field and p.entity_no = k.entity_no";
 
 /// A row of the groups' query: the first error of a kind, and how many there are.
 #[derive(Debug, sqlx::FromRow)]
@@ -116,13 +129,14 @@ impl Store {
         Ok(found)
     }
 
-    /// Record errors of a message by code and field, most frequent first.
+    /// Record errors of an ended message by code and field, most frequent first.
     pub async fn error_groups(&self, message: MessageId, limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
         let text = format!(
-            "select {COLUMNS}, errors from (select {COLUMNS}, count(*) over (partition by code, field) as errors, \
-             row_number() over (partition by code, field order by entity_no, record, ordinal) as nth \
-             from record_errors where message = $1) as ranked \
-             where nth = 1 order by errors desc, entity_no, record, ordinal limit $2"
+            "select {COLUMNS}, errors from (select errors, first_entity_no, first_record, first_ordinal \
+             from error_groups where message = $1 \
+             order by errors desc, first_entity_no, first_record, first_ordinal limit $2) as kinds \
+             join record_errors on message = $1 and entity_no = first_entity_no and record = first_record \
+             and ordinal = first_ordinal order by errors desc, entity_no, record, ordinal"
         );
         let rows: Vec<GroupRow> = fetch_all!(self.reader(), GroupRow, sql(text), message.0, i64::from(limit))?;
         rows.into_iter()
@@ -138,6 +152,12 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Writes down how many errors of which kind a message has. Once, at its end: a status poll must not count them.
+pub(super) async fn group_errors(tx: &mut Tx, message: MessageId) -> Result<(), StoreError> {
+    execute!(tx.db(), GROUP_ERRORS, message.0)?;
+    Ok(())
 }
 
 async fn insert(tx: &mut Tx, errors: &[StoredError]) -> Result<(), StoreError> {

@@ -296,21 +296,37 @@ async fn errors_are_grouped_by_code_and_field_most_frequent_first(database: Test
         errors[n].error.field = None;
     }
     errors[1].error.field = Some("order_date".into());
-    store.save_record_errors(fence(&claimed), &errors).await.unwrap();
+    // A second entity, whose records have lower numbers and a second error each.
+    for n in 1..=2 {
+        let mut later = error(claimed.id, n, 0, None);
+        later.reject.entity_no = 1;
+        errors.push(later.clone());
+        later.ordinal = 1;
+        later.error.code = RecordCode::RequiredMissing;
+        errors.push(later);
+    }
+    let other = working(&store, JobId::generate(), None).await;
+    end(&store, &other, &[error(other.id, 1, 0, None)], Vec::new()).await;
+    end(&store, &claimed, &errors, Vec::new()).await;
     let groups = store.error_groups(claimed.id, 10).await.unwrap();
     let seen: Vec<_> = groups
         .iter()
-        .map(|g| (g.code, g.field.as_deref(), g.count, g.sample.reject.record))
+        .map(|g| {
+            let reject = g.sample.reject;
+            (g.code, g.field.as_deref(), g.count, reject.entity_no, reject.record)
+        })
         .collect();
     assert_eq!(
         seen,
         [
-            (RecordCode::InvalidDecimal, Some("freight"), 3, 4),
-            (RecordCode::ColumnCount, None, 2, 1),
-            (RecordCode::InvalidDecimal, Some("order_date"), 1, 2),
+            (RecordCode::InvalidDecimal, Some("freight"), 5, 0, 4),
+            (RecordCode::ColumnCount, None, 2, 0, 1),
+            (RecordCode::RequiredMissing, Some("freight"), 2, 1, 1),
+            (RecordCode::InvalidDecimal, Some("order_date"), 1, 0, 2),
         ]
     );
     assert_eq!(groups[0].sample, errors[3]);
+    assert_eq!(groups[2].sample, errors[7]);
     assert_eq!(store.error_groups(claimed.id, 1).await.unwrap().len(), 1);
 }
 
