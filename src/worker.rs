@@ -130,7 +130,7 @@ impl Worker {
             started += 1;
             let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
             self.running
-                .spawn(async move { worker.run_import(&definitions, claimed, permit).await });
+                .spawn(async move { Box::pin(worker.run_import(&definitions, claimed, permit)).await });
         }
         while self.start_export(&definitions).await? {
             started += 1;
@@ -211,7 +211,9 @@ impl Worker {
             }
             import::import(&self.context, definitions, &claimed, &self.stopping).await
         };
-        let end = self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost);
+        let end = Box::pin(self.under_heartbeat(work, alive))
+            .await
+            .unwrap_or(RunEnd::Lost);
         match Return::after(end, claimed.message.stalled) {
             Return::No => {}
             Return::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),

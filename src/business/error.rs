@@ -58,8 +58,11 @@ impl BusinessError {
             Self::Fenced(_) | Self::Definition(_) | Self::Settings(_) | Self::Corrupt { .. } => return false,
         };
         match source {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 // PostgreSQL: connection, resources, operator intervention. SQLite: busy, locked, I/O, full, cannot open.

@@ -123,7 +123,7 @@ pub fn base_url(api: &Api, request: &HttpRequest) -> String {
     // Not `connection_info()`: that believes forwarding headers from anybody.
     let named = request.headers().get(header::HOST).and_then(|v| v.to_str().ok());
     let named = named
-        .or_else(|| request.uri().authority().map(|a| a.as_str()))
+        .or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str))
         .unwrap_or_default();
     let host = forwarded("x-forwarded-host").unwrap_or_else(|| named.to_owned());
     format!("{scheme}://{host}")

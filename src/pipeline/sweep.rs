@@ -25,7 +25,7 @@ pub async fn sweep_uploads(context: &Context) -> Result<usize, PayloadError> {
                 removed += 1;
             }
             Err(error) => {
-                tracing::warn!(blob = %key, %error, "the blob of a dead upload cannot be deleted; trying again")
+                tracing::warn!(blob = %key, %error, "the blob of a dead upload cannot be deleted; trying again");
             }
         }
     }

@@ -228,7 +228,7 @@ async fn a_changed_schedule_does_not_fire_its_past(backend: Backend) {
 
     let mut changed = app.definitions.clone();
     let job = changed.jobs.iter_mut().find(|job| job.name == "German orders").unwrap();
-    job.schedule.as_mut().unwrap().cron = "0 * * * *".to_owned();
+    "0 * * * *".clone_into(&mut job.schedule.as_mut().unwrap().cron);
     let scheduler = Scheduler::new(app.context.clone(), watch::channel(changed.into()).1, Arc::default());
     assert_eq!(scheduler.evaluate_due().await.unwrap(), 0, "the morning is no due time");
     app.clock.advance_seconds(3599);

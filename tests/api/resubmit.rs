@@ -116,7 +116,7 @@ async fn a_reject_id_that_is_none_of_the_parents_rejects_its_record(backend: Bac
     ];
     let mut file = "_reject_id,_error,CustomerID,CompanyName,City\r\n".to_owned();
     for (number, id) in ids.iter().enumerate() {
-        file.push_str(&format!("{id},,N{number:04},Name,City\r\n"));
+        file += &format!("{id},,N{number:04},Name,City\r\n");
     }
     let child = resubmit(&app, &parent["id"], file.clone()).await;
     assert_eq!(child["records"]["rejected"], 4, "{child:#}");
