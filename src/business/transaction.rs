@@ -83,7 +83,7 @@ impl Database {
         on_own_task(async move {
             let pool = database.writer().await?;
             database
-                .bounded(WORK_MAX, database.transaction(&pool, Purpose::Write, work))
+                .bounded(WORK_MAX, Box::pin(database.transaction(&pool, Purpose::Write, work)))
                 .await
         })
         .await
@@ -99,7 +99,7 @@ impl Database {
         on_own_task(async move {
             let pool = database.reader().await?;
             database
-                .bounded(WORK_MAX, database.transaction(&pool, Purpose::Snapshot, work))
+                .bounded(WORK_MAX, Box::pin(database.transaction(&pool, Purpose::Snapshot, work)))
                 .await
         })
         .await
