@@ -1,20 +1,51 @@
 //! The rejects file: the rejected records of a message, in the source's own format, ready to be corrected and sent back.
 //!
 //! `_reject_id` and `_error` come first and the record's own text follows as it stood in the payload, so that even a record
-//! with a broken quote can be seen and mended in place.
+//! with a broken quote can be seen and mended in place. When the payload is itself a rejects file that came back, its two
+//! columns are left out. A damaged record may be as long as the payload: it passes through in pieces.
+
+mod cut;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod window;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use self::cut::{Cut, OwnColumns};
+use self::sink::Sink;
+use self::window::Window;
 use super::Context;
 use super::source::{self, SourceError};
 use crate::domain::message::Message;
-use crate::format::csv_write::write_row;
+use crate::format::csv_read::CsvOptions;
 use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
+use crate::storage::StoreError;
 use crate::storage::executions::StoredError;
 
 /// Rejects read from the store at a time.
 const REJECTS_PER_PAGE: u32 = 500;
+
+/// Why writing stops before the end.
+#[derive(Debug)]
+enum Halt {
+    /// Nobody wants the rest.
+    Gone,
+    Source(SourceError),
+}
+
+impl From<SourceError> for Halt {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Source(error.into())
+    }
+}
 
 /// Sends the rejects file of a message into `out`, chunk by chunk, until all is sent or the receiver is gone.
 ///
@@ -26,60 +57,71 @@ pub async fn write_rejects(
     delimiter: u8,
     out: &mpsc::Sender<Result<Bytes, SourceError>>,
 ) -> Result<(), SourceError> {
-    let mut payload = Window::open(context, message).await?;
-    let header = payload.first_line().await?;
-    let own_columns = own_columns(&header, delimiter);
-    let mut chunk = Vec::new();
-    write_row(&mut chunk, delimiter, [Some(REJECT_ID_COLUMN), Some(ERROR_COLUMN)]);
-    join(&mut chunk, delimiter, without_first(&header, own_columns, delimiter));
-    let mut after = None;
-    loop {
-        let page = whole_records(context.store.record_errors(message.id, after, REJECTS_PER_PAGE).await?);
-        let Some(last) = page.last() else { break };
-        after = Some((last.reject.entity_no, last.reject.record, last.ordinal));
-        for first in page.iter().filter(|e| e.ordinal == 0) {
-            let raw = payload
-                .range(first.error.place.byte_start, first.error.place.byte_end)
-                .await?;
-            let (id, reason) = (first.reject.to_string(), reasons(&page, first));
-            write_row(&mut chunk, delimiter, [Some(id.as_str()), Some(reason.as_str())]);
-            join(&mut chunk, delimiter, without_first(&raw, own_columns, delimiter));
-        }
-        if out.send(Ok(Bytes::from(std::mem::take(&mut chunk)))).await.is_err() {
-            return Ok(());
-        }
+    let file = RejectsFile {
+        payload: Window::new(source::open(context, message).await?),
+        sink: Sink::new(out, delimiter),
+        delimiter,
+    };
+    match file.write(context, message).await {
+        Ok(()) | Err(Halt::Gone) => Ok(()),
+        Err(Halt::Source(error)) => Err(error),
     }
-    if !chunk.is_empty() {
-        let _ = out.send(Ok(Bytes::from(chunk))).await;
-    }
-    Ok(())
 }
 
-/// How many leading columns are ours: two when the payload is itself a rejects file that came back.
-fn own_columns(header: &[u8], delimiter: u8) -> usize {
-    let mut names = header.split(|b| *b == delimiter);
-    let ours = names.next() == Some(REJECT_ID_COLUMN.as_bytes()) && names.next() == Some(ERROR_COLUMN.as_bytes());
-    if ours { 2 } else { 0 }
+/// A rejects file being written.
+struct RejectsFile<'a> {
+    payload: Window,
+    sink: Sink<'a>,
+    delimiter: u8,
 }
 
-/// A record's text after its first cells, quoted ones included.
-fn without_first(record: &[u8], cells: usize, delimiter: u8) -> &[u8] {
-    let mut quoted = false;
-    let mut left = cells;
-    for (at, byte) in record.iter().enumerate() {
-        if left == 0 {
-            return record.get(at..).unwrap_or_default();
+impl RejectsFile<'_> {
+    async fn write(mut self, context: &Context, message: &Message) -> Result<(), Halt> {
+        let limits = &context.limits.csv;
+        let own = self
+            .header(CsvOptions {
+                delimiter: self.delimiter,
+                max_field_bytes: limits.max_field_bytes,
+                max_record_bytes: limits.max_record_bytes,
+                max_columns: limits.max_columns,
+            })
+            .await?;
+        let mut after = None;
+        loop {
+            let page = whole_records(context.store.record_errors(message.id, after, REJECTS_PER_PAGE).await?);
+            let Some(last) = page.last() else { break };
+            after = Some((last.reject.entity_no, last.reject.record, last.ordinal));
+            for first in page.iter().filter(|e| e.ordinal == 0) {
+                self.reject(first, &reasons(&page, first), &own).await?;
+            }
+            self.sink.flush().await?;
         }
-        match *byte {
-            b'"' => quoted = !quoted,
-            b if b == delimiter && !quoted => left -= 1,
-            _ => {}
-        }
+        self.sink.flush().await
     }
-    if left == 0 {
-        record.get(record.len()..).unwrap_or_default()
-    } else {
-        record
+
+    async fn header(&mut self, options: CsvOptions) -> Result<OwnColumns, Halt> {
+        let header = self.payload.header(options, &self.sink).await?;
+        let own = OwnColumns::of(&header.names);
+        self.sink.begin_row(REJECT_ID_COLUMN, ERROR_COLUMN);
+        let cut = own.in_header(self.delimiter);
+        self.record(header.bytes.start, header.bytes.end, cut).await?;
+        Ok(own)
+    }
+
+    async fn reject(&mut self, first: &StoredError, reasons: &str, own: &OwnColumns) -> Result<(), Halt> {
+        let place = first.error.place;
+        self.sink.begin_row(&first.reject.to_string(), reasons);
+        let cut = own.in_record(&first.error, self.delimiter);
+        self.record(place.byte_start, place.byte_end, cut).await
+    }
+
+    /// The record's own text, to the end of the row.
+    async fn record(&mut self, start: u64, end: u64, mut cut: Cut) -> Result<(), Halt> {
+        while let Some(piece) = self.payload.piece(start, end, &self.sink).await? {
+            self.sink.add(&piece, &mut cut).await?;
+        }
+        self.sink.end_row();
+        Ok(())
     }
 }
 
@@ -101,104 +143,4 @@ fn reasons(page: &[StoredError], first: &StoredError) -> String {
         .map(|e| format!("{}: {}", e.error.code, e.error.reason))
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// Replaces the row end just written by a delimiter and lets the record's own text follow.
-fn join(chunk: &mut Vec<u8>, delimiter: u8, record: &[u8]) {
-    while chunk.last().is_some_and(|b| matches!(b, b'\r' | b'\n')) {
-        chunk.pop();
-    }
-    chunk.push(delimiter);
-    chunk.extend_from_slice(record.trim_ascii_end_of_line());
-    chunk.extend_from_slice(b"\r\n");
-}
-
-/// Cuts one row end off.
-trait EndOfLine {
-    fn trim_ascii_end_of_line(&self) -> &[u8];
-}
-
-impl EndOfLine for [u8] {
-    fn trim_ascii_end_of_line(&self) -> &[u8] {
-        let cut = self.strip_suffix(b"\n").unwrap_or(self);
-        cut.strip_suffix(b"\r").unwrap_or(cut)
-    }
-}
-
-/// A forward-only view of a payload that yields byte ranges in ascending order, holding no more than one of them.
-struct Window {
-    reader: crate::blob::BlobReader,
-    held: Vec<u8>,
-    /// Payload offset of the first byte held.
-    at: u64,
-}
-
-impl Window {
-    async fn open(context: &Context, message: &Message) -> Result<Self, SourceError> {
-        Ok(Self {
-            reader: source::open(context, message).await?,
-            held: Vec::new(),
-            at: 0,
-        })
-    }
-
-    /// The header line, without a byte order mark.
-    async fn first_line(&mut self) -> Result<Vec<u8>, SourceError> {
-        loop {
-            if let Some(end) = memchr::memchr2(b'\n', b'\r', &self.held) {
-                let line = self.held.get(..end).unwrap_or_default();
-                return Ok(line.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(line).to_vec());
-            }
-            if !self.more().await? {
-                return Ok(self.held.clone());
-            }
-        }
-    }
-
-    async fn range(&mut self, start: u64, end: u64) -> Result<Vec<u8>, SourceError> {
-        loop {
-            let skip = usize::try_from(start.saturating_sub(self.at))
-                .unwrap_or(usize::MAX)
-                .min(self.held.len());
-            self.held.drain(..skip);
-            self.at += skip as u64;
-            let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
-            if self.at == start && self.held.len() >= length {
-                return Ok(self.held.get(..length).unwrap_or_default().to_vec());
-            }
-            if !self.more().await? {
-                return Err(SourceError::Unreadable(format!("the payload ends before byte {end}")));
-            }
-        }
-    }
-
-    async fn more(&mut self) -> Result<bool, SourceError> {
-        let Some(bytes) = self.reader.next().await? else {
-            return Ok(false);
-        };
-        self.held.extend_from_slice(&bytes);
-        Ok(true)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_columns_of_a_rejects_file_that_came_back_are_not_repeated() {
-        assert_eq!(own_columns(b"_reject_id,_error,A,B", b','), 2);
-        assert_eq!(own_columns(b"A,_reject_id,_error", b','), 0);
-        assert_eq!(
-            without_first(b"x.0.1,\"bad, \"\"very\"\"\",1,\"two, too\"\r\n", 2, b','),
-            b"1,\"two, too\"\r\n"
-        );
-        assert_eq!(without_first(b"1,2", 0, b','), b"1,2");
-        assert_eq!(without_first(b"1,2,", 2, b','), b"");
-        assert_eq!(
-            without_first(b"\"never closed, 2, 3", 2, b','),
-            b"\"never closed, 2, 3",
-            "damage is shown as it is"
-        );
-    }
 }

@@ -10,6 +10,9 @@ crate::on_both_backends!(
     a_second_correction_repairs_parent_and_grandparent,
     a_reject_id_that_is_none_of_the_parents_rejects_its_record,
     only_what_has_rejects_can_be_corrected,
+    the_header_comes_back_as_it_was_written,
+    a_correction_saved_by_another_tool_keeps_one_id_column,
+    a_long_damaged_tail_comes_back_byte_for_byte,
 );
 
 const FILE: &str = "CustomerID,CompanyName,City\r\nAAAAA,\"Quotes \"\"and\"\" commas, too\",Köln\r\n,No key,Paris\r\nCCCCC,Fine,\r\n,No key either,\"Two\r\nlines\"\r\n";
@@ -152,4 +155,91 @@ async fn only_what_has_rejects_can_be_corrected(backend: Backend) {
         "not before it has ended"
     );
     app.run_until_idle().await;
+}
+
+async fn the_header_comes_back_as_it_was_written(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    for (before, header) in [
+        ("", "\"CustomerID\",\"CompanyName\",City"),
+        ("\r\n\n\r\n", "CustomerID,CompanyName,City"),
+        ("\u{feff}\r\n", "CustomerID,CompanyName,City"),
+        ("", "CustomerID,CompanyName,\"City\r\nof residence\""),
+        ("\u{feff}\n", "\"CustomerID\n\",CompanyName,\"Home, \"\"City\"\"\""),
+    ] {
+        let file = format!("{before}{header}\r\nAAAAA,Fine,Köln\r\n,No key,\"Two\r\nlines\"\r\n");
+        let parent = app.import("Inbound customers", "Customers", file).await;
+        assert_eq!(parent["records"]["rejected"], 1, "{parent:#}");
+        let file = rejects(&app, &parent["id"]).await;
+        assert!(
+            file.starts_with(&format!("_reject_id,_error,{header}\r\n")),
+            "{before:?} {header:?}: {file}"
+        );
+        assert!(file.ends_with(",,No key,\"Two\r\nlines\"\r\n"), "{file}");
+        let child = resubmit(&app, &parent["id"], fix_keys(&file)).await;
+        assert_eq!(child["status"], "Processed", "{child:#}");
+    }
+}
+
+async fn a_correction_saved_by_another_tool_keeps_one_id_column(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let quoted = |id: &str| {
+        format!(
+            "\"_Reject_ID\",\"_ERROR\",\"CustomerID\",\"CompanyName\",\"City\"\r\n\
+             \"{id}\",\"required_missing: a, b\",\"\",\"No \"\"key\"\"\",\"Two\r\nlines\"\r\n"
+        )
+    };
+    let moved = |id: &str| {
+        format!(
+            "CustomerID,\"_REJECT_ID\",CompanyName, _error ,City\r\n,{id},\"No \"\"key\"\"\",\"a\r\nb\",\"Two\r\nlines\"\r\n"
+        )
+    };
+    let cases: [(&dyn Fn(&str) -> String, _, _); 2] = [
+        (
+            &quoted,
+            "\"CustomerID\",\"CompanyName\",\"City\"",
+            "\"\",\"No \"\"key\"\"\",\"Two\r\nlines\"\r\n",
+        ),
+        (
+            &moved,
+            "CustomerID,CompanyName,City",
+            ",\"No \"\"key\"\"\",\"Two\r\nlines\"\r\n",
+        ),
+    ];
+    for (saved, header, record) in cases {
+        let parent = app.import("Inbound customers", "Customers", FILE).await;
+        let correction = saved(&format!("{}.0.2", parent["id"].as_str().unwrap()));
+        let child = resubmit(&app, &parent["id"], correction).await;
+        assert_eq!(child["records"]["rejected"], 1, "{child:#}");
+        let file = rejects(&app, &child["id"]).await;
+        assert!(file.starts_with(&format!("_reject_id,_error,{header}\r\n")), "{file}");
+        assert!(file.ends_with(record), "{file}");
+        let (_, rest) = record.split_once(',').unwrap();
+        let fixed = file.replace(&format!(",{record}"), &format!(",K{},{rest}", header.len()));
+        let grandchild = resubmit(&app, &child["id"], fixed).await;
+        assert_eq!(grandchild["status"], "Processed", "{grandchild:#}");
+        for id in [&parent["id"], &child["id"]] {
+            assert_eq!(app.message(id.as_str().unwrap()).await["records"]["repaired"], 1);
+        }
+    }
+}
+
+async fn a_long_damaged_tail_comes_back_byte_for_byte(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let mut tail = "BBBBB,\"never closed".to_owned();
+    for line in 0.. {
+        if tail.len() >= 3 << 20 {
+            break;
+        }
+        tail += &format!("\r\nline {line} of the text");
+    }
+    let file = format!("CustomerID,CompanyName,City\r\nAAAAA,Fine,Paris\r\n{tail}\n");
+    let parent = app.import("Inbound customers", "Customers", file).await;
+    assert_eq!(parent["records"]["rejected"], 1, "{}", parent["records"]);
+    let file = rejects(&app, &parent["id"]).await;
+    let start = "_reject_id,_error,CustomerID,CompanyName,City\r\n";
+    assert!(file.starts_with(start));
+    assert_eq!(file.matches("_reject_id").count(), 1);
+    let id = format!("{}.0.2,", parent["id"].as_str().unwrap());
+    assert!(file[start.len()..].starts_with(&id));
+    assert!(file.ends_with(&format!(",{tail}\r\n")), "every byte, in order");
 }

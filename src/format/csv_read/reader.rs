@@ -23,6 +23,7 @@ pub struct CsvReader {
     mode: Mode,
     scan: Scan,
     header: Option<Result<Vec<String>, HeaderError>>,
+    header_bytes: std::ops::Range<u64>,
     examined: u64,
 }
 
@@ -75,6 +76,7 @@ impl CsvReader {
             mode: Mode::FileStart,
             scan: Scan::default(),
             header: None,
+            header_bytes: 0..0,
             examined: 0,
         }
     }
@@ -137,7 +139,14 @@ impl CsvReader {
         }
     }
 
-    /// Where the next record starts.
+    /// Where the header's own text stands, row end included: after the byte order mark and the empty lines before it. Empty
+    /// until [`CsvReader::header`] has read it.
+    #[must_use]
+    pub fn header_bytes(&self) -> std::ops::Range<u64> {
+        self.header_bytes.clone()
+    }
+
+    /// Where the next record starts; while the header is being read, where that does.
     #[must_use]
     pub fn position(&self) -> CsvPosition {
         self.position
@@ -204,8 +213,9 @@ impl CsvReader {
             Verdict::Fault(fault) => Err(self.header_fault(fault)),
             Verdict::Record { end } => {
                 let names = header_names(&self.scan.cells(&self.rest()[..end]))?;
-                let lines = self.scan.breaks() + 1;
+                let (from, lines) = (self.position.byte, self.scan.breaks() + 1);
                 self.consume(end, lines);
+                self.header_bytes = from..self.position.byte;
                 self.scan.reset();
                 Ok(Some(names))
             }

@@ -252,6 +252,21 @@ fn what_is_no_header_is_refused_with_a_cure() {
 }
 
 #[test]
+fn the_headers_own_text_is_known_however_the_bytes_arrive() {
+    for (before, header) in [("", "a,b\r\n"), ("\u{feff}\r\n\n", "\"a\r\nb\",c\n"), ("\r\r\n", "a\r")] {
+        let text = format!("{before}{header}1,2");
+        let mut reader = CsvReader::new(OPTIONS);
+        for byte in text.as_bytes().chunks(1) {
+            assert!(reader.header_bytes().is_empty() || matches!(reader.header(), Ok(Some(_))));
+            reader.feed(byte);
+            let _ = reader.header();
+        }
+        let expected = before.len() as u64..(before.len() + header.len()) as u64;
+        assert_eq!(reader.header_bytes(), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn a_reader_without_a_header_has_no_records() {
     let mut reader = CsvReader::new(OPTIONS);
     assert!(matches!(reader.step(), Step::NeedInput));
