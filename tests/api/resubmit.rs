@@ -1,5 +1,7 @@
 //! Rejects are downloaded in the source's format, corrected and sent back as a child; the parent's numbers stay (promise 5).
 
+use std::fmt::Write as _;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -14,6 +16,9 @@ crate::on_both_backends!(
     a_correction_saved_by_another_tool_keeps_one_id_column,
     a_long_damaged_tail_comes_back_byte_for_byte,
 );
+
+/// How a tool saves a rejects file, and the header and record the next rejects file shows for it.
+type Case<'a> = (&'a dyn Fn(&str) -> String, &'a str, &'a str);
 
 const FILE: &str = "CustomerID,CompanyName,City\r\nAAAAA,\"Quotes \"\"and\"\" commas, too\",Köln\r\n,No key,Paris\r\nCCCCC,Fine,\r\n,No key either,\"Two\r\nlines\"\r\n";
 
@@ -119,7 +124,7 @@ async fn a_reject_id_that_is_none_of_the_parents_rejects_its_record(backend: Bac
     ];
     let mut file = "_reject_id,_error,CustomerID,CompanyName,City\r\n".to_owned();
     for (number, id) in ids.iter().enumerate() {
-        file += &format!("{id},,N{number:04},Name,City\r\n");
+        write!(file, "{id},,N{number:04},Name,City\r\n").unwrap();
     }
     let child = resubmit(&app, &parent["id"], file.clone()).await;
     assert_eq!(child["records"]["rejected"], 4, "{child:#}");
@@ -193,7 +198,7 @@ async fn a_correction_saved_by_another_tool_keeps_one_id_column(backend: Backend
             "CustomerID,\"_REJECT_ID\",CompanyName, _error ,City\r\n,{id},\"No \"\"key\"\"\",\"a\r\nb\",\"Two\r\nlines\"\r\n"
         )
     };
-    let cases: [(&dyn Fn(&str) -> String, _, _); 2] = [
+    let cases: [Case<'_>; 2] = [
         (
             &quoted,
             "\"CustomerID\",\"CompanyName\",\"City\"",
@@ -230,7 +235,7 @@ async fn a_long_damaged_tail_comes_back_byte_for_byte(backend: Backend) {
         if tail.len() >= 3 << 20 {
             break;
         }
-        tail += &format!("\r\nline {line} of the text");
+        write!(tail, "\r\nline {line} of the text").unwrap();
     }
     let file = format!("CustomerID,CompanyName,City\r\nAAAAA,Fine,Paris\r\n{tail}\n");
     let parent = app.import("Inbound customers", "Customers", file).await;
