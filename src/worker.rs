@@ -366,6 +366,17 @@ impl Return {
                     note,
                 }
             }
+            RunEnd::BlobMissing(reason) => {
+                let wait = backoff_seconds(attempts);
+                tracing::error!(attempts, retry_in_seconds = wait, "a payload cannot be read: {reason}");
+                let note =
+                    "there is no blob where the payload was put: gone, or its folder is not mounted; tried again";
+                Self::Back {
+                    wait_seconds: Some(wait),
+                    counted: true,
+                    note,
+                }
+            }
             RunEnd::Retry(reason) => {
                 let wait = backoff_seconds(attempts);
                 tracing::error!(attempts, retry_in_seconds = wait, "an attempt failed: {reason}");

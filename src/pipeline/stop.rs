@@ -18,6 +18,8 @@ pub enum RunEnd {
     Stopped,
     /// Something it needs is out of reach, through no fault of its own: try again, as long as it takes.
     Unreachable(String),
+    /// The payload's blob is not where it was put: not mounted, or gone. Try again, but not for ever.
+    BlobMissing(String),
     /// It failed in a way that may not be there next time: try again, but not for ever.
     Retry(String),
 }
@@ -33,6 +35,8 @@ pub(super) enum Stop {
     Stopped,
     /// As [`RunEnd::Unreachable`].
     Unreachable(String),
+    /// As [`RunEnd::BlobMissing`].
+    BlobMissing(String),
     /// As [`RunEnd::Retry`].
     Retry(String),
 }
@@ -62,6 +66,7 @@ impl From<Stop> for RunEnd {
             Stop::Lost => Self::Lost,
             Stop::Stopped => Self::Stopped,
             Stop::Unreachable(reason) => Self::Unreachable(reason),
+            Stop::BlobMissing(reason) => Self::BlobMissing(reason),
             Stop::Retry(reason) => Self::Retry(reason),
             // Whoever can write a failure down does so before; what is left is tried again.
             Stop::Fail(failure) => Self::Retry(failure.detail),
@@ -96,8 +101,7 @@ impl From<SourceError> for Stop {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
-            // It may be a folder that is not mounted, or gone for good: tried again, but not for ever.
-            SourceError::Blob(BlobError::Missing(_)) => Self::Retry(error.to_string()),
+            SourceError::Blob(BlobError::Missing(_)) => Self::BlobMissing(error.to_string()),
             SourceError::Blob(error) => Self::Unreachable(error.to_string()),
             SourceError::Store(error) => error.into(),
         }

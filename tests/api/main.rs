@@ -18,6 +18,7 @@ mod bad_records;
 mod exports;
 mod lost_blobs;
 mod northwind;
+mod out_of_reach;
 mod queue_snapshot;
 mod relay;
 mod resubmit;

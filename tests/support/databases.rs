@@ -33,7 +33,26 @@ impl TestDatabase {
             eprintln!("skipped on PostgreSQL: TRANSHIP_TEST_POSTGRES is not set (scripts/test sets it)");
             return None;
         };
-        let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let url = in_cluster(&cluster);
+        Self::create(&url).await;
+        Some(Self { url, folder: None })
+    }
+
+    /// The URL of a PostgreSQL database that is not there yet, or nothing where there is no cluster.
+    pub fn postgres_to_come() -> Option<String> {
+        std::env::var("TRANSHIP_TEST_POSTGRES")
+            .ok()
+            .map(|cluster| in_cluster(&cluster))
+    }
+
+    /// Makes the database of such a URL.
+    pub async fn create(url: &str) {
+        let cluster = std::env::var("TRANSHIP_TEST_POSTGRES").expect("the URL came from there");
+        let name = url::Url::parse(url)
+            .expect("a URL")
+            .path()
+            .trim_start_matches('/')
+            .to_owned();
         let mut connection = sqlx::PgConnection::connect(&cluster)
             .await
             .expect("the test cluster answers");
@@ -41,13 +60,14 @@ impl TestDatabase {
             .execute(&mut connection)
             .await
             .expect("a database of its own");
-        let mut url = url::Url::parse(&cluster).expect("a URL");
-        url.set_path(&name);
-        Some(Self {
-            url: url.into(),
-            folder: None,
-        })
     }
+}
+
+/// A database name of a test's own in the cluster.
+fn in_cluster(cluster: &str) -> String {
+    let mut url = url::Url::parse(cluster).expect("a URL");
+    url.set_path(&format!("t_{}", uuid::Uuid::new_v4().simple()));
+    url.into()
 }
 
 /// Declares one test per database for each `async fn name(database: TestDatabase)`.
