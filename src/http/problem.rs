@@ -271,14 +271,11 @@ pub async fn no_such_method(request: HttpRequest) -> HttpResponse {
 
 /// What an unknown route answers (GEN-14).
 pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
-    let uri = match request.extensions().get::<SentUri>() {
-        Some(SentUri(sent)) => format!(
-            "{}://{}{sent}",
-            request.full_url().scheme(),
-            request.full_url().host_str().unwrap_or_default()
-        ),
-        None => request.full_url().to_string(),
-    };
+    let sent = request.extensions().get::<SentUri>().map(|SentUri(sent)| sent.clone());
+    let sent = sent.unwrap_or_else(|| request.uri().to_string());
+    let host = request.headers().get(header::HOST).and_then(|v| v.to_str().ok());
+    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    let uri = format!("{scheme}://{}{sent}", host.unwrap_or_default());
     let detail = format!("No HTTP resource was found that matches the request URI '{uri}'.");
     match Surface::of(request.path()) {
         Surface::Native => Problem::new(Kind::NotFound, detail).respond(Surface::Native),

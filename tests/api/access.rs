@@ -234,4 +234,11 @@ async fn paths_are_taken_in_every_form_clients_send(backend: Backend) {
             .starts_with("No HTTP resource was found"),
         "GEN-14"
     );
+    // The address as it was sent, also where it is routed in another form.
+    let shouted = app.get("/API//Connector/Nothing?x=1").await;
+    let body: Value = shouted.json().await.unwrap();
+    let sent = format!("{}/API//Connector/Nothing?x=1", app.url);
+    assert!(body["Message"].as_str().unwrap().contains(&sent), "{body}");
+    let deleted = app.request(Method::DELETE, "/api/v1/jobs").send().await.unwrap();
+    assert_eq!(deleted.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
