@@ -43,7 +43,12 @@ struct Verdict<'a> {
 }
 
 impl Verdict<'_> {
-    /// Whether something is left that the service would stumble over.
+    /// Whether something is left that the service would stumble over: all it makes by itself is a missing table.
+    fn unfit(&self) -> bool {
+        self.differences.iter().any(|difference| !difference.made_on_first_use)
+    }
+
+    /// Whether something is left that `--apply` does not do either.
     fn needs_hand(&self) -> bool {
         self.differences.iter().any(|difference| !difference.additive)
     }
@@ -64,7 +69,7 @@ impl Findings<'_> {
     }
 
     fn needs_hand(&self) -> bool {
-        !self.mistakes.is_empty() || self.verdicts.iter().any(Verdict::needs_hand)
+        !self.mistakes.is_empty() || self.verdicts.iter().any(Verdict::unfit)
     }
 }
 
@@ -199,7 +204,7 @@ fn print(screen: &Screen, config: &Config, definitions: &Definitions, findings: 
     let Findings { verdicts, mistakes } = findings;
     for verdict in verdicts {
         let (tone, word) = match () {
-            () if verdict.needs_hand() => (Tone::Bad, "needs a change"),
+            () if verdict.unfit() => (Tone::Bad, "needs a change"),
             () if !verdict.differences.is_empty() => (Tone::Warning, "to be made"),
             () if verdict.applied => (Tone::Good, "changed"),
             () => (Tone::Good, "fits"),
@@ -231,6 +236,8 @@ fn conclude(screen: &Screen, config: &Config, definitions: &Definitions, finding
     );
     if findings.verdicts.iter().any(Verdict::needs_hand) {
         screen.note("Run the SQL above, or change the definitions, then check again.");
+    } else if findings.verdicts.iter().any(Verdict::unfit) {
+        screen.note("Imports would fail until then: `tranship check --apply` makes these changes.");
     } else if !findings.mistakes.is_empty() {
         screen.note("Change the definitions, then check again.");
     } else if definitions.jobs.is_empty() {

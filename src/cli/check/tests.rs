@@ -49,6 +49,16 @@ impl Place {
         config
     }
 
+    /// Whether the check would end with 2.
+    async fn in_need(&self, apply: bool) -> bool {
+        let config = self.config();
+        let definitions = read_definitions(&config).expect("definitions");
+        let databases = open_databases(&config).expect("databases");
+        let findings = judge(&databases, &definitions, apply).await.expect("a judgement");
+        databases.close().await;
+        findings.needs_hand()
+    }
+
     async fn mistakes(&self, apply: bool) -> Vec<Mistake> {
         let config = self.config();
         let definitions = read_definitions(&config).expect("definitions");
@@ -73,6 +83,21 @@ async fn a_filter_the_database_refuses_is_a_mistake_of_its_job() {
     assert!(mistakes[0].message.contains("stauts"), "{mistakes:?}");
 
     assert_eq!(Place::new("status = 'open'").mistakes(true).await, []);
+}
+
+#[tokio::test]
+async fn a_column_that_only_apply_adds_is_not_in_order_until_then() {
+    let place = Place::new("status = 'open'");
+    assert!(!place.in_need(false).await, "a missing table is made on first use");
+    assert!(!place.in_need(true).await, "and by --apply");
+    let entity = std::fs::read_to_string(place.path("entities/orders.toml")).expect("the entity");
+    place.write(
+        "entities/orders.toml",
+        &format!("{entity}[[fields]]\nname = \"note\"\ntype = \"string\"\n"),
+    );
+    assert!(place.in_need(false).await, "imports would fail");
+    assert!(!place.in_need(true).await);
+    assert!(!place.in_need(false).await);
 }
 
 #[test]
