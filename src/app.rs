@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix_web::dev::Service as _;
 use actix_web::{App as WebApp, HttpServer, web};
 use anyhow::{Context as _, bail};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::tokens::TokenIssuer;
@@ -22,26 +22,35 @@ use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::{DatabaseSettings, Databases};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::definitions::Definitions;
 use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
+use crate::http::admission::Admission;
+use crate::http::recent::Recent;
+use crate::http::watch::Watch;
 use crate::http::{self, Api};
-use crate::pipeline::{Context, Limits, sweep};
+use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
 use crate::storage::{Sharing, Store, StoreSettings};
+use crate::telemetry;
+use crate::webhook;
 use crate::worker::Worker;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;
-/// Seconds between two sweeps of dead uploads.
-const SWEEP_EVERY_SECONDS: u64 = 60;
+/// Seconds between two rounds of housekeeping.
+const TIDY_EVERY_SECONDS: u64 = 60;
+/// Seconds to the first one: a start has better things to do.
+const FIRST_TIDY_SECONDS: u64 = 5;
+/// Messages handed out lately whose job is remembered.
+const LEASED_REMEMBERED: usize = 100_000;
 /// Largest body of requests that are not uploads.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The fact by which a store knows its folder of blobs.
-const BLOB_FOLDER: &str = "blob_folder";
+pub(crate) const BLOB_FOLDER: &str = "blob_folder";
 
 /// What is not a setting.
 #[derive(Debug, Clone)]
@@ -83,6 +92,7 @@ pub struct App {
     ready: watch::Sender<bool>,
     worker: Worker,
     scheduler: Scheduler,
+    webhooks: webhook::Sender,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
 }
@@ -94,6 +104,7 @@ impl App {
     /// Whatever keeps the service from starting, in a sentence that says what to do.
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
+        telemetry::exposition();
         let definitions = load_definitions(&config)?;
         let listener = listener::bind(config.server.listen)?;
         let address = listener.local_addr()?;
@@ -115,6 +126,7 @@ impl App {
         if store.has_one_process() {
             store.release_worker_leases(now).await?;
         }
+        store.set_webhook_rules(webhook::rules(&definitions, config.server.public_url.as_ref()));
         let context = Context {
             databases: databases(&config)?,
             blobs,
@@ -123,6 +135,7 @@ impl App {
                 queue: config.queue.clone(),
                 import: config.import.clone(),
                 csv: config.csv.clone(),
+                webhooks: config.webhooks.clone(),
             }),
             owner: owner(address).into(),
             store,
@@ -140,14 +153,31 @@ impl App {
             stopping.clone(),
         );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
+        let webhook_wake = Arc::new(Notify::new());
+        let webhooks = webhook::Sender::new(
+            context.clone(),
+            watched.clone(),
+            config.webhooks.clone(),
+            Arc::clone(&webhook_wake),
+            stopping.clone(),
+        );
+        let watch = Watch::new(&context);
         let api = Api {
             context,
             definitions: watched,
             issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)?),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
-            secret_checks: Arc::new(tokio::sync::Semaphore::new(SECRET_CHECKS_AT_ONCE)),
+            secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),
+            callers: Arc::default(),
+            admission: Admission::new(&config.queue),
+            leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
+            watch,
+            waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
+            listeners: Arc::new(Semaphore::new(config.server.max_listeners)),
             server: Arc::new(config.server.clone()),
             wake,
+            draining: stopping.clone(),
+            webhook_wake,
             ready: readiness,
         };
         Ok(Self {
@@ -160,6 +190,7 @@ impl App {
             ready,
             worker,
             scheduler,
+            webhooks,
             stopping,
             first_client,
         })
@@ -201,6 +232,12 @@ impl App {
         self.scheduler.clone()
     }
 
+    /// The webhook sender, for tests that drive it by hand.
+    #[must_use]
+    pub fn webhooks(&self) -> webhook::Sender {
+        self.webhooks.clone()
+    }
+
     /// What the use cases work with, for tests.
     #[must_use]
     pub fn context(&self) -> Context {
@@ -214,18 +251,20 @@ impl App {
     /// When the server or the alarm clock cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
         let drain = Duration::from_secs(self.config.server.shutdown_seconds);
-        let server = serve(self.api.clone(), self.listener, self.config.server.shutdown_seconds)?;
+        let server = serve(self.api.clone(), self.listener, &self.config.server)?;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let mut background = tokio::task::JoinSet::new();
         let mut alarm = None;
         if self.options.background == Background::On {
             background.spawn(self.worker.clone().run());
-            background.spawn(sweep_regularly(self.api.context.clone(), self.stopping.clone()));
+            background.spawn(self.webhooks.clone().run());
+            background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
         }
         background.spawn(reload_on_hangup(
             Arc::clone(&self.config),
+            self.api.context.store.clone(),
             self.definitions,
             self.stopping.clone(),
         ));
@@ -356,7 +395,7 @@ async fn first_client(
         .then(|| (DEV_CLIENT.to_owned(), secret)))
 }
 
-fn serve(api: Api, listener: TcpListener, shutdown_seconds: u64) -> anyhow::Result<actix_web::dev::Server> {
+fn serve(api: Api, listener: TcpListener, settings: &config::Server) -> anyhow::Result<actix_web::dev::Server> {
     let data = web::Data::new(api);
     let server = HttpServer::new(move || {
         WebApp::new()
@@ -373,9 +412,9 @@ fn serve(api: Api, listener: TcpListener, shutdown_seconds: u64) -> anyhow::Resu
     .listen(listener)?
     // Uploads take as long as they take (GEN-13); a client that sends no request at all does not.
     .client_request_timeout(Duration::from_secs(30))
-    .shutdown_timeout(shutdown_seconds)
+    .shutdown_timeout(settings.shutdown_seconds)
     .disable_signals()
-    .workers(2)
+    .workers(settings.workers)
     .run();
     Ok(server)
 }
@@ -399,14 +438,16 @@ fn write_address(config: &Config, address: SocketAddr) {
     }
 }
 
-async fn sweep_regularly(context: Context, stopping: CancellationToken) {
+async fn tidy_regularly(context: Context, stopping: CancellationToken) {
+    let mut wait = Duration::from_secs(FIRST_TIDY_SECONDS);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(SWEEP_EVERY_SECONDS)) => {}
+            () = tokio::time::sleep(wait) => {}
             () = stopping.cancelled() => return,
         }
-        if let Err(error) = sweep::sweep_uploads(&context).await {
-            tracing::warn!(%error, "the sweep failed; trying again");
+        wait = Duration::from_secs(TIDY_EVERY_SECONDS);
+        if let Err(error) = tidy::tidy(&context).await {
+            tracing::warn!(%error, "housekeeping failed; trying again");
         }
     }
 }
@@ -414,6 +455,7 @@ async fn sweep_regularly(context: Context, stopping: CancellationToken) {
 /// SIGHUP reads the definitions again; a broken file leaves the running set as it was and says why.
 async fn reload_on_hangup(
     config: Arc<Config>,
+    store: Store,
     definitions: watch::Sender<Arc<Definitions>>,
     stopping: CancellationToken,
 ) {
@@ -432,6 +474,7 @@ async fn reload_on_hangup(
                     entities = loaded.entities.len(),
                     "definitions reloaded"
                 );
+                store.set_webhook_rules(webhook::rules(&loaded, config.server.public_url.as_ref()));
                 let _ = definitions.send(Arc::new(loaded));
             }
             Err(error) => tracing::error!("definitions not reloaded, the running ones stay: {error}"),

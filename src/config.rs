@@ -4,6 +4,7 @@
 mod layers;
 mod reader;
 mod urls;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 
 pub use layers::DEFAULTS;
 use reader::Reader;
-pub use urls::redacted;
+pub use urls::{redacted, sqlite_file};
+pub use webhooks::Webhooks;
 
 /// Everything the service can be told. `Debug` hides passwords.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub import: Import,
     /// `csv.*`
     pub csv: Csv,
+    /// `webhooks.*`
+    pub webhooks: Webhooks,
 }
 
 /// `server.*`
@@ -53,6 +57,12 @@ pub struct Server {
     pub shutdown_seconds: u64,
     /// `token_seconds`: life of an access token.
     pub token_seconds: u32,
+    /// `workers`: threads that answer requests.
+    pub workers: usize,
+    /// `max_waiters`: requests that wait for a message or for news of one.
+    pub max_waiters: usize,
+    /// `max_listeners`: open streams of events.
+    pub max_listeners: usize,
 }
 
 /// A database's address and limits. `Debug` hides passwords.
@@ -71,12 +81,23 @@ pub struct Queue {
     pub inline_max_bytes: usize,
     /// `max_payload_bytes`
     pub max_payload_bytes: u64,
+    /// `large_bytes`: larger files leave the last free worker to smaller ones.
+    pub large_bytes: u64,
+    /// `admit_wait_seconds`: how long a connector or blob upload waits to be let in.
+    pub admit_wait_seconds: u32,
+    /// `max_enqueues`: enqueues under way at once.
+    pub max_enqueues: usize,
+    /// `batch_max_bytes`: largest body of a batch of enqueues.
+    pub batch_max_bytes: usize,
     /// `lease_seconds`: for dequeuers.
     pub lease_seconds: u32,
     /// `max_deliveries`
     pub max_deliveries: u32,
     /// `retention_days`
     pub retention_days: u32,
+    /// `failed_retention_days`: payloads of messages that ended without success; from `retention_days` to
+    /// `idempotency_days`.
+    pub failed_retention_days: u32,
     /// `idempotency_days`
     pub idempotency_days: u32,
     /// `upload_stale_seconds`: an upload whose owner has not beaten for this long is dead.
@@ -192,6 +213,7 @@ impl Config {
                 max_record_bytes: number(reader, "csv.max_record_bytes", 1, GIB),
                 max_columns: number(reader, "csv.max_columns", 1, 16_384),
             },
+            webhooks: Webhooks::read(reader),
         }
     }
 
@@ -218,6 +240,11 @@ impl Config {
         at_most(
             ("csv.max_field_bytes", self.csv.max_field_bytes as u64),
             ("csv.max_record_bytes", self.csv.max_record_bytes as u64),
+        );
+        let webhooks = &self.webhooks;
+        at_most(
+            ("webhooks.retry_first_seconds", webhooks.retry_first_seconds.into()),
+            ("webhooks.retry_cap_seconds", webhooks.retry_cap_seconds.into()),
         );
         // Two databases, always (promise 10): in one file the store's lock would be held by business transactions.
         let store = urls::sqlite_file(&self.store.url);
@@ -260,6 +287,12 @@ impl Server {
             trusted_proxies: read_proxies(reader),
             shutdown_seconds: number(reader, "server.shutdown_seconds", 0, 3600),
             token_seconds: number(reader, "server.token_seconds", 60, 86_400),
+            workers: match number(reader, "server.workers", 0, 1024) {
+                0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
+                workers => workers,
+            },
+            max_waiters: number(reader, "server.max_waiters", 0, 100_000),
+            max_listeners: number(reader, "server.max_listeners", 0, 100_000),
         }
     }
 }
@@ -328,13 +361,21 @@ impl Database {
 
 impl Queue {
     fn read(reader: &Reader<'_>) -> Self {
+        let retention_days = number(reader, "queue.retention_days", 1, 3650);
+        let failed_retention_days: u32 = number(reader, "queue.failed_retention_days", 1, 3650);
+        let idempotency_days = number(reader, "queue.idempotency_days", 1, 3650);
         Self {
             inline_max_bytes: number(reader, "queue.inline_max_bytes", 0, 16 * MIB),
             max_payload_bytes: number(reader, "queue.max_payload_bytes", 1, 5 * 1024 * GIB),
+            large_bytes: number(reader, "queue.large_bytes", 1, 5 * 1024 * GIB),
+            admit_wait_seconds: number(reader, "queue.admit_wait_seconds", 0, 3600),
+            max_enqueues: number(reader, "queue.max_enqueues", 1, 4096),
+            batch_max_bytes: number(reader, "queue.batch_max_bytes", 1024, GIB),
             lease_seconds: number(reader, "queue.lease_seconds", 1, 86_400),
             max_deliveries: number(reader, "queue.max_deliveries", 1, 1000),
-            retention_days: number(reader, "queue.retention_days", 1, 3650),
-            idempotency_days: number(reader, "queue.idempotency_days", 1, 3650),
+            retention_days,
+            failed_retention_days: failed_retention_days.min(idempotency_days).max(retention_days),
+            idempotency_days,
             upload_stale_seconds: number(reader, "queue.upload_stale_seconds", 1, 86_400),
         }
     }

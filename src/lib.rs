@@ -27,10 +27,15 @@
 //! and closes the occurrence. A client dequeues it under a lease, downloads, verifies, acknowledges; without an
 //! acknowledgement the lease lapses and the message is offered again. Delivery is at least once.
 //!
+//! # How others hear of it
+//!
+//! The transaction that ends a message of a job with a webhook also inserts a delivery. [`webhook`] claims deliveries, signs
+//! and sends them, and tries again later what did not arrive; the same `webhook-id` goes with every attempt.
+//!
 //! # Which way imports point
 //!
 //! ```text
-//! main -> cli -> app -> http, worker, scheduler -> pipeline -> storage, business, blob, format -> domain
+//! main -> cli -> app -> http, worker, scheduler, webhook -> pipeline -> storage, business, blob, format -> domain
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
@@ -52,4 +57,5 @@ pub mod pipeline;
 pub mod scheduler;
 pub mod storage;
 pub mod telemetry;
+pub mod webhook;
 pub mod worker;

@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Requests are many small pieces of memory on many threads, which the system's allocator hands out slowly. Debug builds keep
+/// that one, whose heap tools can look into.
+#[cfg(not(debug_assertions))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tranship::cli::run(tranship::cli::Cli::parse()).await

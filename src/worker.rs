@@ -21,7 +21,7 @@ use crate::pipeline::new_execution_id;
 use crate::pipeline::stop::RunEnd;
 use crate::pipeline::{export, import};
 use crate::storage::StoreError;
-use crate::storage::leases::ClaimImport;
+use crate::storage::leases::{ClaimImport, Heartbeat, Lanes};
 use crate::storage::occurrences::Occurrence;
 
 /// A worker's lease is this many heartbeats (promise 8).
@@ -123,7 +123,8 @@ impl Worker {
             return Ok(0);
         }
         // One export first: runs are rare and due at a time, and a backlog of imports must not make them late.
-        started += usize::from(self.start_export(&definitions).await?);
+        let exported = self.start_export(&definitions).await?;
+        started += usize::from(exported);
         let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
         for claimed in self.claim_imports(&definitions, free).await? {
             let permit = self.permit().await;
@@ -132,7 +133,8 @@ impl Worker {
             self.running
                 .spawn(async move { Box::pin(worker.run_import(&definitions, claimed, permit)).await });
         }
-        while self.start_export(&definitions).await? {
+        // Where there was none before, there is none now.
+        while exported && self.start_export(&definitions).await? {
             started += 1;
         }
         Ok(started)
@@ -161,23 +163,35 @@ impl Worker {
     }
 
     async fn claim_imports(&self, definitions: &Definitions, limit: u32) -> Result<Vec<Claimed>, StoreError> {
-        let imports = || {
-            definitions
-                .jobs
-                .iter()
-                .filter_map(|job| job.import.as_ref().map(|import| (job.id, import)))
+        let imports = definitions.jobs.iter().filter(|job| job.import.is_some());
+        let jobs: Vec<JobId> = imports.map(|job| job.id).collect();
+        if jobs.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        // The last free place is for small files: they must not wait for hours until large ones are through.
+        let any = if self.settings.concurrency > 1 {
+            limit - 1
+        } else {
+            limit
         };
-        let jobs: Vec<JobId> = imports().map(|(id, _)| id).collect();
-        let in_order: Vec<JobId> = imports()
-            .filter(|(_, import)| import.process_in_order)
-            .map(|(id, _)| id)
-            .collect();
-        if jobs.is_empty() {
+        let mut claimed = self.claim_from(&jobs, Lanes::All, any).await?;
+        let left = limit - u32::try_from(claimed.len()).unwrap_or(limit);
+        match self.claim_from(&jobs, Lanes::Small, left).await {
+            Ok(small) => claimed.extend(small),
+            // What was claimed before is ours and must be worked on.
+            Err(error) if claimed.is_empty() => return Err(error),
+            Err(error) => tracing::warn!(%error, "claiming small files failed; trying again"),
+        }
+        Ok(claimed)
+    }
+
+    async fn claim_from(&self, jobs: &[JobId], lanes: Lanes, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        if limit == 0 {
             return Ok(Vec::new());
         }
         let claim = ClaimImport {
-            jobs: &jobs,
-            in_order: &in_order,
+            jobs,
+            lanes,
             owner: &self.context.owner,
             lease_seconds: self.lease_seconds(),
             limit,
@@ -202,8 +216,6 @@ impl Worker {
 
     async fn run_import(&self, definitions: &Definitions, claimed: Claimed, permit: OwnedSemaphorePermit) {
         let id = claimed.message.id;
-        let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
-        let alive = || self.context.store.extend_lease(claimed.fence(), until());
         let work = async {
             if self.exhausted(claimed.message.stalled) {
                 let reason = self.exhausted_reason(claimed.message.stalled);
@@ -211,9 +223,30 @@ impl Worker {
             }
             import::import(&self.context, definitions, &claimed, &self.stopping).await
         };
-        let end = Box::pin(self.under_heartbeat(work, alive))
-            .await
-            .unwrap_or(RunEnd::Lost);
+        let asked = tokio::sync::Mutex::new(None);
+        let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
+        let alive = || async {
+            match self.context.store.extend_lease(claimed.fence(), until()).await? {
+                Heartbeat::Held => Ok(true),
+                Heartbeat::Lost => Ok(false),
+                Heartbeat::CancelAsked(by) => {
+                    *asked.lock().await = Some(by);
+                    Ok(false)
+                }
+            }
+        };
+        let mut end = Box::pin(self.under_heartbeat(work, alive)).await;
+        let by = asked.lock().await.take();
+        if let (None, Some(by)) = (&end, by) {
+            // The work is dropped; what it had under way is fenced off, and what landed is counted.
+            let stop = import::cancel(&self.context, definitions, &claimed, &by);
+            let alive = || async {
+                let held = self.context.store.extend_lease(claimed.fence(), until()).await?;
+                Ok(held != Heartbeat::Lost)
+            };
+            end = Box::pin(self.under_heartbeat(stop, alive)).await;
+        }
+        let end = end.unwrap_or(RunEnd::Lost);
         match Return::after(end, claimed.message.stalled) {
             Return::No => {}
             Return::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),

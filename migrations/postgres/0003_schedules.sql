@@ -17,7 +17,7 @@ CREATE TABLE occurrences (
     lease_until BIGINT,
     not_before BIGINT,
     execution TEXT UNIQUE REFERENCES executions (id),
-    message UUID UNIQUE REFERENCES messages (id),
+    message UUID UNIQUE,
     records BIGINT,
     note TEXT,
     finished_at BIGINT,

@@ -1,10 +1,12 @@
 CREATE TABLE executions (
     id TEXT NOT NULL PRIMARY KEY,
     job BLOB NOT NULL,
-    message BLOB REFERENCES messages (id),
+    message BLOB,
     started_at INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;
+
+CREATE INDEX executions_ended ON executions (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE execution_entities (
     execution TEXT NOT NULL REFERENCES executions (id),
@@ -30,7 +32,7 @@ CREATE TABLE execution_entities (
 
 -- What is wrong with one record. (message, entity_no, record) is the reject; `origin_*` the reject it came back from.
 CREATE TABLE record_errors (
-    message BLOB NOT NULL REFERENCES messages (id),
+    message BLOB NOT NULL,
     entity_no INTEGER NOT NULL,
     record INTEGER NOT NULL,
     ordinal INTEGER NOT NULL,
@@ -51,7 +53,7 @@ CREATE TABLE record_errors (
 -- Record errors of an ended message by kind, counted once. `field` is '' where the error has none; `first_*` is the first
 -- of the kind.
 CREATE TABLE error_groups (
-    message BLOB NOT NULL REFERENCES messages (id),
+    message BLOB NOT NULL,
     code TEXT NOT NULL,
     field TEXT NOT NULL,
     errors INTEGER NOT NULL,
@@ -63,10 +65,10 @@ CREATE TABLE error_groups (
 
 -- A reject that a descendant of its message applied: at most once, whichever descendant was first.
 CREATE TABLE repairs (
-    message BLOB NOT NULL REFERENCES messages (id),
+    message BLOB NOT NULL,
     entity_no INTEGER NOT NULL,
     record INTEGER NOT NULL,
-    child BLOB NOT NULL REFERENCES messages (id),
+    child BLOB NOT NULL,
     PRIMARY KEY (message, entity_no, record)
 ) STRICT;
 

@@ -17,7 +17,7 @@ CREATE TABLE occurrences (
     lease_until INTEGER,
     not_before INTEGER,
     execution TEXT UNIQUE REFERENCES executions (id),
-    message BLOB UNIQUE REFERENCES messages (id),
+    message BLOB UNIQUE,
     records INTEGER,
     note TEXT,
     finished_at INTEGER,

@@ -24,6 +24,17 @@ pub struct BlobFolder {
 }
 
 impl BlobFolder {
+    /// Reads the id of a folder that has one; unlike [`super::Blobs::folder`] it gives none.
+    pub fn peek(path: &Path) -> io::Result<Option<Self>> {
+        let id_file = path.join(ID_FILE);
+        let id = read(&id_file)?;
+        Ok(id.map(|id| Self {
+            id,
+            id_file,
+            path: path.to_owned(),
+        }))
+    }
+
     /// Reads the id of an existing folder, or gives it one.
     pub(super) fn identify(path: &Path) -> io::Result<Self> {
         let id_file = path.join(ID_FILE);
@@ -77,7 +88,9 @@ mod tests {
             tempfile::tempdir().expect("a folder"),
             tempfile::tempdir().expect("a folder"),
         );
+        assert_eq!(BlobFolder::peek(one.path()).expect("it reads"), None);
         let first = BlobFolder::identify(one.path()).expect("an id");
+        assert_eq!(BlobFolder::peek(one.path()).expect("the id"), Some(first.clone()));
         assert_eq!(BlobFolder::identify(one.path()).expect("the id"), first);
         assert_ne!(BlobFolder::identify(other.path()).expect("an id").id, first.id);
         let left = std::fs::read_dir(one.path()).expect("lists").count();

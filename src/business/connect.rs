@@ -5,8 +5,9 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqlitePool};
+use tokio::time::Instant;
 
 use super::BusinessError;
 use super::dialect::Dialect;
@@ -14,6 +15,8 @@ use super::session::{Pool, message_of};
 
 /// Other programs may write to a business database; this long we wait for their lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries to switch a file to the write-ahead log.
+const SWITCH_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Longest wait for a connection. Chunks are short, but many loads may queue for SQLite's one writer.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a server may take to let us in at first use.
@@ -120,17 +123,38 @@ pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> R
             }
             let options = sqlite(options)
                 .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .pragma("journal_size_limit", WAL_KEPT_BYTES);
             // One writer: SQLite has one write lock, and a queue in the pool is fair where busy waiting is not.
-            sqlite_pool(1)
-                .connect_with(options)
-                .await
-                .map(Pool::Sqlite)
-                .map_err(failed)
+            let pool = sqlite_pool(1).connect_with(options).await.map_err(failed)?;
+            switch_to_wal(&pool).await.map_err(failed)?;
+            Ok(Pool::Sqlite(pool))
         }
     }
+}
+
+/// Puts the file into the mode with a write-ahead log, where it stays. One that is in it already is not written to.
+///
+/// SQLite reads the file's mode first and then does not wait for another's write lock, whatever the busy timeout: of all who
+/// open a new file at once, it turns away everyone who meets the first one's switch.
+async fn switch_to_wal(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    let began = Instant::now();
+    loop {
+        let switched = sqlx::query("pragma journal_mode = wal").execute(pool).await;
+        match switched {
+            Err(error) if is_busy(&error) && began.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(SWITCH_AGAIN_AFTER).await;
+            }
+            done => return done.map(drop),
+        }
+    }
+}
+
+/// `SQLITE_BUSY` in any of its forms: another connection holds a lock.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 /// One plain connection first: a pool asks again and again until its own patience is at an end, and then says only that.

@@ -243,6 +243,18 @@ pub struct MessagePage {
     pub messages: Vec<Message>,
 }
 
+/// How many messages a job has that have not ended.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Depth {
+    /// Not handed out.
+    pub waiting: u64,
+    /// Handed out, or being worked on.
+    pub leased: u64,
+    /// Since when the one waits that is offered next.
+    #[serde(default)]
+    pub oldest_enqueued_at: Option<String>,
+}
+
 /// A job.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Job {
@@ -264,6 +276,9 @@ pub struct Job {
     /// Whether the `dev` client may use it.
     #[serde(default)]
     pub sample: bool,
+    /// How many messages it has that have not ended.
+    #[serde(default)]
+    pub queue: Option<Depth>,
     /// When it runs.
     #[serde(default)]
     pub schedule: Option<Schedule>,

@@ -146,14 +146,22 @@ impl Api {
     ///
     /// # Errors
     /// Whatever the service answers but 2xx.
-    pub async fn upload(&self, to: Url, bytes: u64, body: reqwest::Body) -> Result<Answer<Message>, Failure> {
-        let request = self
+    pub async fn upload(
+        &self,
+        to: Url,
+        bytes: u64,
+        body: reqwest::Body,
+        key: Option<&str>,
+    ) -> Result<Answer<Message>, Failure> {
+        let mut request = self
             .request(Method::POST, to)
             .await?
             .header(CONTENT_TYPE, "application/octet-stream")
-            .header(CONTENT_LENGTH, bytes)
-            .body(body);
-        read(self.send(request).await?).await
+            .header(CONTENT_LENGTH, bytes);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        read(self.send(request.body(body)).await?).await
     }
 
     /// Opens something to be read as a stream.

@@ -36,15 +36,15 @@ pub struct Check {
 }
 
 /// What one entity's table needs.
-struct Verdict<'a> {
-    entity: &'a Entity,
-    differences: Vec<Difference>,
+pub(super) struct Verdict<'a> {
+    pub(super) entity: &'a Entity,
+    pub(super) differences: Vec<Difference>,
     applied: bool,
 }
 
 impl Verdict<'_> {
     /// Whether something is left that the service would stumble over: all it makes by itself is a missing table.
-    fn unfit(&self) -> bool {
+    pub(super) fn unfit(&self) -> bool {
         self.differences.iter().any(|difference| !difference.made_on_first_use)
     }
 
@@ -55,9 +55,9 @@ impl Verdict<'_> {
 }
 
 /// Everything the check found.
-struct Findings<'a> {
-    verdicts: Vec<Verdict<'a>>,
-    mistakes: Vec<Mistake>,
+pub(super) struct Findings<'a> {
+    pub(super) verdicts: Vec<Verdict<'a>>,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 impl Findings<'_> {
@@ -109,7 +109,7 @@ pub(super) fn load_definitions(config: &Config) -> Result<Definitions, Failure> 
     read_definitions(config).map_err(|mistakes| mistaken("definitions", &mistakes))
 }
 
-fn read_definitions(config: &Config) -> Result<Definitions, Vec<Mistake>> {
+pub(super) fn read_definitions(config: &Config) -> Result<Definitions, Vec<Mistake>> {
     // The default folders may be missing, because a first start needs none. A folder somebody named is a wish.
     let folders = [("jobs_dir", &config.jobs_dir), ("entities_dir", &config.entities_dir)];
     let missing: Vec<_> = folders
@@ -139,7 +139,7 @@ fn in_file(mistake: DefinitionError) -> Mistake {
     }
 }
 
-fn open_databases(config: &Config) -> Result<Databases, Failure> {
+pub(super) fn open_databases(config: &Config) -> Result<Databases, Failure> {
     let settings: BTreeMap<_, _> = config
         .databases
         .iter()
@@ -154,7 +154,11 @@ fn open_databases(config: &Config) -> Result<Databases, Failure> {
     Databases::new(&settings).map_err(|error| Failure::usage(error.to_string()))
 }
 
-async fn judge<'a>(databases: &Databases, definitions: &'a Definitions, apply: bool) -> Result<Findings<'a>, Failure> {
+pub(super) async fn judge<'a>(
+    databases: &Databases,
+    definitions: &'a Definitions,
+    apply: bool,
+) -> Result<Findings<'a>, Failure> {
     let mut findings = Findings::only(Vec::new());
     for entity in &definitions.entities {
         let place = format!("entity `{}`", entity.name);

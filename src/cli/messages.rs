@@ -108,7 +108,7 @@ impl Messages {
                 message, file, wait, ..
             } => {
                 let to = api.at(&["api", "v1", "messages", &message, "resubmit"], &[]);
-                let child = push::send_file(&api, screen, &file, to).await?;
+                let child = push::send_file(&api, screen, &file, to, None).await?;
                 status::follow(&api, screen, child, wait).await
             }
         }

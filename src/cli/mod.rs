@@ -1,15 +1,17 @@
 //! The command line: what people and scripts type.
 //!
 //! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
-//! `init` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service, which
-//! live behind HTTP for every client alike.
+//! `doctor`, `init` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
+//! which live behind HTTP for every client alike.
 
 mod answers;
 mod api;
+mod bench;
 mod check;
 mod client;
 mod connection;
 mod demo;
+mod doctor;
 mod exit;
 mod health;
 mod init;
@@ -84,8 +86,13 @@ enum Command {
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Examine disks, databases and clocks, and say what to do
+    Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
     Health(health::Health),
+    /// Measure how fast the service is here
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -102,7 +109,9 @@ impl Command {
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::Client(client) => client.json(),
+            Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
+            Self::Bench(bench) => bench.json(),
         }
     }
 
@@ -119,7 +128,9 @@ impl Command {
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
+            Self::Bench(bench) => Box::pin(bench.run(screen)).await,
         }
     }
 }

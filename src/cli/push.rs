@@ -27,7 +27,8 @@ Prints the message's id. With --wait the exit code follows its end: 0 all landed
 
 Examples:
   tranship push orders.csv --job \"Inbound sales orders\" --wait
-  id=$(tranship push orders.csv --job \"Inbound sales orders\")")]
+  id=$(tranship push orders.csv --job \"Inbound sales orders\")
+  tranship push orders.csv --job \"Inbound sales orders\" --key \"orders of $(date -I)\"")]
 pub struct Push {
     /// The file
     #[arg(value_name = "FILE")]
@@ -44,6 +45,15 @@ pub struct Push {
     /// A text of your own to find the message by; the file's name unless given
     #[arg(long, value_name = "TEXT")]
     external_id: Option<String>,
+    /// Send it once: the same file with the same key, however often, is one message
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// How soon it is offered, from -100 to 100; the job's unless given
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
+    priority: Option<i32>,
+    /// Do not offer it before this many seconds have passed; the job's delay unless given
+    #[arg(long, value_name = "SECONDS")]
+    delay: Option<u32>,
     /// Stay until it has ended, and show how
     #[arg(long)]
     wait: bool,
@@ -55,25 +65,36 @@ impl Push {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         let api = self.connection.open()?;
         let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let (priority, delay) = (self.priority, self.delay);
+        let (priority, delay) = (priority.map(|n| n.to_string()), delay.map(|n| n.to_string()));
         let mut query = Vec::new();
         for (key, value) in [
             ("entity", self.entity.as_deref()),
             ("company", self.company.as_deref()),
             ("external_id", self.external_id.as_deref().or(name.as_deref())),
+            ("priority", priority.as_deref()),
+            ("delay_seconds", delay.as_deref()),
         ] {
             query.extend(value.map(|value| (key, value)));
         }
         let to = api.at(&["api", "v1", "jobs", &self.job, "messages"], &query);
-        let enqueued = send_file(&api, screen, &self.file, to).await?;
+        let enqueued = send_file(&api, screen, &self.file, to, self.key.as_deref()).await?;
         status::follow(&api, screen, enqueued, self.wait).await
     }
 }
 
-/// Streams a file to an address that answers with a message, and checks that the service stored what was sent.
+/// Streams a file to an address that answers with a message, and checks that the service stored what was sent. `key`: the same
+/// again is not another message.
 ///
 /// # Errors
 /// [`Exit::Failed`] when the file cannot be read, or the service states another digest; whatever it answers but 2xx.
-pub(super) async fn send_file(api: &Api, screen: &Screen, path: &Path, to: Url) -> Result<Answer<Message>, Failure> {
+pub(super) async fn send_file(
+    api: &Api,
+    screen: &Screen,
+    path: &Path,
+    to: Url,
+    key: Option<&str>,
+) -> Result<Answer<Message>, Failure> {
     let unreadable = |error: std::io::Error| Failure::file("read", path, &error);
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let facts = file.metadata().await.map_err(unreadable)?;
@@ -100,7 +121,8 @@ pub(super) async fn send_file(api: &Api, screen: &Screen, path: &Path, to: Url) 
             }
         })
     };
-    let answer = api.upload(to, facts.len(), reqwest::Body::wrap_stream(stream)).await?;
+    let body = reqwest::Body::wrap_stream(stream);
+    let answer = api.upload(to, facts.len(), body, key).await?;
     let sent = Digest(
         hash.lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Settings of the commands that work on the service's own side: `serve`, `check`, `client`.
+//! Settings of the commands that work on the service's own side: `serve`, `check`, `doctor`, `client`.
 
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{Cause, ExecutionEntity, Job, Message, Occurrence, RecordError};
+use super::answers::{Cause, Depth, ExecutionEntity, Job, Message, Occurrence, RecordError};
 use super::screen::{Screen, Tone, count, counted, plain};
 use super::shell::program;
 
@@ -179,12 +179,23 @@ pub fn messages(screen: &Screen, messages: &[Message]) {
 
 /// Prints jobs as a table.
 pub fn jobs(screen: &Screen, jobs: &[Job]) {
-    let mut rows = vec![row(&["name", "direction", "activity id", "entities", "next run"])];
+    let mut rows = vec![row(&[
+        "name",
+        "direction",
+        "waiting",
+        "leased",
+        "activity id",
+        "entities",
+        "next run",
+    ])];
     rows.extend(jobs.iter().map(|job| {
         let next = job.schedule.as_ref().and_then(|schedule| schedule.next.first());
+        let depth = |of: fn(&Depth) -> u64| job.queue.as_ref().map_or("-".to_owned(), |queue| count(of(queue)));
         vec![
             plain(&job.name),
             plain(&job.direction),
+            depth(|queue| queue.waiting),
+            depth(|queue| queue.leased),
             plain(&job.id),
             plain(&job.entities.join(", ")),
             plain(next.map_or("-", String::as_str)),
@@ -219,6 +230,18 @@ pub fn job(screen: &Screen, job: &Job) {
         clients.push_str("  (a sample job: dev too)");
     }
     fact("clients", &clients);
+    if let Some(queue) = &job.queue {
+        let since = queue.oldest_enqueued_at.as_ref();
+        let since = since.map_or_else(String::new, |at| format!(", the next one since {}", plain(at)));
+        fact(
+            "queue",
+            &format!(
+                "{} waiting{since}; {} leased",
+                count(queue.waiting),
+                count(queue.leased)
+            ),
+        );
+    }
     if let Some(schedule) = &job.schedule {
         fact(
             "schedule",

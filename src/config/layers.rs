@@ -25,6 +25,8 @@ pub(super) enum Raw {
     Text(String),
     /// A TOML integer, in decimal.
     Number(String),
+    /// A TOML truth value.
+    Truth(bool),
     /// A TOML array of strings.
     List(Vec<String>),
     /// From a variable or flag, where everything is text.
@@ -175,6 +177,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
             .map_or(Raw::Other("integer"), |number| Raw::Number(number.to_string())),
+        DeValue::Boolean(truth) => Raw::Truth(*truth),
         DeValue::Array(items) => items
             .iter()
             .map(|item| item.get_ref().as_str().map(str::to_owned))

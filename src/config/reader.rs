@@ -89,6 +89,25 @@ impl<'a> Reader<'a> {
         number.expect("the limits of every setting fit its type")
     }
 
+    /// True or false; the default stands under the same key.
+    pub fn truth(&self, key: &str) -> bool {
+        let read = |raw: &Raw| match raw {
+            Raw::Truth(truth) => Some(*truth),
+            Raw::Words(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let default = || read(&self.defaults[key].raw).expect("a test reads the embedded defaults");
+        self.written(key).map_or_else(default, |written| {
+            read(&written.raw).unwrap_or_else(|| {
+                self.blame(
+                    key,
+                    format!("`{key}` must be true or false, not {}", describe(&written.raw)),
+                );
+                default()
+            })
+        })
+    }
+
     /// A text; `None` when nothing is written or it is wrong.
     pub fn text(&self, key: &str) -> Option<String> {
         match &self.written(key)?.raw {
@@ -214,6 +233,7 @@ fn describe(raw: &Raw) -> String {
     match raw {
         Raw::Text(text) | Raw::Words(text) => format!("the text `{text}`"),
         Raw::Number(number) => format!("the number {number}"),
+        Raw::Truth(truth) => format!("`{truth}`"),
         Raw::List(_) => "a list".to_owned(),
         Raw::Other("integer") => "a number as large as that".to_owned(),
         Raw::Other(kind) => format!("a value of type {kind}"),

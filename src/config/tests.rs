@@ -44,6 +44,8 @@ fn the_embedded_file_holds_the_documented_defaults() {
         (config.server.shutdown_seconds, config.server.token_seconds),
         (30, 3599)
     );
+    assert!(config.server.workers >= 2);
+    assert_eq!((config.server.max_waiters, config.server.max_listeners), (1024, 256));
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert_eq!(config.store.url, format!("sqlite://{data}/tranship.db"));
     assert_eq!(config.store.max_connections, 10);
@@ -58,6 +60,10 @@ fn the_embedded_file_holds_the_documented_defaults() {
     assert_eq!((queue.inline_max_bytes, queue.max_payload_bytes), (16 * 1024, 5 * GIB));
     assert_eq!((queue.lease_seconds, queue.max_deliveries), (1800, 10));
     assert_eq!(
+        (queue.max_enqueues, queue.admit_wait_seconds, queue.batch_max_bytes),
+        (1024, 30, 32 * 1024 * 1024)
+    );
+    assert_eq!(
         (queue.retention_days, queue.idempotency_days, queue.upload_stale_seconds),
         (7, 90, 900)
     );
@@ -71,6 +77,11 @@ fn the_embedded_file_holds_the_documented_defaults() {
         (import.batch_records, import.batch_bytes, import.chunk_records),
         (2000, 4 * 1024 * 1024, 5000)
     );
+    let webhooks = config.webhooks;
+    assert_eq!((webhooks.allow_private, webhooks.allow_http), (false, false));
+    assert_eq!((webhooks.concurrency, webhooks.concurrency_per_host), (32, 4));
+    assert_eq!((webhooks.timeout_seconds, webhooks.max_attempts), (15, 16));
+    assert_eq!((webhooks.retry_first_seconds, webhooks.retry_cap_seconds), (10, 21_600));
     let csv = config.csv;
     assert_eq!(
         (csv.max_field_bytes, csv.max_record_bytes, csv.max_columns),
@@ -255,4 +266,22 @@ fn debug_shows_no_password() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
     assert!(format!("{config:?}").contains("user:***@host"));
+}
+
+#[test]
+fn truth_is_read_from_files_and_variables_and_nothing_else_counts_as_it() {
+    let allowed = |config: Config| (config.webhooks.allow_private, config.webhooks.allow_http);
+    let config = load(
+        "[webhooks]\nallow_private = true\n",
+        &[("TRANSHIP_WEBHOOKS__ALLOW_HTTP", "true")],
+        &[],
+    );
+    assert_eq!(allowed(config.expect("no mistake")), (true, true));
+    assert_eq!(
+        refused("[webhooks]\nallow_private = 1\nallow_http = \"yes\"\n"),
+        [
+            "tranship.toml:2: `webhooks.allow_private` must be true or false, not the number 1",
+            "tranship.toml:3: `webhooks.allow_http` must be true or false, not the text `yes`",
+        ]
+    );
 }

@@ -89,7 +89,8 @@ pub(super) fn public_flaw(url: &Url) -> Option<&'static str> {
 }
 
 /// The file of a `sqlite:` URL, with links followed as far as the path exists, so that two spellings of one file are equal.
-pub(super) fn sqlite_file(url: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);

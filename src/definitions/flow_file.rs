@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::queue_file::read_order;
 use super::read::{Placed, Table};
-use crate::domain::job::{ErrorThreshold, ExportEntity, ExportSpec, FileFormat, ImportEntity, ImportSpec};
+use crate::domain::job::{ErrorThreshold, ExportEntity, ExportSpec, FileFormat, ImportEntity, ImportSpec, Order};
 
 /// One `[[import.entities]]` before its names are resolved.
 pub(super) struct ImportPlaces {
@@ -72,9 +73,9 @@ fn read_delimiter(table: &Table<'_>, delimiters: &[(&str, u8)]) -> Option<Placed
 }
 
 /// Reads `[import]`.
-pub(super) fn read_import(section: Table<'_>) -> (ImportSpec, Vec<ImportPlaces>) {
+pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<ImportPlaces>) {
     let format = read_format(&section);
-    let process_in_order = section.truth("process_in_order").is_some_and(|truth| truth.value);
+    let order = read_order(&section);
     let max_errors = read_max_errors(&section);
     let atomicities = [("record", true), ("chunk", false), ("file", false), ("document", false)];
     if let Some(record) = section.choice("atomicity", &atomicities)
@@ -83,9 +84,7 @@ pub(super) fn read_import(section: Table<'_>) -> (ImportSpec, Vec<ImportPlaces>)
         let message = "not supported in this version: this `atomicity`; use `record` (the default)";
         section.findings().at(&record.span, message);
     }
-    section.unsupported("order_by", "use `process_in_order = true`");
     section.unsupported("skip_staging", "leave it out");
-    section.unsupported("block_on_dead_letter", "leave it out");
     section.require("entities");
     let mut places = Vec::new();
     for entity in section.tables("entities", "[[import.entities]]") {
@@ -108,10 +107,9 @@ pub(super) fn read_import(section: Table<'_>) -> (ImportSpec, Vec<ImportPlaces>)
     let spec = ImportSpec {
         format,
         entities,
-        process_in_order,
         max_errors,
     };
-    (spec, places)
+    ((spec, order), places)
 }
 
 impl ImportPlaces {

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use super::flow_file::{self, ExportPlaces, ImportPlaces};
 use super::names;
+use super::queue_file;
 use super::read::{Findings, Placed, Table};
 use super::schedule_file;
+use super::webhook_file;
 use crate::domain::ids::JobId;
-use crate::domain::job::{DataSource, Direction, Job};
+use crate::domain::job::{DataSource, Direction, Job, Order};
 
 /// A job as one file gives it, with the places later checks need.
 pub(super) struct JobDraft {
@@ -37,8 +39,10 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
     let sample = table.truth("sample").is_some_and(|sample| sample.value);
     let clients = read_clients(&table, sample);
     let company = table.text("company");
-    let lease_seconds = table.number("lease_seconds", 1..=86_400);
-    table.unsupported("durability", "leave it out, every job is `full`");
+    let mut queue = table
+        .table("queue", "[queue]")
+        .map(queue_file::read)
+        .unwrap_or_default();
 
     let import = table.table("import", "[import]").map(flow_file::read_import);
     let export = table.table("export", "[export]").map(flow_file::read_export);
@@ -46,6 +50,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
     let schedule_span = schedule.as_ref().map(|schedule| schedule.span().clone());
     let schedule = schedule.and_then(schedule_file::read);
     if let Some(direction) = &direction {
+        queue_file::check(&table, direction.value, &queue);
         check_sections(
             &table,
             direction,
@@ -54,9 +59,17 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
             export.as_ref().map(|(_, places)| places),
         );
     }
+    let webhook = table.table("webhook", "[webhook]").and_then(webhook_file::read);
     table.finish();
 
     let (import, imports) = import.unzip();
+    let import = import.map(|(import, order)| {
+        // `[import]` may say it too: there it stands beside what is kept in order.
+        if order != Order::None {
+            queue.order = order;
+        }
+        import
+    });
     let (export, exports) = export.unzip();
     let (id, name, direction) = (id?, name?, direction?);
     Some(JobDraft {
@@ -69,10 +82,11 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
             clients,
             sample,
             company: company.as_ref().map(|company| company.value.trim().to_lowercase()),
-            lease_seconds: lease_seconds.map(|seconds| seconds.value),
+            queue,
             schedule,
             import,
             export,
+            webhook,
         },
         id,
         name,

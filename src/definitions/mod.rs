@@ -9,8 +9,10 @@ mod flow_file;
 pub mod init;
 mod job_file;
 mod names;
+mod queue_file;
 mod read;
 mod schedule_file;
+mod webhook_file;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -95,9 +97,12 @@ impl Definitions {
     #[must_use]
     pub fn find_job(&self, name_or_id: &str) -> Option<&Job> {
         let id = name_or_id.parse::<JobId>().ok();
-        self.jobs
-            .iter()
-            .find(|j| Some(j.id) == id || j.name.to_lowercase() == name_or_id.to_lowercase())
+        let exact = |job: &&Job| Some(job.id) == id || job.name == name_or_id;
+        // Every request names its job, nearly always as it is written.
+        self.jobs.iter().find(exact).or_else(|| {
+            let lower = name_or_id.to_lowercase();
+            self.jobs.iter().find(|job| job.name.to_lowercase() == lower)
+        })
     }
 
     /// The entity with this technical name.

@@ -157,14 +157,40 @@ impl<'a> Table<'a> {
         self.typed(key, "true or false", DeValue::as_bool)
     }
 
-    /// A whole number within limits.
+    /// A whole number within limits, none of them below zero.
     pub fn number(&self, key: &'static str, limits: RangeInclusive<u32>) -> Option<Placed<u32>> {
+        self.within(key, limits)
+    }
+
+    /// A whole number within limits.
+    pub fn whole(&self, key: &'static str, limits: RangeInclusive<i32>) -> Option<Placed<i32>> {
+        self.within(key, limits)
+    }
+
+    /// A number from 0 to 1.
+    pub fn share(&self, key: &'static str) -> Option<Placed<f64>> {
+        let text = self.scalar_text(key)?;
+        let share = text
+            .value
+            .parse::<f64>()
+            .ok()
+            .filter(|share| (0.0..=1.0).contains(share));
+        if share.is_none() {
+            self.findings.at(&text.span, format!("`{key}` must be from 0 to 1"));
+        }
+        share.map(|share| text.with(share))
+    }
+
+    fn within<T>(&self, key: &'static str, limits: RangeInclusive<T>) -> Option<Placed<T>>
+    where
+        T: TryFrom<i128> + PartialOrd + std::fmt::Display,
+    {
         let number = self.typed(key, "a whole number", |value| {
             value
                 .as_integer()
                 .map(|number| i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
         })?;
-        let value = u32::try_from(number.value).ok().filter(|value| limits.contains(value));
+        let value = T::try_from(number.value).ok().filter(|value| limits.contains(value));
         if value.is_none() {
             let (least, most) = limits.into_inner();
             self.findings

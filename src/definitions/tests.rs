@@ -3,6 +3,8 @@
 use super::*;
 use crate::domain::entity::FieldType;
 use crate::domain::job::{DataSource, Direction, ErrorThreshold, FileFormat, Missed, Overlap};
+use crate::domain::status::Status;
+use crate::domain::webhook::SecretSource;
 
 /// Loads a set of `(path, text)`; the errors come back as text with paths relative to the folder.
 fn load(files: &[(&str, &str)]) -> Result<Definitions, Vec<String>> {
@@ -266,7 +268,7 @@ entity = "Orders"
         "jobs/a.toml:3: job name `a/b` holds one of / \\ : * ? \" < > |, which file names may not",
         "jobs/a.toml:5: not supported in this version: import of packages; use `data_source = \"file\"` and one message per file",
         "jobs/a.toml:6: unknown key `client` in the job; did you mean `clients`?",
-        "jobs/a.toml:7: not supported in this version: `durability`; leave it out, every job is `full`",
+        "jobs/a.toml:7: unknown key `durability` in the job",
         "jobs/a.toml:8: not supported in this version: [schedule] on an import job; leave it out, messages are processed as they \
          arrive",
         "jobs/a.toml:9: `cron`: `0 25 * * *` is not a schedule: `25` is no hour; it may be 0-23, with * , - /",
@@ -446,4 +448,80 @@ fn every_example_in_the_readmes_loads() {
         .collect::<Vec<_>>();
     let set = load(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
     assert_eq!((set.entities.len(), set.jobs.len()), (2, 3));
+}
+
+/// The relay job with this `[webhook]` section, which begins at line 6.
+fn load_webhook(section: &str) -> Result<crate::domain::webhook::WebhookSpec, Vec<String>> {
+    let job = format!(
+        "id = \"00000000-0000-4000-8000-0000000000aa\"\nname = \"Told\"\ndirection = \"relay\"\nsample = true\n\n[webhook]\n{section}"
+    );
+    let mut set = load(&[("jobs/told.toml", &job)])?;
+    Ok(set.jobs.remove(0).webhook.expect("it is written"))
+}
+
+#[test]
+fn a_webhook_tells_every_end_unless_it_says_which() {
+    let webhook = load_webhook("url = \"https://example.org/x\"\nsecret_env = \"HOOK\"\n").expect("a good job");
+    assert_eq!(webhook.url.expect("a URL").as_str(), "https://example.org/x");
+    assert_eq!(webhook.secret, SecretSource::Variable("HOOK".to_owned()));
+    let ends: Vec<Status> = Status::ALL.into_iter().filter(|status| status.is_final()).collect();
+    assert_eq!((webhook.on, webhook.per_message), (ends, false));
+    let webhook = load_webhook("per_message = true\nsecret_file = \"secrets/hook\"\non = [\"Acked\", \"Expired\"]\n");
+    let webhook = webhook.expect("a job whose messages name theirs");
+    assert_eq!((webhook.url, webhook.per_message), (None, true));
+    assert_eq!(webhook.secret, SecretSource::File("secrets/hook".into()));
+    assert_eq!(webhook.on, [Status::Acked, Status::Expired]);
+}
+
+#[test]
+fn mistakes_in_a_webhook_are_named_with_their_cure() {
+    let secret = "secret_file = \"s\"\n";
+    let url = "url = \"https://example.org\"\n";
+    for (section, expected) in [
+        (secret.to_owned(), "jobs/told.toml:6: [webhook] lacks `url`"),
+        (
+            url.to_owned(),
+            "jobs/told.toml:6: [webhook] lacks `secret_file` or `secret_env`",
+        ),
+        (
+            format!("{url}{secret}secret_env = \"S\"\n"),
+            "jobs/told.toml:9: both `secret_file` and `secret_env`",
+        ),
+        (
+            format!("{url}secret = \"whsec_x\"\n"),
+            "jobs/told.toml:8: a secret does not belong into a job's file",
+        ),
+        (
+            format!("{secret}url = \"ftp://example.org\"\n"),
+            "jobs/told.toml:8: `url` begins with neither",
+        ),
+        (
+            format!("{secret}url = \"https://a:b@example.org\"\n"),
+            "jobs/told.toml:8: `url` holds a user name or password",
+        ),
+        (
+            format!("{secret}url = \"hooks\"\n"),
+            "jobs/told.toml:8: `url` is not a URL",
+        ),
+        (format!("{url}{secret}on = []\n"), "jobs/told.toml:9: `on` is empty"),
+        (
+            format!("{url}{secret}on = [\"Acked\", \"Acked\"]\n"),
+            "`Acked` is listed twice",
+        ),
+        (
+            format!("{url}{secret}on = [\"Proccessed\"]\n"),
+            "is not a final status; did you mean `Processed`?",
+        ),
+        (
+            format!("{url}{secret}on = [\"Enqueued\"]\n"),
+            "`Enqueued` in `on` is not a final status",
+        ),
+        (
+            format!("{url}{secret}retries = 3\n"),
+            "unknown key `retries` in [webhook]",
+        ),
+    ] {
+        let mistakes = load_webhook(&section).expect_err(expected);
+        assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{mistakes:#?}");
+    }
 }

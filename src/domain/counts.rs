@@ -34,6 +34,22 @@ impl Counts {
         self.read == self.applied() + self.rejected + self.skipped
     }
 
+    /// As the API and webhooks show them, with the rejects that descendants applied.
+    #[must_use]
+    pub fn shown(&self, repaired: u64) -> serde_json::Value {
+        serde_json::json!({
+            "read": self.read,
+            "applied": self.applied(),
+            "inserted": self.inserted,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "deleted": self.deleted,
+            "rejected": self.rejected,
+            "skipped": self.skipped,
+            "repaired": repaired,
+        })
+    }
+
     /// Field-wise sum.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::time::Timestamp;
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -50,6 +52,20 @@ uuid_id! {
     CorrelationId
 }
 
+uuid_id! {
+    /// One webhook delivery: the `webhook-id` its receiver knows it by, through every attempt and replay.
+    DeliveryId
+}
+
+impl DeliveryId {
+    /// A new, time-ordered id.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place delivery ids are made")]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
 impl MessageId {
     /// A new, time-ordered id. Ordering is for index locality only: clocks step, so nothing sorts by it.
     #[must_use]
@@ -57,12 +73,53 @@ impl MessageId {
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// The same, as of `now`: its day is the partition the message is stored in.
+    #[must_use]
+    pub fn generate_at(now: Timestamp) -> Self {
+        let micros = now.micros().max(0).unsigned_abs();
+        let nanos = u32::try_from(micros % 1_000_000 * 1000).unwrap_or(0);
+        let at = uuid::Timestamp::from_unix(&V7, micros / 1_000_000, nanos);
+        Self(Uuid::new_v7(at))
+    }
+
+    /// When the message was enqueued, to the millisecond; later where the clock had gone back by then.
+    #[must_use]
+    pub fn made_at(self) -> Timestamp {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX);
+        Timestamp(millis.saturating_mul(1000))
+    }
+
+    /// The smallest id a message enqueued at `at` can have: where one day's ids end and the next one's begin.
+    #[must_use]
+    pub fn first_at(at: Timestamp) -> Self {
+        let millis = u128::from(at.micros().max(0).unsigned_abs() / 1000);
+        Self(Uuid::from_u128(millis << 80))
+    }
 }
 
+/// Ids of one millisecond stay in order.
+static V7: std::sync::Mutex<uuid::ContextV7> = std::sync::Mutex::new(uuid::ContextV7::new());
+
+/// What turns a message id into its correlation id and back: the random half, inverted.
+const CORRELATION_MASK: u128 = 0x3fff_ffff_ffff_ffff;
+
 impl CorrelationId {
-    /// A new random correlation id.
+    /// The correlation id of a message. Computed, not stored: one index less for every enqueue.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place correlation ids are made")]
+    pub fn of(message: MessageId) -> Self {
+        Self(Uuid::from_u128(message.0.as_u128() ^ CORRELATION_MASK))
+    }
+
+    /// The message whose correlation id this would be.
+    #[must_use]
+    pub fn message(self) -> MessageId {
+        MessageId(Uuid::from_u128(self.0.as_u128() ^ CORRELATION_MASK))
+    }
+
+    /// A new random id, for names that only have to be unique.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place such ids are made")]
     pub fn generate() -> Self {
         Self(Uuid::new_v4())
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::ids::JobId;
+use super::message::Durability;
+use super::webhook::WebhookSpec;
 
 /// A recurring data job: a queue with an activity id.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,14 +23,132 @@ pub struct Job {
     pub sample: bool,
     /// The job's own company, used when the message names none.
     pub company: Option<String>,
-    /// How long a dequeuer holds a message, in seconds; the configuration's value when absent.
-    pub lease_seconds: Option<u32>,
+    /// How its queue behaves.
+    pub queue: QueueSpec,
     /// When it runs.
     pub schedule: Option<Schedule>,
     /// What an import does. Present exactly when `direction` is import.
     pub import: Option<ImportSpec>,
     /// What an export does. Present exactly when `direction` is export.
     pub export: Option<ExportSpec>,
+    /// Who is told how its messages end.
+    pub webhook: Option<WebhookSpec>,
+}
+
+/// How a job's queue behaves: section `[queue]` of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueSpec {
+    /// How long a dequeuer holds a message, in seconds; the configuration's value when absent.
+    pub lease_seconds: Option<u32>,
+    /// Deliveries after which a message is a dead letter; the configuration's value when absent.
+    pub max_deliveries: Option<u32>,
+    /// What is kept in order.
+    pub order: Order,
+    /// Whether a dead letter stops its group until an operator unblocks it.
+    pub block_on_dead_letter: bool,
+    /// Priority of messages that name none, from -100 to 100.
+    pub priority: i32,
+    /// How safe a message is when its enqueue is answered.
+    pub durability: Durability,
+    /// Messages are not offered before this many seconds have passed.
+    pub delay_seconds: u32,
+    /// Messages nobody took within this many seconds expire.
+    pub expires_after_seconds: Option<u32>,
+    /// How long a failed delivery waits for the next one.
+    pub retry: Retry,
+    /// Whether `x-ms-dyn-externalidentifier` is the message's idempotency key.
+    pub idempotent_external_id: bool,
+    /// A payload with the bytes of one enqueued within this many seconds is that message again.
+    pub deduplicate_seconds: Option<u32>,
+    /// Whether companies take turns.
+    pub fair_by_company: bool,
+}
+
+impl Default for QueueSpec {
+    fn default() -> Self {
+        Self {
+            lease_seconds: None,
+            max_deliveries: None,
+            order: Order::None,
+            block_on_dead_letter: false,
+            priority: 0,
+            durability: Durability::Full,
+            delay_seconds: 0,
+            expires_after_seconds: None,
+            retry: Retry::default(),
+            idempotent_external_id: false,
+            deduplicate_seconds: None,
+            fair_by_company: false,
+        }
+    }
+}
+
+/// Which messages of a job are kept in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// None: the oldest is offered first, several may be out at once.
+    None,
+    /// All: one at a time, in the order of enqueuing.
+    Job,
+    /// Those of one company.
+    Company,
+    /// Those of one entity.
+    Entity,
+    /// Those that were sent with the same value of this header.
+    Header(String),
+    /// Those whose file name (external identifier) has the same first group of this pattern.
+    FileName(FilePattern),
+}
+
+/// A checked regular expression with at least one group.
+#[derive(Debug, Clone)]
+pub struct FilePattern(pub regex::Regex);
+
+impl PartialEq for FilePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for FilePattern {}
+
+/// How long a failed delivery waits for the next one: `first × 2^(n-1)` seconds, at most `cap`, spread by `jitter`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// Wait after the first failure, in seconds.
+    pub first_seconds: u32,
+    /// Longest wait, in seconds.
+    pub cap_seconds: u32,
+    /// Share of the wait by which it may be shorter, from 0 to 1, so that what failed together does not return together.
+    pub jitter: f64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first_seconds: 2,
+            cap_seconds: 300,
+            jitter: 0.2,
+        }
+    }
+}
+
+impl Retry {
+    /// The wait after the `failures`-th failure in a row, in microseconds; `spread` is from 0 (longest) to 1.
+    #[must_use]
+    pub fn wait_micros(self, failures: i32, spread: f64) -> i64 {
+        let doublings = u32::try_from(failures.max(1) - 1).unwrap_or(0).min(31);
+        let seconds = u64::from(self.first_seconds) << doublings;
+        let seconds = seconds.min(u64::from(self.cap_seconds));
+        let whole = i64::try_from(seconds * 1_000_000).unwrap_or(i64::MAX);
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            reason = "a wait need not be exact, and shrinks"
+        )]
+        let less = (whole as f64 * self.jitter.clamp(0.0, 1.0) * spread.clamp(0.0, 1.0)) as i64;
+        whole - less
+    }
 }
 
 /// Which way a job's data flows.
@@ -114,8 +234,6 @@ pub struct ImportSpec {
     pub format: FileFormat,
     /// The entities the job may load, in order.
     pub entities: Vec<ImportEntity>,
-    /// One message at a time, in the order of enqueuing.
-    pub process_in_order: bool,
     /// How many rejected records stop promotion before it starts.
     pub max_errors: Option<ErrorThreshold>,
 }

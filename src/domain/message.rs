@@ -58,12 +58,86 @@ impl Durability {
     }
 }
 
+/// What an `Enqueued` message waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Its turn: it is offered.
+    Ready,
+    /// Its time: a delay or a back-off runs.
+    Delayed,
+    /// The messages before it in its group.
+    Behind,
+}
+
+impl Wait {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Delayed, Self::Behind];
+
+    /// The word in columns and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Delayed => "delayed",
+            Self::Behind => "behind",
+        }
+    }
+
+    /// The one with this word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|wait| wait.as_str() == text)
+    }
+}
+
+/// Where in its queue a message stands, fixed when it is enqueued.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Lanes of one job take turns.
+    pub lane: String,
+    /// The group in which it keeps its order; none: any order.
+    pub group: Option<String>,
+    /// From -100 to 100; more is sooner.
+    pub priority: i32,
+    /// Not offered before this.
+    pub not_before: Option<Timestamp>,
+    /// It expires when nobody took it by then.
+    pub expires_at: Option<Timestamp>,
+    /// Deliveries after which it is a dead letter; none: never.
+    pub max_deliveries: Option<i32>,
+    /// Whether its group waits for an operator once it is a dead letter.
+    pub block_on_dead_letter: bool,
+}
+
+/// One step of priority is worth this much waiting: a message of priority 0 overtakes one of priority 1 that came this
+/// much later, so nothing waits for ever.
+const PRIORITY_STEP_MICROS: i64 = 60 * 1_000_000;
+
+impl Placement {
+    /// The sort key of a message enqueued at `now`: lower is sooner, and waiting is worth as much as priority.
+    #[must_use]
+    pub fn rank(&self, now: Timestamp) -> i64 {
+        now.micros()
+            .saturating_sub(i64::from(self.priority) * PRIORITY_STEP_MICROS)
+    }
+
+    /// What the message waits for first, if nothing of its group is before it.
+    #[must_use]
+    pub fn first_wait(&self, now: Timestamp) -> Wait {
+        if self.not_before.is_some_and(|at| at > now) {
+            Wait::Delayed
+        } else {
+            Wait::Ready
+        }
+    }
+}
+
 /// A message as stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// Its id.
     pub id: MessageId,
-    /// Its id for dequeuers (contract 3.3).
+    /// Its id for dequeuers (contract 3.3): computed from its own.
     pub correlation: CorrelationId,
     /// The queue it is in.
     pub job: JobId,
@@ -71,16 +145,24 @@ pub struct Message {
     pub direction: Direction,
     /// Where it stands.
     pub status: Status,
+    /// What it waits for while it is `Enqueued`.
+    pub wait: Option<Wait>,
+    /// The group in which it keeps its order.
+    pub group: Option<String>,
     /// Number of the latest lease; 0 before the first.
     pub epoch: i64,
     /// How often a worker or dequeuer took it.
     pub attempt: i32,
     /// Workers' claims since the last one that got anywhere: a long load may be interrupted often, a hopeless one not.
     pub stalled: i32,
+    /// Who holds the running lease.
+    pub owner: Option<String>,
     /// End of the running lease.
     pub lease_until: Option<Timestamp>,
     /// Not offered before this.
     pub not_before: Option<Timestamp>,
+    /// It expires when nobody took it by then.
+    pub expires_at: Option<Timestamp>,
     /// Label of the entity named at enqueue (RI-1).
     pub entity: Option<String>,
     /// Company named at enqueue, lower case (RI-2).
@@ -111,10 +193,40 @@ pub struct Message {
     pub finished_at: Option<Timestamp>,
     /// Why it failed, for the final statuses that have a reason.
     pub failure: Option<Failure>,
+    /// What its first failed attempt met.
+    pub first_error: Option<String>,
+    /// What its latest failed attempt met.
+    pub last_error: Option<String>,
     /// Records by outcome.
     pub counts: Counts,
     /// Distinct rejects of this message that a descendant applied (promise 5).
     pub repaired: u64,
+}
+
+impl Message {
+    /// As it was when its enqueue was answered: what a replay of the enqueue answers, whatever became of it since.
+    #[must_use]
+    pub fn as_enqueued(self) -> Self {
+        Self {
+            status: Status::Enqueued,
+            wait: None,
+            epoch: 0,
+            attempt: 0,
+            stalled: 0,
+            owner: None,
+            lease_until: None,
+            execution: None,
+            last_dequeued_at: None,
+            started_at: None,
+            finished_at: None,
+            failure: None,
+            first_error: None,
+            last_error: None,
+            counts: Counts::default(),
+            repaired: 0,
+            ..self
+        }
+    }
 }
 
 /// Why a message or run failed as a whole.

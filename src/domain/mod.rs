@@ -15,4 +15,5 @@ pub mod reject;
 pub mod schedule;
 pub mod status;
 pub mod time;
+pub mod webhook;
 pub mod wire;

@@ -1,15 +1,52 @@
 //! Who is calling, and which jobs they may use.
 
+use std::time::{Duration, Instant};
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+use sha2::{Digest as _, Sha256};
+
 use super::Api;
 use super::problem::{Kind, Problem};
+use super::recent::Recent;
 use crate::auth::{DEV_CLIENT, tokens};
 use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
+use crate::domain::time::Timestamp;
 use crate::storage::clients::Client;
+
+/// How long a client is believed to be what it was: this long a revoked one may go on.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// Tokens remembered.
+const CALLERS_MAX: usize = 10_000;
+
+/// Who called lately, by address and token: most requests come from a few clients, and neither the token need be verified
+/// nor the store asked for each.
+#[derive(Debug)]
+pub struct Callers(Recent<[u8; 32], Known>);
+
+#[derive(Debug, Clone)]
+struct Known {
+    caller: Caller,
+    /// When the store was asked.
+    asked: Instant,
+    /// Seconds since 1970 from which the token is not valid.
+    expires: i64,
+}
+
+impl Known {
+    fn is_good(&self, now: Timestamp) -> bool {
+        self.asked.elapsed() < BELIEVED_FOR && now.micros() < self.expires.saturating_mul(1_000_000)
+    }
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self(Recent::new(CALLERS_MAX))
+    }
+}
 
 /// An authenticated client.
 #[derive(Debug, Clone)]
@@ -71,38 +108,52 @@ impl Caller {
 /// The client behind the request's bearer token.
 ///
 /// # Errors
-/// 401 without a good token (AUTH-9); a revoked client's token is no longer good.
+/// 401 without a good token (AUTH-9); a revoked client's token is no longer good within a second.
 pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
     let refuse = |detail: &str| Problem::new(Kind::Unauthorized, detail);
     let header = request
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok());
-    let audiences = audiences(api, request);
-    let audiences: Vec<&str> = audiences.iter().map(String::as_str).collect();
-    let claims = tokens::bearer(header)
-        .and_then(|token| api.issuer.verify(token, api.context.clock.now(), &audiences))
-        .map_err(|error| {
-            refuse(&format!(
-                "{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`"
-            ))
-        })?;
+    let denied = |error: tokens::TokenError| {
+        refuse(&format!(
+            "{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`"
+        ))
+    };
+    let token = tokens::bearer(header).map_err(denied)?;
+    let now = api.context.clock.now();
+    let base = base_url(api, request);
+    // A token names its audience, so whether it is good depends on the address too. Both are as long as the caller likes.
+    let key: [u8; 32] = Sha256::new()
+        .chain_update(&base)
+        .chain_update("\n")
+        .chain_update(token)
+        .finalize()
+        .into();
+    if let Some(known) = api.callers.0.get(&key).filter(|known| known.is_good(now)) {
+        return Ok(known.caller);
+    }
+    // What a token's audience may be: the address the client used, or the public one (AUTH-8).
+    let public = api.server.public_url.as_ref().map(url::Url::as_str);
+    let audiences: Vec<&str> = std::iter::once(base.as_str()).chain(public).collect();
+    let claims = api.issuer.verify(token, now, &audiences).map_err(denied)?;
+    let asked = Instant::now();
     let client = api.context.store.client(&claims.appid).await?;
     match client {
-        Some(client) if client.revoked_at.is_none() => Ok(Caller::of(&client)),
+        Some(client) if client.revoked_at.is_none() => {
+            let caller = Caller::of(&client);
+            let known = Known {
+                caller: caller.clone(),
+                asked,
+                expires: claims.exp,
+            };
+            api.callers.0.put(key, known);
+            Ok(caller)
+        }
         _ => Err(refuse(
             "the client of this token does not exist any more or was revoked",
         )),
     }
-}
-
-/// What a token's audience may be: the address the client used, or the public one (AUTH-8).
-fn audiences(api: &Api, request: &HttpRequest) -> Vec<String> {
-    let mut audiences = vec![base_url(api, request)];
-    if let Some(url) = &api.server.public_url {
-        audiences.push(url.as_str().to_owned());
-    }
-    audiences
 }
 
 /// The base URL the client used, without a trailing slash: the public one is for links where it is set; a trusted proxy
@@ -173,6 +224,27 @@ pub fn visible_job<'a>(definitions: &'a Definitions, caller: &Caller, name_or_id
     })
 }
 
+/// The jobs a list is about: the one named, or all the caller may see (empty: every job, also those whose file is gone).
+/// `None`: the caller may see none.
+///
+/// # Errors
+/// 404 for a job that is not there to see.
+pub fn listed_jobs(
+    definitions: &Definitions,
+    caller: &Caller,
+    name: Option<&str>,
+) -> Result<Option<Vec<JobId>>, Problem> {
+    if let Some(name) = name {
+        return Ok(Some(vec![visible_job(definitions, caller, name)?.id]));
+    }
+    if caller.sees_all() {
+        return Ok(Some(Vec::new()));
+    }
+    let seen = definitions.jobs.iter().filter(|job| caller.may_see(job));
+    let seen: Vec<JobId> = seen.map(|job| job.id).collect();
+    Ok(Some(seen).filter(|seen| !seen.is_empty()))
+}
+
 /// The same, for using it.
 ///
 /// # Errors
@@ -182,6 +254,20 @@ pub fn usable_job<'a>(definitions: &'a Definitions, caller: &Caller, name_or_id:
     let job = definitions
         .find_job(name_or_id)
         .ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no job `{name_or_id}`")))?;
+    if caller.may_use(job) {
+        Ok(job)
+    } else {
+        Err(not_yours(caller))
+    }
+}
+
+/// The same for the job of a message that is known to be the caller's to name.
+///
+/// # Errors
+/// 404 when the job's file is gone, 403 when it may only be looked at.
+pub fn usable_job_of<'a>(definitions: &'a Definitions, caller: &Caller, id: JobId) -> Result<&'a Job, Problem> {
+    let gone = || Problem::new(Kind::NotFound, format!("there is no job {id} any more"));
+    let job = definitions.job(id).ok_or_else(gone)?;
     if caller.may_use(job) {
         Ok(job)
     } else {

@@ -42,7 +42,7 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
     if is(0, "api") && is(1, "connector") {
         vec![0, 1, 2]
     } else if is(0, "api") && is(1, "v1") {
-        vec![0, 1, 2, 4]
+        native_segments(segments)
     } else if is(0, "data") && is(1, "DataManagementDefinitionGroups") {
         vec![0, 1]
     } else if is(1, "oauth2") {
@@ -52,6 +52,19 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
     } else {
         Vec::new()
     }
+}
+
+/// In our own paths words and data take turns, but for some words where data could stand.
+fn native_segments(segments: &[&str]) -> Vec<usize> {
+    let is = |at: usize, word: &str| segments.get(at).is_some_and(|s| s.eq_ignore_ascii_case(word));
+    let mut fixed = vec![0, 1, 2, 4];
+    if (is(2, "leases") && is(3, "batch")) || is(2, "dead-letters") {
+        fixed.push(3);
+    }
+    if is(2, "jobs") {
+        fixed.push(5);
+    }
+    fixed
 }
 
 /// `en`, `en-us`, `zh-hans`.
@@ -90,6 +103,18 @@ mod tests {
         assert_eq!(
             canonical_path("/API/v1/Jobs/Nightly%20Orders/RUN").as_deref(),
             Some("/api/v1/jobs/Nightly%20Orders/run")
+        );
+        assert_eq!(
+            canonical_path("/api/v1/JOBS/Orders/Messages/Batch").as_deref(),
+            Some("/api/v1/jobs/Orders/messages/batch")
+        );
+        assert_eq!(
+            canonical_path("/api/v1/Leases/BATCH").as_deref(),
+            Some("/api/v1/leases/batch")
+        );
+        assert_eq!(
+            canonical_path("/api/v1/Leases/AbC=/ACK").as_deref(),
+            Some("/api/v1/leases/AbC=/ack")
         );
         assert_eq!(canonical_path("/"), None);
         assert_eq!(canonical_path("//").as_deref(), Some("/"));

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::auth::{Caller, base_url, caller, connector_job};
+use super::envelope::{self, REPLAY};
 use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
+use super::query::Query;
 use crate::domain::ids::{CorrelationId, MessageId, parse_guid};
 use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::Message;
@@ -14,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::wire::{self, Standing};
 use crate::pipeline::enqueue::{self, Envelope};
 use crate::storage::executions::Execution;
-use crate::storage::leases::{AckBy, Acked};
+use crate::storage::steps::{AckBy, Acked};
 
 /// Longest acknowledgement body.
 const ACK_BYTES_MAX: usize = 64 * 1024;
@@ -50,19 +52,22 @@ async fn take_in(
             "a job for files needs entity=<label> in the query (RI-1)",
         ));
     }
-    let header = request.headers().get("x-ms-dyn-externalidentifier");
     let mut envelope = Envelope {
         entity: query.get("entity"),
         company: query.get("company"),
-        external_id: header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-        sender: caller.name.clone(),
-        ..Envelope::default()
+        external_id: envelope::header(request, "x-ms-dyn-externalidentifier"),
+        ..envelope::from_headers(api, request, job, &caller)?
     };
     enqueue::check(job, &definitions, &mut envelope)?;
-    let message = enqueue::enqueue(&api.context, job, envelope, body).await?;
+    let _turn = api.admission.in_time().await?;
+    let taken = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
     api.wake.notify_one();
+    let mut answer = HttpResponse::Ok();
+    if taken.replayed {
+        answer.insert_header(REPLAY);
+    }
     // The id as a JSON string (RI-5).
-    Ok(HttpResponse::Ok().json(message.id.to_string()))
+    Ok(answer.json(taken.message.id.to_string()))
 }
 
 /// `GET /api/connector/dequeue/{activity}` (RI-9…14).
@@ -74,7 +79,11 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
     let caller = caller(api, request).await?;
     let definitions = api.definitions();
     let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
-    let lease_seconds = i64::from(job.lease_seconds.unwrap_or(api.context.limits.queue.lease_seconds));
+    let lease_seconds = i64::from(
+        job.queue
+            .lease_seconds
+            .unwrap_or(api.context.limits.queue.lease_seconds),
+    );
     let now = api.context.clock.now();
     let claimed = api
         .context
@@ -279,82 +288,4 @@ fn job_status_body(job: &Job, message: &Message, execution: Option<&Execution>) 
 
 fn wire_time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| Timestamp::WIRE_NEVER.to_owned(), Timestamp::wire)
-}
-
-/// A query string as clients write it: names in any case, `+` and `%20` for a space, `%uXXXX` for the rest (GEN-5).
-pub(super) struct Query(Vec<(String, String)>);
-
-impl Query {
-    pub(super) fn of(request: &HttpRequest) -> Self {
-        let pairs = request.query_string().split('&').filter(|p| !p.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name).to_lowercase(), decode(value))
-        });
-        Self(pairs.collect())
-    }
-
-    /// The value of a name; an empty one counts as absent.
-    pub(super) fn get(&self, name: &str) -> Option<String> {
-        let wanted = name.to_lowercase();
-        self.0
-            .iter()
-            .find(|(n, v)| *n == wanted && !v.trim().is_empty())
-            .map(|(_, v)| v.clone())
-    }
-}
-
-/// Undoes `+`, `%XX` and `%uXXXX`; what is not well formed stays as it is.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let hex = |range: std::ops::Range<usize>| {
-        bytes
-            .get(range)
-            .and_then(|d| std::str::from_utf8(d).ok())
-            .and_then(|d| u32::from_str_radix(d, 16).ok())
-    };
-    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let unicode = || {
-            (bytes.get(at + 1) == Some(&b'u'))
-                .then(|| hex(at + 2..at + 6).and_then(char::from_u32))
-                .flatten()
-        };
-        let octet = || hex(at + 1..at + 3).and_then(|v| u8::try_from(v).ok());
-        match byte {
-            b'%' => {
-                if let Some(character) = unicode() {
-                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                    at += 6;
-                    continue;
-                }
-                if let Some(octet) = octet() {
-                    out.push(octet);
-                    at += 3;
-                    continue;
-                }
-                out.push(b'%');
-            }
-            b'+' => out.push(b' '),
-            other => out.push(other),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decode;
-
-    #[test]
-    fn query_values_are_decoded_in_every_form_clients_use() {
-        assert_eq!(decode("Customer+groups"), "Customer groups");
-        assert_eq!(decode("Customer%20groups"), "Customer groups");
-        assert_eq!(decode("Bestell%u00f6rter"), "Bestellörter");
-        assert_eq!(decode("%C3%B6"), "ö");
-        assert_eq!(decode("100%"), "100%");
-        assert_eq!(decode("%zz%u12"), "%zz%u12");
-        assert_eq!(decode("%"), "%");
-    }
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::Api;
 use super::auth::{caller, usable_job, visible_job};
-use super::connector::Query;
 use super::problem::{Problem, Surface};
+use super::query::Query;
 use super::view;
 use crate::domain::job::Direction;
 
@@ -24,7 +24,14 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let definitions = api.definitions();
         let now = api.context.clock.now();
         let jobs = definitions.jobs.iter().filter(|job| caller.may_see(job));
-        let jobs: Vec<_> = jobs.map(|job| view::job(&definitions, job, now)).collect();
+        let depths = api.context.store.depths().await?;
+        let jobs: Vec<_> = jobs
+            .map(|job| {
+                let mut body = view::job(&definitions, job, now);
+                body["queue"] = view::depth(depths.get(&job.id).copied().unwrap_or_default());
+                body
+            })
+            .collect();
         Ok(HttpResponse::Ok().json(json!({ "jobs": jobs })))
     };
     respond(listed.await)
@@ -37,6 +44,9 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
         let definitions = api.definitions();
         let job = visible_job(&definitions, &caller, &name)?;
         let mut body = view::job(&definitions, job, api.context.clock.now());
+        let depths = api.context.store.depths().await?;
+        body["queue"] = view::depth(depths.get(&job.id).copied().unwrap_or_default());
+        body["queue"]["oldest_enqueued_at"] = json!(api.context.store.oldest_offered(job.id).await?);
         let occurrences = api.context.store.occurrences(job.id, 10).await?;
         body["occurrences"] = occurrences.iter().map(view::occurrence).collect();
         Ok(HttpResponse::Ok().json(body))

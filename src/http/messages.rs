@@ -1,24 +1,25 @@
-//! `/api/v1/messages`: enqueue, look, page through errors, fetch rejects, resubmit.
+//! `/api/v1/messages`: enqueue, list, page through errors, fetch rejects, resubmit. Where one stands is in `status`.
 
 use actix_web::http::header::{CONTENT_DISPOSITION, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use base64::Engine as _;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Api;
-use super::auth::{Caller, caller, usable_job, visible_job};
-use super::connector::Query;
+use super::auth::{Caller, caller, listed_jobs, usable_job};
+use super::envelope::{self, REPLAY, Terms};
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
+use super::query::Query;
 use super::view;
+use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
 use crate::domain::job::{FileFormat, Job};
-use crate::domain::message::{Digest, Message};
+use crate::domain::message::Message;
 use crate::domain::status::Status;
-use crate::pipeline::enqueue::{self, Envelope};
+use crate::pipeline::enqueue::{self, Envelope, Taken};
 use crate::pipeline::rejects::write_rejects;
 use crate::pipeline::source::SourceError;
 use crate::storage::messages::MessageFilter;
@@ -32,7 +33,8 @@ fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
     result.unwrap_or_else(|problem| problem.respond(Surface::Native))
 }
 
-/// `POST /api/v1/jobs/{job}/messages?entity=&company=&external_id=`: 201 with `Location` and the message.
+/// `POST /api/v1/jobs/{job}/messages?entity=&company=&external_id=&priority=&not_before=&delay_seconds=&expires_at=
+/// &expires_in_seconds=`: 201 with `Location` and the message.
 pub async fn enqueue(
     api: web::Data<Api>,
     request: HttpRequest,
@@ -44,65 +46,41 @@ pub async fn enqueue(
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
         let query = Query::of(&request);
-        let envelope = Envelope {
+        let mut envelope = Envelope {
             entity: query.get("entity"),
             company: query.get("company"),
             external_id: query.get("external_id"),
-            sender: caller.name.clone(),
-            parent: None,
-            expected_digest: content_digest(&request)?,
+            ..envelope::from_headers(&api, &request, job, &caller)?
         };
-        take_in(&api, job, envelope, body).await
+        Terms::of(&query)?.write(&mut envelope)?;
+        take_in(&api, &definitions, job, envelope, body).await
     };
     respond(taken.await)
 }
 
-async fn take_in(api: &Api, job: &Job, mut envelope: Envelope, body: web::Payload) -> Result<HttpResponse, Problem> {
-    let definitions = api.definitions();
-    enqueue::check(job, &definitions, &mut envelope)?;
-    let message = enqueue::enqueue(&api.context, job, envelope, body).await?;
+async fn take_in(
+    api: &Api,
+    definitions: &Definitions,
+    job: &Job,
+    mut envelope: Envelope,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    enqueue::check(job, definitions, &mut envelope)?;
+    let _turn = api.admission.at_once()?;
+    let Taken { message, replayed } = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
     api.wake.notify_one();
     let location = format!("/api/v1/messages/{}", message.id);
-    // The message is stored: from here on no failure may make the sender send it again (RI-6).
-    let body = match view::message(&api.context, &definitions, &message).await {
-        Ok(body) => body,
-        Err(_) => view::summary(&definitions, &message),
-    };
-    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(body))
-}
-
-/// The SHA-256 a `Content-Digest` header announces (RFC 9530); other algorithms are ignored, as the RFC asks.
-fn content_digest(request: &HttpRequest) -> Result<Option<Digest>, Problem> {
-    let Some(header) = request.headers().get("content-digest") else {
-        return Ok(None);
-    };
-    let unreadable = || {
-        Problem::bad(
-            "invalid_content_digest",
-            "Content-Digest is written sha-256=:<base64 of 32 bytes>:",
-        )
-    };
-    let text = header.to_str().map_err(|_| unreadable())?;
-    let mut sha256 = None;
-    for item in text.split(',') {
-        let (algorithm, value) = item.trim().split_once('=').ok_or_else(unreadable)?;
-        let value = value
-            .strip_prefix(':')
-            .and_then(|v| v.strip_suffix(':'))
-            .ok_or_else(unreadable)?;
-        if algorithm == "sha-256" {
-            sha256 = Some(value);
-        }
+    let mut answer = HttpResponse::Created();
+    if replayed {
+        answer.insert_header(REPLAY);
     }
-    let Some(base64) = sha256 else { return Ok(None) };
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(base64)
-        .map_err(|_| unreadable())?;
-    Ok(Some(Digest(bytes.try_into().map_err(|_| unreadable())?)))
+    Ok(answer
+        .insert_header((LOCATION, location))
+        .json(view::enqueued(definitions, &message)))
 }
 
 /// The message of this id, if the caller may see it.
-async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
+pub(super) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
     let unknown = || Problem::new(Kind::NotFound, format!("there is no message {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
     let message = api.context.store.message(parsed).await?.ok_or_else(unknown)?;
@@ -113,38 +91,15 @@ async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Proble
     if seen { Ok(message) } else { Err(unknown()) }
 }
 
-/// `GET /api/v1/messages/{id}`.
-pub async fn show(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    let shown = async {
-        let caller = caller(&api, &request).await?;
-        let message = visible(&api, &caller, &id).await?;
-        let body = view::message(&api.context, &api.definitions(), &message).await?;
-        Ok(HttpResponse::Ok()
-            .insert_header(("Cache-Control", "no-store"))
-            .json(body))
-    };
-    respond(shown.await)
-}
-
 /// `GET /api/v1/messages?job=&status=&before=&limit=`: newest first; `next` is the `before` of the next page.
 pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let listed = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let query = Query::of(&request);
-        let jobs = match query.get("job") {
-            Some(name) => vec![visible_job(&definitions, &caller, &name)?.id],
-            None if caller.sees_all() => Vec::new(),
-            None => definitions
-                .jobs
-                .iter()
-                .filter(|job| caller.may_see(job))
-                .map(|job| job.id)
-                .collect(),
-        };
-        if jobs.is_empty() && !caller.sees_all() {
+        let Some(jobs) = listed_jobs(&definitions, &caller, query.get("job").as_deref())? else {
             return Ok(HttpResponse::Ok().json(json!({ "messages": [], "next": null })));
-        }
+        };
         let status = query.get("status").map(|text| status(&text)).transpose()?;
         let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
         let before = before.map_err(|e| Problem::bad("invalid_before", e.to_string()))?;
@@ -290,11 +245,10 @@ pub async fn resubmit(
             entity: parent.entity.clone(),
             company: parent.company.clone(),
             external_id: parent.external_id.clone(),
-            sender: caller.name.clone(),
             parent: Some(parent.id),
-            expected_digest: content_digest(&request)?,
+            ..envelope::from_headers(&api, &request, job, &caller)?
         };
-        take_in(&api, job, envelope, body).await
+        take_in(&api, &definitions, job, envelope, body).await
     };
     respond(taken.await)
 }

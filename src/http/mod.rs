@@ -3,27 +3,42 @@
 //! Owns: authentication, path forms, bodies, status codes. Refuses: to decide anything about a message; whatever changes
 //! state goes through `pipeline` or one guarded method of the store.
 
+pub mod admission;
 pub mod auth;
+pub mod batch;
+pub mod body;
 pub mod canonical;
 pub mod connector;
+pub mod dead_letters;
+pub mod envelope;
+pub mod events;
 pub mod health;
 pub mod jobs;
+pub mod leases;
 pub mod messages;
+pub mod metrics;
 pub mod package_api;
 pub mod payload;
 pub mod problem;
+pub mod query;
+pub mod recent;
+pub mod status;
 pub mod tokens;
 pub mod view;
+pub mod watch;
+pub mod webhooks;
 
 use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpMessage as _, Resource, Route};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::tokens::TokenIssuer;
 use crate::config;
 use crate::definitions::Definitions;
+use crate::domain::ids::{JobId, MessageId};
 use crate::domain::receipt::ReceiptKeys;
 use crate::pipeline::Context;
 
@@ -33,19 +48,35 @@ pub struct Api {
     /// Store, blobs, databases, clock, limits.
     pub context: Context,
     /// The running definitions.
-    pub definitions: watch::Receiver<Arc<Definitions>>,
+    pub definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
     /// Issues and verifies access tokens.
     pub issuer: Arc<TokenIssuer>,
     /// Issues and verifies receipts.
     pub receipts: Arc<ReceiptKeys>,
     /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
-    pub secret_checks: Arc<tokio::sync::Semaphore>,
+    pub secret_checks: Arc<Semaphore>,
+    /// Who called lately.
+    pub callers: Arc<auth::Callers>,
+    /// Who is let in to enqueue.
+    pub admission: admission::Admission,
+    /// The jobs of messages handed out lately, for what their receipts ask for.
+    pub leased: Arc<recent::Recent<MessageId, JobId>>,
+    /// Who wants to know when a message moves.
+    pub watch: watch::Watch,
+    /// How many requests may wait.
+    pub waiters: Arc<Semaphore>,
+    /// How many streams of events may be open.
+    pub listeners: Arc<Semaphore>,
     /// `server.*`
     pub server: Arc<config::Server>,
     /// Wakes the worker.
     pub wake: Arc<Notify>,
+    /// Cancelled when the service stops: whoever waits for a message waits no longer.
+    pub draining: CancellationToken,
+    /// Wakes the webhook sender.
+    pub webhook_wake: Arc<Notify>,
     /// Whether the service still takes work; false while it drains.
-    pub ready: watch::Receiver<bool>,
+    pub ready: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Api {
@@ -69,6 +100,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/", web::get().to(health::root)))
         .service(at("/health/live", web::get().to(health::live)))
         .service(at("/health/ready", web::get().to(health::ready)))
+        .service(at("/metrics", web::get().to(metrics::metrics)))
         .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
         .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
         // Recurring integrations, contract section 3.
@@ -100,13 +132,35 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
         .service(at("/api/v1/jobs/{job}/occurrences", web::get().to(jobs::occurrences)))
         .service(at("/api/v1/jobs/{job}/messages", web::post().to(messages::enqueue)))
+        .service(at("/api/v1/jobs/{job}/messages/batch", web::post().to(batch::enqueue)))
+        .service(at("/api/v1/jobs/{job}/events", web::get().to(events::of_job)))
+        .service(at("/api/v1/jobs/{job}/leases", web::post().to(leases::lease)))
+        .service(at("/api/v1/jobs/{job}/groups", web::get().to(dead_letters::groups)))
+        .service(at(
+            "/api/v1/jobs/{job}/groups/unblock",
+            web::post().to(dead_letters::unblock),
+        ))
+        .service(at("/api/v1/dead-letters", web::get().to(dead_letters::list)))
+        .service(at(
+            "/api/v1/dead-letters/redrive",
+            web::post().to(dead_letters::redrive),
+        ))
+        .service(at("/api/v1/messages/{id}/cancel", web::post().to(dead_letters::cancel)))
+        .service(at("/api/v1/messages/{id}/retry", web::post().to(dead_letters::retry)))
+        .service(at("/api/v1/leases/batch", web::post().to(leases::batch)))
+        .service(at("/api/v1/leases/{receipt}/{action}", web::post().to(leases::step)))
         .service(at("/api/v1/messages", web::get().to(messages::list)))
-        .service(at("/api/v1/messages/{id}", web::get().to(messages::show)))
+        .service(at("/api/v1/messages/{id}", web::get().to(status::show)))
+        .service(at("/api/v1/messages/{id}/events", web::get().to(events::of_message)))
         .service(at("/api/v1/messages/{id}/history", web::get().to(messages::history)))
         .service(at("/api/v1/messages/{id}/errors", web::get().to(messages::errors)))
         .service(at("/api/v1/messages/{id}/rejects", web::get().to(messages::rejects)))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
+        .service(at("/api/v1/jobs/{job}/webhook/test", web::post().to(webhooks::test)))
+        .service(at("/api/v1/webhooks", web::get().to(webhooks::list)))
+        .service(at("/api/v1/webhooks/{id}", web::get().to(webhooks::show)))
+        .service(at("/api/v1/webhooks/{id}/replay", web::post().to(webhooks::replay)))
         .default_service(web::to(problem::no_such_route));
 }
 

@@ -23,6 +23,8 @@ pub struct Problem {
     pub kind: Kind,
     /// What happened and what to do.
     pub detail: String,
+    /// Where the thing stands now, where that is why.
+    pub state: Option<serde_json::Value>,
 }
 
 /// Sorts of failure.
@@ -40,6 +42,12 @@ pub enum Kind {
     NoSuchMethod,
     /// The thing is in a state that does not allow this.
     Conflict,
+    /// The receipt's lease is over.
+    StaleLease,
+    /// The idempotency key stands for another payload.
+    KeyReused,
+    /// As much is being enqueued as the service takes at once.
+    QueueFull,
     /// The body is over the limit.
     TooLarge,
     /// The body's digest is not the announced one.
@@ -65,6 +73,9 @@ impl Kind {
             Self::BadRequest(code) => code,
             Self::NoSuchMethod => "method_not_allowed",
             Self::Conflict => "conflict",
+            Self::StaleLease => "stale_lease",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::QueueFull => "queue_full",
             Self::TooLarge => "payload_too_large",
             Self::DigestMismatch => "digest_mismatch",
             Self::Gone => "payload_gone",
@@ -83,7 +94,9 @@ impl Kind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::BadRequest(_) | Self::DigestMismatch => StatusCode::BAD_REQUEST,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict => StatusCode::CONFLICT,
+            Self::Conflict | Self::StaleLease => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Gone => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -99,6 +112,9 @@ impl Kind {
             Self::BadRequest(_) => "The request cannot be carried out",
             Self::NoSuchMethod => "Not with this method",
             Self::Conflict => "Not in the state this needs",
+            Self::StaleLease => "The lease is over",
+            Self::KeyReused => "The key was used for another payload",
+            Self::QueueFull => "Too much at once",
             Self::TooLarge => "The payload is too large",
             Self::DigestMismatch => "The payload is not the one announced",
             Self::Gone => "The payload is no longer kept",
@@ -141,7 +157,32 @@ impl Problem {
         Self {
             kind,
             detail: detail.into(),
+            state: None,
         }
+    }
+
+    /// The same, with where the thing stands now.
+    #[must_use]
+    pub fn with_state(mut self, state: serde_json::Value) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// The problem as `/api/v1` writes it (RFC 9457), alone or as one item of a batch.
+    #[must_use]
+    pub fn body(&self) -> serde_json::Value {
+        let code = self.kind.code();
+        let mut body = json!({
+            "type": format!("urn:tranship:problem:{code}"),
+            "title": self.kind.title(),
+            "status": self.kind.status().as_u16(),
+            "code": code,
+            "detail": self.detail,
+        });
+        if let Some(state) = &self.state {
+            body["state"] = state.clone();
+        }
+        body
     }
 
     /// A request that cannot be carried out.
@@ -157,6 +198,9 @@ impl Problem {
         match self.kind {
             Kind::Unauthorized => {
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Kind::QueueFull => {
+                answer.insert_header((header::RETRY_AFTER, "1"));
             }
             Kind::Unavailable => {
                 answer.insert_header((header::RETRY_AFTER, "5"));
@@ -175,17 +219,9 @@ impl Problem {
     }
 
     fn native(&self, answer: &mut HttpResponseBuilder) -> HttpResponse {
-        let code = self.kind.code();
-        answer.content_type("application/problem+json").body(
-            json!({
-                "type": format!("urn:tranship:problem:{code}"),
-                "title": self.kind.title(),
-                "status": self.kind.status().as_u16(),
-                "code": code,
-                "detail": self.detail,
-            })
-            .to_string(),
-        )
+        answer
+            .content_type("application/problem+json")
+            .body(self.body().to_string())
     }
 }
 
@@ -244,6 +280,7 @@ impl From<EnqueueError> for Problem {
             EnqueueError::Empty => Self::bad("body_empty", error.to_string()),
             EnqueueError::Interrupted { .. } => Self::bad("transfer_interrupted", error.to_string()),
             EnqueueError::DigestMismatch { .. } => Self::new(Kind::DigestMismatch, error.to_string()),
+            EnqueueError::KeyReused { .. } => Self::new(Kind::KeyReused, error.to_string()),
             EnqueueError::Payload(error) => error.into(),
             EnqueueError::Store(error) => error.into(),
         }
@@ -297,6 +334,9 @@ mod tests {
             Kind::NotFound,
             Kind::NoSuchMethod,
             Kind::Conflict,
+            Kind::StaleLease,
+            Kind::KeyReused,
+            Kind::QueueFull,
             Kind::TooLarge,
             Kind::DigestMismatch,
             Kind::Gone,
@@ -309,10 +349,21 @@ mod tests {
             assert!(page.contains(&row), "docs/api.md lacks {row}");
         }
         let sources = [
+            include_str!("admission.rs"),
+            include_str!("batch.rs"),
             include_str!("connector.rs"),
+            include_str!("envelope.rs"),
+            include_str!("events.rs"),
+            include_str!("query.rs"),
+            include_str!("status.rs"),
             include_str!("messages.rs"),
             include_str!("jobs.rs"),
+            include_str!("leases.rs"),
+            include_str!("body.rs"),
+            include_str!("dead_letters.rs"),
+            include_str!("../pipeline/placement.rs"),
             include_str!("package_api.rs"),
+            include_str!("webhooks.rs"),
             include_str!("problem.rs"),
             include_str!("../pipeline/enqueue.rs"),
         ];

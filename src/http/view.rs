@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::definitions::Definitions;
-use crate::domain::counts::Counts;
 use crate::domain::ids::MessageId;
 use crate::domain::job::{DataSource, Direction, Job, Missed, Overlap};
 use crate::domain::message::Message;
@@ -12,6 +11,7 @@ use crate::domain::schedule;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
+use crate::storage::depths::Depth;
 use crate::storage::executions::{EntityRun, ErrorGroup, Execution, StoredError};
 use crate::storage::occurrences::Occurrence;
 
@@ -29,15 +29,36 @@ pub async fn message(context: &Context, definitions: &Definitions, message: &Mes
         Some(id) => context.store.execution(id).await?,
         None => None,
     };
-    let groups = context.store.error_groups(message.id, ERROR_GROUPS_MAX).await?;
-    let children = context.store.children(message.id).await?;
+    let (groups, children) = if message.direction == Direction::Import {
+        let groups = context.store.error_groups(message.id, ERROR_GROUPS_MAX).await?;
+        (groups, context.store.children(message.id).await?)
+    } else {
+        // Only what is loaded has records, and only those can be wrong and corrected.
+        (Vec::new(), Vec::new())
+    };
+    Ok(whole(definitions, message, execution.as_ref(), &groups, &children))
+}
+
+/// A message as its enqueue answers it: nothing has happened to it yet, so nothing need be read.
+#[must_use]
+pub fn enqueued(definitions: &Definitions, message: &Message) -> Value {
+    whole(definitions, message, None, &[], &[])
+}
+
+fn whole(
+    definitions: &Definitions,
+    message: &Message,
+    execution: Option<&Execution>,
+    groups: &[ErrorGroup],
+    children: &[MessageId],
+) -> Value {
     let mut body = summary(definitions, message);
     if let Some(body) = body.as_object_mut() {
-        body.insert("executions".into(), execution.iter().map(execution_body).collect());
+        body.insert("executions".into(), execution.into_iter().map(execution_body).collect());
         body.insert("errors".into(), groups.iter().map(group_body).collect());
-        body.insert("links".into(), links(message, &children));
+        body.insert("links".into(), links(message, children));
     }
-    Ok(body)
+    body
 }
 
 /// A message as one row of a list.
@@ -62,26 +83,15 @@ pub fn summary(definitions: &Definitions, message: &Message) -> Value {
         "attempt": message.attempt,
         "enqueued_at": message.enqueued_at,
         "not_before": message.not_before,
+        "expires_at": message.expires_at,
         "started_at": message.started_at,
         "finished_at": message.finished_at,
         "last_dequeued_at": message.last_dequeued_at,
         "lease_until": message.lease_until.filter(|_| matches!(message.status, Status::Dequeued | Status::Downloaded)),
         "failure": message.failure,
-        "records": records(&message.counts, message.repaired),
-    })
-}
-
-fn records(counts: &Counts, repaired: u64) -> Value {
-    json!({
-        "read": counts.read,
-        "applied": counts.applied(),
-        "inserted": counts.inserted,
-        "updated": counts.updated,
-        "unchanged": counts.unchanged,
-        "deleted": counts.deleted,
-        "rejected": counts.rejected,
-        "skipped": counts.skipped,
-        "repaired": repaired,
+        "first_error": message.first_error,
+        "last_error": message.last_error,
+        "records": message.counts.shown(message.repaired),
     })
 }
 
@@ -187,6 +197,12 @@ pub fn job(definitions: &Definitions, job: &Job, now: Timestamp) -> Value {
             "next": schedule::next(s, now, NEXT_OCCURRENCES),
         })),
     })
+}
+
+/// How many messages a job has that have not ended.
+#[must_use]
+pub fn depth(depth: Depth) -> Value {
+    json!({ "waiting": depth.waiting, "leased": depth.leased })
 }
 
 /// One due time and what became of it.

@@ -1,19 +1,46 @@
 //! Enqueue: bytes → digest → durable payload → message row. A success means both are on stable storage (promise 1).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use super::Context;
 use super::payload::{PayloadError, PayloadSink, StoredPayload};
+use super::placement::place;
 use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
 use crate::domain::job::{DataSource, Direction, Job};
-use crate::domain::message::{Digest, Message};
+use crate::domain::message::{Digest, Durability, Message, Placement};
+use crate::domain::time::Timestamp;
 use crate::storage::StoreError;
-use crate::storage::messages::NewMessage;
+use crate::storage::enqueue::{Enqueued, Identity, IdentityKind, NewMessage};
+use crate::storage::looks::Known;
 
 /// Longest text a sender says about a payload, in characters.
 pub const TEXT_CHARS_MAX: usize = 1000;
+/// Longest idempotency key, in characters.
+const KEY_CHARS_MAX: usize = 255;
+
+/// A time a sender names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// By the clock.
+    At(Timestamp),
+    /// This many seconds after the enqueue.
+    After(u32),
+}
+
+impl When {
+    /// The point in time, for a message enqueued at `now`.
+    #[must_use]
+    pub fn from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::After(seconds) => now.plus_seconds(i64::from(seconds)),
+        }
+    }
+}
 
 /// What a sender says about a payload.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +57,27 @@ pub struct Envelope {
     pub parent: Option<MessageId>,
     /// Digest the sender says the payload has (RFC 9530); checked before anything is stored.
     pub expected_digest: Option<Digest>,
+    /// The sender's name for this enqueue: the same again is not another message.
+    pub idempotency_key: Option<String>,
+    /// From -100 to 100; the job's when absent.
+    pub priority: Option<i32>,
+    /// Not offered before this.
+    pub not_before: Option<When>,
+    /// It expires when nobody took it by then.
+    pub expires_at: Option<When>,
+    /// Headers by their lower-case names, as far as the job keeps order by one.
+    pub headers: BTreeMap<String, String>,
+    /// Whom to tell how it ends; checked against the job.
+    pub webhook: Option<String>,
+}
+
+/// An enqueued message, and whether it is the one of an earlier enqueue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The message as it was when its enqueue was first answered.
+    pub message: Message,
+    /// Whether it was stored before.
+    pub replayed: bool,
 }
 
 /// Why a payload was not enqueued. Nothing is stored in any of these cases.
@@ -62,6 +110,21 @@ pub enum EnqueueError {
         /// What was announced.
         expected: String,
     },
+    /// The key stands for a message with other bytes.
+    #[error(
+        "the {what} was used for message {message} with the digest {before}; this body's is {found}. Nothing was stored: send \
+         the same bytes again, or use another key"
+    )]
+    KeyReused {
+        /// Which kind of key.
+        what: &'static str,
+        /// The message it stands for.
+        message: MessageId,
+        /// That message's digest.
+        before: String,
+        /// What arrived.
+        found: String,
+    },
     /// The payload could not be taken in.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -92,6 +155,16 @@ pub fn check(job: &Job, definitions: &Definitions, envelope: &mut Envelope) -> R
                 format!("the {what} has control characters or more than {TEXT_CHARS_MAX} characters"),
             );
         }
+    }
+    if let Some(key) = &envelope.idempotency_key
+        && (key.is_empty() || key.len() > KEY_CHARS_MAX || !key.bytes().all(|b| (b' '..=b'~').contains(&b)))
+    {
+        return refuse(
+            "invalid_idempotency_key",
+            format!(
+                "an idempotency key has 1 to {KEY_CHARS_MAX} characters of ASCII, none of them a control character"
+            ),
+        );
     }
     if let Some(company) = &mut envelope.company {
         *company = company.trim().to_lowercase();
@@ -146,7 +219,7 @@ fn list(labels: &[&str]) -> String {
     labels.iter().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn refuse<T>(code: &'static str, detail: String) -> Result<T, EnqueueError> {
+pub(super) fn refuse<T>(code: &'static str, detail: String) -> Result<T, EnqueueError> {
     Err(EnqueueError::Refused { code, detail })
 }
 
@@ -154,7 +227,7 @@ fn refuse<T>(code: &'static str, detail: String) -> Result<T, EnqueueError> {
 ///
 /// # Errors
 /// [`EnqueueError`]; nothing is stored.
-pub async fn enqueue<S, E>(context: &Context, job: &Job, envelope: Envelope, body: S) -> Result<Message, EnqueueError>
+pub async fn enqueue<S, E>(context: &Context, job: &Job, envelope: Envelope, body: S) -> Result<Taken, EnqueueError>
 where
     S: Stream<Item = Result<Bytes, E>>,
     E: std::fmt::Display,
@@ -168,10 +241,55 @@ where
             expected: expected.content_digest(),
         });
     }
-    let new = NewMessage {
-        id: MessageId::generate(),
+    let now = context.clock.now();
+    let identities = identities(context, job, &envelope, payload.digest, now);
+    // Only what is known by something can be asked for again.
+    let asked = (!identities.is_empty()).then(|| envelope.clone());
+    let placement = match place(job, &envelope, payload.bytes, &context.limits.queue, now) {
+        Ok(placement) => placement,
+        Err(refused) => {
+            // What is too late for a new message is not too late for its sender to hear again what became of it.
+            let before = context.store.known_as(job.id, &identities).await?;
+            let (before, asked) = before.zip(asked).ok_or(refused)?;
+            return repeat(context, job, &asked, payload.digest, before).await;
+        }
+    };
+    let new = new_message(context, job, envelope, &payload, (placement, identities), now);
+    match context.store.enqueue(new, now).await {
+        // The sweep took the upload row: the blob is gone, and the sender has to start again.
+        Err(StoreError::Conflict { .. }) => Err(PayloadError::Lost.into()),
+        Err(error) => Err(error.into()),
+        Ok(Enqueued::Stored(message)) => {
+            payload.keep();
+            tracing::info!(message.id = %message.id, job.name = %job.name, bytes = message.bytes, "enqueued");
+            Ok(Taken {
+                message: message.as_enqueued(),
+                replayed: false,
+            })
+        }
+        // What was uploaded for it is dropped here, and cleaned up.
+        Ok(Enqueued::Before { message, digest, kind }) => {
+            let before = Known { message, digest, kind };
+            repeat(context, job, &asked.unwrap_or_default(), payload.digest, before).await
+        }
+    }
+}
+
+fn new_message(
+    context: &Context,
+    job: &Job,
+    envelope: Envelope,
+    payload: &StoredPayload,
+    (placement, identities): (Placement, Vec<Identity>),
+    now: Timestamp,
+) -> NewMessage {
+    NewMessage {
+        id: MessageId::generate_at(now),
         job: job.id,
         direction: job.direction,
+        placement,
+        identities,
+        webhook: envelope.webhook,
         entity: envelope.entity,
         company: envelope.company,
         external_id: envelope.external_id,
@@ -179,17 +297,99 @@ where
         digest: payload.digest,
         bytes: payload.bytes,
         payload: payload.payload.clone(),
-        durability: context.store.durability().class,
+        durability: durability(context, job),
         parent: envelope.parent,
+    }
+}
+
+/// The same was enqueued before: with the same bytes this is that message, with others a mistake.
+async fn repeat(
+    context: &Context,
+    job: &Job,
+    asked: &Envelope,
+    digest: Digest,
+    before: Known,
+) -> Result<Taken, EnqueueError> {
+    if before.digest == digest {
+        return replay(context, job, asked, &before).await;
+    }
+    Err(EnqueueError::KeyReused {
+        what: name_of(before.kind),
+        message: before.message,
+        before: before.digest.content_digest(),
+        found: digest.content_digest(),
+    })
+}
+
+fn name_of(kind: IdentityKind) -> &'static str {
+    match kind {
+        IdentityKind::Key => "Idempotency-Key",
+        IdentityKind::External => "external identifier",
+        IdentityKind::Content => "content",
+    }
+}
+
+/// The answer that the first enqueue got: what changed about the message since is not in it.
+async fn replay(context: &Context, job: &Job, asked: &Envelope, before: &Known) -> Result<Taken, EnqueueError> {
+    let message = context.store.message(before.message).await?;
+    let Some(message) = message else {
+        return refuse(
+            "message_pruned",
+            format!(
+                "the {} stands for message {}, which is no longer kept",
+                name_of(before.kind),
+                before.message
+            ),
+        );
     };
-    let message = match context.store.insert_message(new, context.clock.now()).await {
-        // The sweep took the upload row: the blob is gone, and the sender has to start again.
-        Err(StoreError::Conflict { .. }) => return Err(PayloadError::Lost.into()),
-        inserted => inserted?,
-    };
-    payload.keep();
-    tracing::info!(message.id = %message.id, job.name = %job.name, bytes = message.bytes, "enqueued");
-    Ok(message)
+    tracing::info!(message.id = %message.id, "enqueued before");
+    let mut message = message.as_enqueued();
+    // Where it stood then is not kept once it has ended, but what is asked now was asked then.
+    if let Ok(placement) = place(job, asked, message.bytes, &context.limits.queue, message.enqueued_at) {
+        message.not_before = placement.not_before;
+        message.expires_at = placement.expires_at;
+    }
+    Ok(Taken {
+        message,
+        replayed: true,
+    })
+}
+
+/// What the job asks for, or less where the store's server gives less.
+pub(super) fn durability(context: &Context, job: &Job) -> Durability {
+    match context.store.durability().class {
+        Durability::Full => job.queue.durability,
+        Durability::Relaxed => Durability::Relaxed,
+    }
+}
+
+/// By what the message is known, so that the same again is not another one. A correction is always a message of its own.
+fn identities(context: &Context, job: &Job, envelope: &Envelope, digest: Digest, now: Timestamp) -> Vec<Identity> {
+    let kept = now.plus_seconds(-i64::from(context.limits.queue.idempotency_days) * 86_400);
+    let identity = |kind, key: String, since| Identity { kind, key, since };
+    let mut identities = Vec::new();
+    if let Some(key) = &envelope.idempotency_key {
+        // Two clients may use one key for two things. A key has no line break, so these are never two pairs in one text.
+        let key = format!("{}\n{key}", envelope.sender);
+        identities.push(identity(IdentityKind::Key, key, kept));
+    }
+    if envelope.parent.is_some() {
+        return identities;
+    }
+    if let Some(name) = envelope
+        .external_id
+        .as_ref()
+        .filter(|_| job.queue.idempotent_external_id)
+    {
+        identities.push(identity(IdentityKind::External, name.clone(), kept));
+    }
+    if let Some(seconds) = job.queue.deduplicate_seconds {
+        let since = now.plus_seconds(-i64::from(seconds));
+        let scope = [envelope.entity.as_deref(), envelope.company.as_deref()].map(Option::unwrap_or_default);
+        let key = format!("{}/{}/{}", digest.hex(), scope[0], scope[1]);
+        identities.push(identity(IdentityKind::Content, key, since));
+    }
+    identities
 }
 
 async fn receive<S, E>(context: &Context, body: S) -> Result<StoredPayload, EnqueueError>

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::enqueue::Envelope;
 use super::payload::PayloadSink;
+use super::placement::place;
 use super::stop::{RunEnd, Stop};
 use crate::business::Database;
 use crate::business::snapshot::{Row, Selection, Snapshot};
@@ -17,10 +19,11 @@ use crate::definitions::Definitions;
 use crate::domain::entity::Entity;
 use crate::domain::ids::MessageId;
 use crate::domain::job::{DataSource, ExportEntity, ExportSpec, FileFormat, Job};
-use crate::domain::message::Failure;
+use crate::domain::message::{Failure, Placement};
+use crate::domain::time::Timestamp;
 use crate::format::csv_write::write_row;
 use crate::format::package::{ManifestEntity, PackageWriter};
-use crate::storage::messages::NewMessage;
+use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 
 /// Batches of rows read ahead of the writer.
@@ -250,6 +253,16 @@ async fn write_part(
     Ok(records)
 }
 
+/// An outbound message stands where its job says; nobody asks for anything.
+fn placement(context: &Context, job: &Job, now: Timestamp) -> Placement {
+    let envelope = Envelope {
+        company: job.company.clone(),
+        ..Envelope::default()
+    };
+    // Only what a sender asks for can be refused.
+    place(job, &envelope, 0, &context.limits.queue, now).unwrap_or_default()
+}
+
 async fn queue(
     context: &Context,
     job: &Job,
@@ -263,9 +276,10 @@ async fn queue(
         DataSource::File => "csv",
     };
     let payload = Box::pin(output.finish()).await?;
+    let now = context.clock.now();
     let at = claimed.due_at.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
     let message = NewMessage {
-        id: MessageId::generate(),
+        id: MessageId::generate_at(now),
         job: job.id,
         direction: job.direction,
         entity: None,
@@ -275,8 +289,11 @@ async fn queue(
         digest: payload.digest,
         bytes: payload.bytes,
         payload: payload.payload.clone(),
-        durability: context.store.durability().class,
+        durability: super::enqueue::durability(context, job),
         parent: None,
+        placement: placement(context, job, now),
+        identities: Vec::new(),
+        webhook: None,
     };
     let outcome = ExportOutcome::Queued {
         message: Box::new(message),

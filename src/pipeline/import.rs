@@ -122,6 +122,19 @@ pub async fn give_up(context: &Context, definitions: &Definitions, claimed: &Cla
         code: "attempts_exhausted".to_owned(),
         detail: reason.to_owned(),
     };
+    break_off(context, definitions, claimed, failure).await
+}
+
+/// Ends a message that somebody cancelled while it was worked on: what landed stays and is counted, the rest is skipped.
+pub async fn cancel(context: &Context, definitions: &Definitions, claimed: &Claimed, by: &str) -> RunEnd {
+    let failure = Failure {
+        code: finish::CANCELLED.to_owned(),
+        detail: format!("cancelled by {by}"),
+    };
+    break_off(context, definitions, claimed, failure).await
+}
+
+async fn break_off(context: &Context, definitions: &Definitions, claimed: &Claimed, failure: Failure) -> RunEnd {
     let never = CancellationToken::new();
     match open(context, definitions, claimed, &never).await {
         Ok(session) => finish::close(&session, failure)

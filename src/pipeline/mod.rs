@@ -3,14 +3,18 @@
 //! Owns: what happens in which order, so that a crash between any two steps loses nothing and does nothing twice. Refuses:
 //! SQL, HTTP, deciding when to run (that is `worker` and `scheduler`).
 
+pub mod deliver;
 pub mod enqueue;
 pub mod export;
 pub mod import;
 pub mod payload;
+pub mod placement;
+pub mod redrive;
 pub mod rejects;
 pub mod source;
 pub mod stop;
 pub mod sweep;
+pub mod tidy;
 
 use std::sync::Arc;
 
@@ -50,6 +54,8 @@ pub struct Limits {
     pub import: config::Import,
     /// `csv.*`
     pub csv: config::Csv,
+    /// `webhooks.*`
+    pub webhooks: config::Webhooks,
 }
 
 /// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).

@@ -15,7 +15,7 @@ use crate::blob::{BlobError, BlobWriter, PayloadHasher};
 use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
 use crate::storage::StoreError;
-use crate::storage::messages::NewPayload;
+use crate::storage::enqueue::NewPayload;
 
 /// Why a payload could not be taken in.
 #[derive(Debug, thiserror::Error)]
@@ -136,31 +136,32 @@ struct Upload {
     context: Context,
     key: BlobKey,
     writer: Option<BlobWriter>,
+    /// The last step, once it has begun: it cannot be taken back half-way.
+    finishing: Option<tokio::task::JoinHandle<Result<(), BlobError>>>,
     lost: Arc<AtomicBool>,
-    heartbeat: tokio::task::JoinHandle<()>,
+    heartbeat: Option<tokio::task::JoinHandle<()>>,
     /// Whether dropping gives the upload up.
     armed: bool,
 }
 
 impl Upload {
     async fn begin(context: &Context) -> Result<Self, PayloadError> {
-        let key = BlobKey::generate();
-        context
-            .store
-            .begin_upload(&key, &context.owner, context.clock.now())
-            .await?;
-        let lost = Arc::new(AtomicBool::new(false));
-        let heartbeat = context
-            .runtime
-            .spawn(beat(context.clone(), key.clone(), Arc::clone(&lost)));
+        // Before the row is asked for: a sender that leaves meanwhile must not leave the row to the sweep.
         let mut upload = Self {
             context: context.clone(),
-            key,
+            key: BlobKey::generate(),
             writer: None,
-            lost,
-            heartbeat,
+            finishing: None,
+            lost: Arc::new(AtomicBool::new(false)),
+            heartbeat: None,
             armed: true,
         };
+        context
+            .store
+            .begin_upload(&upload.key, &context.owner, context.clock.now())
+            .await?;
+        let beating = beat(context.clone(), upload.key.clone(), Arc::clone(&upload.lost));
+        upload.heartbeat = Some(context.runtime.spawn(beating));
         upload.writer = Some(context.blobs.writer(&upload.key).await?);
         Ok(upload)
     }
@@ -175,7 +176,11 @@ impl Upload {
 
     async fn finish(&mut self) -> Result<(), PayloadError> {
         let writer = self.writer.take().ok_or(PayloadError::Lost)?;
-        Ok(writer.finish().await?)
+        let task = self.context.runtime.spawn(writer.finish());
+        let finished = self.finishing.insert(task).await;
+        self.finishing = None;
+        // Only the end of the runtime cancels it.
+        Ok(finished.map_err(|_| PayloadError::Lost)??)
     }
 }
 
@@ -197,12 +202,19 @@ async fn beat(context: Context, key: BlobKey, lost: Arc<AtomicBool>) {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.heartbeat.abort();
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.abort();
+        }
         if !self.armed {
             return;
         }
         let (context, key, writer) = (self.context.clone(), self.key.clone(), self.writer.take());
+        let finishing = self.finishing.take();
         self.context.runtime.spawn(async move {
+            if let Some(finishing) = finishing {
+                // A blob that appears after its deletion would stay for ever.
+                let _ = finishing.await;
+            }
             if let Some(writer) = writer {
                 writer.abort().await;
             }
@@ -214,9 +226,11 @@ impl Drop for Upload {
     }
 }
 
-/// Deletes an upload's blob, but only after the guarded statement said that no message can name it any more.
+/// Deletes an upload's blob, but only after the guarded statement said that no message can name it any more, or when its row
+/// is gone: the sweep gave it up before this writer had published it.
 async fn give_up(context: &Context, key: &BlobKey) -> Result<(), PayloadError> {
-    if context.store.abandon_upload(key, context.clock.now()).await? {
+    let abandoned = context.store.abandon_upload(key, context.clock.now()).await?;
+    if abandoned || context.store.is_upload_gone(key).await? {
         context.blobs.delete(key).await?;
         context.store.forget_upload(key).await?;
     }

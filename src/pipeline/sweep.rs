@@ -26,6 +26,8 @@ pub async fn sweep_uploads(context: &Context) -> Result<usize, PayloadError> {
             }
             Err(error) => {
                 tracing::warn!(blob = %key, %error, "the blob of a dead upload cannot be deleted; trying again");
+                // To the end of the line: a hundred of them must not keep the others.
+                context.store.postpone_upload(key, now).await?;
             }
         }
     }

@@ -1,23 +1,61 @@
-//! How a lease begins: the one statement by which dequeuers and workers take waiting messages.
+//! How a lease begins: dequeuers and workers take waiting messages.
 //!
-//! The statement finds the oldest waiting messages through the index of waiting ones, job by job, and passes over rows that
-//! another process is taking, so it meets neither leased nor finished rows and waits for nobody.
+//! A claim walks the head of one lane's part of the index of ready messages, from the floor that is remembered for it, and
+//! passes over rows that another process is taking. It meets neither leased nor delayed nor finished rows and waits for
+//! nobody. What is kept in order needs no care here: of a group only the head is ever ready.
 
-use super::dialect::{Dialect, sql, try_job_lock};
-use super::leases::{ClaimImport, LAPSED_DELIVERY, LAPSED_PER_TRANSACTION, return_to_queue};
-use super::pool::{Tx, with_pool};
-use super::rows::{MESSAGE_COLUMNS, MessageRow};
-use super::transition::{WORKED, guard, note_events, target};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::dialect::{Dialect, portions, sql};
+use super::leases::ClaimImport;
+use super::live::{EventLine, note};
+use super::memory::{Claims, Place};
+use super::pool::{Backend, Tx, fetch_all, fetch_optional, with_pool};
+use super::rows::{LIVE_MESSAGES, MessageRow};
+use super::transition::{WORKED, target};
 use super::{Store, StoreError};
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::{Claimed, Message};
 use crate::domain::status::Event;
 use crate::domain::time::Timestamp;
 
-/// Jobs looked at by one statement; SQLite takes at most 500 arms of a union.
-const JOBS_PER_STATEMENT: usize = 200;
+/// The message a claim would take first, searched as a claim searches.
+const HEAD: &str = "select message from queue where job = $1 and lane = $2 and wait = 'ready' and (rank, seq) > ($3, $4) \
+    order by rank, seq limit 1";
+/// Most lanes of one job that one claim looks at.
+const LANES_PER_CLAIM: usize = 1000;
 
-/// Who takes messages, how many, and what is written beside status and epoch.
+/// A dequeuer asks for messages.
+#[derive(Debug, Clone)]
+pub struct LeaseAsk {
+    /// Of this queue.
+    pub job: JobId,
+    /// Who asks.
+    pub owner: String,
+    /// How long the lease lasts.
+    pub lease_seconds: i64,
+    /// At most this many.
+    pub max: u32,
+    /// Whether payloads that are stored inline come along.
+    pub payloads: bool,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A message handed out under a lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivered {
+    /// The message as of the delivery.
+    pub claimed: Claimed,
+    /// Its payload, where it was asked for and is stored inline.
+    pub payload: Option<Bytes>,
+}
+
+/// Who takes messages, and what is written beside status and epoch.
 struct Taking<'a> {
     event: Event,
     /// Further assignments; `$1` is the time, `$2` the owner, `$3` the end of the lease.
@@ -31,9 +69,14 @@ const DELIVER: &str = "redeliver_at = $3, previous_dequeued_at = dequeued_at, de
 const WORK: &str = "lease_until = $3, started_at = coalesce(started_at, $1), stalled = stalled + 1";
 
 impl Store {
-    /// Hands out up to `max` waiting messages of a queue, oldest first, each under a lease with a new epoch; lapsed leases
-    /// of that queue are released first. `last_dequeued_at` of the returned messages is the time of the delivery *before*
-    /// this one (RI-10).
+    /// Hands out waiting messages of a queue, oldest first, each under a lease with a new epoch; shares its commit with
+    /// whoever else asks at the time. `last_dequeued_at` of the returned messages is the time of the delivery *before* this
+    /// one (RI-10).
+    pub async fn lease(&self, ask: LeaseAsk) -> Result<Vec<Delivered>, StoreError> {
+        self.lanes().lease(ask).await
+    }
+
+    /// The same without payloads.
     pub async fn dequeue(
         &self,
         job: JobId,
@@ -42,157 +85,471 @@ impl Store {
         max: u32,
         now: Timestamp,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let owner = owner.to_owned();
-        self.write(move |mut tx| async move {
-            // Of every queue: by time alone they are found without looking at a lease that still runs.
-            while return_to_queue(&mut tx, LAPSED_DELIVERY, now, "lease lapsed", now).await? == LAPSED_PER_TRANSACTION {
-            }
-            let until = now.plus_seconds(lease_seconds);
-            let taking = Taking {
-                event: Event::Dequeue,
-                set: DELIVER,
-                owner: &owner,
-                until,
-                now,
-            };
-            let rows = take_oldest(&mut tx, &taking, &[job], i64::from(max)).await?;
-            let delivered = rows
-                .into_iter()
-                .map(|row| row.into_delivered().map(|message| Claimed { message }));
-            let delivered = delivered.collect::<Result<_, _>>()?;
-            tx.commit(delivered).await
-        })
-        .await
+        let ask = LeaseAsk {
+            job,
+            owner: owner.to_owned(),
+            lease_seconds,
+            max,
+            payloads: false,
+            now,
+        };
+        let delivered = self.lease(ask).await?;
+        Ok(delivered.into_iter().map(|delivered| delivered.claimed).collect())
     }
 
     /// Claims waiting import messages for a worker: status `PreProcessing`, epoch + 1, attempt + 1, `started_at` set once.
+    ///
+    /// Jobs take turns, and in each job its lanes: first who has least under way, then who was served longest ago.
     pub async fn claim_imports(&self, claim: ClaimImport<'_>, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-        let (in_order, free): (Vec<JobId>, Vec<JobId>) =
-            claim.jobs.iter().partition(|job| claim.in_order.contains(job));
-        let (owner, limit) = (claim.owner.to_owned(), i64::from(claim.limit));
-        let until = now.plus_seconds(claim.lease_seconds);
-        self.write(move |mut tx| async move {
-            let taking = Taking {
-                event: Event::Claim,
-                set: WORK,
-                owner: &owner,
-                until,
-                now,
-            };
-            let mut rows = Vec::new();
-            for job in in_order {
-                if room(limit, &rows) > 0 && try_job_lock(&mut tx, job).await? {
-                    rows.extend(take_next_in_order(&mut tx, &taking, job).await?);
-                }
+        let (jobs, owner) = (claim.jobs.to_vec(), claim.owner.to_owned());
+        let (until, limit) = (now.plus_seconds(claim.lease_seconds), claim.limit as usize);
+        let lanes = claim.lanes;
+        if self.memory().is_due(now) {
+            // Not at the cost of what can be claimed: it is tried again with the next look.
+            if let Err(error) = self.bring_up_portion(now).await {
+                tracing::warn!(%error, "what is due could not be brought up; trying again");
             }
-            for jobs in free.chunks(JOBS_PER_STATEMENT) {
-                let room = room(limit, &rows);
-                if room > 0 {
-                    rows.extend(take_oldest(&mut tx, &taking, jobs, room).await?);
-                }
-            }
-            rows.sort_by_key(|row| row.seq);
-            let claimed = rows
-                .into_iter()
-                .map(|row| Message::try_from(row).map(|message| Claimed { message }));
-            let claimed = claimed.collect::<Result<_, _>>()?;
-            tx.commit(claimed).await
-        })
-        .await
+        }
+        if !self.may_have_work(&jobs, lanes) {
+            return Ok(Vec::new());
+        }
+        let memory = self.memory().clone();
+        let (claimed, claims) = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    let taking = Taking {
+                        event: Event::Claim,
+                        set: WORK,
+                        owner: &owner,
+                        until,
+                        now,
+                    };
+                    let mut claims = memory.begin_claims();
+                    let mut turns = turns(tx, &claims, &jobs, lanes).await?;
+                    let mut taken = Vec::new();
+                    while taken.len() < limit
+                        && let Some((job, lane)) = next_turn(&mut turns)
+                    {
+                        let got = take(tx, &mut claims, &taking, job, &lane, 1).await?;
+                        turns.served(job, &lane, !got.is_empty());
+                        taken.extend(got);
+                    }
+                    let messages = read(tx, &taken).await?;
+                    note_claims(tx, &messages, now).await?;
+                    Ok((messages, claims))
+                })
+            })
+            .await?;
+        claims.committed();
+        let mut claimed: Vec<Claimed> = claimed.into_iter().map(|message| Claimed { message }).collect();
+        claimed.sort_by_key(|claimed| claimed.message.enqueued_at);
+        Ok(claimed)
     }
 }
 
-fn room(limit: i64, taken: &[MessageRow]) -> i64 {
-    limit - i64::try_from(taken.len()).unwrap_or(limit)
+impl Store {
+    /// Whether a worker's claim could find anything: what this process offers it knows, and for the rest it looks now and then.
+    fn may_have_work(&self, jobs: &[JobId], which: super::leases::Lanes) -> bool {
+        let claims = self.memory().begin_claims();
+        let is_offered = |job: &JobId| claims.offered_lanes(*job).iter().any(|lane| which.include(lane));
+        claims.is_worker_look_due() || jobs.iter().any(is_offered)
+    }
+
+    /// Since when the message waits that a job's claims would take next, of the lane in which it has waited longest; `None`:
+    /// nothing is offered. Delayed messages and those behind others of their group are not.
+    pub async fn oldest_offered(&self, job: JobId) -> Result<Option<Timestamp>, StoreError> {
+        let claims = self.memory().begin_claims();
+        let mut lanes = if let Some(lanes) = claims.lanes(job) {
+            lanes
+        } else {
+            let begun = Instant::now();
+            let found: Vec<(String,)> = fetch_all!(self.reader(), (String,), sql(ready_lanes_sql()), job.0)?;
+            let found: Vec<String> = found.into_iter().map(|(lane,)| lane).collect();
+            claims.found(job, &found, begun);
+            claims.offered_lanes(job)
+        };
+        if !lanes.iter().any(String::is_empty) {
+            lanes.push(String::new());
+        }
+        let mut oldest: Option<Timestamp> = None;
+        for lane in lanes {
+            let after = claims.floor(job, &lane);
+            let head: Option<(Uuid,)> = fetch_optional!(
+                self.reader(),
+                (Uuid,),
+                HEAD,
+                job.0,
+                lane.as_str(),
+                after.rank,
+                after.seq
+            )?;
+            let since = head.map(|(id,)| MessageId(id).made_at());
+            oldest = oldest.into_iter().chain(since).min();
+        }
+        Ok(oldest)
+    }
+
+    /// What PostgreSQL does to find and take up to `limit` messages of a queue now, as its JSON plan with the pages touched;
+    /// nothing is taken. `None` on SQLite. For measuring: what a claim costs must not grow with what came and went.
+    pub async fn claim_plan(&self, job: JobId, limit: i64) -> Result<Option<serde_json::Value>, StoreError> {
+        let Backend::Postgres(_) = self.reader() else {
+            return Ok(None);
+        };
+        let now = Timestamp(0);
+        let taking = Taking {
+            event: Event::Dequeue,
+            set: DELIVER,
+            owner: "",
+            until: now,
+            now,
+        };
+        let explained = format!(
+            "explain (analyze, buffers, format json) {}",
+            take_sql(&taking, Dialect::Postgres)
+        );
+        let mut tx = self.shared.pool.begin(self.memory(), super::pool::Sync::Full).await?;
+        let search = self.memory().begin_claims().search(job, "");
+        let Backend::Postgres(db) = tx.db() else {
+            return Ok(None);
+        };
+        let (plan,): (serde_json::Value,) = sqlx::query_as(sql(explained))
+            .bind(now.micros())
+            .bind("")
+            .bind(now.micros())
+            .bind(job.0)
+            .bind("")
+            .bind(search.after.rank)
+            .bind(search.after.seq)
+            .bind(limit)
+            .fetch_one(db)
+            .await?;
+        // The transaction is dropped here, and with it what was taken.
+        Ok(Some(plan))
+    }
 }
 
-/// Takes the oldest waiting messages of these jobs.
-async fn take_oldest(
-    tx: &mut Tx,
-    taking: &Taking<'_>,
-    jobs: &[JobId],
-    limit: i64,
-) -> Result<Vec<MessageRow>, StoreError> {
-    let text = oldest_sql(taking, jobs.len(), tx.dialect());
-    take(tx, taking, text, jobs, limit).await
-}
-
-fn oldest_sql(taking: &Taking<'_>, jobs: usize, dialect: Dialect) -> String {
-    let waiting = guard(taking.event);
-    let pass_over = dialect.skip_locked();
-    // An arm per job: each is a walk along the head of its part of the index, which `job in (…) order by seq` is not.
-    let arms: Vec<String> = (0..jobs)
-        .map(|at| {
-            format!(
-                "select id, rank, seq from (select id, rank, seq from messages where job = ${} and {waiting} \
-                 and (not_before is null or not_before <= $1) order by rank, seq limit $4{pass_over}) as arm{at}",
-                at + 5
-            )
+async fn note_claims(tx: &mut Tx, messages: &[Message], now: Timestamp) -> Result<(), StoreError> {
+    let lines: Vec<EventLine> = messages
+        .iter()
+        .map(|message| EventLine {
+            message: message.id,
+            at: now,
+            status: message.status,
+            epoch: message.epoch,
+            note: None,
         })
         .collect();
-    // Materialised, so that no plan can run the locking part twice and take more rows than the limit.
+    note(tx, &lines).await
+}
+
+/// Whose turn it is: per lane, how much of its job and of itself is under way, and when it was last served.
+struct Turns(BTreeSet<(u32, u32, u64, JobId, String)>);
+
+fn next_turn(turns: &mut Turns) -> Option<(JobId, String)> {
+    turns.0.first().map(|(_, _, _, job, lane)| (*job, lane.clone()))
+}
+
+impl Turns {
+    /// A lane was asked: it goes to the end of the line, or out of it when it had nothing.
+    fn served(&mut self, job: JobId, lane: &str, had: bool) {
+        let all = std::mem::take(&mut self.0);
+        let last = all.iter().map(|turn| turn.2).max().unwrap_or(0) + 1;
+        for (of_job, of_lane, served, other, name) in all {
+            if other != job {
+                self.0.insert((of_job, of_lane, served, other, name));
+            } else if name != lane {
+                self.0.insert((of_job + u32::from(had), of_lane, served, other, name));
+            } else if had {
+                self.0.insert((of_job + 1, of_lane + 1, last, other, name));
+            }
+        }
+    }
+}
+
+/// The lanes with something to take, of the jobs given.
+async fn turns(tx: &mut Tx, claims: &Claims, jobs: &[JobId], which: super::leases::Lanes) -> Result<Turns, StoreError> {
+    type Count = (Uuid, String, i64);
+    let text = format!("select job, lane, count(*) from queue where {WORKED} group by job, lane");
+    let under_way: Vec<Count> = fetch_all!(tx.db(), Count, sql(text))?;
+    let mut of_job: HashMap<JobId, u32> = HashMap::new();
+    let mut of_lane: HashMap<(JobId, String), u32> = HashMap::new();
+    for (job, lane, count) in under_way {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        *of_job.entry(JobId(job)).or_default() += count;
+        of_lane.insert((JobId(job), lane), count);
+    }
+    let mut turns = BTreeSet::new();
+    look_for_workers(tx, claims, jobs).await?;
+    for job in jobs {
+        for lane in claims
+            .offered_lanes(*job)
+            .into_iter()
+            .filter(|lane| which.include(lane))
+        {
+            let served = claims.served(*job, &lane);
+            let mine = of_lane.get(&(*job, lane.clone())).copied().unwrap_or(0);
+            turns.insert((of_job.get(job).copied().unwrap_or(0), mine, served, *job, lane));
+        }
+    }
+    Ok(Turns(turns))
+}
+
+/// Looks, if it is time to, which of these jobs have something ready. What this process itself offers it knows.
+async fn look_for_workers(tx: &mut Tx, claims: &Claims, jobs: &[JobId]) -> Result<(), StoreError> {
+    if !claims.is_worker_look_due() {
+        return Ok(());
+    }
+    let begun = Instant::now();
+    for job in ready_jobs(tx, jobs).await? {
+        let lanes = ready_lanes(tx, job).await?;
+        claims.found(job, &lanes, begun);
+    }
+    claims.found_for_workers(begun);
+    Ok(())
+}
+
+/// Those of the jobs that have a ready message.
+async fn ready_jobs(tx: &mut Tx, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+    let mut ready = Vec::new();
+    for portion in portions(tx.dialect(), jobs) {
+        let text = format!(
+            "select column1 from (values {}) as jobs where exists \
+             (select 1 from queue q where q.job = jobs.column1 and q.wait = 'ready')",
+            portion.values(1)
+        );
+        let found = with_pool!(tx.db(), db: Db => {
+            let mut select = sqlx::query_as::<Db, (Uuid,)>(sql(text));
+            for (job, is_row) in portion.filled() {
+                select = select.bind(if is_row { job.0 } else { Uuid::nil() });
+            }
+            select.fetch_all(db).await
+        })?;
+        ready.extend(found.into_iter().map(|(job,)| JobId(job)));
+    }
+    Ok(ready)
+}
+
+/// The lanes of a job that have a ready message, by skipping from one to the next: what waits is not counted.
+async fn ready_lanes(tx: &mut Tx, job: JobId) -> Result<Vec<String>, StoreError> {
+    let text = ready_lanes_sql();
+    let lanes: Vec<(String,)> = fetch_all!(tx.db(), (String,), sql(text), job.0)?;
+    Ok(lanes.into_iter().map(|(lane,)| lane).collect())
+}
+
+fn ready_lanes_sql() -> String {
     format!(
-        "with oldest as materialized (select id from ({}) as heads order by rank, seq limit $4) \
-         update messages set {} where id in (select id from oldest) and {waiting} returning {MESSAGE_COLUMNS}",
-        arms.join(" union all "),
-        assignments(taking),
+        "with recursive lanes (lane) as (\
+         select (select lane from queue where job = $1 and wait = 'ready' order by lane limit 1) union all \
+         select (select q.lane from queue q where q.job = $1 and q.wait = 'ready' and q.lane > lanes.lane \
+         order by q.lane limit 1) from lanes where lanes.lane is not null) \
+         select lane from lanes where lane is not null limit {LANES_PER_CLAIM}"
     )
 }
 
-/// Takes the oldest waiting message of a job that works in order: nothing while another one is being worked on, and
-/// nothing while the oldest is in back-off. Under the job's lock, or two processes could both find nothing running.
-async fn take_next_in_order(tx: &mut Tx, taking: &Taking<'_>, job: JobId) -> Result<Vec<MessageRow>, StoreError> {
-    let text = next_in_order_sql(taking);
-    take(tx, taking, text, &[job], 1).await
+/// Hands out to everyone who asks, in the order they came; those who ask for the same on the same terms by one statement.
+pub(super) async fn lease_all(
+    tx: &mut Tx,
+    claims: &mut Claims,
+    asks: &[&LeaseAsk],
+) -> Result<Vec<Result<Vec<Delivered>, StoreError>>, StoreError> {
+    let Some(now) = asks.iter().map(|ask| ask.now).max() else {
+        return Ok(Vec::new());
+    };
+    let mut terms: BTreeMap<(JobId, &str, i64, bool), u64> = BTreeMap::new();
+    for ask in asks {
+        *terms.entry(terms_of(ask)).or_default() += u64::from(ask.max);
+    }
+    let mut to_give: BTreeMap<(JobId, &str, i64, bool), VecDeque<Delivered>> = BTreeMap::new();
+    for (term, wanted) in terms {
+        let (job, owner, lease_seconds, payloads) = term;
+        let taking = Taking {
+            event: Event::Dequeue,
+            set: DELIVER,
+            owner,
+            until: now.plus_seconds(lease_seconds),
+            now,
+        };
+        let taken = take_from_lanes(tx, claims, &taking, job, wanted).await?;
+        to_give.insert(term, deliver(tx, &taken, payloads).await?);
+    }
+    let mut given = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let stock = to_give.entry(terms_of(ask)).or_default();
+        let share = stock.len().min(ask.max as usize);
+        given.push(Ok(stock.drain(..share).collect()));
+    }
+    Ok(given)
 }
 
-fn next_in_order_sql(taking: &Taking<'_>) -> String {
-    let waiting = guard(taking.event);
-    format!(
-        "update messages set {} where id = (select id from messages where job = $5 and {waiting} order by rank, seq limit $4) \
-         and {waiting} and (not_before is null or not_before <= $1) \
-         and not exists (select 1 from messages where job = $5 and {WORKED}) returning {MESSAGE_COLUMNS}",
-        assignments(taking),
-    )
+fn terms_of(ask: &LeaseAsk) -> (JobId, &str, i64, bool) {
+    (ask.job, ask.owner.as_str(), ask.lease_seconds, ask.payloads)
 }
 
-fn assignments(taking: &Taking<'_>) -> String {
-    format!(
-        "status = {}, epoch = epoch + 1, attempt = attempt + 1, not_before = null, owner = $2, {}",
-        target(taking.event),
-        taking.set
-    )
+/// Takes from a job's lanes in turn, none before the others. Most jobs have one.
+async fn take_from_lanes(
+    tx: &mut Tx,
+    claims: &mut Claims,
+    taking: &Taking<'_>,
+    job: JobId,
+    wanted: u64,
+) -> Result<Vec<MessageId>, StoreError> {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let mut taken = Vec::new();
+    let mut lanes = lanes_of(tx, claims, job).await?;
+    while taken.len() < wanted && !lanes.is_empty() {
+        // Each lane an equal share of what is left, and another round for those that had as much.
+        let share = (wanted - taken.len()).div_ceil(lanes.len());
+        let mut more = Vec::with_capacity(lanes.len());
+        for lane in lanes {
+            let share = share.min(wanted - taken.len());
+            if share == 0 {
+                break;
+            }
+            let got = take(tx, claims, taking, job, &lane, share).await?;
+            if got.len() == share {
+                more.push(lane);
+            }
+            taken.extend(got);
+        }
+        lanes = more;
+    }
+    Ok(taken)
 }
 
+/// The lanes in which something may be. The one without a name always is one: other processes mostly put things there.
+async fn lanes_of(tx: &mut Tx, claims: &Claims, job: JobId) -> Result<Vec<String>, StoreError> {
+    let mut lanes = if let Some(lanes) = claims.lanes(job) {
+        lanes
+    } else {
+        let begun = Instant::now();
+        let lanes = ready_lanes(tx, job).await?;
+        claims.found(job, &lanes, begun);
+        claims.offered_lanes(job)
+    };
+    if !lanes.iter().any(String::is_empty) {
+        lanes.push(String::new());
+    }
+    Ok(lanes)
+}
+
+/// Takes up to `limit` messages from the head of one lane, in order.
 async fn take(
     tx: &mut Tx,
+    claims: &mut Claims,
     taking: &Taking<'_>,
-    text: String,
-    jobs: &[JobId],
-    limit: i64,
-) -> Result<Vec<MessageRow>, StoreError> {
+    job: JobId,
+    lane: &str,
+    limit: usize,
+) -> Result<Vec<MessageId>, StoreError> {
+    let search = claims.search(job, lane);
+    let text = take_sql(taking, tx.dialect());
     let mut rows = with_pool!(tx.db(), db: Db => {
-        let mut update = sqlx::query_as::<Db, MessageRow>(sql(text))
+        sqlx::query_as::<Db, (Uuid, i64, i64)>(sql(text))
             .bind(taking.now.micros())
             .bind(taking.owner)
             .bind(taking.until.micros())
-            .bind(limit);
-        for job in jobs {
-            update = update.bind(job.0);
-        }
-        update.fetch_all(db).await
+            .bind(job.0)
+            .bind(lane)
+            .bind(search.after.rank)
+            .bind(search.after.seq)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(db)
+            .await
     })?;
     // `returning` promises no order.
-    rows.sort_by_key(|row| row.seq);
-    let ids: Vec<MessageId> = rows.iter().map(|row| MessageId(row.id)).collect();
-    note_events(tx, &ids, None, taking.now).await?;
-    Ok(rows)
+    rows.sort_by_key(|(_, rank, seq)| (*rank, *seq));
+    let last = rows.last().map(|(_, rank, seq)| Place { rank: *rank, seq: *seq });
+    claims.searched(job, lane, search, last, rows.len() < limit, taking.now);
+    let ids: Vec<MessageId> = rows.into_iter().map(|(id, _, _)| MessageId(id)).collect();
+    let taken = i64::try_from(ids.len()).unwrap_or(0);
+    tx.counted(job, -taken, taken);
+    for id in &ids {
+        tx.moved(job, *id);
+    }
+    Ok(ids)
+}
+
+fn take_sql(taking: &Taking<'_>, dialect: Dialect) -> String {
+    // Materialised, so that no plan can run the locking part twice and take more rows than the limit. What it locked nobody
+    // changes meanwhile, so nothing is asked of the rows again.
+    format!(
+        "with heads as materialized (select message from queue where job = $4 and lane = $5 and wait = 'ready' \
+         and (rank, seq) > ($6, $7) order by rank, seq limit $8{}) \
+         update queue set status = {}, wait = 'out', epoch = epoch + 1, attempt = attempt + 1, not_before = null, owner = $2, {} \
+         where {} returning message, rank, seq",
+        dialect.skip_locked(),
+        target(taking.event),
+        taking.set,
+        dialect.message_among("select message from heads")
+    )
+}
+
+/// Live messages of these ids, in their order.
+async fn read(tx: &mut Tx, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+    let rows = read_rows(tx, ids).await?;
+    rows.into_iter().map(Message::try_from).collect()
+}
+
+async fn read_rows(tx: &mut Tx, ids: &[MessageId]) -> Result<Vec<MessageRow>, StoreError> {
+    let mut rows: HashMap<Uuid, MessageRow> = HashMap::with_capacity(ids.len());
+    for portion in portions(tx.dialect(), ids) {
+        let text = format!("{LIVE_MESSAGES} where m.id in ({})", portion.list());
+        let found = with_pool!(tx.db(), db: Db => {
+            let mut select = sqlx::query_as::<Db, MessageRow>(sql(text));
+            for (id, _) in portion.filled() {
+                select = select.bind(id.0);
+            }
+            select.fetch_all(db).await
+        })?;
+        if found.iter().any(|row| row.grp.is_some()) {
+            tx.memory().saw_group();
+        }
+        rows.extend(found.into_iter().map(|row| (row.id, row)));
+    }
+    Ok(ids.iter().filter_map(|id| rows.remove(&id.0)).collect())
+}
+
+async fn deliver(tx: &mut Tx, ids: &[MessageId], payloads: bool) -> Result<VecDeque<Delivered>, StoreError> {
+    let mut bytes = if payloads {
+        read_payloads(tx, ids).await?
+    } else {
+        HashMap::new()
+    };
+    let rows = read_rows(tx, ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let payload = bytes.remove(&row.id).map(Bytes::from);
+            let message = row.into_delivered()?;
+            Ok(Delivered {
+                claimed: Claimed { message },
+                payload,
+            })
+        })
+        .collect()
+}
+
+async fn read_payloads(tx: &mut Tx, ids: &[MessageId]) -> Result<HashMap<Uuid, Vec<u8>>, StoreError> {
+    let mut payloads = HashMap::with_capacity(ids.len());
+    for portion in portions(tx.dialect(), ids) {
+        let text = format!(
+            "select message, bytes from payloads where message in ({})",
+            portion.list()
+        );
+        let found = with_pool!(tx.db(), db: Db => {
+            let mut select = sqlx::query_as::<Db, (Uuid, Vec<u8>)>(sql(text));
+            for (id, _) in portion.filled() {
+                select = select.bind(id.0);
+            }
+            select.fetch_all(db).await
+        })?;
+        payloads.extend(found);
+    }
+    Ok(payloads)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::leases::LAPSED_DELIVERY;
 
     /// The indexes SQLite would use for a statement, on a fresh store: without statistics, as most stores are.
     async fn indexes(statements: &[String]) -> Vec<String> {
@@ -208,58 +565,34 @@ mod tests {
         .expect("opens");
         let mut plans = Vec::new();
         for statement in statements {
-            let mut tx = store.shared.pool.begin().await.expect("begins");
             let text = sql(format!("explain query plan {statement}"));
-            let plan: Vec<Line> = super::super::pool::fetch_all!(tx.db(), Line, text).expect("explains");
-            plans.push(
-                plan.into_iter()
-                    .map(|line| line.3)
-                    .filter(|line| line.contains("messages"))
-                    .collect(),
-            );
+            let plan: Vec<Line> = fetch_all!(store.reader(), Line, text).expect("explains");
+            let lines = plan
+                .into_iter()
+                .map(|line| line.3)
+                .filter(|line| line.contains("queue"));
+            plans.push(lines.collect::<Vec<_>>().join("; "));
         }
-        plans.into_iter().map(|plan: Vec<String>| plan.join("; ")).collect()
+        plans
     }
 
     #[tokio::test]
-    async fn a_claim_meets_neither_leased_nor_finished_messages() {
-        let zero = Timestamp(0);
+    async fn on_sqlite_claims_and_acknowledgements_find_their_rows_by_index() {
         let taking = Taking {
             event: Event::Claim,
             set: WORK,
             owner: "",
-            until: zero,
-            now: zero,
+            until: Timestamp(0),
+            now: Timestamp(0),
         };
-        let lapsed = format!("select id from messages where {LAPSED_DELIVERY}");
-        let worked = format!("select id from messages where {WORKED} and lease_until <= $1");
-        let statements = [
-            oldest_sql(&taking, 2, Dialect::Sqlite),
-            next_in_order_sql(&taking),
-            lapsed,
-            worked,
-        ];
+        let acked = "delete from queue where epoch = $1 and message in ($2, $3, $4)".to_owned();
+        let statements = [take_sql(&taking, Dialect::Sqlite), acked];
         let plans = indexes(&statements).await;
         assert!(
-            plans
-                .iter()
-                .all(|plan| !plan.contains("messages_listed") && !plan.contains("SCAN messages")),
+            plans[0].contains("queue_ready (job=? AND lane=? AND rank>?)"),
             "{plans:#?}"
         );
-        assert_eq!(
-            plans[0].matches("messages_waiting (job=? AND status=?)").count(),
-            2,
-            "{plans:#?}"
-        );
-        assert_eq!(
-            plans[1].matches("messages_waiting (job=? AND status=?)").count(),
-            1,
-            "{plans:#?}"
-        );
-        assert!(plans[1].contains("messages_worked"), "{plans:#?}");
-        assert!(
-            plans[2].contains("messages_redeliver") && plans[3].contains("messages_worked"),
-            "{plans:#?}"
-        );
+        assert!(plans[1].contains("(message=?)"), "{plans:#?}");
+        assert!(plans.iter().all(|plan| !plan.contains("SCAN queue")), "{plans:#?}");
     }
 }

@@ -57,21 +57,23 @@ impl Store {
     /// [`StoreError::Exists`] when the name is taken, in any case.
     pub async fn add_client(&self, client: &Client) -> Result<(), StoreError> {
         let client = client.clone();
-        self.write(move |mut tx| async move {
-            let text = "insert into clients (name, name_key, secret_hash, role, created_at, revoked_at) \
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "insert into clients (name, name_key, secret_hash, role, created_at, revoked_at) \
                 values ($1, $2, $3, $4, $5, $6)";
-            execute!(
-                tx.db(),
-                text,
-                client.name.as_str(),
-                name_key(&client.name),
-                client.secret_hash.as_str(),
-                client.role.as_str(),
-                client.created_at.micros(),
-                client.revoked_at.map(Timestamp::micros)
-            )
-            .map_err(|e| taken(e, "client", &client.name))?;
-            tx.commit(()).await
+                execute!(
+                    tx.db(),
+                    text,
+                    client.name.as_str(),
+                    name_key(&client.name),
+                    client.secret_hash.as_str(),
+                    client.role.as_str(),
+                    client.created_at.micros(),
+                    client.revoked_at.map(Timestamp::micros)
+                )
+                .map_err(|e| taken(e, "client", &client.name))?;
+                Ok(())
+            })
         })
         .await
     }
@@ -79,20 +81,22 @@ impl Store {
     /// Adds the `dev` client unless any client was ever added: `false` when there was one.
     pub async fn add_first_client(&self, client: &Client) -> Result<bool, StoreError> {
         let client = client.clone();
-        self.write(move |mut tx| async move {
-            // Of processes that start together each sees an empty table; the name lets one of them in.
-            let text = "insert into clients (name, name_key, secret_hash, role, created_at) \
+        self.write(move |tx| {
+            Box::pin(async move {
+                // Of processes that start together each sees an empty table; the name lets one of them in.
+                let text = "insert into clients (name, name_key, secret_hash, role, created_at) \
                 select $1, $2, $3, $4, $5 where not exists (select 1 from clients) on conflict (name_key) do nothing";
-            let rows = execute!(
-                tx.db(),
-                text,
-                client.name.as_str(),
-                name_key(&client.name),
-                client.secret_hash.as_str(),
-                client.role.as_str(),
-                client.created_at.micros()
-            )?;
-            tx.commit(rows == 1).await
+                let rows = execute!(
+                    tx.db(),
+                    text,
+                    client.name.as_str(),
+                    name_key(&client.name),
+                    client.secret_hash.as_str(),
+                    client.role.as_str(),
+                    client.created_at.micros()
+                )?;
+                Ok(rows == 1)
+            })
         })
         .await
     }
@@ -120,10 +124,12 @@ impl Store {
     /// Gives a client a new secret. `false` when there is no such client, or it is revoked.
     pub async fn set_client_secret(&self, name: &str, secret_hash: &str) -> Result<bool, StoreError> {
         let (key, hash) = (name_key(name), secret_hash.to_owned());
-        self.write(move |mut tx| async move {
-            let text = "update clients set secret_hash = $2 where name_key = $1 and revoked_at is null";
-            let rows = execute!(tx.db(), text, key.as_str(), hash.as_str())?;
-            tx.commit(rows == 1).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update clients set secret_hash = $2 where name_key = $1 and revoked_at is null";
+                let rows = execute!(tx.db(), text, key.as_str(), hash.as_str())?;
+                Ok(rows == 1)
+            })
         })
         .await
     }
@@ -131,10 +137,12 @@ impl Store {
     /// Revokes a client. `false` when there is no such client, or it was revoked before.
     pub async fn revoke_client(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
         let key = name_key(name);
-        self.write(move |mut tx| async move {
-            let text = "update clients set revoked_at = $2 where name_key = $1 and revoked_at is null";
-            let rows = execute!(tx.db(), text, key.as_str(), now.micros())?;
-            tx.commit(rows == 1).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update clients set revoked_at = $2 where name_key = $1 and revoked_at is null";
+                let rows = execute!(tx.db(), text, key.as_str(), now.micros())?;
+                Ok(rows == 1)
+            })
         })
         .await
     }

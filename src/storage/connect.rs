@@ -10,25 +10,45 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool};
 
 use super::error::words_of;
+use super::home::HomePool;
 use super::lock::{StoreLock, beside};
+use super::memory::Memory;
 use super::migrate::migrate;
-use super::pool::{Backend, Pool, SqlitePools};
+use super::pool::{Backend, Pool, SqlitePools, Sync};
 use super::{ServerDurability, Sharing, StoreError, StoreSettings};
 use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
 
 /// How long a SQLite connection waits for another one's lock: only a backup tool can hold one against us.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Prepared statements kept per connection: ten sizes of each set-wise statement, and the rest.
+const STATEMENTS_CACHED: usize = 300;
 /// How long a server may take to let us in at start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No statement of the store is long; one that is stuck must not hold its locks for ever.
 const STATEMENT_TIMEOUT: &str = "60s";
 /// Longest wait for another transaction's lock.
-const LOCK_TIMEOUT: &str = "15s";
+const LOCK_TIMEOUT: &str = "10s";
 /// A process that stands still inside a transaction must not hold its locks for ever.
-const IDLE_TIMEOUT: &str = "15s";
+const IDLE_TIMEOUT: &str = "5s";
 /// Server settings without which a commit may not survive a power cut, and the value each must have.
-const DURABLE_SETTINGS: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
+pub(super) const DURABLE_SETTINGS: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
+
+/// Every statement of the store finds its few rows by an index. Statistics of a table that fills and empties all day are
+/// always wrong, and a planner that believes them reads the whole of it, with everything that is dead in it.
+///
+/// So nothing is gained by planning a statement anew for its values, either, and planning costs as much as running it. The
+/// plan is made when the tables are small and kept when they are large: a statement must leave no choice.
+const BY_INDEX: [(&str, &str); 8] = [
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("jit", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
 
 /// An open, migrated database.
 pub(super) struct Opened {
@@ -53,19 +73,21 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
     let options = PgConnectOptions::from_str(&settings.url)
         .map_err(|e| StoreError::Settings(format!("`store.url` is not a PostgreSQL URL: {e}")))?
         .application_name("tranship")
+        .statement_cache_capacity(STATEMENTS_CACHED)
         .options([
             ("synchronous_commit", "on"),
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("lock_timeout", LOCK_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
-        ]);
+        ])
+        .options(BY_INDEX);
     knock(&options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections.max(1))
         .connect_with(options)
         .await?;
     let durability = server_durability(&pool).await?;
-    let pool = Backend::Postgres(pool);
+    let pool = Backend::Postgres(HomePool::here(pool));
     migrate_to_newest(&pool, now).await?;
     Ok(Opened {
         pool,
@@ -76,6 +98,13 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
 
 /// One plain connection first: a pool asks again and again until its own patience is at an end, and then says only that.
 async fn knock(options: &PgConnectOptions) -> Result<(), StoreError> {
+    // We got in; how the farewell goes changes nothing.
+    let _ = enter(options).await?.close().await;
+    Ok(())
+}
+
+/// Connects once, or says who did not let us in, and why.
+pub(super) async fn enter(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     let unreachable = |cause: String| StoreError::Unreachable {
         server: match options.get_socket() {
             Some(socket) => socket.display().to_string(),
@@ -84,11 +113,7 @@ async fn knock(options: &PgConnectOptions) -> Result<(), StoreError> {
         cause,
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
-        // We got in; how the farewell goes changes nothing.
-        Ok(Ok(connection)) => {
-            let _ = connection.close().await;
-            Ok(())
-        }
+        Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(unreachable(words_of(&error))),
         Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
@@ -118,6 +143,7 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
     let options = SqliteConnectOptions::from_str(&settings.url)
         .map_err(|e| StoreError::Settings(format!("`store.url` is not a SQLite URL: {e}")))?
         .foreign_keys(true)
+        .statement_cache_capacity(STATEMENTS_CACHED)
         .busy_timeout(SQLITE_BUSY_TIMEOUT);
     let path = options.get_filename().to_owned();
     if path.as_os_str().is_empty() || settings.url.contains(":memory:") || settings.url.contains("mode=memory") {
@@ -199,7 +225,7 @@ async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, Sto
 }
 
 async fn migrate_to_newest(pool: &Pool, now: Timestamp) -> Result<(), StoreError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin(&Memory::default(), Sync::Full).await?;
     migrate(&mut tx, now).await?;
     tx.commit(()).await
 }

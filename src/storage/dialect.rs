@@ -2,9 +2,13 @@
 //!
 //! Opening a database differs too; that is `connect`. Nothing else in the store says which database it is on.
 
+use std::collections::BTreeSet;
+
 use sqlx::AssertSqlSafe;
+use uuid::Uuid;
 
 use super::StoreError;
+use super::groups::Group;
 use super::pool::{Backend, Tx};
 use crate::domain::ids::JobId;
 
@@ -31,6 +35,39 @@ impl Dialect {
         match self {
             Self::Sqlite => "",
             Self::Postgres => " for no key update",
+        }
+    }
+
+    /// `message` is one of those that `select` finds. Said so that PostgreSQL goes by the primary key from there: any other
+    /// plan for it walks the table.
+    pub(super) fn message_among(self, select: &str) -> String {
+        match self {
+            Self::Sqlite => format!("message in ({select})"),
+            Self::Postgres => format!("message = any(array({select}))"),
+        }
+    }
+
+    /// What ids are stored as, for a NULL that has to say so.
+    pub(super) fn uuid_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "blob",
+            Self::Postgres => "uuid",
+        }
+    }
+
+    /// As [`Self::skip_locked`], where the rows of one table of a join are meant.
+    pub(super) fn skip_locked_of(self, table: &'static str) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!(" for update of {table} skip locked"),
+        }
+    }
+
+    /// An id as a literal, for statements without values to bind.
+    pub(super) fn id_literal(self, id: Uuid) -> String {
+        match self {
+            Self::Sqlite => format!("x'{}'", id.simple()),
+            Self::Postgres => format!("'{id}'::uuid"),
         }
     }
 
@@ -61,9 +98,153 @@ pub(super) async fn try_job_lock(tx: &mut Tx, job: JobId) -> Result<bool, StoreE
     }
 }
 
+/// Who may try ended messages again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retries {
+    /// Whoever takes the lock so, beside others who do.
+    Allow,
+    /// Nobody until the transaction ends.
+    Forbid,
+}
+
+/// Keeps housekeeping from dropping a day while one of its messages is tried again, and the other way round. On SQLite
+/// nothing is dropped by the day.
+pub(super) async fn lock_retries(tx: &mut Tx, retries: Retries) -> Result<(), StoreError> {
+    let Backend::Postgres(db) = tx.db() else {
+        return Ok(());
+    };
+    let text = match retries {
+        Retries::Allow => "select pg_advisory_xact_lock_shared($1)",
+        Retries::Forbid => "select pg_advisory_xact_lock($1)",
+    };
+    sqlx::query(text).bind(RETRIES).execute(db).await?;
+    Ok(())
+}
+
+/// The advisory lock of retries, among other users of the same database.
+const RETRIES: i64 = 0x7472_7265_7472_7900;
+
+/// Takes the locks of these groups until the transaction ends, in one order for everybody. On SQLite the write transaction
+/// is the lock.
+///
+/// Locks are shared out over a fixed number of stripes, so that no transaction can exhaust the server's lock table.
+pub(super) async fn lock_groups(tx: &mut Tx, groups: &BTreeSet<Group>) -> Result<(), StoreError> {
+    let Backend::Postgres(db) = tx.db() else {
+        return Ok(());
+    };
+    let stripes: BTreeSet<i32> = groups.iter().map(stripe).collect();
+    for stripe in stripes {
+        sqlx::query("select pg_advisory_xact_lock($1, $2)")
+            .bind(GROUP_LOCKS)
+            .bind(stripe)
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The advisory locks of groups, among other users of the same database.
+const GROUP_LOCKS: i32 = 0x7472_6772;
+const STRIPES: u64 = 1024;
+
+fn stripe(group: &Group) -> i32 {
+    // Every process and version must agree, so no `Hasher` of the standard library's.
+    let (head, tail) = group.job.as_u64_pair();
+    let mut hash = head ^ tail ^ 0xcbf2_9ce4_8422_2325;
+    for byte in group.grp.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    i32::try_from(hash % STRIPES).unwrap_or(0)
+}
+
+/// Rows for one statement. There is room for `size` of them, which is one of few numbers, so that each shape of a statement
+/// is prepared once; the last row fills what is left over.
+#[derive(Debug)]
+pub(super) struct Portion<'r, T> {
+    rows: &'r [T],
+    size: usize,
+    dialect: Dialect,
+}
+
+/// The sizes there are. 512 rows of 30 columns stay below what either database takes in one statement.
+const SIZES: [usize; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512];
+
+/// All rows, in portions.
+pub(super) fn portions<T>(dialect: Dialect, rows: &[T]) -> impl Iterator<Item = Portion<'_, T>> {
+    rows.chunks(SIZES[SIZES.len() - 1]).map(move |rows| {
+        let fits = SIZES.into_iter().find(|size| *size >= rows.len());
+        Portion {
+            rows,
+            size: fits.unwrap_or(rows.len()),
+            dialect,
+        }
+    })
+}
+
+impl<'r, T> Portion<'r, T> {
+    /// The rows, and the last one again until there are `size`; whether each is a row or fills.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (&'r T, bool)> + use<'r, T> {
+        let last = self.rows.last();
+        let left = self.size - self.rows.len();
+        let filling = last
+            .into_iter()
+            .flat_map(move |last| std::iter::repeat_n((last, false), left));
+        self.rows.iter().map(|row| (row, true)).chain(filling)
+    }
+
+    /// How many rows there are.
+    pub(super) fn count(&self) -> i64 {
+        i64::try_from(self.rows.len()).unwrap_or(i64::MAX)
+    }
+
+    /// The only row, if it is.
+    pub(super) fn only(&self) -> Option<&'r T> {
+        match self.rows {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// A list to compare with, which is all that is bound.
+    pub(super) fn list(&self) -> String {
+        match self.dialect {
+            Dialect::Sqlite => unnumbered(self.size),
+            Dialect::Postgres => placeholders(1, self.size),
+        }
+    }
+
+    /// A list to compare with, after other values: `$first, $first+1, …`.
+    pub(super) fn list_from(&self, first: usize) -> String {
+        placeholders(first, self.size)
+    }
+
+    /// Rows to compare with, which are all that is bound.
+    pub(super) fn values(&self, columns: usize) -> String {
+        match self.dialect {
+            Dialect::Sqlite => vec![format!("({})", unnumbered(columns)); self.size].join(", "),
+            Dialect::Postgres => value_rows(self.size, columns),
+        }
+    }
+
+    /// What follows `insert into t (…)`: as many rows as the number bound last says.
+    pub(super) fn inserted(&self, columns: usize) -> String {
+        let limit = match self.dialect {
+            Dialect::Sqlite => "?".to_owned(),
+            Dialect::Postgres => format!("${}", self.size * columns + 1),
+        };
+        format!("select * from (values {}) as given limit {limit}", self.values(columns))
+    }
+}
+
 /// Marks SQL that was put together from constants of this module and counted placeholders; values are always bound.
 pub(super) fn sql(text: String) -> AssertSqlSafe<String> {
     AssertSqlSafe(text)
+}
+
+/// `?, ?, …`. SQLite looks a numbered parameter up among all others of its statement, and again for every value that is
+/// bound: of ten thousand that takes a second.
+fn unnumbered(count: usize) -> String {
+    vec!["?"; count].join(", ")
 }
 
 /// `$first, $first+1, …`: as many placeholders as there are values to bind.

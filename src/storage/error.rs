@@ -1,9 +1,10 @@
 //! What can go wrong in the store, by what the caller does next.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A failure of the service store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The lease is no longer the caller's, or the thing is not in the state the event needs. Drop the work.
     #[error("the {what} {id} is no longer in the state this needs: {state}")]
@@ -58,12 +59,12 @@ pub enum StoreError {
     /// The database refused or is out of reach; trying again later may help.
     // Not a `source`: its words are in the sentence already.
     #[error("the service store failed: {}", words_of(.0))]
-    Driver(sqlx::Error),
+    Driver(Arc<sqlx::Error>),
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Driver(error)
+        Self::Driver(Arc::new(error))
     }
 }
 
@@ -77,6 +78,36 @@ pub(super) fn words_of(error: &sqlx::Error) -> String {
 }
 
 impl StoreError {
+    /// The store is being closed: nothing is asked of it any more.
+    pub(super) fn closed() -> Self {
+        sqlx::Error::PoolClosed.into()
+    }
+
+    /// Whether another transaction was in the way for too long (PostgreSQL).
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        let Self::Driver(error) = self else { return false };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code == "55P03")
+    }
+
+    /// Whether the data is at fault: the database refused a value, so others may fare better without it.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Driver(error) = self else { return true };
+        let Some(error) = error.as_database_error() else {
+            return false;
+        };
+        // PostgreSQL's classes of wrong data and of violated constraints; on SQLite the constraints are all there is.
+        let code = error.code().unwrap_or_default();
+        code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) || error.is_unique_violation()
+    }
+
+    /// Whether this transaction was sacrificed for another one: the same again may well succeed (PostgreSQL).
+    pub(super) fn is_deadlock(&self) -> bool {
+        let Self::Driver(error) = self else { return false };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code == "40P01" || code == "40001")
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -95,6 +126,6 @@ pub(super) fn taken(error: sqlx::Error, what: &'static str, name: &str) -> Store
             name: name.to_owned(),
         }
     } else {
-        StoreError::Driver(error)
+        error.into()
     }
 }

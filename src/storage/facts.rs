@@ -8,12 +8,14 @@ impl Store {
     /// all get what the first wrote.
     pub async fn remember(&self, name: &'static str, value: &str) -> Result<String, StoreError> {
         let value = value.to_owned();
-        self.write(move |mut tx| async move {
-            let insert = "insert into store_facts (name, value) values ($1, $2) on conflict (name) do nothing";
-            execute!(tx.db(), insert, name, &value)?;
-            let select = "select value from store_facts where name = $1";
-            let standing: Option<(String,)> = fetch_optional!(tx.db(), (String,), select, name)?;
-            tx.commit(standing.map_or(value, |(standing,)| standing)).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let insert = "insert into store_facts (name, value) values ($1, $2) on conflict (name) do nothing";
+                execute!(tx.db(), insert, name, &value)?;
+                let select = "select value from store_facts where name = $1";
+                let standing: Option<(String,)> = fetch_optional!(tx.db(), (String,), select, name)?;
+                Ok(standing.map_or(value, |(standing,)| standing))
+            })
         })
         .await
     }

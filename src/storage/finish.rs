@@ -4,15 +4,18 @@ use uuid::Uuid;
 
 use super::dialect::{placeholders, sql, value_rows};
 use super::executions::ImportOutcome;
+use super::groups::{Of, lock_groups_of};
+use super::live::{Ending, LIVE_COLUMNS, LiveRow, retire};
 use super::pool::{Tx, execute, fetch_all, fetch_optional, with_pool};
 use super::record_errors::group_errors;
-use super::rows::stored;
+use super::rows::{corrupt, stored};
 use super::runs::{close_execution, write_entity_run};
-use super::transition::{guard, message_conflict, note_events, target};
+use super::transition::{guard, message_conflict};
 use super::{Store, StoreError};
 use crate::domain::ids::{ExecutionId, MessageId};
 use crate::domain::message::Fence;
 use crate::domain::reject::RejectId;
+use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 
 /// Reject ids per insert.
@@ -32,24 +35,21 @@ impl Store {
                 state: format!("its counts do not add up: {:?}", outcome.counts),
             });
         }
-        self.write(move |mut tx| async move {
-            let execution = end_message(&mut tx, fence, &outcome, now).await?;
-            if let Some(execution) = execution {
-                for run in &outcome.entities {
-                    write_entity_run(&mut tx, &execution, run).await?;
+        self.write(move |tx| {
+            Box::pin(async move {
+                // What takes long comes before the group is locked.
+                group_errors(tx, fence.message).await?;
+                repair_ancestors(tx, fence.message, &outcome.repaired).await?;
+                lock_groups_of(tx, Of::Queue, &[fence.message]).await?;
+                let execution = end_message(tx, fence, &outcome, now).await?;
+                if let Some(execution) = execution {
+                    for run in &outcome.entities {
+                        write_entity_run(tx, &execution, run).await?;
+                    }
+                    close_execution(tx, &execution, None, now).await?;
                 }
-                close_execution(&mut tx, &execution, None, now).await?;
-            }
-            group_errors(&mut tx, fence.message).await?;
-            repair_ancestors(&mut tx, fence.message, &outcome.repaired).await?;
-            note_events(
-                &mut tx,
-                &[fence.message],
-                outcome.failure.as_ref().map(|f| f.code.as_str()),
-                now,
-            )
-            .await?;
-            tx.commit(()).await
+                Ok(())
+            })
         })
         .await
     }
@@ -63,34 +63,23 @@ async fn end_message(
     now: Timestamp,
 ) -> Result<Option<ExecutionId>, StoreError> {
     let text = format!(
-        "update messages set status = {}, finished_at = $3, lease_until = null, redeliver_at = null, not_before = null, \
-         owner = null, records_read = $4, inserted = $5, updated = $6, unchanged = $7, deleted = $8, rejected = $9, \
-         skipped = $10, failure_code = $11, failure_detail = $12 where id = $1 and epoch = $2 and {} returning execution",
-        target(outcome.event),
+        "delete from queue where message = $1 and epoch = $2 and {} returning {LIVE_COLUMNS}",
         guard(outcome.event)
     );
-    let (counts, failure) = (outcome.counts, outcome.failure.as_ref());
-    let ended: Option<(Option<String>,)> = fetch_optional!(
-        tx.db(),
-        (Option<String>,),
-        sql(text),
-        fence.message.0,
-        fence.epoch,
-        now.micros(),
-        stored(counts.read),
-        stored(counts.inserted),
-        stored(counts.updated),
-        stored(counts.unchanged),
-        stored(counts.deleted),
-        stored(counts.rejected),
-        stored(counts.skipped),
-        failure.map(|f| f.code.as_str()),
-        failure.map(|f| f.detail.as_str()),
-    )?;
-    match ended {
-        Some((execution,)) => Ok(execution.map(ExecutionId)),
-        None => Err(message_conflict(tx, fence.message).await?),
-    }
+    let rows: Vec<LiveRow> = fetch_all!(tx.db(), LiveRow, sql(text), fence.message.0, fence.epoch)?;
+    let Some(row) = rows.into_iter().next() else {
+        return Err(message_conflict(tx, fence.message).await?);
+    };
+    let from = Status::parse(&row.status).and_then(|from| from.next(outcome.event).ok());
+    let status = from.ok_or_else(|| corrupt("queue", "status", &fence.message, &row.status))?;
+    let ending = Ending {
+        status,
+        failure: outcome.failure.clone(),
+        counts: outcome.counts,
+    };
+    let execution = row.execution.clone();
+    retire(tx, &[(row, ending)], now).await?;
+    Ok(execution.map(ExecutionId))
 }
 
 /// Notes which rejects of its ancestors a message applied, and counts them anew there (promise 5).
@@ -108,8 +97,8 @@ async fn repair_ancestors(tx: &mut Tx, child: MessageId, applied: &[RejectId]) -
         insert_repairs(tx, child, rejects).await?;
     }
     repair_origins(tx, child, &ancestors).await?;
-    let count = "update messages set repaired = (select count(*) from repairs r where r.message = messages.id) \
-        where id in (select message from repairs where child = $1)";
+    let count = "update outcomes set repaired = (select count(*) from repairs r where r.message = outcomes.message) \
+        where message in (select message from repairs where child = $1)";
     execute!(tx.db(), count, child.0)?;
     Ok(())
 }
@@ -121,7 +110,7 @@ async fn lock_ancestors(tx: &mut Tx, child: MessageId) -> Result<Vec<MessageId>,
         select m.parent, depth + 1 from messages m join chain on m.id = chain.id) \
         select id from chain where id is not null order by depth";
     let chain: Vec<(Uuid,)> = fetch_all!(tx.db(), (Uuid,), chain, child.0)?;
-    let text = format!("select 1 from messages where id = $1{}", tx.dialect().lock_row());
+    let text = format!("select 1 from outcomes where message = $1{}", tx.dialect().lock_row());
     for (id,) in &chain {
         let _: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), sql(text.clone()), *id)?;
     }

@@ -39,15 +39,15 @@ impl Store {
         if present.complete() {
             return Ok(present);
         }
-        self.write(move |mut tx| async move {
+        self.write(move |tx| Box::pin(async move {
             for (purpose, secret) in KeyPurpose::ALL.into_iter().zip(fresh) {
                 // A purpose that has a key in either slot keeps it; of processes that start together one fills slot 0.
                 let text = "insert into signing_keys (purpose, slot, secret, created_at) select $1, 0, $2, $3 \
                     where not exists (select 1 from signing_keys where purpose = $1) on conflict (purpose, slot) do nothing";
                 execute!(tx.db(), text, purpose.as_str(), secret.to_vec(), now.micros())?;
             }
-            tx.commit(()).await
-        })
+            Ok(())
+        }))
         .await?;
         self.read_keys().await
     }

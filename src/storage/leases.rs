@@ -1,16 +1,16 @@
-//! Leases: extend, promote, release, lapse. Each is one guarded statement on `(id, epoch)` or a short transaction around
-//! one; never select-then-update. How a lease begins is in `claims`, how an acknowledgement ends one in `acks`.
+//! Workers' leases: extend, promote, release, lapse. Each is one guarded statement on `(message, epoch)` or a short
+//! transaction around one; never select-then-update. How a lease begins is in `claims`; what dequeuers do is in `steps`.
 //!
-//! A worker's lease ends at `lease_until`, which heartbeats move and no index names; a dequeuer's at `redeliver_at`, which
-//! nobody moves.
-
-use uuid::Uuid;
+//! A worker's lease ends at `lease_until`, which heartbeats move and no index names; a dequeuer's at `redeliver_at`.
 
 use super::dialect::sql;
-use super::pool::{Tx, execute, fetch_all};
-use super::transition::{WORKED, guard, must_touch, note_events, plain_step, target};
+use super::due::{self, NO_LEASE};
+use super::groups::{Of, lock_groups_of};
+use super::live::{LIVE_COLUMNS, LiveRow, Return, put_back};
+use super::pool::{Tx, execute, fetch_optional};
+use super::transition::{WORKED, message_conflict, must_touch, note_status, plain_step};
 use super::{Store, StoreError};
-use crate::domain::ids::{CorrelationId, JobId, MessageId};
+use crate::domain::ids::JobId;
 use crate::domain::message::Fence;
 use crate::domain::status::Event;
 use crate::domain::time::Timestamp;
@@ -20,9 +20,8 @@ use crate::domain::time::Timestamp;
 pub struct ClaimImport<'a> {
     /// Jobs whose messages may be taken now (not paused, not waiting for an occurrence).
     pub jobs: &'a [JobId],
-    /// Of those, jobs that take one message at a time, oldest first: nothing is claimed while another message of the job
-    /// is leased, and only the oldest waiting message (also one in back-off) may be next.
-    pub in_order: &'a [JobId],
+    /// Which of their lanes.
+    pub lanes: Lanes,
     /// Who claims, for the operator's eyes: host, process, worker.
     pub owner: &'a str,
     /// Seconds the lease lasts without an extension.
@@ -31,46 +30,57 @@ pub struct ClaimImport<'a> {
     pub limit: u32,
 }
 
-/// By what an acknowledgement names its message (RI-20…24).
+/// What marks the lanes of large messages, beside which small ones must get their turn.
+pub const LARGE_LANE: &str = "large:";
+
+/// Which lanes a worker takes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckBy {
-    /// By a genuine receipt, of whichever lease.
-    Receipt(Fence),
-    /// By the correlation id, when no receipt came.
-    Correlation(CorrelationId),
+pub enum Lanes {
+    /// All of them.
+    All,
+    /// Those of small messages: the place it has left is kept free of large ones.
+    Small,
 }
 
-/// What an acknowledgement did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acked {
-    /// The message ended now; its epoch was raised, so every other lease is void.
-    Now(MessageId),
-    /// It had been acknowledged before (RI-22).
-    Before(MessageId),
-    /// The job has no such message.
-    Unknown,
-    /// It ended otherwise (cancelled, expired, dead-lettered).
-    Ended(MessageId),
+impl Lanes {
+    pub(super) fn include(self, lane: &str) -> bool {
+        self == Self::All || !lane.starts_with(LARGE_LANE)
+    }
 }
 
-/// Most lapsed leases returned by one statement; by `release_expired` also in one transaction, so that others get a turn.
-pub(super) const LAPSED_PER_TRANSACTION: usize = 1000;
-
-/// A delivery whose time is over at `$1`.
-pub(super) const LAPSED_DELIVERY: &str = "redeliver_at <= $1";
-/// A worker whose time is over at `$1`.
-const LAPSED_WORK: &str = "status in ('PreProcessing', 'Processing') and lease_until <= $1";
-
-/// What a released message loses, whatever released it.
-const NO_LEASE: &str = "lease_until = null, redeliver_at = null, owner = null";
+/// What a heartbeat found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// The lease is the worker's.
+    Held,
+    /// It is, and somebody (who is named) asked for the message to be cancelled.
+    CancelAsked(String),
+    /// It is no longer its own: it must stop.
+    Lost,
+}
 
 impl Store {
-    /// A worker's heartbeat. `false`: the lease is no longer its own, it must stop.
-    pub async fn extend_lease(&self, fence: Fence, until: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |mut tx| async move {
-            let text = format!("update messages set lease_until = $3 where id = $1 and epoch = $2 and {WORKED}");
-            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch, until.micros())?;
-            tx.commit(rows == 1).await
+    /// A worker's heartbeat: keeps its lease, and tells it what it must know.
+    pub async fn extend_lease(&self, fence: Fence, until: Timestamp) -> Result<Heartbeat, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = format!(
+                    "update queue set lease_until = $3 where message = $1 and epoch = $2 and {WORKED} returning cancel_asked"
+                );
+                let held: Option<(Option<String>,)> = fetch_optional!(
+                    tx.db(),
+                    (Option<String>,),
+                    sql(text),
+                    fence.message.0,
+                    fence.epoch,
+                    until.micros()
+                )?;
+                Ok(match held {
+                    None => Heartbeat::Lost,
+                    Some((None,)) => Heartbeat::Held,
+                    Some((Some(by),)) => Heartbeat::CancelAsked(by),
+                })
+            })
         })
         .await
     }
@@ -80,11 +90,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch.
     pub async fn note_progress(&self, fence: Fence) -> Result<(), StoreError> {
-        self.write(move |mut tx| async move {
-            let text = format!("update messages set stalled = 0 where id = $1 and epoch = $2 and {WORKED}");
-            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch)?;
-            must_touch(&mut tx, rows, fence.message).await?;
-            tx.commit(()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = format!("update queue set stalled = 0 where message = $1 and epoch = $2 and {WORKED}");
+                let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch)?;
+                must_touch(tx, rows, fence.message).await
+            })
         })
         .await
     }
@@ -94,10 +105,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch.
     pub async fn begin_processing(&self, fence: Fence, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |mut tx| async move {
-            plain_step(&mut tx, fence, Event::Promote).await?;
-            note_events(&mut tx, &[fence.message], None, now).await?;
-            tx.commit(()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                plain_step(tx, fence, Event::Promote).await?;
+                note_status(tx, fence.message, None, now).await
+            })
         })
         .await
     }
@@ -115,84 +127,112 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let note = note.to_owned();
-        self.write(move |mut tx| async move {
-            let text = format!(
-                "update messages set status = {}, {NO_LEASE}, not_before = $3, attempt = attempt - $4, \
-                 stalled = case when $4 = 1 then 0 else stalled end \
-                 where id = $1 and epoch = $2 and {}",
-                target(Event::Release),
-                guard(Event::Release)
-            );
-            let not_before = not_before.map(Timestamp::micros);
-            let uncounted = i32::from(progressed);
-            let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch, not_before, uncounted)?;
-            must_touch(&mut tx, rows, fence.message).await?;
-            note_events(&mut tx, &[fence.message], Some(&note), now).await?;
-            tx.commit(()).await
-        })
-        .await
+        let not_before = not_before.filter(|at| *at > now);
+        self.write(move |tx| Box::pin(hand_back(tx, fence, not_before, progressed, note, now)))
+            .await
     }
 
-    /// Returns every message whose lease lapsed to its queue (status `Enqueued`; the epoch stays until the next claim
-    /// raises it). Returns how many.
+    /// Brings up what the clock brought about by `now`: lapsed leases return to their queue (status `Enqueued`; the epoch
+    /// stays until the next claim raises it), delays end, messages expire. Returns how many messages moved.
     pub async fn release_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut released = 0;
-        for lapsed in [LAPSED_DELIVERY, LAPSED_WORK] {
-            loop {
-                let batch = self
-                    .write(move |mut tx| async move {
-                        let batch = return_to_queue(&mut tx, lapsed, now, "lease lapsed", now).await?;
-                        tx.commit(batch).await
-                    })
-                    .await?;
-                released += batch as u64;
-                if batch < LAPSED_PER_TRANSACTION {
-                    break;
-                }
+        let mut moved = 0;
+        loop {
+            let (portion, brought) = self.bring_up_portion(now).await?;
+            moved += brought;
+            // What others have in hand stays due, and must not keep us here.
+            if !portion || brought == 0 {
+                break;
             }
         }
-        Ok(released)
+        loop {
+            let due = due::find_lapsed_work(self.reader(), now).await?;
+            if due.is_empty() {
+                return Ok(moved);
+            }
+            let (portion, brought) = (due.is_portion(), self.bring_up(due, now).await?);
+            moved += brought;
+            if !portion || brought == 0 {
+                return Ok(moved);
+            }
+        }
     }
 
     /// Returns every *worker's* lease (imports, occurrences) at once. Only for a store that one process owns, right after
     /// it took the lock: whoever held them is dead.
     pub async fn release_worker_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(move |mut tx| async move {
-            let ever = Timestamp(i64::MAX);
-            let mut released = 0;
-            loop {
-                let batch = return_to_queue(&mut tx, LAPSED_WORK, ever, "its worker ended", now).await?;
-                released += batch as u64;
-                if batch < LAPSED_PER_TRANSACTION {
-                    break;
-                }
+        let mut released = 0;
+        loop {
+            let due = due::find_lapsed_work(self.reader(), Timestamp(i64::MAX)).await?;
+            if due.is_empty() {
+                break;
             }
-            let text = "update occurrences set state = 'due', owner = null, lease_until = null where state = 'running'";
-            released += execute!(tx.db(), text)?;
-            tx.commit(released).await
-        })
-        .await
+            released += self
+                .write(move |tx| Box::pin(async move { due::end_work(tx, &due, "its worker ended", now).await }))
+                .await?;
+        }
+        released += self
+            .write(move |tx| {
+                Box::pin(async move {
+                    let text =
+                        "update occurrences set state = 'due', owner = null, lease_until = null where state = 'running'";
+                    Ok(execute!(tx.db(), text)?)
+                })
+            })
+            .await?;
+        Ok(released)
+    }
+
+    /// Brings up one portion of what is due; whether there may be more, and how many moved.
+    pub(super) async fn bring_up_portion(&self, now: Timestamp) -> Result<(bool, u64), StoreError> {
+        let look = self.memory().begin_due(now);
+        let due = due::find(self.reader(), look).await?;
+        self.memory().due_found(look);
+        let portion = due.is_portion();
+        let moved = if due.is_empty() {
+            0
+        } else {
+            self.bring_up(due, now).await?
+        };
+        if !portion {
+            self.memory().due_done(look);
+        }
+        Ok((portion, moved))
+    }
+
+    async fn bring_up(&self, due: due::Due, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { due::bring_up(tx, &due, now).await }))
+            .await
     }
 }
 
-/// Returns up to [`LAPSED_PER_TRANSACTION`] leased messages for which `lapsed` holds; in it `$1` is `lapsed_by`. How many
-/// there were.
-pub(super) async fn return_to_queue(
+async fn hand_back(
     tx: &mut Tx,
-    lapsed: &str,
-    lapsed_by: Timestamp,
-    note: &str,
+    fence: Fence,
+    not_before: Option<Timestamp>,
+    progressed: bool,
+    note: String,
     now: Timestamp,
-) -> Result<usize, StoreError> {
+) -> Result<(), StoreError> {
+    lock_groups_of(tx, Of::Queue, &[fence.message]).await?;
     let text = format!(
-        "update messages set status = {}, {NO_LEASE} where {} and id in \
-         (select id from messages where {lapsed} limit {LAPSED_PER_TRANSACTION}{}) returning id",
-        target(Event::Release),
-        guard(Event::Release),
-        tx.dialect().skip_locked(),
+        "select {LIVE_COLUMNS} from queue where message = $1 and epoch = $2 and {WORKED}{}",
+        tx.dialect().lock_row()
     );
-    let rows: Vec<(Uuid,)> = fetch_all!(tx.db(), (Uuid,), sql(text), lapsed_by.micros())?;
-    let ids: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId(id)).collect();
-    note_events(tx, &ids, Some(note), now).await?;
-    Ok(ids.len())
+    let row: Option<LiveRow> = fetch_optional!(tx.db(), LiveRow, sql(text), fence.message.0, fence.epoch)?;
+    let Some(row) = row else {
+        return Err(message_conflict(tx, fence.message).await?);
+    };
+    let (target, guard) = due::release_sql();
+    let text = format!(
+        "update queue set status = {target}, {NO_LEASE}, not_before = $2, attempt = attempt - $3, \
+         wait = case when $2 is null then 'ready' else 'delayed' end, \
+         stalled = case when $3 = 1 then 0 else stalled end where message = $1 and {guard}"
+    );
+    let (until, uncounted) = (not_before.map(Timestamp::micros), i32::from(progressed));
+    execute!(tx.db(), sql(text), fence.message.0, until, uncounted)?;
+    let back = Return {
+        not_before,
+        note: &note,
+    };
+    put_back(tx, &[row], &back, now).await
 }

@@ -1,57 +1,16 @@
-//! Messages and their payloads: insert, find, list.
+//! Messages and their payloads: find, list, history. How they get in is in `enqueue`.
 
-use bytes::Bytes;
 use uuid::Uuid;
 
-use super::dialect::{placeholders, sql};
-use super::error::taken;
-use super::pool::{Tx, execute, fetch_all, fetch_optional, with_pool};
-use super::rows::{MESSAGE_COLUMNS, MessageRow, corrupt, stored};
-use super::transition::note_events;
+use super::dialect::sql;
+use super::pool::{fetch_all, fetch_optional, with_pool};
+use super::rows::{MESSAGES, MessageRow, corrupt};
 use super::{Store, StoreError};
-use crate::domain::ids::{BlobKey, CorrelationId, ExecutionId, JobId, MessageId};
+use crate::domain::ids::{CorrelationId, ExecutionId, JobId, MessageId};
 use crate::domain::job::Direction;
-use crate::domain::message::{Digest, Durability, Message};
+use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
-
-/// A message about to be stored.
-#[derive(Debug, Clone)]
-pub struct NewMessage {
-    /// Its id, made before the payload was stored.
-    pub id: MessageId,
-    /// The queue.
-    pub job: JobId,
-    /// Which way the job flows.
-    pub direction: Direction,
-    /// Label of the entity, where the sender named one.
-    pub entity: Option<String>,
-    /// Company, lower case.
-    pub company: Option<String>,
-    /// The sender's free text.
-    pub external_id: Option<String>,
-    /// Client or schedule.
-    pub enqueued_by: String,
-    /// Digest of the payload.
-    pub digest: Digest,
-    /// Size of the payload.
-    pub bytes: u64,
-    /// Where the payload is.
-    pub payload: NewPayload,
-    /// How safe it will be once the insert returns.
-    pub durability: Durability,
-    /// The message it corrects.
-    pub parent: Option<MessageId>,
-}
-
-/// A payload about to be stored with its message.
-#[derive(Debug, Clone)]
-pub enum NewPayload {
-    /// Goes into the payload table.
-    Inline(Bytes),
-    /// Is in the blob store already, under an upload row that the insert moves to `used`.
-    Blob(BlobKey),
-}
 
 /// Which messages to list, newest first.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +19,7 @@ pub struct MessageFilter {
     pub jobs: Vec<JobId>,
     /// In this status only.
     pub status: Option<Status>,
-    /// Enqueued before this one (keyset paging by the queue's own sequence).
+    /// Enqueued before this one (keyset paging by the id, which is in the order of time).
     pub before: Option<MessageId>,
     /// At most this many.
     pub limit: u32,
@@ -80,25 +39,16 @@ pub struct MessageEvent {
 }
 
 impl Store {
-    /// Stores a message and its payload in one transaction; a blob's upload row moves from `open` to `used` in the same
-    /// transaction (promise 1).
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when the upload row is no longer open: the sweep won, the blob is gone, nothing is stored.
-    pub async fn insert_message(&self, new: NewMessage, now: Timestamp) -> Result<Message, StoreError> {
-        self.write(move |mut tx| async move {
-            let message = insert(&mut tx, new, None, now).await?;
-            tx.commit(message).await
-        })
-        .await
+    /// The message of this id; read together with what others ask for at the time.
+    pub async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        self.shared.polls.message(id).await
     }
 
-    /// The message of this id.
-    pub async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
-        let text = format!("select {MESSAGE_COLUMNS} from messages where id = $1");
-        fetch_optional!(self.reader(), MessageRow, sql(text), id.0)?
-            .map(Message::try_from)
-            .transpose()
+    /// The queue this message is or was in.
+    pub async fn job_of(&self, id: MessageId) -> Result<Option<JobId>, StoreError> {
+        let text = "select job from messages where id = $1";
+        let job: Option<(Uuid,)> = fetch_optional!(self.reader(), (Uuid,), text, id.0)?;
+        Ok(job.map(|(job,)| JobId(job)))
     }
 
     /// The message of this job with this correlation id.
@@ -107,19 +57,19 @@ impl Store {
         job: JobId,
         correlation: CorrelationId,
     ) -> Result<Option<Message>, StoreError> {
-        let text = format!("select {MESSAGE_COLUMNS} from messages where correlation = $1 and job = $2");
-        fetch_optional!(self.reader(), MessageRow, sql(text), correlation.0, job.0)?
+        let text = format!("{MESSAGES} where m.id = $1 and m.job = $2");
+        fetch_optional!(self.reader(), MessageRow, sql(text), correlation.message().0, job.0)?
             .map(Message::try_from)
             .transpose()
     }
 
-    /// The message whose current execution has this id.
+    /// The message that this execution loads or made.
     pub async fn message_by_execution(&self, execution: &ExecutionId) -> Result<Option<Message>, StoreError> {
         if execution.0.contains('\0') {
             // PostgreSQL has no such text.
             return Ok(None);
         }
-        let text = format!("select {MESSAGE_COLUMNS} from messages where execution = $1");
+        let text = format!("{MESSAGES} where m.id = (select message from executions where id = $1)");
         fetch_optional!(self.reader(), MessageRow, sql(text), execution.0.as_str())?
             .map(Message::try_from)
             .transpose()
@@ -129,27 +79,26 @@ impl Store {
     pub async fn messages(&self, filter: &MessageFilter) -> Result<Vec<Message>, StoreError> {
         let mut wanted = vec!["1 = 1".to_owned()];
         if !filter.jobs.is_empty() {
-            wanted.push(format!("job in ({})", placeholders(4, filter.jobs.len())));
+            // As the index for lists says. The jobs are written out, and the plan is made for them: a job that has nothing in
+            // days of which another one has everything must not be looked for in all of them.
+            let jobs: Vec<String> = filter.jobs.iter().map(|job| self.dialect().id_literal(job.0)).collect();
+            wanted.push(format!("m.bytes >= 0 and m.job in ({})", jobs.join(", ")));
         }
         if filter.status.is_some() {
-            wanted.push("status = $2".to_owned());
+            wanted.push("coalesce(q.status, o.status) = $2".to_owned());
         }
         if filter.before.is_some() {
-            wanted.push("seq < (select seq from messages where id = $3)".to_owned());
+            wanted.push("m.id < $3".to_owned());
         }
-        let text = format!(
-            "select {MESSAGE_COLUMNS} from messages where {} order by seq desc limit $1",
-            wanted.join(" and ")
-        );
+        let text = format!("{MESSAGES} where {} order by m.id desc limit $1", wanted.join(" and "));
         let rows = with_pool!(self.reader(), db: Db => {
-            let mut select = sqlx::query_as::<Db, MessageRow>(sql(text))
+            sqlx::query_as::<Db, MessageRow>(sql(text))
+                .persistent(false)
                 .bind(i64::from(filter.limit))
                 .bind(filter.status.map(Status::as_str))
-                .bind(filter.before.map(|id| id.0));
-            for job in &filter.jobs {
-                select = select.bind(job.0);
-            }
-            select.fetch_all(db).await
+                .bind(filter.before.map(|id| id.0))
+                .fetch_all(db)
+                .await
         })?;
         rows.into_iter().map(Message::try_from).collect()
     }
@@ -159,28 +108,47 @@ impl Store {
         let rows: Vec<(Uuid,)> = fetch_all!(
             self.reader(),
             (Uuid,),
-            "select id from messages where parent = $1 order by seq",
+            "select id from messages where parent = $1 order by id",
             parent.0
         )?;
         Ok(rows.into_iter().map(|(id,)| MessageId(id)).collect())
     }
 
-    /// A message's history, oldest first.
+    /// A message's history, oldest first: what was written down, and what the message itself tells (when it was enqueued,
+    /// when it was last handed out, how it ended), which is written nowhere else.
     pub async fn message_events(&self, id: MessageId) -> Result<Vec<MessageEvent>, StoreError> {
         type Row = (i64, String, i64, Option<String>);
+        let Some(message) = self.message(id).await? else {
+            return Ok(Vec::new());
+        };
         let text = "select at, status, epoch, note from message_events where message = $1 order by seq";
         let rows: Vec<Row> = fetch_all!(self.reader(), Row, text, id.0)?;
-        rows.into_iter()
-            .map(|(at, status, epoch, note)| {
-                let status = Status::parse(&status).ok_or_else(|| corrupt("message_events", "status", &id, &status))?;
-                Ok(MessageEvent {
-                    at: Timestamp(at),
-                    status,
-                    epoch,
-                    note,
-                })
-            })
-            .collect()
+        let mut events = vec![MessageEvent::plain(message.enqueued_at, Status::Enqueued, 0)];
+        for (at, status, epoch, note) in rows {
+            let status = Status::parse(&status).ok_or_else(|| corrupt("message_events", "status", &id, &status))?;
+            events.push(MessageEvent {
+                at: Timestamp(at),
+                status,
+                epoch,
+                note,
+            });
+        }
+        // A lease is written down when it ends, after what happened under it.
+        events.sort_by_key(|event| event.at);
+        add_last_delivery(&mut events, &message);
+        if let Some(at) = message.finished_at
+            && events.last().is_none_or(|last| last.status != message.status)
+        {
+            events.push(MessageEvent::plain(at, message.status, message.epoch));
+        }
+        Ok(events)
+    }
+
+    /// Whether an inline payload is still kept, without reading it.
+    pub async fn has_inline_payload(&self, id: MessageId) -> Result<bool, StoreError> {
+        let text = "select 1 from payloads where message = $1";
+        let kept: Option<(i32,)> = fetch_optional!(self.reader(), (i32,), text, id.0)?;
+        Ok(kept.is_some())
     }
 
     /// The bytes of an inline payload.
@@ -195,75 +163,33 @@ impl Store {
     }
 }
 
-/// Inserts a message, its payload and the first line of its history; the upload row of a blob becomes `used`.
-///
-/// `execution`: the run that made an outbound message.
-pub(super) async fn insert(
-    tx: &mut Tx,
-    new: NewMessage,
-    execution: Option<&ExecutionId>,
-    now: Timestamp,
-) -> Result<Message, StoreError> {
-    let blob_key = match &new.payload {
-        NewPayload::Inline(_) => None,
-        NewPayload::Blob(key) => {
-            use_upload(tx, key).await?;
-            Some(key.0.as_str())
+impl MessageEvent {
+    fn plain(at: Timestamp, status: Status, epoch: i64) -> Self {
+        Self {
+            at,
+            status,
+            epoch,
+            note: None,
         }
-    };
-    let text = format!(
-        "insert into messages (id, correlation, job, direction, status, epoch, attempt, entity, company, external_id, \
-         enqueued_by, digest, bytes, blob_key, durability, parent, execution, enqueued_at) \
-         values ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning {MESSAGE_COLUMNS}"
-    );
-    let row = with_pool!(tx.db(), db: Db => {
-        sqlx::query_as::<Db, MessageRow>(sql(text))
-            .bind(new.id.0)
-            .bind(CorrelationId::generate().0)
-            .bind(new.job.0)
-            .bind(new.direction.as_str())
-            .bind(Status::Enqueued.as_str())
-            .bind(new.entity)
-            .bind(new.company)
-            .bind(new.external_id)
-            .bind(new.enqueued_by)
-            .bind(new.digest.0.to_vec())
-            .bind(stored(new.bytes))
-            .bind(blob_key)
-            .bind(new.durability.as_str())
-            .bind(new.parent.map(|id| id.0))
-            .bind(execution.map(|id| id.0.as_str()))
-            .bind(now.micros())
-            .fetch_one(db)
-            .await
-    })
-    .map_err(|e| taken(e, "message", &new.id.to_string()))?;
-    if let NewPayload::Inline(bytes) = &new.payload {
-        execute!(
-            tx.db(),
-            "insert into payloads (message, bytes) values ($1, $2)",
-            new.id.0,
-            bytes.as_ref()
-        )?;
     }
-    note_events(tx, &[new.id], None, now).await?;
-    row.try_into()
 }
 
-async fn use_upload(tx: &mut Tx, key: &BlobKey) -> Result<(), StoreError> {
-    let text = "update uploads set state = 'used' where key = $1 and state = 'open'";
-    if execute!(tx.db(), text, key.0.as_str())? == 1 {
-        return Ok(());
+/// The delivery that runs or was the last one: before the line that ended it, if there is one.
+fn add_last_delivery(events: &mut Vec<MessageEvent>, message: &Message) {
+    let delivered = message.direction != Direction::Import && message.attempt > 0;
+    let Some(at) = message.last_dequeued_at.filter(|_| delivered) else {
+        return;
+    };
+    if events
+        .iter()
+        .any(|event| event.status == Status::Dequeued && (event.at, event.epoch) == (at, message.epoch))
+    {
+        return;
     }
-    let state: Option<(String,)> = fetch_optional!(
-        tx.db(),
-        (String,),
-        "select state from uploads where key = $1",
-        key.0.as_str()
-    )?;
-    Err(StoreError::Conflict {
-        what: "upload",
-        id: key.to_string(),
-        state: state.map_or_else(|| "gone".to_owned(), |(state,)| state),
-    })
+    let mut line = MessageEvent::plain(at, Status::Dequeued, message.epoch);
+    line.note = message.owner.as_ref().map(|owner| format!("to {owner}"));
+    // What ended an earlier lease at the same moment came before this one.
+    let later = |event: &MessageEvent| (event.at, event.epoch) > (at, message.epoch);
+    let place = events.iter().position(later).unwrap_or(events.len());
+    events.insert(place, line);
 }

@@ -4,43 +4,67 @@
 //! complete unit of work: no transaction handle leaves this module, and what changes state is one guarded statement
 //! or one transaction named after the event. Refuses: files, HTTP, business tables; it never asks what time it is.
 //!
-//! Writes run on a task of their own, so a caller that is dropped (a client that disconnects) cancels nothing half-way.
+//! Writes run on tasks of their own, so a caller that is dropped (a client that disconnects) cancels nothing half-way; what
+//! is asked at the same time shares a commit (`commit`).
 
-mod acks;
-mod claims;
+pub mod cancel;
+pub mod claims;
 pub mod clients;
+mod commit;
 mod connect;
+pub mod depths;
 pub mod dialect;
+pub mod doctor;
+mod due;
+pub mod enqueue;
 pub mod error;
 pub mod executions;
 mod facts;
 mod finish;
+pub mod groups;
+mod home;
+pub mod housekeeping;
 pub mod keys;
 pub mod leases;
+mod live;
 mod lock;
+pub mod looks;
+mod memory;
 pub mod messages;
 pub mod migrate;
 pub mod occurrences;
+mod polls;
 mod pool;
 mod queue_text;
 mod record_errors;
+pub mod redrive;
 mod rows;
 mod runs;
 mod schedules;
+pub mod steps;
 mod transition;
 pub mod uploads;
+pub mod webhooks;
 
 pub use error::StoreError;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::Durability;
+use commit::{Ask, Lanes, WorkOf};
+use dialect::Dialect;
 use lock::StoreLock;
-use pool::{Backend, Pool, Reader, Tx, fetch_optional};
+use memory::Memory;
+use polls::Polls;
+use pool::{Backend, Pool, Reader, Sync, Tx, fetch_optional};
 
 /// How to reach the store.
 #[derive(Debug, Clone)]
@@ -81,9 +105,16 @@ pub struct Store {
 struct Shared {
     pool: Pool,
     durability: ServerDurability,
+    /// What this process knows of its queues, and whom it tells of changes.
+    memory: Memory,
+    lanes: Lanes,
+    polls: Polls,
+    /// Ends the lanes, after what was asked of them is done.
+    closing: CancellationToken,
     /// Where writes run: they outlive the future of whoever asked for them.
     runtime: Handle,
     writes: TaskTracker,
+    /// Which jobs tell somebody how their messages end.
     /// Last, so that the connections go first.
     lock: Option<StoreLock>,
 }
@@ -96,11 +127,26 @@ impl Store {
     pub async fn connect(settings: &StoreSettings) -> Result<Self, StoreError> {
         // Only the note of when a migration ran depends on this time; everything else is told what time it is.
         let opened = connect::open(settings, Clock::system().now()).await?;
+        let (runtime, writes) = (Handle::current(), TaskTracker::new());
+        let (memory, closing) = (Memory::default(), CancellationToken::new());
+        if groups::are_there(opened.pool.reader()).await? {
+            memory.saw_group();
+        }
+        let lanes = Lanes::start(&opened.pool, &memory, &closing, |task| {
+            writes.spawn_on(task, &runtime);
+        });
+        let polls = Polls::start(&opened.pool, &closing, |task| {
+            writes.spawn_on(task, &runtime);
+        });
         let shared = Shared {
+            polls,
             pool: opened.pool,
             durability: opened.durability,
-            runtime: Handle::current(),
-            writes: TaskTracker::new(),
+            memory,
+            lanes,
+            closing,
+            runtime,
+            writes,
             lock: opened.lock,
         };
         Ok(Self {
@@ -132,6 +178,7 @@ impl Store {
 
     /// Closes all connections after running writes have ended.
     pub async fn close(&self) {
+        self.shared.closing.cancel();
         self.shared.writes.close();
         self.shared.writes.wait().await;
         match &self.shared.pool {
@@ -140,7 +187,7 @@ impl Store {
                 pools.read.close().await;
                 pools.write.close().await;
             }
-            Backend::Postgres(pool) => pool.close().await,
+            Backend::Postgres(pool) => pool.at_home().close().await,
         }
     }
 
@@ -148,23 +195,78 @@ impl Store {
         self.shared.pool.reader()
     }
 
+    fn dialect(&self) -> Dialect {
+        self.shared.pool.dialect()
+    }
+
+    fn lanes(&self) -> &Lanes {
+        &self.shared.lanes
+    }
+
+    fn memory(&self) -> &Memory {
+        &self.shared.memory
+    }
+
+    /// Woken when this process commits a message of this job that can be had. Other processes' messages are found by
+    /// asking again.
+    #[must_use]
+    pub fn offers(&self, job: JobId) -> Arc<Notify> {
+        self.shared.memory.offers(job)
+    }
+
+    /// Told of every message this process moves, after the commit. A hint: who falls behind, and whom other processes'
+    /// moves concern, looks again by the clock.
+    #[must_use]
+    pub fn moves(&self) -> broadcast::Receiver<(JobId, MessageId)> {
+        self.shared.memory.moves()
+    }
+
     /// Runs a unit of work in a write transaction, on a task of its own: a caller that is dropped (a client that
     /// disconnected) must not cancel a transaction half-way and leave its connection in it.
     ///
-    /// The work ends with [`Tx::commit`]; on an error the transaction rolls back.
-    async fn write<T, W, F>(&self, work: W) -> Result<T, StoreError>
+    /// On an error what the work wrote is taken back.
+    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnOnce(Tx) -> F + Send + 'static,
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
+        if let Some(lane) = &self.shared.lanes.work {
+            let (work, done) = WorkOf::boxed(work);
+            lane.send(Ask::Work(work)).await?;
+            return done.await.map_err(|_| StoreError::closed())?;
+        }
         let shared = Arc::clone(&self.shared);
-        let task = async move { work(shared.pool.begin().await?).await };
+        let task = async move {
+            let mut tx = shared.pool.begin(&shared.memory, Sync::Full).await?;
+            let value = work(&mut tx).await?;
+            tx.commit(value).await
+        };
         match self.shared.writes.spawn_on(task, &self.shared.runtime).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Only the end of the runtime cancels this task.
-            Err(_) => Err(StoreError::Driver(sqlx::Error::PoolClosed)),
+            Err(_) => Err(StoreError::closed()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_unit_of_work_that_panics_takes_nobody_along() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::connect(&StoreSettings {
+            url: format!("sqlite://{}/panics.db", folder.path().display()),
+            max_connections: 1,
+            sharing: Sharing::Exclusive,
+        })
+        .await
+        .expect("opens");
+        let panics = store.write::<(), _>(|_| Box::pin(async { panic!("on purpose") })).await;
+        assert!(panics.is_err());
+        let after = store.write(|_| Box::pin(async { Ok(7) })).await;
+        assert_eq!(after.expect("the lane goes on"), 7);
     }
 }

@@ -5,8 +5,8 @@
 use uuid::Uuid;
 
 use super::dialect::{placeholders, sql, try_job_lock};
+use super::enqueue::{NewMessage, insert};
 use super::executions::EntityRun;
-use super::messages::{NewMessage, insert};
 use super::pool::{Tx, execute, fetch_all, fetch_optional, with_pool};
 use super::rows::{stored, unsigned};
 use super::runs::{close_execution, insert_execution, write_entity_run};
@@ -139,22 +139,24 @@ impl Store {
     ) -> Result<Option<Occurrence>, StoreError> {
         let jobs = jobs.to_vec();
         let (owner, until) = (owner.to_owned(), now.plus_seconds(lease_seconds));
-        self.write(move |mut tx| async move {
-            for (job, due_at) in claimable(&mut tx, &jobs, now).await? {
-                if !try_job_lock(&mut tx, job).await? {
-                    continue;
+        self.write(move |tx| {
+            Box::pin(async move {
+                for (job, due_at) in claimable(tx, &jobs, now).await? {
+                    if !try_job_lock(tx, job).await? {
+                        continue;
+                    }
+                    let claim = Claim {
+                        owner: owner.clone(),
+                        until,
+                        execution: execution(job),
+                        now,
+                    };
+                    if let Some(claimed) = take(tx, &claim, job, due_at).await? {
+                        return Ok(Some(claimed));
+                    }
                 }
-                let claim = Claim {
-                    owner: owner.clone(),
-                    until,
-                    execution: execution(job),
-                    now,
-                };
-                if let Some(claimed) = take(&mut tx, &claim, job, due_at).await? {
-                    return tx.commit(Some(claimed)).await;
-                }
-            }
-            tx.commit(None).await
+                Ok(None)
+            })
         })
         .await
     }
@@ -162,12 +164,14 @@ impl Store {
     /// A worker's heartbeat. `false`: no longer its own.
     pub async fn extend_occurrence(&self, claimed: &Occurrence, until: Timestamp) -> Result<bool, StoreError> {
         let claimed = claimed.clone();
-        self.write(move |mut tx| async move {
-            let text = "update occurrences set lease_until = $4 \
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update occurrences set lease_until = $4 \
                 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
-            let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
-            let rows = execute!(tx.db(), text, job, due_at, claimed.epoch, until.micros())?;
-            tx.commit(rows == 1).await
+                let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
+                let rows = execute!(tx.db(), text, job, due_at, claimed.epoch, until.micros())?;
+                Ok(rows == 1)
+            })
         })
         .await
     }
@@ -184,9 +188,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Message>, StoreError> {
         let claimed = claimed.clone();
-        self.write(move |mut tx| async move {
-            let queued = finish(&mut tx, &claimed, outcome, now).await?;
-            tx.commit(queued).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let queued = finish(tx, &claimed, outcome, now).await?;
+                Ok(queued)
+            })
         })
         .await
     }
@@ -204,7 +210,7 @@ impl Store {
         note: &str,
     ) -> Result<(), StoreError> {
         let (claimed, note) = (claimed.clone(), note.to_owned());
-        self.write(move |mut tx| async move {
+        self.write(move |tx| Box::pin(async move {
             let text = "update occurrences set state = 'due', owner = null, lease_until = null, not_before = $4, note = $5, \
                 attempt = attempt - $6 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
             let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
@@ -212,9 +218,9 @@ impl Store {
             let uncounted = i32::from(!counted);
             let note = note.as_str();
             let rows = execute!(tx.db(), text, job, due_at, claimed.epoch, not_before, note, uncounted)?;
-            must_touch(&mut tx, rows, &claimed).await?;
-            tx.commit(()).await
-        })
+            must_touch(tx, rows, &claimed).await?;
+            Ok(())
+        }))
         .await
     }
 
@@ -321,7 +327,7 @@ async fn finish(
     let execution = claimed.execution.as_ref();
     let mut queued = None;
     if let ExportOutcome::Queued { message, entities, .. } = outcome {
-        let message = insert(tx, *message, execution, now).await?;
+        let message = insert(tx, *message, execution.map(|id| id.0.as_str()), now).await?;
         let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
         execute!(tx.db(), text, job, due_at, message.id.0)?;
         if let Some(execution) = execution {

@@ -2,13 +2,18 @@
 //!
 //! Because each arm is concrete, uuids, bytes and row structs keep their real types. Nothing here knows what a message is.
 
-use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::StoreError;
+use super::depths;
 use super::dialect::Dialect;
+use super::groups::Group;
+use super::home::HomePool;
+use super::memory::{Memory, News, NewsMark, Origin};
+use crate::domain::ids::{JobId, MessageId};
 
 /// The same thing on either database: a pool, a transaction, a borrowed connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Backend<S, P> {
     /// On SQLite.
     Sqlite(S),
@@ -26,10 +31,10 @@ pub(super) struct SqlitePools {
 }
 
 /// The open store's pools.
-pub(super) type Pool = Backend<SqlitePools, PgPool>;
+pub(super) type Pool = Backend<SqlitePools, HomePool>;
 
 /// What reads run on.
-pub(super) type Reader<'a> = Backend<&'a SqlitePool, &'a PgPool>;
+pub(super) type Reader<'a> = Backend<&'a SqlitePool, &'a HomePool>;
 
 /// A connection inside a transaction.
 pub(super) type Connection<'a> = Backend<&'a mut SqliteConnection, &'a mut PgConnection>;
@@ -42,42 +47,151 @@ impl Pool {
         }
     }
 
-    /// Begins a transaction that may write from its first statement on.
-    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx(match self {
-            // Plain BEGIN would read first and then fail to upgrade its snapshot, whatever the busy timeout.
-            Self::Sqlite(pools) => Backend::Sqlite(pools.write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Backend::Postgres(pool.begin().await?),
-        }))
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
     }
+
+    /// Begins a transaction that may write from its first statement on. Only on the runtime that opened the store.
+    pub(super) async fn begin(&self, memory: &Memory, sync: Sync) -> Result<Tx, StoreError> {
+        let inner = match self {
+            Self::Sqlite(pools) => {
+                // A cached no-op while it is what it was. WAL without a sync per commit is what `relaxed` means.
+                if sync != Sync::Full || memory.is_relaxed() {
+                    sqlx::query(sync.pragma()).execute(&pools.write).await?;
+                    memory.set_relaxed(sync == Sync::Relaxed);
+                }
+                // Plain BEGIN would read first and then fail to upgrade its snapshot, whatever the busy timeout.
+                Backend::Sqlite(pools.write.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            Self::Postgres(pool) => {
+                let mut tx = pool.at_home().begin().await?;
+                if sync == Sync::Relaxed {
+                    sqlx::query("set local synchronous_commit = off")
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                Backend::Postgres(tx)
+            }
+        };
+        Ok(Tx {
+            inner,
+            memory: memory.clone(),
+            news: News::default(),
+            depths: depths::Changes::default(),
+            origin: memory.origin(),
+        })
+    }
+}
+
+/// Whether a commit waits for stable storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It does.
+    Full,
+    /// It need not: the job said so, and its answers do.
+    Relaxed,
+}
+
+impl Sync {
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::Full => "pragma synchronous = full",
+            Self::Relaxed => "pragma synchronous = normal",
+        }
+    }
+}
+
+/// How far a transaction's news and counts had come.
+pub(super) struct Mark {
+    news: NewsMark,
+    depths: depths::Changes,
 }
 
 /// A running write transaction. Dropped without [`Tx::commit`], it rolls back.
 #[derive(Debug)]
-pub(super) struct Tx(Backend<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>);
+pub(super) struct Tx {
+    inner: Backend<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>,
+    memory: Memory,
+    news: News,
+    depths: depths::Changes,
+    origin: Origin,
+}
 
 impl Tx {
     /// The connection, for the macros below.
     pub(super) fn db(&mut self) -> Connection<'_> {
-        match &mut self.0 {
+        match &mut self.inner {
             Backend::Sqlite(tx) => Backend::Sqlite(tx),
             Backend::Postgres(tx) => Backend::Postgres(tx),
         }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        match self.0 {
+        match self.inner {
             Backend::Sqlite(_) => Dialect::Sqlite,
             Backend::Postgres(_) => Dialect::Postgres,
         }
     }
 
+    /// What this process remembers of the store.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// A message is offered from the commit on: claims must not pass over its place, and who waits for one is woken.
+    pub(super) fn offered(&mut self, job: JobId, lane: &str, rank: i64) {
+        // At once too, for a claim in this same transaction.
+        self.memory.lower(job, lane, rank);
+        self.news.offered.push((job, lane.to_owned(), rank));
+    }
+
+    /// A message stands elsewhere from the commit on.
+    pub(super) fn moved(&mut self, job: JobId, message: MessageId) {
+        self.news.moved.push((job, message));
+    }
+
+    /// From the commit on this number is the oldest one of the group that is alive.
+    pub(super) fn settled(&mut self, group: Group, oldest: i64) {
+        self.news.settled.push((group, oldest));
+    }
+
+    /// A message goes back whose deadline is over already.
+    pub(super) fn is_late(&mut self) {
+        self.news.late = true;
+    }
+
+    /// So many more messages of a job wait, and are leased, from the commit on.
+    pub(super) fn counted(&mut self, job: JobId, waiting: i64, leased: i64) {
+        self.depths.add(job, waiting, leased);
+    }
+
+    /// What is to be told and counted so far.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            news: self.news.mark(),
+            depths: self.depths.clone(),
+        }
+    }
+
+    /// What came since the mark was taken back: nothing of it is told or counted.
+    pub(super) fn return_to(&mut self, mark: Mark) {
+        self.news.return_to(&mark.news);
+        self.depths = mark.depths;
+    }
+
     /// Commits and hands on the result of the unit of work.
-    pub(super) async fn commit<T>(self, value: T) -> Result<T, StoreError> {
-        match self.0 {
+    pub(super) async fn commit<T>(mut self, value: T) -> Result<T, StoreError> {
+        let changes = std::mem::take(&mut self.depths);
+        let slot = self.origin.slot();
+        depths::write(&mut self, &changes, slot).await?;
+        match self.inner {
             Backend::Sqlite(tx) => tx.commit().await?,
             Backend::Postgres(tx) => tx.commit().await?,
         }
+        self.memory.announce(&self.news);
         Ok(value)
     }
 }

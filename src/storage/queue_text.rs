@@ -8,16 +8,16 @@ use uuid::Uuid;
 use super::dialect::sql;
 use super::occurrences::{OCCURRENCE_COLUMNS, Occurrence, OccurrenceRow};
 use super::pool::fetch_all;
-use super::rows::{MESSAGE_COLUMNS, MessageRow};
+use super::rows::{MESSAGES, MessageRow};
 use super::{Store, StoreError};
 use crate::domain::counts::Counts;
-use crate::domain::message::{Message, PayloadAt};
+use crate::domain::message::{Message, PayloadAt, Wait};
 
 impl Store {
     /// Messages, occurrences and uploads in the order they came, a line each; ids are redacted to `M1`, `J1`, `U1` and so
     /// on, in order of appearance. What is `None`, zero or empty is left out.
     pub async fn queue_text(&self) -> Result<String, StoreError> {
-        let text = format!("select {MESSAGE_COLUMNS} from messages order by seq");
+        let text = format!("{MESSAGES} order by coalesce(q.seq, o.seq)");
         let messages: Vec<MessageRow> = fetch_all!(self.reader(), MessageRow, sql(text))?;
         let text = format!("select {OCCURRENCE_COLUMNS} from occurrences order by due_at, job");
         let occurrences: Vec<OccurrenceRow> = fetch_all!(self.reader(), OccurrenceRow, sql(text))?;
@@ -86,11 +86,15 @@ fn message_words(message: &Message, names: &mut Names) -> Vec<String> {
         job,
         direction,
         status,
+        wait,
+        group,
         epoch,
         attempt,
         stalled,
+        owner,
         lease_until,
         not_before,
+        expires_at,
         entity,
         company,
         external_id,
@@ -106,6 +110,8 @@ fn message_words(message: &Message, names: &mut Names) -> Vec<String> {
         started_at,
         finished_at,
         failure,
+        first_error,
+        last_error,
         counts,
         repaired,
     } = message;
@@ -114,7 +120,10 @@ fn message_words(message: &Message, names: &mut Names) -> Vec<String> {
         names.job(job.0),
         direction.as_str().to_owned(),
         status.to_string(),
+        field("wait", wait.filter(|wait| *wait != Wait::Ready).map(Wait::as_str)),
+        field("group", group.as_deref()),
         format!("epoch={epoch} attempt={attempt}"),
+        field("owner", owner.as_deref()),
         field("stalled", Some(stalled).filter(|claims| **claims > 0)),
         field("entity", entity.as_deref()),
         field("company", company.as_deref()),
@@ -131,9 +140,12 @@ fn message_words(message: &Message, names: &mut Names) -> Vec<String> {
         field("dequeued", *last_dequeued_at),
         field("lease", *lease_until),
         field("not_before", *not_before),
+        field("expires", *expires_at),
         field("started", *started_at),
         field("finished", *finished_at),
         field("failure", failure.as_ref().map(|failure| failure.code.as_str())),
+        field("first_error", first_error.as_deref()),
+        field("last_error", last_error.as_deref()),
         counts_words(counts),
         field("repaired", (*repaired > 0).then_some(repaired)),
     ]

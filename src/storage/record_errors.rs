@@ -67,12 +67,14 @@ impl Store {
     /// [`StoreError::Conflict`] under a stale epoch.
     pub async fn save_record_errors(&self, fence: Fence, errors: &[StoredError]) -> Result<(), StoreError> {
         let errors = errors.to_vec();
-        self.write(move |mut tx| async move {
-            hold_worker_lease(&mut tx, fence).await?;
-            for rows in errors.chunks(ROWS_PER_STATEMENT) {
-                insert(&mut tx, rows).await?;
-            }
-            tx.commit(()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                hold_worker_lease(tx, fence).await?;
+                for rows in errors.chunks(ROWS_PER_STATEMENT) {
+                    insert(tx, rows).await?;
+                }
+                Ok(())
+            })
         })
         .await
     }

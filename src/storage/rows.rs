@@ -8,31 +8,67 @@ use super::StoreError;
 use crate::domain::counts::Counts;
 use crate::domain::ids::{BlobKey, CorrelationId, ExecutionId, JobId, MessageId};
 use crate::domain::job::Direction;
-use crate::domain::message::{Digest, Durability, Failure, Message, PayloadAt};
+use crate::domain::message::{Digest, Durability, Failure, Message, PayloadAt, Wait};
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 
-/// The columns of [`MessageRow`].
-pub(super) const MESSAGE_COLUMNS: &str = "seq, id, correlation, job, direction, status, epoch, attempt, stalled, lease_until, \
-    redeliver_at, not_before, entity, company, external_id, enqueued_by, digest, bytes, blob_key, durability, parent, \
-    execution, enqueued_at, dequeued_at, previous_dequeued_at, started_at, finished_at, failure_code, failure_detail, \
-    records_read, inserted, updated, unchanged, deleted, rejected, skipped, repaired";
+/// What `messages` says.
+macro_rules! message_columns {
+    () => {
+        "select m.id, m.job, m.direction, m.entity, m.company, m.external_id, m.enqueued_by, m.digest, m.bytes, m.blob_key, \
+         m.durability, m.parent, m.enqueued_at, "
+    };
+}
 
-/// A row of `messages`.
+/// Messages wherever they stand, as [`MessageRow`]s; a condition on `m`, `q` and `o` follows.
+pub(super) const MESSAGES: &str = concat!(
+    message_columns!(),
+    "coalesce(q.status, o.status) as status, q.wait, coalesce(q.grp, o.grp) as grp, coalesce(q.epoch, o.epoch) as epoch, \
+     coalesce(q.attempt, o.attempt) as attempt, coalesce(q.stalled, 0) as stalled, q.owner, q.lease_until, q.redeliver_at, \
+     q.not_before, q.expires_at, coalesce(q.execution, o.execution) as execution, \
+     coalesce(q.dequeued_at, o.dequeued_at) as dequeued_at, \
+     coalesce(q.previous_dequeued_at, o.previous_dequeued_at) as previous_dequeued_at, \
+     coalesce(q.started_at, o.started_at) as started_at, o.finished_at, o.failure_code, o.failure_detail, \
+     coalesce(q.first_error, o.first_error) as first_error, coalesce(q.last_error, o.last_error) as last_error, \
+     coalesce(o.records_read, 0) as records_read, coalesce(o.inserted, 0) as inserted, coalesce(o.updated, 0) as updated, \
+     coalesce(o.unchanged, 0) as unchanged, coalesce(o.deleted, 0) as deleted, coalesce(o.rejected, 0) as rejected, \
+     coalesce(o.skipped, 0) as skipped, coalesce(o.repaired, 0) as repaired \
+     from messages m left join queue q on q.message = m.id left join outcomes o on o.message = m.id "
+);
+
+/// Messages that are known to be in the queue, as [`MessageRow`]s; a condition on `m` follows.
+///
+/// A left join, so that it begins with the messages: PostgreSQL would begin with a queue that its statistics say is short, and
+/// walk everything dead in it.
+pub(super) const LIVE_MESSAGES: &str = concat!(
+    message_columns!(),
+    "q.status, q.wait, q.grp, q.epoch, q.attempt, q.stalled, q.owner, q.lease_until, q.redeliver_at, q.not_before, q.expires_at, \
+     q.execution, q.dequeued_at, q.previous_dequeued_at, q.started_at, cast(null as bigint) as finished_at, \
+     cast(null as text) as failure_code, cast(null as text) as failure_detail, q.first_error, q.last_error, \
+     cast(0 as bigint) as records_read, cast(0 as bigint) as inserted, cast(0 as bigint) as updated, \
+     cast(0 as bigint) as unchanged, cast(0 as bigint) as deleted, cast(0 as bigint) as rejected, \
+     cast(0 as bigint) as skipped, cast(0 as bigint) as repaired \
+     from messages m left join queue q on q.message = m.id "
+);
+
+/// A message as its three tables tell it.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct MessageRow {
-    pub(super) seq: i64,
     pub(super) id: Uuid,
-    correlation: Uuid,
     job: Uuid,
     direction: String,
-    status: String,
-    epoch: i64,
-    attempt: i32,
+    /// NULL: it is in neither table, which no version of this program leaves behind.
+    status: Option<String>,
+    wait: Option<String>,
+    pub(super) grp: Option<String>,
+    epoch: Option<i64>,
+    attempt: Option<i32>,
     stalled: i32,
+    owner: Option<String>,
     lease_until: Option<i64>,
     redeliver_at: Option<i64>,
     not_before: Option<i64>,
+    expires_at: Option<i64>,
     entity: Option<String>,
     company: Option<String>,
     external_id: Option<String>,
@@ -50,6 +86,8 @@ pub(super) struct MessageRow {
     finished_at: Option<i64>,
     failure_code: Option<String>,
     failure_detail: Option<String>,
+    first_error: Option<String>,
+    last_error: Option<String>,
     #[sqlx(flatten)]
     counts: CountsRow,
     repaired: i64,
@@ -106,17 +144,22 @@ impl TryFrom<MessageRow> for Message {
                 ));
             }
         };
+        let status = row.status.unwrap_or_default();
         Ok(Self {
             id: MessageId(row.id),
-            correlation: CorrelationId(row.correlation),
+            correlation: CorrelationId::of(MessageId(row.id)),
             job: JobId(row.job),
             direction: Direction::parse(&row.direction).ok_or_else(|| bad("direction", &row.direction))?,
-            status: Status::parse(&row.status).ok_or_else(|| bad("status", &row.status))?,
-            epoch: row.epoch,
-            attempt: row.attempt,
+            status: Status::parse(&status).ok_or_else(|| bad("status", &status))?,
+            wait: row.wait.as_deref().and_then(Wait::parse),
+            group: row.grp,
+            epoch: row.epoch.unwrap_or_default(),
+            attempt: row.attempt.unwrap_or_default(),
             stalled: row.stalled,
             lease_until: row.lease_until.or(row.redeliver_at).map(Timestamp),
+            owner: row.owner,
             not_before: row.not_before.map(Timestamp),
+            expires_at: row.expires_at.map(Timestamp),
             entity: row.entity,
             company: row.company,
             external_id: row.external_id,
@@ -141,6 +184,8 @@ impl TryFrom<MessageRow> for Message {
             started_at: row.started_at.map(Timestamp),
             finished_at: row.finished_at.map(Timestamp),
             failure,
+            first_error: row.first_error,
+            last_error: row.last_error,
             counts: row.counts.read("messages", &id)?,
             repaired: unsigned("messages", "repaired", &id, row.repaired)?,
         })

@@ -1,7 +1,6 @@
 //! Writing an execution while it runs: its row once, its entities as they progress.
 
 use super::dialect::sql;
-use super::error::taken;
 use super::executions::{EntityRun, Execution};
 use super::pool::{Tx, execute, fetch_optional, with_pool};
 use super::rows::stored;
@@ -23,9 +22,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Execution, StoreError> {
         let id = self
-            .write(move |mut tx| async move {
-                let id = execution_of(&mut tx, fence, id, now).await?;
-                tx.commit(id).await
+            .write(move |tx| {
+                Box::pin(async move {
+                    let id = execution_of(tx, fence, id, now).await?;
+                    Ok(id)
+                })
             })
             .await?;
         self.execution(&id).await?.ok_or_else(|| StoreError::Conflict {
@@ -46,10 +47,12 @@ impl Store {
         run: &EntityRun,
     ) -> Result<(), StoreError> {
         let (execution, run) = (execution.clone(), run.clone());
-        self.write(move |mut tx| async move {
-            hold_worker_lease(&mut tx, fence).await?;
-            write_entity_run(&mut tx, &execution, &run).await?;
-            tx.commit(()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                hold_worker_lease(tx, fence).await?;
+                write_entity_run(tx, &execution, &run).await?;
+                Ok(())
+            })
         })
         .await
     }
@@ -57,7 +60,7 @@ impl Store {
 
 async fn execution_of(tx: &mut Tx, fence: Fence, id: ExecutionId, now: Timestamp) -> Result<ExecutionId, StoreError> {
     let text = format!(
-        "update messages set execution = coalesce(execution, $3) where id = $1 and epoch = $2 and {WORKED} \
+        "update queue set execution = coalesce(execution, $3) where message = $1 and epoch = $2 and {WORKED} \
          returning execution, job"
     );
     let found = fetch_optional!(
@@ -67,38 +70,38 @@ async fn execution_of(tx: &mut Tx, fence: Fence, id: ExecutionId, now: Timestamp
         fence.message.0,
         fence.epoch,
         id.0.as_str()
-    )
-    .map_err(|e| taken(e, "execution", &id.0))?;
+    )?;
     let Some((execution, job)) = found else {
         return Err(message_conflict(tx, fence.message).await?);
     };
     let is_new = execution == id.0;
     let execution = ExecutionId(execution);
-    if is_new {
-        insert_execution(tx, &execution, JobId(job), Some(fence.message), now).await?;
+    if is_new && insert_execution(tx, &execution, JobId(job), Some(fence.message), now).await? == 0 {
+        let text = "select message from executions where id = $1";
+        let other: Option<(Option<uuid::Uuid>,)> =
+            fetch_optional!(tx.db(), (Option<uuid::Uuid>,), text, execution.0.as_str())?;
+        if other != Some((Some(fence.message.0),)) {
+            return Err(StoreError::Exists {
+                what: "execution",
+                name: execution.0,
+            });
+        }
     }
     Ok(execution)
 }
 
-/// Inserts the execution's row unless it is there.
+/// Inserts the execution's row unless there is one of this id; how many were inserted.
 pub(super) async fn insert_execution(
     tx: &mut Tx,
     id: &ExecutionId,
     job: JobId,
     message: Option<MessageId>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let text =
         "insert into executions (id, job, message, started_at) values ($1, $2, $3, $4) on conflict (id) do nothing";
-    execute!(
-        tx.db(),
-        text,
-        id.0.as_str(),
-        job.0,
-        message.map(|id| id.0),
-        now.micros()
-    )?;
-    Ok(())
+    let message = message.map(|id| id.0);
+    Ok(execute!(tx.db(), text, id.0.as_str(), job.0, message, now.micros())?)
 }
 
 /// Notes when an execution ended.

@@ -18,14 +18,16 @@ impl Store {
             return Ok(Timestamp(mark));
         }
         let pattern = pattern.to_owned();
-        self.write(move |mut tx| async move {
-            // Another process may have been first with the same pattern: its mark stands.
-            let text = "insert into schedules (job, pattern, evaluated_to) values ($1, $2, $3) on conflict (job) \
+        self.write(move |tx| {
+            Box::pin(async move {
+                // Another process may have been first with the same pattern: its mark stands.
+                let text = "insert into schedules (job, pattern, evaluated_to) values ($1, $2, $3) on conflict (job) \
                 do update set pattern = excluded.pattern, evaluated_to = excluded.evaluated_to \
                 where schedules.pattern <> excluded.pattern";
-            execute!(tx.db(), text, job.0, pattern.as_str(), now.micros())?;
-            let stored: Option<(String, i64)> = fetch_optional!(tx.db(), (String, i64), MARK, job.0)?;
-            tx.commit(stored.map_or(now, |(_, mark)| Timestamp(mark))).await
+                execute!(tx.db(), text, job.0, pattern.as_str(), now.micros())?;
+                let stored: Option<(String, i64)> = fetch_optional!(tx.db(), (String, i64), MARK, job.0)?;
+                Ok(stored.map_or(now, |(_, mark)| Timestamp(mark)))
+            })
         })
         .await
     }
@@ -41,15 +43,18 @@ impl Store {
         decisions: &[DueDecision],
     ) -> Result<bool, StoreError> {
         let (pattern, decisions) = (pattern.to_owned(), decisions.to_vec());
-        self.write(move |mut tx| async move {
-            let text = "update schedules set evaluated_to = $4 where job = $1 and pattern = $2 and evaluated_to = $3";
-            let is_first = execute!(tx.db(), text, job.0, pattern.as_str(), from.micros(), to.micros())? == 1;
-            if is_first {
-                for decision in &decisions {
-                    record(&mut tx, job, decision, to).await?;
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text =
+                    "update schedules set evaluated_to = $4 where job = $1 and pattern = $2 and evaluated_to = $3";
+                let is_first = execute!(tx.db(), text, job.0, pattern.as_str(), from.micros(), to.micros())? == 1;
+                if is_first {
+                    for decision in &decisions {
+                        record(tx, job, decision, to).await?;
+                    }
                 }
-            }
-            tx.commit(is_first).await
+                Ok(is_first)
+            })
         })
         .await
     }
@@ -64,19 +69,21 @@ impl Store {
     /// Records a run somebody asked for; due at `now`, or the next free microsecond.
     pub async fn run_now(&self, job: JobId, by: &str, now: Timestamp) -> Result<Occurrence, StoreError> {
         let by = by.to_owned();
-        self.write(move |mut tx| async move {
-            let text = format!(
-                "insert into occurrences (job, due_at, state, triggered_by) values ($1, $2, 'due', $3) \
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = format!(
+                    "insert into occurrences (job, due_at, state, triggered_by) values ($1, $2, 'due', $3) \
                  on conflict (job, due_at) do nothing returning {OCCURRENCE_COLUMNS}"
-            );
-            let mut due_at = now.micros();
-            loop {
-                let row = fetch_optional!(tx.db(), OccurrenceRow, sql(text.clone()), job.0, due_at, by.as_str())?;
-                if let Some(row) = row {
-                    return tx.commit(row.try_into()?).await;
+                );
+                let mut due_at = now.micros();
+                loop {
+                    let row = fetch_optional!(tx.db(), OccurrenceRow, sql(text.clone()), job.0, due_at, by.as_str())?;
+                    if let Some(row) = row {
+                        return row.try_into();
+                    }
+                    due_at += 1;
                 }
-                due_at += 1;
-            }
+            })
         })
         .await
     }

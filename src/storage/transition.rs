@@ -4,16 +4,14 @@
 
 use super::StoreError;
 use super::dialect::sql;
-use super::pool::{Tx, execute, fetch_optional, with_pool};
-use crate::domain::ids::MessageId;
+use super::pool::{Tx, execute, fetch_optional};
+use super::steps::standing;
+use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::Fence;
 use crate::domain::status::{Event, Status};
 use crate::domain::time::Timestamp;
 
-/// Most ids bound into one statement.
-const IDS_PER_STATEMENT: usize = 500;
-
-/// The statuses a worker's lease lives in. The index `messages_worked` is on exactly these.
+/// The statuses a worker's lease lives in. The index `queue_worked` is on exactly these.
 pub(super) const WORKED: &str = "status in ('PreProcessing', 'Processing')";
 
 /// Every status that `event` moves to another one, with that one.
@@ -50,34 +48,23 @@ pub(super) fn target(event: Event) -> String {
     }
 }
 
-/// Writes one line of history for each message, with the status and epoch it has now.
-pub(super) async fn note_events(
+/// Writes one line of history for a live message, with the status and epoch it has now.
+pub(super) async fn note_status(
     tx: &mut Tx,
-    ids: &[MessageId],
+    id: MessageId,
     note: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for ids in ids.chunks(IDS_PER_STATEMENT) {
-        let text = format!(
-            "insert into message_events (message, at, status, epoch, note) \
-             select id, $1, status, epoch, $2 from messages where id in ({}) order by seq",
-            super::dialect::placeholders(3, ids.len())
-        );
-        with_pool!(tx.db(), db: Db => {
-            let mut insert = sqlx::query::<Db>(sql(text)).bind(now.micros()).bind(note);
-            for id in ids {
-                insert = insert.bind(id.0);
-            }
-            insert.execute(db).await.map(|_| ())
-        })?;
-    }
+    let text = "insert into message_events (message, at, status, epoch, note) \
+        select message, $2, status, epoch, $3 from queue where message = $1";
+    execute!(tx.db(), text, id.0, now.micros(), note)?;
     Ok(())
 }
 
 /// Makes sure the caller's lease is the current one and stays it until the transaction ends.
 pub(super) async fn hold_worker_lease(tx: &mut Tx, fence: Fence) -> Result<(), StoreError> {
     let text = format!(
-        "select 1 from messages where id = $1 and epoch = $2 and {WORKED}{}",
+        "select 1 from queue where message = $1 and epoch = $2 and {WORKED}{}",
         tx.dialect().lock_row()
     );
     let held: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), sql(text), fence.message.0, fence.epoch)?;
@@ -89,15 +76,9 @@ pub(super) async fn hold_worker_lease(tx: &mut Tx, fence: Fence) -> Result<(), S
 
 /// The conflict to report after a guarded statement on this message touched no row.
 pub(super) async fn message_conflict(tx: &mut Tx, id: MessageId) -> Result<StoreError, StoreError> {
-    let found: Option<(String, i64)> = fetch_optional!(
-        tx.db(),
-        (String, i64),
-        "select status, epoch from messages where id = $1",
-        id.0
-    )?;
-    let state = found.map_or_else(
+    let state = standing(tx, id).await?.map_or_else(
         || "unknown".to_owned(),
-        |(status, epoch)| format!("{status}, lease {epoch}"),
+        |standing| format!("{}, lease {}", standing.status, standing.epoch),
     );
     Ok(StoreError::Conflict {
         what: "message",
@@ -118,12 +99,19 @@ pub(super) async fn must_touch(tx: &mut Tx, rows: u64, id: MessageId) -> Result<
 /// Carries out an event that changes nothing but the status.
 pub(super) async fn plain_step(tx: &mut Tx, fence: Fence, event: Event) -> Result<(), StoreError> {
     let text = format!(
-        "update messages set status = {} where id = $1 and epoch = $2 and {}",
+        "update queue set status = {} where message = $1 and epoch = $2 and {} returning job",
         target(event),
         guard(event)
     );
-    let rows = execute!(tx.db(), sql(text), fence.message.0, fence.epoch)?;
-    must_touch(tx, rows, fence.message).await
+    let moved: Option<(uuid::Uuid,)> =
+        fetch_optional!(tx.db(), (uuid::Uuid,), sql(text), fence.message.0, fence.epoch)?;
+    match moved {
+        Some((job,)) => {
+            tx.moved(JobId(job), fence.message);
+            Ok(())
+        }
+        None => Err(message_conflict(tx, fence.message).await?),
+    }
 }
 
 #[cfg(test)]

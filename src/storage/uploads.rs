@@ -4,7 +4,7 @@
 //! the blob was. Each arrow is one guarded statement, so of an insert and a sweep one fails.
 
 use super::error::taken;
-use super::pool::{execute, fetch_all};
+use super::pool::{execute, fetch_all, fetch_optional};
 use super::{Store, StoreError};
 use crate::domain::ids::BlobKey;
 use crate::domain::time::Timestamp;
@@ -16,11 +16,14 @@ impl Store {
     /// [`StoreError::Exists`] when the key was used before.
     pub async fn begin_upload(&self, key: &BlobKey, owner: &str, now: Timestamp) -> Result<(), StoreError> {
         let (key, owner) = (key.clone(), owner.to_owned());
-        self.write(move |mut tx| async move {
-            let text = "insert into uploads (key, state, owner, created_at, beat_at) values ($1, 'open', $2, $3, $3)";
-            execute!(tx.db(), text, key.0.as_str(), owner.as_str(), now.micros())
-                .map_err(|e| taken(e, "upload", &key.0))?;
-            tx.commit(()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text =
+                    "insert into uploads (key, state, owner, created_at, beat_at) values ($1, 'open', $2, $3, $3)";
+                execute!(tx.db(), text, key.0.as_str(), owner.as_str(), now.micros())
+                    .map_err(|e| taken(e, "upload", &key.0))?;
+                Ok(())
+            })
         })
         .await
     }
@@ -28,10 +31,12 @@ impl Store {
     /// Says the owner is alive. `false` when the row is no longer open: the upload has lost.
     pub async fn beat_upload(&self, key: &BlobKey, now: Timestamp) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.write(move |mut tx| async move {
-            let text = "update uploads set beat_at = $2 where key = $1 and state = 'open'";
-            let rows = execute!(tx.db(), text, key.0.as_str(), now.micros())?;
-            tx.commit(rows == 1).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update uploads set beat_at = $2 where key = $1 and state = 'open'";
+                let rows = execute!(tx.db(), text, key.0.as_str(), now.micros())?;
+                Ok(rows == 1)
+            })
         })
         .await
     }
@@ -39,10 +44,12 @@ impl Store {
     /// Moves an open row to `dead`. `false` when it was not open.
     pub async fn abandon_upload(&self, key: &BlobKey, now: Timestamp) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.write(move |mut tx| async move {
-            let text = "update uploads set state = 'dead', beat_at = $2 where key = $1 and state = 'open'";
-            let rows = execute!(tx.db(), text, key.0.as_str(), now.micros())?;
-            tx.commit(rows == 1).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update uploads set state = 'dead', beat_at = $2 where key = $1 and state = 'open'";
+                let rows = execute!(tx.db(), text, key.0.as_str(), now.micros())?;
+                Ok(rows == 1)
+            })
         })
         .await
     }
@@ -54,12 +61,41 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<BlobKey>, StoreError> {
-        self.write(move |mut tx| async move {
-            let text = "update uploads set state = 'dead', beat_at = $2 where state = 'open' and beat_at < $1";
-            execute!(tx.db(), text, stale_before.micros(), now.micros())?;
-            let text = "select key from uploads where state = 'dead' order by beat_at, key limit $1";
-            let keys: Vec<(String,)> = fetch_all!(tx.db(), (String,), text, i64::from(limit))?;
-            tx.commit(keys.into_iter().map(|(key,)| BlobKey(key)).collect()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update uploads set state = 'dead', beat_at = $2 where state = 'open' and beat_at < $1";
+                execute!(tx.db(), text, stale_before.micros(), now.micros())?;
+                let text = "select key from uploads where state = 'dead' order by beat_at, key limit $1";
+                let keys: Vec<(String,)> = fetch_all!(tx.db(), (String,), text, i64::from(limit))?;
+                Ok(keys.into_iter().map(|(key,)| BlobKey(key)).collect())
+            })
+        })
+        .await
+    }
+
+    /// Whether a message's blob is still kept.
+    pub async fn is_blob_kept(&self, key: &BlobKey) -> Result<bool, StoreError> {
+        let text = "select 1 from uploads where key = $1 and state = 'used'";
+        let kept: Option<(i32,)> = fetch_optional!(self.reader(), (i32,), text, key.0.as_str())?;
+        Ok(kept.is_some())
+    }
+
+    /// Whether no message names this upload and none will: its row is dead, or gone.
+    pub async fn is_upload_gone(&self, key: &BlobKey) -> Result<bool, StoreError> {
+        let text = "select state from uploads where key = $1";
+        let state: Option<(String,)> = fetch_optional!(self.reader(), (String,), text, key.0.as_str())?;
+        Ok(state.is_none_or(|(state,)| state == "dead"))
+    }
+
+    /// Puts a dead row at the end of the line.
+    pub async fn postpone_upload(&self, key: &BlobKey, now: Timestamp) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let text = "update uploads set beat_at = $2 where key = $1 and state = 'dead'";
+                execute!(tx.db(), text, key.0.as_str(), now.micros())?;
+                Ok(())
+            })
         })
         .await
     }
@@ -67,13 +103,15 @@ impl Store {
     /// Forgets a dead row once its blob is deleted.
     pub async fn forget_upload(&self, key: &BlobKey) -> Result<(), StoreError> {
         let key = key.clone();
-        self.write(move |mut tx| async move {
-            execute!(
-                tx.db(),
-                "delete from uploads where key = $1 and state = 'dead'",
-                key.0.as_str()
-            )?;
-            tx.commit(()).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                execute!(
+                    tx.db(),
+                    "delete from uploads where key = $1 and state = 'dead'",
+                    key.0.as_str()
+                )?;
+                Ok(())
+            })
         })
         .await
     }

@@ -9,7 +9,7 @@ crate::on_both_backends!(
     a_wrong_token_is_401_a_right_one_on_the_wrong_job_403_and_an_unknown_activity_500,
     a_client_sees_only_what_lists_it,
     both_token_versions_answer_as_clients_parse_them,
-    a_revoked_client_is_out_at_once,
+    a_revoked_client_is_out_within_a_second,
     paths_are_taken_in_every_form_clients_send,
 );
 
@@ -186,7 +186,7 @@ async fn both_token_versions_answer_as_clients_parse_them(backend: Backend) {
     assert_eq!(none.status(), StatusCode::BAD_REQUEST);
 }
 
-async fn a_revoked_client_is_out_at_once(backend: Backend) {
+async fn a_revoked_client_is_out_within_a_second(backend: Backend) {
     let app = TestApp::with(backend, |setup| setup.set("server.token_seconds", "3599")).await;
     let token = app.client("leaver").await;
     let call = || app.request(Method::GET, "/api/v1/jobs").bearer_auth(&token).send();
@@ -200,6 +200,8 @@ async fn a_revoked_client_is_out_at_once(backend: Backend) {
             .await
             .unwrap()
     );
+    // Who called lately is believed for a second, for the store is not asked at every call.
+    tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
     assert_eq!(call().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let operator = app.request(Method::GET, "/api/v1/jobs").bearer_auth(&app.token).send();
     assert_eq!(operator.await.unwrap().status(), StatusCode::OK);

@@ -15,6 +15,7 @@ use tranship::domain::time::Timestamp;
 use tranship::pipeline::Context;
 use tranship::scheduler::Scheduler;
 use tranship::storage::clients::Client;
+use tranship::webhook;
 use tranship::worker::Worker;
 
 use crate::support::databases::TestDatabase;
@@ -76,6 +77,7 @@ pub struct TestApp {
     pub context: Context,
     pub worker: Worker,
     pub scheduler: Scheduler,
+    pub webhooks: webhook::Sender,
     pub definitions: Definitions,
     pub folder: PathBuf,
     pub business: TestDatabase,
@@ -84,7 +86,8 @@ pub struct TestApp {
     secret: String,
     http: reqwest::Client,
     stop: CancellationToken,
-    _store: TestDatabase,
+    /// The service store.
+    pub store: TestDatabase,
     _folder: tempfile::TempDir,
 }
 
@@ -134,6 +137,7 @@ impl TestApp {
         let app = App::build(config, options).await.expect("the application starts");
         let url = format!("http://{}", app.address());
         let (context, worker, scheduler, stop) = (app.context(), app.worker(), app.scheduler(), app.stop_handle());
+        let webhooks = app.webhooks();
         tokio::spawn(app.run());
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -145,6 +149,7 @@ impl TestApp {
             context,
             worker,
             scheduler,
+            webhooks,
             definitions,
             folder,
             business,
@@ -152,7 +157,7 @@ impl TestApp {
             secret: String::new(),
             http,
             stop,
-            _store: store,
+            store,
             _folder: temporary,
         };
         app.secret = app.add_client("tester", "operator").await;
@@ -205,6 +210,11 @@ impl TestApp {
     pub async fn client(&self, name: &str) -> String {
         let secret = self.add_client(name, "client").await;
         self.token_of(name, &secret).await
+    }
+
+    /// Stops the service as SIGTERM does.
+    pub fn stop(&self) {
+        self.stop.cancel();
     }
 
     /// A request without a token.

@@ -13,14 +13,26 @@
 mod support;
 
 mod access;
+mod admission;
 mod app;
 mod bad_records;
+mod batches;
+mod client;
+mod dead_letters;
+mod delays;
+mod disconnects;
 mod exports;
+mod identity;
+mod leases;
 mod lost_blobs;
+mod metrics;
 mod northwind;
+mod order;
 mod out_of_reach;
 mod queue_snapshot;
 mod relay;
 mod resubmit;
 mod status;
 mod uploads;
+mod waiting;
+mod webhooks;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tranship::pipeline::sweep::sweep_uploads;
 
 use crate::app::{Backend, TestApp};
+use crate::support::databases::rows;
 
 crate::on_both_backends!(
     an_empty_body_is_refused,
@@ -16,6 +17,7 @@ crate::on_both_backends!(
     a_file_name_with_a_path_is_only_a_text,
     the_announced_digest_is_checked,
     the_sweep_removes_dead_uploads_and_nothing_else,
+    an_upload_paused_for_a_day_and_an_hour_survives_every_sweep,
 );
 
 /// Blobs on disk, whatever their state.
@@ -203,5 +205,52 @@ async fn the_sweep_removes_dead_uploads_and_nothing_else(backend: Backend) {
     assert_eq!(sweep_uploads(&app.context).await.unwrap(), 1);
     assert_eq!(blobs(&app), 1, "the message's blob stays");
     assert_eq!(sweep_uploads(&app.context).await.unwrap(), 0);
+    app.run_until_idle().await;
+}
+
+/// Slow is not dead (promise 1): the service beats for an upload as long as its sender is there.
+async fn an_upload_paused_for_a_day_and_an_hour_survives_every_sweep(backend: Backend) {
+    let app = TestApp::with(backend, |setup| setup.set("queue.upload_stale_seconds", "3")).await;
+    let address = app.url.strip_prefix("http://").unwrap().to_owned();
+    let file = format!("CustomerID,CompanyName\r\n{}", "A,B\r\n".repeat(40_000));
+    let (first, rest) = file.as_bytes().split_at(100_000);
+    let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/jobs/Inbound%20customers/messages HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
+         Content-Length: {}\r\n\r\n",
+        app.token,
+        file.len()
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(first).await.unwrap();
+    for _ in 0..5 {
+        app.clock.advance_seconds(5 * 3600);
+        let now = app.clock.now().micros();
+        let mut beaten = false;
+        for _ in 0..200 {
+            let beats = rows(
+                &app.store.url,
+                "select cast(beat_at as text) from uploads where state = 'open'",
+            )
+            .await;
+            beaten = beats.len() == 1
+                && beats[0][0]
+                    .as_ref()
+                    .is_some_and(|beat| beat.parse::<i64>().unwrap() >= now);
+            if beaten {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(beaten, "nobody beats for it");
+        assert_eq!(sweep_uploads(&app.context).await.unwrap(), 0);
+    }
+    socket.write_all(rest).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = socket.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(sweep_uploads(&app.context).await.unwrap(), 0);
+    assert_eq!(blobs(&app), 1);
     app.run_until_idle().await;
 }

@@ -12,7 +12,9 @@ mod wire;
 
 mod compose;
 mod crash;
+mod doctor;
 mod first_steps;
+mod held;
 mod idle;
 mod lease;
 mod out_of_reach;

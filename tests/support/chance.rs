@@ -13,7 +13,17 @@ impl Chance {
             .and_then(|text| text.parse().ok())
             .unwrap_or_else(|| u64::from(std::process::id()) ^ uuid::Uuid::new_v4().as_u64_pair().0);
         eprintln!("{name}={seed}");
+        Self::of(seed)
+    }
+
+    /// With this seed.
+    pub fn of(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// What its next number comes from: the seed of one that goes on like this one.
+    pub fn seed(&self) -> u64 {
+        self.0
     }
 
     /// The next number.
@@ -29,5 +39,16 @@ impl Chance {
     pub fn up_to(&mut self, longest: Duration) -> Duration {
         let nanos = u64::try_from(longest.as_nanos()).expect("less than centuries");
         Duration::from_nanos(self.number() % nanos.max(1))
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        let end = u64::try_from(end.max(1)).expect("a small number");
+        usize::try_from(self.number() % end).expect("below a small number")
+    }
+
+    /// Whether one of so many times it happens now.
+    pub fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
     }
 }

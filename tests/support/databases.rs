@@ -5,11 +5,12 @@
 
 use sqlx::Connection as _;
 
-/// A database of a test's own. The SQLite folder goes with it; the cluster takes the PostgreSQL ones along.
+/// A database of a test's own; it goes when this does.
 pub struct TestDatabase {
     /// `sqlite://…` or `postgres://…`.
     pub url: String,
-    folder: Option<tempfile::TempDir>,
+    /// Goes with the database.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl TestDatabase {
@@ -19,7 +20,7 @@ impl TestDatabase {
         let url = format!("sqlite://{}/test.db", folder.path().display());
         Self {
             url,
-            folder: Some(folder),
+            _folder: Some(folder),
         }
     }
 
@@ -35,7 +36,7 @@ impl TestDatabase {
         };
         let url = in_cluster(&cluster);
         Self::create(&url).await;
-        Some(Self { url, folder: None })
+        Some(Self { url, _folder: None })
     }
 
     /// The URL of a PostgreSQL database that is not there yet, or nothing where there is no cluster.
@@ -60,6 +61,30 @@ impl TestDatabase {
             .execute(&mut connection)
             .await
             .expect("a database of its own");
+    }
+}
+
+impl Drop for TestDatabase {
+    /// A thousand databases of one run fill a disk. What fails here is left to the end of the cluster.
+    fn drop(&mut self) {
+        let Ok(cluster) = std::env::var("TRANSHIP_TEST_POSTGRES") else {
+            return;
+        };
+        let Some(name) = self.url.strip_prefix("postgres").and_then(|url| url.rsplit('/').next()) else {
+            return;
+        };
+        let text = format!("drop database if exists {name} with (force)");
+        let dropping = async move {
+            let mut connection = sqlx::PgConnection::connect(&cluster).await?;
+            sqlx::query(sqlx::AssertSqlSafe(text)).execute(&mut connection).await
+        };
+        // A thread of its own: the test's runtime may be ending.
+        let dropped = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let bounded = async { tokio::time::timeout(std::time::Duration::from_secs(10), dropping).await };
+            runtime.map(|runtime| runtime.block_on(bounded))
+        });
+        let _ = dropped.join();
     }
 }
 

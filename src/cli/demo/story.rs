@@ -172,7 +172,7 @@ impl<'a> Guide<'a> {
         }
         let to = self.api.at(&["api", "v1", "messages", &parent.id, "resubmit"], &[]);
         self.request("POST", &to);
-        let child = push::send_file(&self.api, self.screen, &path, to).await?.body;
+        let child = push::send_file(&self.api, self.screen, &path, to, None).await?.body;
         let child = self.end_of(&child.id).await?;
         let after = self.api.message(&parent.id).await?.body;
         self.say(format!(
@@ -322,7 +322,7 @@ impl<'a> Guide<'a> {
             .api
             .at(&["api", "v1", "jobs", job, "messages"], &[("external_id", name)]);
         self.request("POST", &to);
-        let enqueued = push::send_file(&self.api, self.screen, &path, to).await?.body;
+        let enqueued = push::send_file(&self.api, self.screen, &path, to, None).await?.body;
         self.end_of(&enqueued.id).await
     }
 

@@ -12,6 +12,8 @@ use crate::pipeline::stop::Stop;
 use crate::storage::StoreError;
 use crate::storage::executions::{EntityRun, ImportOutcome, StoredError};
 
+/// The failure code of a message that somebody cancelled.
+pub(super) const CANCELLED: &str = "cancelled";
 /// Rejects copied into the store in one statement.
 const REJECTS_PER_COPY: u32 = 500;
 
@@ -62,7 +64,7 @@ pub(super) async fn nothing_landed(context: &Context, claimed: &Claimed, failure
 
 async fn finish_with_nothing(context: &Context, fence: Fence, failure: Failure) -> Result<(), StoreError> {
     let outcome = ImportOutcome {
-        event: Event::Fail,
+        event: failed(&failure),
         counts: Counts::default(),
         entities: Vec::new(),
         failure: Some(failure),
@@ -148,12 +150,20 @@ async fn judge(session: &Session<'_>, staged: &Staged) -> Result<Option<Failure>
 }
 
 fn event(counts: &Counts, failure: Option<&Failure>) -> Event {
-    if failure.is_some() {
-        Event::Fail
+    if let Some(failure) = failure {
+        failed(failure)
     } else if counts.rejected > 0 {
         Event::FinishWithErrors
     } else {
         Event::Finish
+    }
+}
+
+fn failed(failure: &Failure) -> Event {
+    if failure.code == CANCELLED {
+        Event::Cancel
+    } else {
+        Event::Fail
     }
 }
 

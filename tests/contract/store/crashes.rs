@@ -82,7 +82,7 @@ async fn what_was_stored_is_there_after_a_restart(database: TestDatabase) {
     let job = JobId::generate();
     let store = open(&database).await;
     let id = enqueue(&store, job, Direction::Import, 1).await[0];
-    claim(&store, &[job], &[], 1, START).await;
+    claim(&store, &[job], 1, START).await;
     store.close().await;
     drop(store);
     let store = reopen(&database).await;

@@ -94,7 +94,7 @@ async fn working(store: &Store, job: JobId, parent: Option<MessageId>) -> Messag
         ..inline(job, Direction::Import)
     };
     let id = store.insert_message(new, START).await.unwrap().id;
-    let claimed = claim(store, &[job], &[], 1, START).await.remove(0);
+    let claimed = claim(store, &[job], 1, START).await.remove(0);
     assert_eq!(claimed.id, id);
     store.begin_processing(fence(&claimed), START).await.unwrap();
     claimed
@@ -115,7 +115,7 @@ async fn an_execution_keeps_its_id_across_crashes(database: TestDatabase) {
     store.save_entity_run(fence(&first), &begun.id, &run(0)).await.unwrap();
 
     store.release_expired(at(100)).await.unwrap();
-    let again = claim(&store, &[job], &[], 1, at(101)).await.remove(0);
+    let again = claim(&store, &[job], 1, at(101)).await.remove(0);
     assert_conflict(
         store
             .begin_execution(fence(&first), ExecutionId("run-2".into()), at(102))
@@ -216,7 +216,10 @@ async fn what_an_import_ended_with_reads_back(database: TestDatabase) {
     let execution = store.execution(&execution).await.unwrap().unwrap();
     assert_eq!((execution.finished_at, execution.entities), (Some(at(9)), entities));
     assert_conflict(store.finish_import(fence(&claimed), ended, at(10)).await);
-    assert!(!store.extend_lease(fence(&claimed), at(99)).await.unwrap());
+    assert_eq!(
+        store.extend_lease(fence(&claimed), at(99)).await.unwrap(),
+        Heartbeat::Lost
+    );
 }
 
 async fn a_failure_leads_where_the_state_machine_says(database: TestDatabase) {
@@ -233,7 +236,7 @@ async fn a_failure_leads_where_the_state_machine_says(database: TestDatabase) {
         ..outcome()
     };
     enqueue(&store, job, Direction::Import, 1).await;
-    let early = claim(&store, &[job], &[], 1, START).await.remove(0);
+    let early = claim(&store, &[job], 1, START).await.remove(0);
     assert_conflict(store.finish_import(fence(&early), outcome(), at(1)).await);
     store.finish_import(fence(&early), failed.clone(), at(1)).await.unwrap();
     let read = message(&store, early.id).await;

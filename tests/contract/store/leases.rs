@@ -6,7 +6,7 @@ use super::*;
 use sqlx::Connection as _;
 use tranship::domain::ids::CorrelationId;
 use tranship::domain::status::Status;
-use tranship::storage::leases::{AckBy, Acked};
+use tranship::storage::steps::{AckBy, Acked, Step, Stepped};
 
 crate::on_both_databases!(
     many_claimers_never_get_the_same_message,
@@ -22,7 +22,8 @@ crate::on_both_databases!(
     a_correlation_id_ends_the_message_in_its_own_queue_only,
     an_acknowledgement_of_an_import_is_unknown,
     a_start_returns_what_workers_held_and_leaves_deliveries_alone,
-    a_claim_over_many_jobs_takes_the_oldest_of_all,
+    jobs_take_turns_and_in_each_job_the_oldest_comes_first,
+    messages_enqueued_at_once_by_two_processes_have_one_head,
 );
 
 async fn many_claimers_never_get_the_same_message(database: TestDatabase) {
@@ -35,7 +36,7 @@ async fn many_claimers_never_get_the_same_message(database: TestDatabase) {
         tokio::spawn(async move {
             let mut got = Vec::new();
             loop {
-                let claimed = claim(&store, &[job], &[], 1 + n % 4, START).await;
+                let claimed = claim(&store, &[job], 1 + n % 4, START).await;
                 if claimed.is_empty() {
                     return got;
                 }
@@ -82,7 +83,7 @@ async fn a_claim_is_a_lease_with_a_new_epoch_on_the_oldest_messages(database: Te
     let (job, other) = (JobId::generate(), JobId::generate());
     let ids = enqueue(&store, job, Direction::Import, 3).await;
     enqueue(&store, other, Direction::Import, 1).await;
-    let claimed = claim(&store, &[job], &[], 2, at(5)).await;
+    let claimed = claim(&store, &[job], 2, at(5)).await;
     assert_eq!(claimed.iter().map(|m| m.id).collect::<Vec<_>>(), ids[..2]);
     let first = &claimed[0];
     assert_eq!(
@@ -95,25 +96,31 @@ async fn a_claim_is_a_lease_with_a_new_epoch_on_the_oldest_messages(database: Te
     store.begin_processing(fence(first), at(6)).await.unwrap();
     assert_eq!(message(&store, first.id).await.status, Status::Processing);
     assert_conflict(store.begin_processing(fence(first), at(7)).await);
-    assert!(claim(&store, &[], &[], 2, at(5)).await.is_empty());
+    assert!(claim(&store, &[], 2, at(5)).await.is_empty());
 }
 
 async fn a_lapsed_lease_returns_the_message_and_its_worker_can_do_nothing_any_more(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
     enqueue(&store, job, Direction::Import, 1).await;
-    let stale = claim(&store, &[job], &[], 1, START).await.remove(0);
+    let stale = claim(&store, &[job], 1, START).await.remove(0);
     assert_eq!(store.release_expired(at(14)).await.unwrap(), 0);
     assert_eq!(store.release_expired(at(15)).await.unwrap(), 1);
     let back = message(&store, stale.id).await;
     assert_eq!((back.status, back.epoch, back.lease_until), (Status::Enqueued, 1, None));
     // Also before somebody else claims it, the lease is over.
-    assert!(!store.extend_lease(fence(&stale), at(60)).await.unwrap());
+    assert_eq!(
+        store.extend_lease(fence(&stale), at(60)).await.unwrap(),
+        Heartbeat::Lost
+    );
     assert_conflict(store.begin_processing(fence(&stale), at(16)).await);
 
-    let fresh = claim(&store, &[job], &[], 1, at(16)).await.remove(0);
+    let fresh = claim(&store, &[job], 1, at(16)).await.remove(0);
     assert_eq!((fresh.epoch, fresh.attempt, fresh.started_at), (2, 2, Some(START)));
-    assert!(!store.extend_lease(fence(&stale), at(60)).await.unwrap());
+    assert_eq!(
+        store.extend_lease(fence(&stale), at(60)).await.unwrap(),
+        Heartbeat::Lost
+    );
     assert_conflict(store.begin_processing(fence(&stale), at(17)).await);
     assert_conflict(store.release_message(fence(&stale), None, false, "late", at(17)).await);
     assert_conflict(store.save_record_errors(fence(&stale), &[]).await);
@@ -129,10 +136,16 @@ async fn a_heartbeat_keeps_the_lease(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
     enqueue(&store, job, Direction::Import, 1).await;
-    let claimed = claim(&store, &[job], &[], 1, START).await.remove(0);
-    assert!(store.extend_lease(fence(&claimed), at(40)).await.unwrap());
+    let claimed = claim(&store, &[job], 1, START).await.remove(0);
+    assert_eq!(
+        store.extend_lease(fence(&claimed), at(40)).await.unwrap(),
+        Heartbeat::Held
+    );
     store.begin_processing(fence(&claimed), at(1)).await.unwrap();
-    assert!(store.extend_lease(fence(&claimed), at(60)).await.unwrap());
+    assert_eq!(
+        store.extend_lease(fence(&claimed), at(60)).await.unwrap(),
+        Heartbeat::Held
+    );
     assert_eq!(store.release_expired(at(59)).await.unwrap(), 0);
     assert_eq!(store.release_expired(at(60)).await.unwrap(), 1);
 }
@@ -141,7 +154,7 @@ async fn a_released_message_waits_for_its_time(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
     let ids = enqueue(&store, job, Direction::Import, 2).await;
-    let first = claim(&store, &[job], &[], 1, START).await.remove(0);
+    let first = claim(&store, &[job], 1, START).await.remove(0);
     store
         .release_message(fence(&first), Some(at(30)), false, "target is away", at(1))
         .await
@@ -153,14 +166,14 @@ async fn a_released_message_waits_for_its_time(database: TestDatabase) {
     );
 
     assert_eq!(
-        claim(&store, &[job], &[], 2, at(29))
+        claim(&store, &[job], 2, at(29))
             .await
             .iter()
             .map(|m| m.id)
             .collect::<Vec<_>>(),
         [ids[1]]
     );
-    let again = claim(&store, &[job], &[], 2, at(30)).await.remove(0);
+    let again = claim(&store, &[job], 2, at(30)).await.remove(0);
     assert_eq!(
         (again.id, again.epoch, again.attempt, again.not_before),
         (ids[0], 2, 2, None)
@@ -183,50 +196,54 @@ async fn a_released_message_waits_for_its_time(database: TestDatabase) {
 async fn an_in_order_job_has_one_message_at_a_time_and_waits_for_its_oldest(database: TestDatabase) {
     let store = open(&database).await;
     let (job, free) = (JobId::generate(), JobId::generate());
-    let ids = enqueue(&store, job, Direction::Import, 3).await;
+    let ids = enqueue_in_order(&store, job, 3).await;
     let others = enqueue(&store, free, Direction::Import, 1).await;
-    let claimed = claim(&store, &[job, free], &[job], 5, START).await;
+    let mut claimed = claim(&store, &[job, free], 5, START).await;
+    claimed.sort_by_key(|message| message.id);
     assert_eq!(claimed.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[0], others[0]]);
-    assert!(
-        claim(&store, &[job], &[job], 5, START).await.is_empty(),
-        "one at a time"
-    );
+    assert!(claim(&store, &[job], 5, START).await.is_empty(), "one at a time");
 
     store
         .release_message(fence(&claimed[0]), Some(at(30)), false, "later", at(1))
         .await
         .unwrap();
     assert!(
-        claim(&store, &[job], &[job], 5, at(29)).await.is_empty(),
+        claim(&store, &[job], 5, at(29)).await.is_empty(),
         "the oldest is in back-off"
     );
-    let again = claim(&store, &[job], &[job], 5, at(30)).await;
+    let again = claim(&store, &[job], 5, at(30)).await;
     assert_eq!(again.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[0]]);
 
     store.begin_processing(fence(&again[0]), at(31)).await.unwrap();
     assert!(
-        claim(&store, &[job], &[job], 5, at(31)).await.is_empty(),
+        claim(&store, &[job], 5, at(31)).await.is_empty(),
         "one at a time, to the end"
     );
     store
         .finish_import(fence(&again[0]), super::executions::outcome(), at(32))
         .await
         .unwrap();
-    assert_eq!(claim(&store, &[job], &[job], 5, at(33)).await[0].id, ids[1]);
+    assert_eq!(claim(&store, &[job], 5, at(33)).await[0].id, ids[1]);
+}
+
+async fn enqueue_in_order(store: &Store, job: JobId, count: usize) -> Vec<MessageId> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let new = grouped(job, Direction::Import, "");
+        ids.push(store.insert_message(new, START).await.unwrap().id);
+    }
+    ids
 }
 
 async fn racing_processes_keep_an_in_order_job_in_order(database: TestDatabase) {
     let store = open(&database).await;
     let other = second(&database, &store).await;
     let job = JobId::generate();
-    let ids = enqueue(&store, job, Direction::Import, 30).await;
+    let ids = enqueue_in_order(&store, job, 30).await;
     let jobs = [job];
     let mut seen = Vec::new();
     while seen.len() < 30 {
-        let (a, b) = tokio::join!(
-            claim(&store, &jobs, &jobs, 3, START),
-            claim(&other, &jobs, &jobs, 3, START)
-        );
+        let (a, b) = tokio::join!(claim(&store, &jobs, 3, START), claim(&other, &jobs, 3, START));
         let claimed: Vec<_> = a.into_iter().chain(b).collect();
         assert!(claimed.len() <= 1, "two messages of one in-order job at once");
         for message in claimed {
@@ -284,7 +301,7 @@ async fn a_message_is_delivered_again_after_its_lease_and_says_when_it_was_deliv
     assert_eq!(redelivered.last_dequeued_at, Some(at(10)));
     assert_eq!(message(&store, ids[0]).await.last_dequeued_at, Some(at(1810)));
     assert!(
-        !store.extend_lease(again[0].fence(), at(9999)).await.unwrap(),
+        store.extend_lease(again[0].fence(), at(9999)).await.unwrap() == Heartbeat::Lost,
         "a delivery has no heartbeat"
     );
 }
@@ -376,7 +393,7 @@ async fn a_start_returns_what_workers_held_and_leaves_deliveries_alone(database:
     let (import, relay) = (JobId::generate(), JobId::generate());
     enqueue(&store, import, Direction::Import, 2).await;
     let delivered = enqueue(&store, relay, Direction::Relay, 1).await[0];
-    let worked = claim(&store, &[import], &[], 2, START).await;
+    let worked = claim(&store, &[import], 2, START).await;
     store.begin_processing(fence(&worked[1]), START).await.unwrap();
     store.dequeue(relay, "client", 60, 1, START).await.unwrap();
     assert_eq!(store.release_worker_leases(at(1)).await.unwrap(), 2);
@@ -385,56 +402,45 @@ async fn a_start_returns_what_workers_held_and_leaves_deliveries_alone(database:
     assert_eq!(message(&store, delivered).await.status, Status::Dequeued);
 }
 
-async fn a_claim_over_many_jobs_takes_the_oldest_of_all(database: TestDatabase) {
+async fn jobs_take_turns_and_in_each_job_the_oldest_comes_first(database: TestDatabase) {
     let store = open(&database).await;
     let jobs: Vec<JobId> = (0..450).map(|_| JobId::generate()).collect();
-    let mut ids = Vec::new();
-    for job in [jobs[7], jobs[3], jobs[7], jobs[5]] {
-        ids.extend(enqueue(&store, job, Direction::Import, 1).await);
-    }
-    let late = enqueue(&store, jobs[440], Direction::Import, 1).await;
-    let claimed = claim(&store, &jobs, &[], 3, START).await;
-    assert_eq!(claimed.iter().map(|m| m.id).collect::<Vec<_>>(), ids[..3]);
-    let rest = claim(&store, &jobs, &[], 10, START).await;
-    assert_eq!(rest.iter().map(|m| m.id).collect::<Vec<_>>(), [ids[3], late[0]]);
+    let busy = enqueue(&store, jobs[7], Direction::Import, 4).await;
+    let quiet = enqueue(&store, jobs[440], Direction::Import, 1).await;
+    let first = claim(&store, &jobs, 2, START).await;
+    let first: HashSet<MessageId> = first.iter().map(|m| m.id).collect();
+    assert_eq!(first, HashSet::from([busy[0], quiet[0]]), "one of each");
+    let rest = claim(&store, &jobs, 10, START).await;
+    assert_eq!(rest.iter().map(|m| m.id).collect::<Vec<_>>(), busy[1..]);
 }
 
-/// A message with a lower number may become visible while a process is claiming a higher one: its insert took longer.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_in_progress_keeps_other_processes_off_an_in_order_job() {
-    let Some(database) = TestDatabase::postgres().await else {
-        return;
-    };
-    let (first, other) = (open(&database).await, open(&database).await);
+/// Two messages of one group, each enqueued by a process that does not see the other's yet: one of them is the head.
+async fn messages_enqueued_at_once_by_two_processes_have_one_head(database: TestDatabase) {
+    let store = open(&database).await;
+    let other = second(&database, &store).await;
     let job = JobId::generate();
-    let id = enqueue(&first, job, Direction::Import, 1).await[0];
-
-    // Whoever claims stops at the line of history it writes last.
-    let mut brake = sqlx::PgConnection::connect(&database.url).await.unwrap();
-    sqlx::raw_sql("begin; lock table message_events in share mode")
-        .execute(&mut brake)
-        .await
-        .unwrap();
-    let claiming = tokio::spawn(async move { claim(&first, &[job], &[job], 1, START).await });
-    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
-    let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where \
-        datname = current_database())";
-    while sqlx::query_as::<_, (i64,)>(waiting).fetch_one(&mut db).await.unwrap().0 == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    for round in 0..20 {
+        let group = format!("group {round}");
+        let insert = |store: &Store| {
+            let (store, new) = (store.clone(), grouped(job, Direction::Relay, &group));
+            tokio::spawn(async move { store.insert_message(new, START).await.unwrap() })
+        };
+        let (a, b) = (insert(&store), insert(&other));
+        let (a, b) = (a.await.unwrap(), b.await.unwrap());
+        let out = store.dequeue(job, "client", 60, 10, START).await.unwrap();
+        assert_eq!(out.len(), 1, "round {round}");
+        ack(&store, out[0].fence()).await;
+        let next = store.dequeue(job, "client", 60, 10, START).await.unwrap();
+        assert_eq!(next.len(), 1, "round {round}: the group goes on");
+        ack(&other, next[0].fence()).await;
+        let ended: HashSet<MessageId> = [out[0].message.id, next[0].message.id].into();
+        assert_eq!(ended, HashSet::from([a.id, b.id]));
     }
-    let late = "insert into messages (seq, id, correlation, job, direction, status, epoch, attempt, enqueued_by, digest, bytes, \
-        durability, enqueued_at) overriding system value select -1, gen_random_uuid(), gen_random_uuid(), job, direction, \
-        'Enqueued', 0, 0, enqueued_by, digest, bytes, durability, enqueued_at from messages where id = $1";
-    sqlx::query(late).bind(id.0).execute(&mut db).await.unwrap();
+}
 
-    let second = tokio::spawn(async move { claim(&other, &[job], &[job], 1, START).await });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    sqlx::raw_sql("rollback").execute(&mut brake).await.unwrap();
-    assert_eq!(claiming.await.unwrap().iter().map(|m| m.id).collect::<Vec<_>>(), [id]);
-    assert!(
-        second.await.unwrap().is_empty(),
-        "two messages of one in-order job at once"
-    );
+async fn ack(store: &Store, fence: Fence) {
+    let stepped = store.step(Step::Ack(fence), START).await.unwrap();
+    assert_eq!(stepped, Stepped::Done(fence.message, Status::Acked));
 }
 
 /// A planner that knows how many rows wait, but not that they are the newest, likes to walk the queue from its beginning.
@@ -446,22 +452,29 @@ async fn a_claim_on_postgres_reads_no_leased_and_no_finished_message() {
     let store = open(&database).await;
     let job = JobId::generate();
     let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
-    let text = "insert into messages (id, correlation, job, direction, status, epoch, attempt, redeliver_at, enqueued_by, \
-        digest, bytes, durability, enqueued_at) select gen_random_uuid(), gen_random_uuid(), $1, 'relay', case when g < 9000 \
-        then 'Dequeued' when g < 18000 then 'Acked' else 'Enqueued' end, 1, 1, case when g < 9000 then $2 end, 'x', \
+    let messages = "insert into messages (id, job, direction, enqueued_by, digest, bytes, durability, enqueued_at) \
+        select ('00000000-0000-7000-8000-' || lpad(to_hex(g), 12, '0'))::uuid, $1, 'relay', 'x', \
         decode(repeat('00', 32), 'hex'), 1, 'full', 0 from generate_series(1, 27000) g";
-    sqlx::query(text)
+    sqlx::query(messages).bind(job.0).execute(&mut db).await.unwrap();
+    let queue = "insert into queue (message, job, rank, lane, status, wait, redeliver_at) select id, $1, 0, '', \
+        case when n < 9000 then 'Dequeued' else 'Enqueued' end, \
+        case when n < 9000 then 'out' when n < 18000 then 'delayed' else 'ready' end, case when n < 9000 then $2 end \
+        from (select id, row_number() over (order by id) as n from messages) as numbered";
+    sqlx::query(queue)
         .bind(job.0)
         .bind(at(100_000).micros())
         .execute(&mut db)
         .await
         .unwrap();
-    sqlx::query("analyze messages").execute(&mut db).await.unwrap();
+    sqlx::raw_sql("analyze messages; analyze queue")
+        .execute(&mut db)
+        .await
+        .unwrap();
     db.close().await.unwrap();
     let before = rows_read(&database).await;
     for _ in 0..5 {
         assert_eq!(store.dequeue(job, "client", 60, 2, START).await.unwrap().len(), 2);
-        assert_eq!(claim(&store, &[job], &[], 2, START).await.len(), 2);
+        assert_eq!(claim(&store, &[job], 2, START).await.len(), 2);
         assert!(store.release_expired(START).await.unwrap() == 0);
     }
     // A closed connection has handed in its statistics.
@@ -474,8 +487,8 @@ async fn rows_read(database: &TestDatabase) -> i64 {
     // The server counts a moment after the connection is gone.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
-    let text = "select (select seq_tup_read from pg_stat_user_tables where relname = 'messages') \
-        + (select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = 'messages')";
+    let text = "select (select seq_tup_read from pg_stat_user_tables where relname = 'queue') \
+        + (select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = 'queue')";
     let (read,): (i64,) = sqlx::query_as(text).fetch_one(&mut db).await.unwrap();
     read
 }

@@ -6,20 +6,22 @@
 )]
 
 mod access;
+mod connections;
 mod crashes;
 mod executions;
 mod leases;
 mod messages;
 mod occurrences;
+mod queue;
 mod schema;
 
 use bytes::Bytes;
 use tranship::domain::ids::{BlobKey, JobId, MessageId};
 use tranship::domain::job::Direction;
-use tranship::domain::message::{Digest, Durability, Fence, Message};
+use tranship::domain::message::{Digest, Durability, Fence, Message, Placement};
 use tranship::domain::time::Timestamp;
-use tranship::storage::leases::ClaimImport;
-use tranship::storage::messages::{NewMessage, NewPayload};
+use tranship::storage::enqueue::{NewMessage, NewPayload};
+use tranship::storage::leases::{ClaimImport, Heartbeat, Lanes};
 use tranship::storage::{Store, StoreError, StoreSettings};
 
 use crate::support::databases::TestDatabase;
@@ -66,7 +68,17 @@ fn inline(job: JobId, direction: Direction) -> NewMessage {
         payload: NewPayload::Inline(Bytes::from_static(b"abc")),
         durability: Durability::Full,
         parent: None,
+        placement: Placement::default(),
+        identities: Vec::new(),
+        webhook: None,
     }
+}
+
+/// A message that is kept in order with the others of its group.
+fn grouped(job: JobId, direction: Direction, group: &str) -> NewMessage {
+    let mut new = inline(job, direction);
+    new.placement.group = Some(group.to_owned());
+    new
 }
 
 fn in_blob(job: JobId, direction: Direction, key: &BlobKey) -> NewMessage {
@@ -96,10 +108,10 @@ async fn message(store: &Store, id: MessageId) -> Message {
 }
 
 /// Claims up to `limit` messages for a worker, for a lease of 15 seconds.
-async fn claim(store: &Store, jobs: &[JobId], in_order: &[JobId], limit: u32, now: Timestamp) -> Vec<Message> {
+async fn claim(store: &Store, jobs: &[JobId], limit: u32, now: Timestamp) -> Vec<Message> {
     let claim = ClaimImport {
         jobs,
-        in_order,
+        lanes: Lanes::All,
         owner: "worker 1",
         lease_seconds: 15,
         limit,

@@ -1,0 +1,89 @@
+"""python3 -m unittest benches.harness.tests: the rules by which figures are judged, and the reading of plans."""
+
+import unittest
+
+from .bars import DID_NOT_RUN, bars
+from .peers import syncs
+from .plans import claim_cost
+from .report import placeless, plot
+
+LOG = """2026-01-01 LOG:  duration: 0.125 ms  plan:
+\t{
+\t  "Query Text": "update queue set owner = 1",
+\t  "Plan": {"Node Type": "ModifyTable", "Actual Rows": 1, "Shared Hit Blocks": 12, "Shared Read Blocks": 1, "Plans": [
+\t    {"Node Type": "Limit", "Actual Rows": 1, "Shared Hit Blocks": 4, "Shared Read Blocks": 0}
+\t  ]}
+\t}
+2026-01-01 LOG:  something else
+"""
+ONCE = LOG.replace("update queue", "delete from sweep").replace("ModifyTable", "Delete")
+
+
+def lane(**contenders):
+    def middle(rate, durable=True):
+        return {"batch": 1, "messages_per_second": rate, "syncs": durable}
+
+    made = {name.replace("_", "-"): {"label": name, "one": middle(*rate), "best": middle(*rate)} for name, rate in contenders.items()}
+    return {"queue": {"tmpfs": {"contenders": made, "absent": {}}}}
+
+
+def verdicts(results, bar):
+    return {row[5] for row in bars(results) if row[0] == bar and row[5] != "shown"}
+
+
+class Bars(unittest.TestCase):
+    def test_a_ratio_decides(self):
+        self.assertEqual(verdicts(lane(tranship_postgres=(200,), pgmq=(100,)), "Q2"), {"met"})
+        self.assertEqual(verdicts(lane(tranship_postgres=(199,), pgmq=(100,)), "Q2"), {"not met"})
+
+    def test_a_peer_that_did_not_run_is_a_bar_that_is_not_met(self):
+        self.assertEqual(verdicts(lane(tranship_postgres=(200,)), "Q2"), {DID_NOT_RUN})
+
+    def test_who_does_not_sync_is_shown_and_never_counted(self):
+        peer = verdicts(lane(tranship_postgres=(900,), pgmq=(100, False)), "Q2")
+        self.assertEqual(peer, {"not counted: the peer does not sync"})
+        ours = verdicts(lane(tranship_postgres=(900, False), pgmq=(100,)), "Q2")
+        self.assertEqual(ours, {"not met: Tranship does not sync"})
+
+    def test_a_debug_build_is_not_judged(self):
+        results = {**lane(tranship_postgres=(900,), pgmq=(100,)), "build": "debug"}
+        self.assertEqual(verdicts(results, "Q2"), {"not judged: debug build"})
+
+    def test_what_was_not_measured_says_so(self):
+        self.assertEqual(verdicts({}, "Q6"), {"not met: not measured"})
+
+
+class Syncs(unittest.TestCase):
+    def test_an_fsync_covers_no_more_than_is_in_flight(self):
+        def synced(fsyncs):
+            counts = {"fsyncs": {"log": fsyncs, "other": 0}}
+            figures = {"clients": 64, "batch": 10, "messages_total": 64_000}
+            return syncs({"fsyncs": {"log": 0, "other": 0}}, counts, figures)
+
+        self.assertTrue(synced(100))
+        self.assertFalse(synced(99))
+
+
+class Plans(unittest.TestCase):
+    def test_the_claim_is_what_ran_once_for_each_lease(self):
+        cost = claim_cost(LOG * 10 + ONCE, 10)
+        self.assertEqual([one["runs"] for one in cost["statements"]], [10])
+        claim = cost["claim"]
+        self.assertEqual((claim["buffers"], claim["picking"], claim["rows"]), (13, 4, 1))
+        self.assertEqual(claim["milliseconds"], 0.125)
+
+    def test_a_log_without_claims_has_no_cost(self):
+        self.assertIsNone(claim_cost(ONCE, 10)["claim"])
+
+
+class Report(unittest.TestCase):
+    def test_no_folder_of_this_machine_is_told(self):
+        self.assertEqual(placeless('"/a/b/tranship-bench.x1/c: no"'), '"FOLDER/c: no"')
+
+    def test_the_longest_bar_is_on_top(self):
+        drawn = plot("rates", [("slow", 1, False), ("fast", 9, True)])
+        self.assertLess(drawn.index("fast"), drawn.index("slow"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,97 @@
+//! Who is let in to enqueue, decided before a body is read: what is under way at once is bounded, and so is the memory it takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::{Kind, Problem};
+use crate::config;
+
+/// Bodies of batches are counted in pieces of this many bytes.
+const PIECE_BYTES: usize = 1024;
+/// Batches under way hold this many times the largest one together.
+const BATCHES: usize = 4;
+
+/// The gate. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    enqueues: Arc<Semaphore>,
+    batch_pieces: Arc<Semaphore>,
+    wait: Duration,
+}
+
+/// The right to enqueue; ends when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn {
+    _enqueue: OwnedSemaphorePermit,
+    _pieces: Option<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    /// A gate as wide as the settings say.
+    #[must_use]
+    pub fn new(queue: &config::Queue) -> Self {
+        Self {
+            enqueues: Arc::new(Semaphore::new(queue.max_enqueues)),
+            batch_pieces: Arc::new(Semaphore::new(pieces(queue.batch_max_bytes) * BATCHES)),
+            wait: Duration::from_secs(queue.admit_wait_seconds.into()),
+        }
+    }
+
+    /// Lets in at once or not at all.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn at_once(&self) -> Result<Turn, Problem> {
+        let enqueue = Arc::clone(&self.enqueues).try_acquire_owned().map_err(|_| full())?;
+        Ok(Turn {
+            _enqueue: enqueue,
+            _pieces: None,
+        })
+    }
+
+    /// The same for a batch with a body of at most this many bytes.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn batch_at_once(&self, bytes_max: usize) -> Result<Turn, Problem> {
+        let pieces = u32::try_from(pieces(bytes_max)).unwrap_or(u32::MAX);
+        let turn = self.at_once()?;
+        let pieces = Arc::clone(&self.batch_pieces).try_acquire_many_owned(pieces);
+        Ok(Turn {
+            _pieces: Some(pieces.map_err(|_| full())?),
+            ..turn
+        })
+    }
+
+    /// Waits to be let in, with the body unread: clients of the connector would send it again after a 429 (RI-6a).
+    ///
+    /// # Errors
+    /// 503 when the wait was too long.
+    pub async fn in_time(&self) -> Result<Turn, Problem> {
+        let turn = tokio::time::timeout(self.wait, Arc::clone(&self.enqueues).acquire_owned());
+        match turn.await {
+            Ok(Ok(enqueue)) => Ok(Turn {
+                _enqueue: enqueue,
+                _pieces: None,
+            }),
+            Ok(Err(_)) | Err(_) => Err(Problem::new(
+                Kind::Unavailable,
+                "as much is being enqueued as the service takes at once; nothing was stored, send it again later",
+            )),
+        }
+    }
+}
+
+fn pieces(bytes: usize) -> usize {
+    bytes.div_ceil(PIECE_BYTES).max(1)
+}
+
+fn full() -> Problem {
+    Problem::new(
+        Kind::QueueFull,
+        "as much is being enqueued as the service takes at once; nothing was stored, send it again later",
+    )
+}

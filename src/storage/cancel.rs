@@ -1,0 +1,53 @@
+//! Cancel: a message that no worker has begun ends at once; of one that a worker has, or had, a worker is asked to end it, for
+//! a part of it may have landed and must be counted.
+
+use super::dialect::sql;
+use super::groups::{Of, lock_groups_of};
+use super::live::{Ending, LIVE_COLUMNS, LiveRow, retire};
+use super::pool::{execute, fetch_all};
+use super::steps::{Standing, standing};
+use super::{Store, StoreError};
+use crate::domain::ids::MessageId;
+use crate::domain::status::Status;
+use crate::domain::time::Timestamp;
+
+/// What a cancellation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The message ended now.
+    Now,
+    /// A worker has it, or had it and will again; it ends with that one's next heartbeat, and says what had landed by then.
+    Asked,
+    /// It had ended before.
+    Ended(Standing),
+    /// There is no such message.
+    Unknown,
+}
+
+/// No worker has begun with it. Only workers set `started_at`.
+const UNTOUCHED: &str = "started_at is null";
+
+impl Store {
+    /// Cancels a message. `by`: who asked, for the history.
+    pub async fn cancel(&self, id: MessageId, by: &str, now: Timestamp) -> Result<Cancelled, StoreError> {
+        let by = by.to_owned();
+        self.write(move |tx| {
+            Box::pin(async move {
+                lock_groups_of(tx, Of::Queue, &[id]).await?;
+                let text = format!("delete from queue where message = $1 and {UNTOUCHED} returning {LIVE_COLUMNS}");
+                let rows: Vec<LiveRow> = fetch_all!(tx.db(), LiveRow, sql(text), id.0)?;
+                if let Some(row) = rows.into_iter().next() {
+                    let ending = Ending::failed(Status::Cancelled, "cancelled", format!("cancelled by {by}"));
+                    retire(tx, &[(row, ending)], now).await?;
+                    return Ok(Cancelled::Now);
+                }
+                let text = format!("update queue set cancel_asked = $2 where message = $1 and not ({UNTOUCHED})");
+                if execute!(tx.db(), sql(text), id.0, by.as_str())? == 1 {
+                    return Ok(Cancelled::Asked);
+                }
+                Ok(standing(tx, id).await?.map_or(Cancelled::Unknown, Cancelled::Ended))
+            })
+        })
+        .await
+    }
+}

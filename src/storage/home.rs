@@ -1,0 +1,93 @@
+//! Reads of the PostgreSQL pool, on the runtime that opened the store, whoever asks.
+//!
+//! A connection belongs to the runtime in whose context it was made: its socket is that runtime's. Every thread of the HTTP
+//! server has a runtime of its own, which ends before the worker hands its leases back; a connection that such a thread had
+//! made for a read would be dead when the worker gets it from the pool. So every poll of a read runs in the store's context.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use sqlx::{Database, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr};
+use tokio::runtime::Handle;
+use tokio_util::context::TokioContext;
+
+/// A pool whose reads run at home.
+#[derive(Debug, Clone)]
+pub(super) struct HomePool {
+    pool: PgPool,
+    home: Handle,
+}
+
+impl HomePool {
+    /// The current runtime is the pool's home.
+    pub(super) fn here(pool: PgPool) -> Self {
+        let home = Handle::current();
+        Self { pool, home }
+    }
+
+    /// The pool itself, for tasks that run on its home.
+    pub(super) fn at_home(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+type Rows<'e> = BoxStream<'e, Result<Either<<Postgres as Database>::QueryResult, <Postgres as Database>::Row>, Error>>;
+
+impl<'p> Executor<'p> for &'p HomePool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> Rows<'e>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        Box::pin(AtHome {
+            rows: self.pool.fetch_many(query),
+            home: self.home.clone(),
+        })
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<<Postgres as Database>::Row>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        Box::pin(TokioContext::new(self.pool.fetch_optional(query), self.home.clone()))
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [<Postgres as Database>::TypeInfo],
+    ) -> BoxFuture<'e, Result<<Postgres as Database>::Statement, Error>>
+    where
+        'p: 'e,
+    {
+        Box::pin(TokioContext::new(
+            self.pool.prepare_with(sql, parameters),
+            self.home.clone(),
+        ))
+    }
+}
+
+/// Rows that are polled in the context of a runtime.
+struct AtHome<'e> {
+    rows: Rows<'e>,
+    home: Handle,
+}
+
+impl Stream for AtHome<'_> {
+    type Item = Result<Either<<Postgres as Database>::QueryResult, <Postgres as Database>::Row>, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let _entered = this.home.enter();
+        this.rows.as_mut().poll_next(cx)
+    }
+}

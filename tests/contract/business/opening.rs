@@ -1,0 +1,77 @@
+//! Opening a business database, also by many at once and in the state another program left it in.
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, SqliteConnection};
+use tranship::domain::ids::MessageId;
+use tranship::domain::message::Fence;
+
+use super::fixture::open;
+use crate::on_both_databases;
+use crate::support::databases::{TestDatabase, rows};
+
+on_both_databases!(a_new_database_opened_by_many_at_once_serves_all_of_them);
+
+/// As many first openings at once as no installation has.
+const OPENINGS: usize = 16;
+
+fn new_fence() -> Fence {
+    Fence {
+        message: MessageId::generate(),
+        epoch: 1,
+    }
+}
+
+async fn a_new_database_opened_by_many_at_once_serves_all_of_them(database: TestDatabase) {
+    let embedded = database.url.starts_with("sqlite");
+    let mut databases = vec![database];
+    if embedded {
+        // A collision is a matter of luck: ten chances.
+        databases.extend((0..9).map(|_| TestDatabase::sqlite()));
+    }
+    let mut failures = Vec::new();
+    for (round, database) in databases.iter().enumerate() {
+        let all: Vec<_> = (0..OPENINGS)
+            .map(|_| {
+                // One each, as processes have them.
+                let one = open(database);
+                tokio::spawn(async move { one.raise_fence(new_fence()).await })
+            })
+            .collect();
+        for one in all {
+            if let Err(error) = one.await.expect("it ends") {
+                failures.push(format!("round {round}: {error}"));
+            }
+        }
+        if embedded {
+            assert_eq!(journal_mode(database).await, "wal");
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[tokio::test]
+async fn a_file_without_a_write_ahead_log_that_somebody_writes_to_is_waited_for() {
+    let database = TestDatabase::sqlite();
+    let mut writing = SqliteConnection::connect(&format!("{}?mode=rwc", database.url))
+        .await
+        .expect("it opens");
+    sqlx::raw_sql("create table theirs (a integer); begin immediate")
+        .execute(&mut writing)
+        .await
+        .expect("a write transaction");
+    assert_eq!(journal_mode(&database).await, "delete");
+
+    let ours = open(&database);
+    let opening = tokio::spawn(async move { ours.raise_fence(new_fence()).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!opening.is_finished(), "the switch needs the file for itself");
+    writing.close().await.expect("it ends");
+    opening.await.expect("it ends").expect("opened once the writer is gone");
+    assert_eq!(journal_mode(&database).await, "wal");
+}
+
+async fn journal_mode(database: &TestDatabase) -> String {
+    let rows = rows(&database.url, "pragma journal_mode").await;
+    rows[0][0].clone().expect("a word")
+}

@@ -1,0 +1,160 @@
+//! The processes under test, on one store: killed, stopped, continued and started again while clients use them.
+
+use std::sync::RwLock;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::history::Queue;
+use crate::service::Service;
+use crate::site::{Credentials, Site};
+use crate::support::databases::TestDatabase;
+use crate::wire::{self, json};
+
+/// What the processes are called as one: a token names it, and so is good at each, on whichever port that listens.
+const PUBLIC_URL: &str = "http://queue.test";
+
+/// Processes on one store.
+pub struct Cluster {
+    site: Site,
+    tester: Credentials,
+    processes: Vec<Process>,
+}
+
+struct Process {
+    name: String,
+    service: Mutex<Option<Service>>,
+    /// Where it listens, or listened when it last ran.
+    base: RwLock<String>,
+}
+
+impl Cluster {
+    /// So many processes on a store of their own, with these queues.
+    pub async fn start(store: TestDatabase, processes: usize, queues: &[Queue]) -> Self {
+        let mut site = Site::on(store).await;
+        site.set("RUST_LOG", "warn");
+        site.set("TRANSHIP_SERVER__TOKEN_SECONDS", "86400");
+        site.set("TRANSHIP_SERVER__PUBLIC_URL", PUBLIC_URL);
+        for queue in queues {
+            site.write(&format!("jobs/{}.toml", queue.name), &job(queue));
+        }
+        std::fs::create_dir_all(site.path("entities")).expect("an empty folder for entities");
+        let tester = site.add_client("tester", "client");
+        let mut cluster = Self {
+            site,
+            tester,
+            processes: Vec::new(),
+        };
+        for number in 0..processes {
+            cluster.processes.push(Process {
+                name: format!("process-{number}"),
+                service: Mutex::default(),
+                base: RwLock::default(),
+            });
+        }
+        cluster.heal().await;
+        cluster
+    }
+
+    /// How many processes there are.
+    pub fn size(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Where a process listens, if it ever did.
+    pub fn base(&self, process: usize) -> String {
+        let base = self.processes[process % self.processes.len()].base.read();
+        base.expect("nobody fails while writing it").clone()
+    }
+
+    /// An access token, good at every process for a day.
+    pub async fn token(&self) -> String {
+        let scope = format!("{PUBLIC_URL}/.default");
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.tester.id),
+            ("client_secret", &self.tester.secret),
+            ("scope", &scope),
+        ];
+        let request = wire::http().post(format!("{}/default/oauth2/v2.0/token", self.base(0)));
+        let answer = request.form(&form).send().await.expect("the token endpoint answers");
+        let body = json(answer, reqwest::StatusCode::OK).await;
+        body["access_token"].as_str().expect("an access token").to_owned()
+    }
+
+    /// `kill -9`, and a new start that much later.
+    pub async fn kill(&self, process: usize, absence: Duration) {
+        let process = &self.processes[process];
+        let mut service = process.service.lock().await;
+        if let Some(running) = service.take() {
+            running.kill9();
+        }
+        tokio::time::sleep(absence).await;
+        *service = Some(self.run(process).await);
+    }
+
+    /// SIGSTOP, and SIGCONT that much later.
+    pub async fn pause(&self, process: usize, absence: Duration) {
+        let service = self.processes[process].service.lock().await;
+        let Some(running) = service.as_ref() else { return };
+        running.pause();
+        tokio::time::sleep(absence).await;
+        running.resume();
+    }
+
+    /// Starts what does not run.
+    pub async fn heal(&self) {
+        for process in &self.processes {
+            let mut service = process.service.lock().await;
+            if let Some(running) = service.as_mut()
+                && !running.is_running()
+            {
+                panic!("{} ended by itself:\n{}", process.name, running.log());
+            }
+            if service.is_none() {
+                *service = Some(self.run(process).await);
+            }
+        }
+    }
+
+    /// Stops everything in peace.
+    pub async fn stop(self) {
+        for process in &self.processes {
+            if let Some(running) = process.service.lock().await.take() {
+                let ended = running.stop().await;
+                assert!(ended.success(), "{} ended with {ended}", process.name);
+            }
+        }
+    }
+
+    async fn run(&self, process: &Process) -> Service {
+        let service = self.site.start(&process.name).await;
+        let mut base = process.base.write().expect("nobody fails while writing it");
+        base.clone_from(&service.base);
+        service
+    }
+}
+
+fn job(queue: &Queue) -> String {
+    let Queue {
+        name,
+        id,
+        ordered,
+        max_deliveries,
+        lease_seconds,
+    } = queue;
+    let order = if *ordered { "order_by = \"company\"\n" } else { "" };
+    format!(
+        r#"
+id = "{id}"
+name = "{name}"
+direction = "relay"
+data_source = "file"
+clients = ["tester"]
+[queue]
+lease_seconds = {lease_seconds}
+max_deliveries = {max_deliveries}
+retry = {{ first_seconds = 1, cap_seconds = 2, jitter = 0.5 }}
+{order}"#
+    )
+}

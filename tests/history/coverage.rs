@@ -1,0 +1,85 @@
+//! What a run met: a history in which nothing went wrong proves nothing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::history::{Answer, Deed, Enqueue, History, Stored};
+
+/// How often what happened.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    pub enqueues: usize,
+    pub batched: usize,
+    pub replays: usize,
+    pub keys_refused: usize,
+    pub unanswered: usize,
+    pub leases: usize,
+    pub handed_out_again: usize,
+    pub acks: usize,
+    pub connector_acks: usize,
+    pub stale_refused: usize,
+    pub forged_refused: usize,
+    pub dead_letters: usize,
+}
+
+impl Coverage {
+    pub fn of(history: &History) -> Self {
+        let mut coverage = Self::default();
+        let mut epochs: HashMap<&str, BTreeSet<u64>> = HashMap::new();
+        for record in &history.records {
+            coverage.unanswered += usize::from(record.ended.is_none());
+            match &record.deed {
+                Deed::Enqueue(enqueue) => coverage.count_enqueue(enqueue),
+                Deed::Lease(lease) => {
+                    coverage.leases += 1;
+                    epochs.entry(&lease.message).or_default().insert(lease.epoch);
+                }
+                Deed::Act(act) => match &act.answer {
+                    Answer::Accepted => coverage.acks += usize::from(act.verb == crate::history::Verb::Ack),
+                    Answer::Refused(refusal) if refusal.status == 409 => coverage.stale_refused += 1,
+                    Answer::Refused(_) => coverage.forged_refused += 1,
+                    Answer::Unknown => {}
+                },
+                Deed::ConnectorAck(ack) => coverage.connector_acks += usize::from(ack.answer == Answer::Accepted),
+                Deed::LeasesLost { .. } | Deed::Fetch { .. } => {}
+            }
+        }
+        coverage.handed_out_again = epochs.values().filter(|epochs| epochs.len() > 1).count();
+        let dead = history.rows.iter().filter(|row| row.status == "DeadLettered");
+        coverage.dead_letters = dead.count();
+        coverage
+    }
+
+    fn count_enqueue(&mut self, enqueue: &Enqueue) {
+        match &enqueue.answer {
+            Stored::Accepted { replay, .. } => {
+                self.enqueues += 1;
+                self.batched += usize::from(enqueue.place > 0);
+                self.replays += usize::from(*replay);
+            }
+            Stored::Refused(refusal) => self.keys_refused += usize::from(refusal.status == 422),
+            Stored::Unknown => {}
+        }
+    }
+
+    /// What should have happened and did not, often enough.
+    pub fn missing(&self) -> Vec<&'static str> {
+        [
+            ("enqueues", self.enqueues, 200),
+            ("enqueues in batches", self.batched, 10),
+            ("replays", self.replays, 5),
+            ("keys refused", self.keys_refused, 1),
+            ("requests without an answer", self.unanswered, 10),
+            ("leases", self.leases, 200),
+            ("messages handed out again", self.handed_out_again, 20),
+            ("acknowledgements", self.acks, 100),
+            ("acknowledgements on the connector", self.connector_acks, 5),
+            ("stale receipts refused", self.stale_refused, 5),
+            ("forged receipts refused", self.forged_refused, 1),
+            ("dead letters", self.dead_letters, 1),
+        ]
+        .into_iter()
+        .filter(|(_, met, wanted)| met < wanted)
+        .map(|(name, ..)| name)
+        .collect()
+    }
+}

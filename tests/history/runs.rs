@@ -1,0 +1,166 @@
+//! The runs: clients, trouble, a drain, a verdict.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::checker::{Rule, Violation, check};
+use crate::client::Client;
+use crate::cluster::Cluster;
+use crate::coverage::Coverage;
+use crate::crowd::{Busy, Person};
+use crate::drain::drain;
+use crate::history::{History, Queue};
+use crate::recorder::Recorder;
+use crate::support::chance::Chance;
+use crate::support::databases::TestDatabase;
+use crate::trouble::Trouble;
+
+/// Clients at once.
+const CLIENTS: usize = 64;
+/// How long they go on in one round: short enough to keep all of it in memory.
+const ROUND: Duration = Duration::from_secs(20);
+/// The same in the long forms, for which a store gets older.
+const LONG_ROUND: Duration = Duration::from_mins(2);
+/// How long the form behind `--long` takes.
+const LONG: Duration = Duration::from_mins(8);
+/// Most violations told of each rule.
+const TOLD_MAX: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_on_sqlite_killed_at_random_keeps_every_promise() {
+    rounds(async || Some((TestDatabase::sqlite(), 1))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_on_postgres_killed_and_stopped_at_random_keep_every_promise() {
+    rounds(async || Some((TestDatabase::postgres().await?, 3))).await;
+}
+
+/// Rounds on new stores, until the time is over: one, if nobody asked for more.
+async fn rounds(store: impl AsyncFn() -> Option<(TestDatabase, usize)>) {
+    let began = Instant::now();
+    let asked = std::env::var("TRANSHIP_HISTORY_SECONDS").ok();
+    let asked = asked.map(|text| Duration::from_secs(text.parse().expect("a number of seconds")));
+    let long = std::env::var_os("TRANSHIP_TEST_LONG").map(|_| LONG);
+    let wanted = asked.or(long);
+    let mut seeds = Chance::announced("TRANSHIP_HISTORY_SEED");
+    loop {
+        let Some((database, processes)) = store().await else {
+            return;
+        };
+        let seed = seeds.seed();
+        seeds.number();
+        let left = wanted.map_or(ROUND, |wanted| wanted.saturating_sub(began.elapsed()).min(LONG_ROUND));
+        round(database, processes, seed, left.max(ROUND)).await;
+        if wanted.is_none_or(|wanted| began.elapsed() >= wanted) {
+            return;
+        }
+    }
+}
+
+async fn round(database: TestDatabase, processes: usize, seed: u64, length: Duration) {
+    let queues = queues();
+    let cluster = Arc::new(Cluster::start(database, processes, &queues).await);
+    let recorder = Arc::new(Recorder::new());
+    let token: Arc<str> = cluster.token().await.into();
+    let trouble = Arc::new(Trouble::default());
+    let client = |number| Client::new(number, &cluster, &recorder, &token);
+
+    let until = Instant::now() + length;
+    let mut chance = Chance::of(seed);
+    let busy: Arc<[Busy]> = queues.iter().map(Busy::new).collect();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..CLIENTS {
+        let dice = Chance::of(chance.number());
+        tasks.spawn(Person::new(client(number), processes, dice, &busy).live(until));
+    }
+    for _ in 0..processes.min(2) {
+        let (trouble, cluster) = (Arc::clone(&trouble), Arc::clone(&cluster));
+        let dice = Chance::of(chance.number());
+        tasks.spawn(async move { trouble.make(&cluster, dice, until).await });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("clients go on until the time is up");
+    }
+    cluster.heal().await;
+
+    let rows = drain(&client(CLIENTS), &queues).await;
+    let history = History {
+        records: recorder.take(),
+        rows,
+        queues,
+    };
+    judge(&history, &trouble, seed);
+    Arc::into_inner(cluster).expect("nobody uses it any more").stop().await;
+}
+
+/// A queue where anything goes, whose messages are soon given up; and one in order, where only a client gives up.
+fn queues() -> Vec<Queue> {
+    vec![
+        Queue {
+            name: "loose",
+            id: "00000000-0000-4000-8000-0000000000a1",
+            ordered: false,
+            max_deliveries: 8,
+            lease_seconds: 2,
+        },
+        Queue {
+            name: "ordered",
+            id: "00000000-0000-4000-8000-0000000000a2",
+            ordered: true,
+            max_deliveries: 1000,
+            lease_seconds: 2,
+        },
+    ]
+}
+
+fn judge(history: &History, trouble: &Trouble, seed: u64) {
+    let violations = check(history);
+    let coverage = Coverage::of(history);
+    let kills = trouble.kills.load(Ordering::Relaxed);
+    let sleeps = trouble.sleeps.load(Ordering::Relaxed);
+    eprintln!("TRANSHIP_HISTORY_SEED={seed}: {kills} kills, {sleeps} sleeps, {coverage:?}");
+    if !violations.is_empty() {
+        let page = write_down(history, &violations, seed);
+        let mut rules: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
+        for violation in &violations {
+            rules.entry(violation.rule).or_default().push(violation);
+        }
+        let told: String = rules
+            .values()
+            .flat_map(|broken| broken.iter().take(TOLD_MAX))
+            .map(|violation| violation.told(history).to_string())
+            .collect();
+        let counts: Vec<(Rule, usize)> = rules.iter().map(|(rule, broken)| (*rule, broken.len())).collect();
+        panic!("{counts:?} broken under TRANSHIP_HISTORY_SEED={seed}; all of it is in {page}\n{told}");
+    }
+    assert!(kills > 0, "no process was killed");
+    let missing = coverage.missing();
+    assert!(
+        missing.is_empty(),
+        "the run was too tame, it lacks {missing:?}: {coverage:?}"
+    );
+}
+
+/// The violations and the whole history, a record a line, for whoever looks for the cause.
+fn write_down(history: &History, violations: &[Violation], seed: u64) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("history-{seed}.txt"));
+    let mut text: String = violations
+        .iter()
+        .map(|violation| violation.told(history).to_string())
+        .collect();
+    let mut records: Vec<_> = history.records.iter().collect();
+    records.sort_by_key(|record| record.began);
+    for record in records {
+        let _ = writeln!(text, "{record}");
+    }
+    for row in &history.rows {
+        let _ = writeln!(text, "{row:?}");
+    }
+    std::fs::write(&path, text).expect("the history is written down");
+    path.display().to_string()
+}
