@@ -80,14 +80,16 @@ CREATE TABLE queue (
 
 -- A claim reads the head of its lane's part and meets neither leased nor delayed rows.
 CREATE INDEX queue_ready ON queue (job, lane, rank, seq) WHERE wait = 'ready';
-CREATE INDEX queue_delayed ON queue (not_before) WHERE wait = 'delayed';
-CREATE INDEX queue_groups ON queue (job, grp, seq) WHERE grp IS NOT NULL;
--- Of each group the few that are not behind: its head, or what of it is out.
-CREATE INDEX queue_front ON queue (job, grp, seq) WHERE grp IS NOT NULL AND wait <> 'behind';
-CREATE INDEX queue_returned ON queue (job, grp, seq) WHERE returned;
-CREATE INDEX queue_worked ON queue (status, job) WHERE status IN ('PreProcessing', 'Processing');
-CREATE INDEX queue_redeliver ON queue (redeliver_at) WHERE redeliver_at IS NOT NULL;
-CREATE INDEX queue_expires ON queue (expires_at) WHERE expires_at IS NOT NULL;
+-- What is kept in order, in two: of each group the one that is not behind, its head or what of it is out; and the rest. What
+-- ended before and was tried again is found by itself, for it may be older than all that went since.
+CREATE INDEX queue_front ON queue (job, grp, returned, seq) WHERE grp IS NOT NULL AND wait <> 'behind';
+CREATE INDEX queue_behind ON queue (job, grp, returned, seq) WHERE grp IS NOT NULL AND wait = 'behind';
+-- That `attempt` is not negative is said by who walks one of these. Who comes with an id and asks for the same beside it does
+-- not say it, and so cannot be sent along here through all that came and went.
+CREATE INDEX queue_delayed ON queue (not_before) WHERE wait = 'delayed' AND attempt >= 0;
+CREATE INDEX queue_worked ON queue (status, job) WHERE status IN ('PreProcessing', 'Processing') AND attempt >= 0;
+CREATE INDEX queue_redeliver ON queue (redeliver_at) WHERE redeliver_at IS NOT NULL AND attempt >= 0;
+CREATE INDEX queue_expires ON queue (expires_at) WHERE expires_at IS NOT NULL AND attempt >= 0;
 
 -- How many messages the queues hold, as changes to be summed up: every transaction adds to a row of its own.
 CREATE TABLE queue_depths (

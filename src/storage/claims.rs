@@ -16,7 +16,7 @@ use super::live::{EventLine, note};
 use super::memory::{Claims, Place};
 use super::pool::{Backend, Tx, fetch_all, fetch_optional, with_pool};
 use super::rows::{LIVE_MESSAGES, MessageRow};
-use super::transition::{WORKED, target};
+use super::transition::{WALKED, WORKED, target};
 use super::{Store, StoreError};
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::{Claimed, Message};
@@ -269,7 +269,7 @@ impl Turns {
 /// The lanes with something to take, of the jobs given.
 async fn turns(tx: &mut Tx, claims: &Claims, jobs: &[JobId], which: super::leases::Lanes) -> Result<Turns, StoreError> {
     type Count = (Uuid, String, i64);
-    let text = format!("select job, lane, count(*) from queue where {WORKED} group by job, lane");
+    let text = format!("select job, lane, count(*) from queue where {WORKED} and {WALKED} group by job, lane");
     let under_way: Vec<Count> = fetch_all!(tx.db(), Count, sql(text))?;
     let mut of_job: HashMap<JobId, u32> = HashMap::new();
     let mut of_lane: HashMap<(JobId, String), u32> = HashMap::new();

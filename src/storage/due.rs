@@ -14,7 +14,7 @@ use super::live::{Ending, LIVE_COLUMNS, LiveRow, Return, job_of, put_back, retir
 use super::memory::{DueLook, Memory};
 use super::pool::{Pool, Reader, Sync, Tx, fetch_all, with_pool};
 use super::steps::offer_again;
-use super::transition::{WORKED, guard, target};
+use super::transition::{WALKED, WORKED, guard, target};
 use crate::domain::status::{Event, Status};
 use crate::domain::time::Timestamp;
 
@@ -163,7 +163,7 @@ pub(super) async fn find_lapsed_work(reader: Reader<'_>, now: Timestamp) -> Resu
 fn select_due(why: Why, condition: &str) -> String {
     let (deadline, _) = why.deadline();
     format!(
-        "select '{word}' as why, message, job, grp from (select message, job, grp from queue where {condition} \
+        "select '{word}' as why, message, job, grp from (select message, job, grp from queue where {condition} and {WALKED} \
          order by {deadline} limit {PORTION}) as {word}",
         word = why.as_str()
     )

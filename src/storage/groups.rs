@@ -28,19 +28,22 @@ pub(super) struct Group {
 }
 
 /// Of a group at most one message is ready, delayed or out. Nothing below `$3` is alive but what was tried again.
-const FRONT: &str = "select message, wait from queue where job = $1 and grp = $2 and seq >= $3 and wait <> 'behind' \
-    union select message, wait from queue where job = $1 and grp = $2 and returned and wait <> 'behind'";
+const FRONT: &str = "select message, not_before, wait, seq, returned from queue \
+    where job = $1 and grp = $2 and returned = false and seq >= $3 and wait <> 'behind' union all \
+    select message, not_before, wait, seq, returned from queue \
+    where job = $1 and grp = $2 and returned = true and wait <> 'behind'";
+/// The oldest of what stands behind, and the oldest of that that was tried again.
+const BEHIND: &str = "select * from (select message, not_before, wait, seq, returned from queue \
+    where job = $1 and grp = $2 and returned = false and seq >= $3 and wait = 'behind' order by seq limit 1) as first union all \
+    select * from (select message, not_before, wait, seq, returned from queue \
+    where job = $1 and grp = $2 and returned = true and wait = 'behind' order by seq limit 1) as again";
 const BLOCKED: &str = "select 1 from blocked_groups where job = $1 and grp = $2";
-const OLDEST: &str = "select message, not_before, wait, seq, returned from (\
-    select * from (select message, not_before, wait, seq, returned from queue \
-    where job = $1 and grp = $2 and seq >= $3 order by seq limit 1) as first union all \
-    select * from (select message, not_before, wait, seq, returned from queue \
-    where job = $1 and grp = $2 and returned order by seq limit 1) as again) as oldest order by seq limit 1";
 const MOVE: &str = "update queue set wait = $2 where message = $1 and wait <> 'out' returning job, lane, rank";
 
 /// Whether any message in the queue is kept in order.
 pub(super) async fn are_there(reader: Reader<'_>) -> Result<bool, StoreError> {
-    let text = "select 1 from queue where grp is not null limit 1";
+    let text = "select 1 from queue where grp is not null and wait <> 'behind' union all \
+        select 1 from queue where grp is not null and wait = 'behind' limit 1";
     let found: Option<(i32,)> = fetch_optional!(reader, (i32,), text)?;
     Ok(found.is_some())
 }
@@ -52,7 +55,7 @@ pub(super) async fn occupied(tx: &mut Tx, groups: &BTreeSet<Group>) -> Result<BT
     let mut occupied = BTreeSet::new();
     for group in groups {
         let (begun, floor) = (Instant::now(), tx.memory().group_floor(group));
-        let front = front(tx, group, floor).await?;
+        let front = members(tx, FRONT, group, floor).await?;
         if floor == i64::MIN {
             tx.memory().group_looked(group, begun);
         }
@@ -117,40 +120,48 @@ pub(super) async fn settle(tx: &mut Tx, groups: BTreeMap<Group, i64>, now: Times
     Ok(())
 }
 
-/// Its id, until when it waits, for what, its number, and whether it was tried again.
-type Oldest = (Uuid, Option<i64>, String, i64, bool);
+/// A message of a group.
+#[derive(Debug, Clone, sqlx::FromRow)]
+struct Member {
+    message: Uuid,
+    not_before: Option<i64>,
+    wait: String,
+    seq: i64,
+    /// It ended before and was tried again.
+    returned: bool,
+}
 
 async fn settle_one(tx: &mut Tx, group: Group, changed: i64, now: Timestamp) -> Result<(), StoreError> {
     let (begun, floor) = (Instant::now(), tx.memory().group_floor(&group));
-    let front = front(tx, &group, floor).await?;
-    if front.iter().any(|(_, wait)| wait == OUT) {
+    let front = members(tx, FRONT, &group, floor).await?;
+    if front.iter().any(|member| member.wait == OUT) {
         return Ok(());
     }
-    let oldest: Option<Oldest> = fetch_optional!(tx.db(), Oldest, OLDEST, group.job, group.grp.as_str(), floor)?;
+    let behind = members(tx, BEHIND, &group, floor).await?;
     if floor == i64::MIN {
         tx.memory().group_looked(&group, begun);
     }
-    let Some((head, not_before, wait, seq, returned)) = oldest else {
+    let Some(head) = front.iter().chain(&behind).min_by_key(|member| member.seq) else {
         // Nothing of it is left, so everything up to here has ended.
         tx.settled(group, changed.saturating_add(1));
         return Ok(());
     };
-    let wanted = match not_before {
+    let wanted = match head.not_before {
         _ if blocked(tx, &group).await? => Wait::Behind,
         Some(at) if at > now.micros() => Wait::Delayed,
         _ => Wait::Ready,
     };
-    for (other, _) in front.iter().filter(|(message, _)| *message != head) {
-        if !stand(tx, *other, Wait::Behind).await? {
+    for other in front.iter().filter(|member| member.message != head.message) {
+        if !stand(tx, other.message, Wait::Behind).await? {
             // It was leased meanwhile, for a claim takes no group's lock: its end settles the group again.
             return Ok(());
         }
     }
-    if wait != wanted.as_str() {
-        stand(tx, head, wanted).await?;
+    if head.wait != wanted.as_str() {
+        stand(tx, head.message, wanted).await?;
     }
-    if !returned {
-        tx.settled(group, seq);
+    if !head.returned {
+        tx.settled(group, head.seq);
     }
     Ok(())
 }
@@ -168,15 +179,8 @@ async fn stand(tx: &mut Tx, message: Uuid, wait: Wait) -> Result<bool, StoreErro
     Ok(true)
 }
 
-async fn front(tx: &mut Tx, group: &Group, floor: i64) -> Result<Vec<(Uuid, String)>, StoreError> {
-    Ok(fetch_all!(
-        tx.db(),
-        (Uuid, String),
-        FRONT,
-        group.job,
-        group.grp.as_str(),
-        floor
-    )?)
+async fn members(tx: &mut Tx, text: &'static str, group: &Group, floor: i64) -> Result<Vec<Member>, StoreError> {
+    Ok(fetch_all!(tx.db(), Member, text, group.job, group.grp.as_str(), floor)?)
 }
 
 async fn blocked(tx: &mut Tx, group: &Group) -> Result<bool, StoreError> {

@@ -11,8 +11,12 @@ use crate::domain::message::Fence;
 use crate::domain::status::{Event, Status};
 use crate::domain::time::Timestamp;
 
-/// The statuses a worker's lease lives in. The index `queue_worked` is on exactly these.
+/// The statuses a worker's lease lives in. The index `queue_worked` is on exactly these, for who says [`WALKED`] too.
 pub(super) const WORKED: &str = "status in ('PreProcessing', 'Processing')";
+
+/// Always true, and said by the indexes of deadlines and of work, and by the statements that walk them: so no statement that
+/// has an id can be planned to walk one instead, whatever else it asks of the row.
+pub(super) const WALKED: &str = "attempt >= 0";
 
 /// Every status that `event` moves to another one, with that one.
 fn arrows(event: Event) -> impl Iterator<Item = (Status, Status)> {

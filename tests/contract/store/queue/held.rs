@@ -84,7 +84,26 @@ async fn handed_out_and_acknowledged(store: &Store, job: JobId, now: Timestamp) 
 }
 
 /// Rounds each of which costs what the first ones cost, whatever came and went since.
-const ROUNDS: [(&str, Round); 2] = [
+const ROUNDS: [(&str, Round); 4] = [
+    ("one group", |store, job, now| {
+        Box::pin(async move {
+            for _ in 0..2 {
+                let new = grouped(job, Direction::Relay, "a");
+                store.insert_message(new, now).await.unwrap();
+            }
+            for _ in 0..2 {
+                handed_out_and_acknowledged(&store, job, now).await;
+            }
+        })
+    }),
+    ("a lease that lapses", |store, job, now| {
+        Box::pin(async move {
+            store.insert_message(inline(job, Direction::Relay), now).await.unwrap();
+            let leased = store.dequeue(job, "client", 10, 1, now).await.unwrap();
+            assert_eq!(leased.len(), 1);
+            handed_out_and_acknowledged(&store, job, now.plus_seconds(11)).await;
+        })
+    }),
     ("a delay", |store, job, now| {
         Box::pin(async move {
             let mut new = inline(job, Direction::Relay);
@@ -129,7 +148,7 @@ async fn on_postgres_every_round_costs_the_same_with_a_transaction_held_open() {
     for (name, few, many) in &costs {
         assert!(
             // A look at the whole now and then is allowed; one a round would make it many times as much.
-            *many <= few * 2.0,
+            *many <= few * 1.5,
             "{name}: {few:.0} pages a round in {FEW} rounds, {many:.0} in {MANY}"
         );
     }
@@ -137,6 +156,9 @@ async fn on_postgres_every_round_costs_the_same_with_a_transaction_held_open() {
 
 /// Pages that one round touches, on average, by a process of its own.
 async fn pages_per_round(database: &TestDatabase, round: Round, rounds: i64) -> f64 {
+    // From here on the statistics say that next to nothing is there, and nothing but the statements can keep a plan from
+    // walking what cannot be cleaned up.
+    execute(database, "vacuum analyze").await;
     let before = pages_so_far(database).await;
     let store = open(database).await;
     let jobs: Vec<JobId> = (0..QUEUES).map(|_| JobId::generate()).collect();
@@ -150,6 +172,11 @@ async fn pages_per_round(database: &TestDatabase, round: Round, rounds: i64) -> 
     #[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
     let each = pages as f64 / (rounds * i64::try_from(QUEUES).unwrap()) as f64;
     each
+}
+
+async fn execute(database: &TestDatabase, text: &'static str) {
+    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    sqlx::raw_sql(text).execute(&mut db).await.unwrap();
 }
 
 /// Pages touched in this database by sessions that have ended.
@@ -185,6 +212,9 @@ async fn pages_beside(database: &TestDatabase, others: usize) -> f64 {
     // The statements are planned now.
     in_group(&store, ordered, "a").await;
     enqueue_many(&store, job, AT_ONCE as usize).await;
+    both(&store, job, ordered, AT_ONCE).await;
+    // And made again when the statistics change.
+    execute(database, "vacuum analyze").await;
     both(&store, job, ordered, AT_ONCE).await;
     enqueue_many(&store, job, others).await;
     for _ in 0..others.div_ceil(1000) {
