@@ -329,7 +329,8 @@ fn prunes(keep: Retention, dialect: Dialect) -> Vec<String> {
         format!(
             "update uploads set state = 'dead' where state = 'used' and key in (select u.key from uploads u where u.state = 'used' \
              and u.created_at < {over} and u.message is not null \
-             and not exists (select 1 from messages m where m.id = u.message) limit {PORTION})"
+             and not exists (select 1 from messages m where m.id = u.message) limit {PORTION}{})",
+            dialect.skip_locked_of("u")
         ),
         format!(
             "delete from outcomes where message in (select o.message from outcomes o where o.message < {old_messages} \

@@ -3,6 +3,7 @@
 //! States: `open` (being written; its owner beats) → `used` (a message names it) or `dead` (abandoned) → row deleted after
 //! the blob was. Each arrow is one guarded statement, so of an insert and a sweep one fails.
 
+use super::dialect::sql;
 use super::error::taken;
 use super::pool::{execute, fetch_all, fetch_optional};
 use super::{Store, StoreError};
@@ -54,7 +55,9 @@ impl Store {
         .await
     }
 
-    /// Moves open rows whose last beat is before `stale_before` to `dead`, and returns up to `limit` dead keys.
+    /// Moves up to `limit` open rows whose last beat is before `stale_before` to `dead`, and returns up to `limit` dead keys.
+    /// Passes over rows that are being used or beat at this moment: waiting for a batch of them, in an order of its own,
+    /// would be a deadlock.
     pub async fn dead_uploads(
         &self,
         stale_before: Timestamp,
@@ -63,8 +66,12 @@ impl Store {
     ) -> Result<Vec<BlobKey>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let text = "update uploads set state = 'dead', beat_at = $2 where state = 'open' and beat_at < $1";
-                execute!(tx.db(), text, stale_before.micros(), now.micros())?;
+                let text = format!(
+                    "update uploads set state = 'dead', beat_at = $2 where state = 'open' and key in \
+                     (select key from uploads where state = 'open' and beat_at < $1 order by beat_at, key limit {limit}{})",
+                    tx.dialect().skip_locked()
+                );
+                execute!(tx.db(), sql(text), stale_before.micros(), now.micros())?;
                 let text = "select key from uploads where state = 'dead' order by beat_at, key limit $1";
                 let keys: Vec<(String,)> = fetch_all!(tx.db(), (String,), text, i64::from(limit))?;
                 Ok(keys.into_iter().map(|(key,)| BlobKey(key)).collect())

@@ -63,6 +63,28 @@ async fn on_postgres_groups_are_changed_by_many_without_deadlocks() {
     assert_eq!(kept, there, "the depths that were kept and those that are there");
 }
 
+/// An enqueue uses the uploads of its batch in the order they were asked for; a sweep that waited for one of them while it
+/// held another would be a deadlock.
+#[tokio::test]
+async fn on_postgres_a_sweep_passes_over_an_upload_in_use() {
+    let Some(database) = TestDatabase::postgres().await else {
+        return;
+    };
+    let store = open(&database).await;
+    let (used, stale) = (BlobKey::generate(), BlobKey::generate());
+    for key in [&used, &stale] {
+        store.begin_upload(key, "process 1", START).await.unwrap();
+    }
+    let mut other = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let mut tx = other.begin().await.unwrap();
+    let text = "update uploads set state = 'used' where key = $1";
+    sqlx::query(text).bind(&used.0).execute(&mut *tx).await.unwrap();
+    let swept = tokio::time::timeout(LONG, store.dead_uploads(at(1), at(100), 10));
+    assert_eq!(swept.await.expect("the sweep does not wait").unwrap(), [stale]);
+    tx.commit().await.unwrap();
+    store.close().await;
+}
+
 /// Commits that change the depths of many queues, in any order.
 async fn many_jobs_at_once(store: Store, until: Instant) {
     let jobs: Vec<JobId> = (0..40).map(|_| JobId::generate()).collect();
