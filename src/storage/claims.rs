@@ -15,7 +15,7 @@ use super::leases::ClaimImport;
 use super::live::{EventLine, note};
 use super::memory::{Claims, Place};
 use super::pool::{Backend, Tx, fetch_all, fetch_optional, with_pool};
-use super::rows::{LIVE_MESSAGES, MessageRow};
+use super::rows::{MessageRow, live_messages};
 use super::transition::{WALKED, WORKED, target};
 use super::{Store, StoreError};
 use crate::domain::ids::{JobId, MessageId};
@@ -313,8 +313,8 @@ async fn ready_jobs(tx: &mut Tx, jobs: &[JobId]) -> Result<Vec<JobId>, StoreErro
     let mut ready = Vec::new();
     for portion in portions(tx.dialect(), jobs) {
         let text = format!(
-            "select column1 from (values {}) as jobs where exists \
-             (select 1 from queue q where q.job = jobs.column1 and q.wait = 'ready')",
+            "select column1 from (values {}) as jobs where \
+             (select 1 from queue q where q.job = jobs.column1 and q.wait = 'ready' limit 1) is not null",
             portion.values(1)
         );
         let found = with_pool!(tx.db(), db: Db => {
@@ -493,7 +493,7 @@ async fn read(tx: &mut Tx, ids: &[MessageId]) -> Result<Vec<Message>, StoreError
 async fn read_rows(tx: &mut Tx, ids: &[MessageId]) -> Result<Vec<MessageRow>, StoreError> {
     let mut rows: HashMap<Uuid, MessageRow> = HashMap::with_capacity(ids.len());
     for portion in portions(tx.dialect(), ids) {
-        let text = format!("{LIVE_MESSAGES} where m.id in ({})", portion.list());
+        let text = format!("{} where m.id in ({})", live_messages(tx.dialect()), portion.list());
         let found = with_pool!(tx.db(), db: Db => {
             let mut select = sqlx::query_as::<Db, MessageRow>(sql(text));
             for (id, _) in portion.filled() {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::dialect::{placeholders, sql};
 use super::enqueue::{Identity, IdentityKind};
 use super::pool::{fetch_optional, with_pool};
-use super::rows::{MESSAGES, MessageRow, corrupt};
+use super::rows::{MessageRow, corrupt, messages};
 use super::{Store, StoreError};
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::{Digest, Message};
@@ -47,8 +47,9 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
+        let messages = messages(self.dialect());
         let text = format!(
-            "{MESSAGES} where m.id in ({}) order by m.id",
+            "{messages} where m.id in ({}) order by m.id",
             placeholders(1, ids.len())
         );
         let rows = with_pool!(self.reader(), db: Db => {

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::dialect::sql;
 use super::pool::{fetch_all, fetch_optional, with_pool};
-use super::rows::{MESSAGES, MessageRow, corrupt};
+use super::rows::{MessageRow, corrupt, messages};
 use super::{Store, StoreError};
 use crate::domain::ids::{CorrelationId, ExecutionId, JobId, MessageId};
 use crate::domain::job::Direction;
@@ -57,7 +57,8 @@ impl Store {
         job: JobId,
         correlation: CorrelationId,
     ) -> Result<Option<Message>, StoreError> {
-        let text = format!("{MESSAGES} where m.id = $1 and m.job = $2");
+        let messages = messages(self.dialect());
+        let text = format!("{messages} where m.id = $1 and m.job = $2");
         fetch_optional!(self.reader(), MessageRow, sql(text), correlation.message().0, job.0)?
             .map(Message::try_from)
             .transpose()
@@ -69,7 +70,8 @@ impl Store {
             // PostgreSQL has no such text.
             return Ok(None);
         }
-        let text = format!("{MESSAGES} where m.id = (select message from executions where id = $1)");
+        let messages = messages(self.dialect());
+        let text = format!("{messages} where m.id = (select message from executions where id = $1)");
         fetch_optional!(self.reader(), MessageRow, sql(text), execution.0.as_str())?
             .map(Message::try_from)
             .transpose()
@@ -90,7 +92,8 @@ impl Store {
         if filter.before.is_some() {
             wanted.push("m.id < $3".to_owned());
         }
-        let text = format!("{MESSAGES} where {} order by m.id desc limit $1", wanted.join(" and "));
+        let messages = messages(self.dialect());
+        let text = format!("{messages} where {} order by m.id desc limit $1", wanted.join(" and "));
         let rows = with_pool!(self.reader(), db: Db => {
             sqlx::query_as::<Db, MessageRow>(sql(text))
                 .persistent(false)

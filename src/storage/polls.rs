@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::StoreError;
 use super::dialect::{portions, sql};
 use super::pool::{Pool, with_pool};
-use super::rows::{MESSAGES, MessageRow};
+use super::rows::{MessageRow, messages};
 use crate::domain::ids::MessageId;
 use crate::domain::message::Message;
 
@@ -83,9 +83,10 @@ async fn read_polls(pool: Pool, polls: Arc<Mutex<mpsc::Receiver<Poll>>>, closing
 
 /// Each message that is there, or what is wrong with its row: one bad row is one poll's.
 async fn read(pool: &Pool, ids: &[MessageId]) -> Result<HashMap<MessageId, Result<Message, StoreError>>, StoreError> {
+    let messages = messages(pool.dialect());
     let mut found = HashMap::with_capacity(ids.len());
     for portion in portions(pool.dialect(), ids) {
-        let text = format!("{MESSAGES} where m.id in ({})", portion.list());
+        let text = format!("{messages} where m.id in ({})", portion.list());
         let rows = with_pool!(pool.reader(), db: Db => {
             let mut select = sqlx::query_as::<Db, MessageRow>(sql(text));
             for (id, _) in portion.filled() {

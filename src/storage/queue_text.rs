@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::dialect::sql;
 use super::occurrences::{OCCURRENCE_COLUMNS, Occurrence, OccurrenceRow};
 use super::pool::fetch_all;
-use super::rows::{MESSAGES, MessageRow};
+use super::rows::{MessageRow, messages};
 use super::{Store, StoreError};
 use crate::domain::counts::Counts;
 use crate::domain::message::{Message, PayloadAt, Wait};
@@ -17,7 +17,8 @@ impl Store {
     /// Messages, occurrences and uploads in the order they came, a line each; ids are redacted to `M1`, `J1`, `U1` and so
     /// on, in order of appearance. What is `None`, zero or empty is left out.
     pub async fn queue_text(&self) -> Result<String, StoreError> {
-        let text = format!("{MESSAGES} order by coalesce(q.seq, o.seq)");
+        let messages = messages(self.dialect());
+        let text = format!("{messages} order by coalesce(q.seq, o.seq)");
         let messages: Vec<MessageRow> = fetch_all!(self.reader(), MessageRow, sql(text))?;
         let text = format!("select {OCCURRENCE_COLUMNS} from occurrences order by due_at, job");
         let occurrences: Vec<OccurrenceRow> = fetch_all!(self.reader(), OccurrenceRow, sql(text))?;

@@ -5,6 +5,7 @@
 use uuid::Uuid;
 
 use super::StoreError;
+use super::dialect::Dialect;
 use crate::domain::counts::Counts;
 use crate::domain::ids::{BlobKey, CorrelationId, ExecutionId, JobId, MessageId};
 use crate::domain::job::Direction;
@@ -20,8 +21,8 @@ macro_rules! message_columns {
     };
 }
 
-/// Messages wherever they stand, as [`MessageRow`]s; a condition on `m`, `q` and `o` follows.
-pub(super) const MESSAGES: &str = concat!(
+/// What all three tables say.
+const MESSAGES: &str = concat!(
     message_columns!(),
     "coalesce(q.status, o.status) as status, q.wait, coalesce(q.grp, o.grp) as grp, coalesce(q.epoch, o.epoch) as epoch, \
      coalesce(q.attempt, o.attempt) as attempt, coalesce(q.stalled, 0) as stalled, q.owner, q.lease_until, q.redeliver_at, \
@@ -32,24 +33,30 @@ pub(super) const MESSAGES: &str = concat!(
      coalesce(q.first_error, o.first_error) as first_error, coalesce(q.last_error, o.last_error) as last_error, \
      coalesce(o.records_read, 0) as records_read, coalesce(o.inserted, 0) as inserted, coalesce(o.updated, 0) as updated, \
      coalesce(o.unchanged, 0) as unchanged, coalesce(o.deleted, 0) as deleted, coalesce(o.rejected, 0) as rejected, \
-     coalesce(o.skipped, 0) as skipped, coalesce(o.repaired, 0) as repaired \
-     from messages m left join queue q on q.message = m.id left join outcomes o on o.message = m.id "
+     coalesce(o.skipped, 0) as skipped, coalesce(o.repaired, 0) as repaired from messages m"
 );
 
-/// Messages that are known to be in the queue, as [`MessageRow`]s; a condition on `m` follows.
-///
-/// A left join, so that it begins with the messages: PostgreSQL would begin with a queue that its statistics say is short, and
-/// walk everything dead in it.
-pub(super) const LIVE_MESSAGES: &str = concat!(
+/// The same of a message without an outcome.
+const LIVE_MESSAGES: &str = concat!(
     message_columns!(),
     "q.status, q.wait, q.grp, q.epoch, q.attempt, q.stalled, q.owner, q.lease_until, q.redeliver_at, q.not_before, q.expires_at, \
      q.execution, q.dequeued_at, q.previous_dequeued_at, q.started_at, cast(null as bigint) as finished_at, \
      cast(null as text) as failure_code, cast(null as text) as failure_detail, q.first_error, q.last_error, \
      cast(0 as bigint) as records_read, cast(0 as bigint) as inserted, cast(0 as bigint) as updated, \
      cast(0 as bigint) as unchanged, cast(0 as bigint) as deleted, cast(0 as bigint) as rejected, \
-     cast(0 as bigint) as skipped, cast(0 as bigint) as repaired \
-     from messages m left join queue q on q.message = m.id "
+     cast(0 as bigint) as skipped, cast(0 as bigint) as repaired from messages m"
 );
+
+/// Messages wherever they stand, as [`MessageRow`]s; a condition on `m`, `q` and `o` follows.
+pub(super) fn messages(dialect: Dialect) -> String {
+    let (queue, outcomes) = (dialect.with_row_of("queue", "q"), dialect.with_row_of("outcomes", "o"));
+    format!("{MESSAGES} {queue} {outcomes}")
+}
+
+/// Messages that are known to be in the queue, as [`MessageRow`]s; a condition on `m` follows.
+pub(super) fn live_messages(dialect: Dialect) -> String {
+    format!("{LIVE_MESSAGES} {}", dialect.with_row_of("queue", "q"))
+}
 
 /// A message as its three tables tell it.
 #[derive(Debug, sqlx::FromRow)]

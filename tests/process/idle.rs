@@ -11,6 +11,8 @@ const RESIDENT_KIB_MAX: u64 = 60 * 1024;
 /// CPU of five idle seconds, in ticks of ten milliseconds: one per cent of them, and three times that in a debug build, whose
 /// code takes several times as long. `scripts/bench start` judges the bar.
 const CPU_TICKS_MAX: u64 = if cfg!(debug_assertions) { 15 } else { 5 };
+/// How often its threads may go to sleep in these five seconds, which no build and no machine changes: about 400.
+const SLEEPS_MAX: u64 = 600;
 /// From an empty folder to ready.
 const FSYNCS_MAX: usize = 12;
 
@@ -21,11 +23,16 @@ async fn an_idle_service_needs_little_memory_and_no_cpu() {
     let service = site.start("data").await;
     // What start-up left to do settles first.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = service.cpu_ticks();
+    let (ticks, sleeps) = (service.cpu_ticks(), service.sleeps());
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let used = service.cpu_ticks() - before;
+    let (used, slept) = (service.cpu_ticks() - ticks, service.sleeps().saturating_sub(sleeps));
     let resident = service.resident_kib();
-    println!("idle: {used} ticks in 5 s, {resident} KiB resident");
+    println!("idle: {used} ticks and {slept} sleeps in 5 s, {resident} KiB resident");
+    assert!(slept > 0, "no thread of the service was seen");
+    assert!(
+        slept <= SLEEPS_MAX,
+        "its threads woke up {slept} times in five idle seconds: something polls too often"
+    );
     assert!(
         used <= CPU_TICKS_MAX,
         "{used} ticks of CPU in five idle seconds: something polls too often"

@@ -155,6 +155,20 @@ impl Service {
         tick(11) + tick(12)
     }
 
+    /// How often its threads went to sleep so far: what polls wakes up, whatever the machine makes of it.
+    pub fn sleeps(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).expect("/proc knows the process");
+        let of_task = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+            // A thread may end meanwhile.
+            let status = std::fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse().ok()
+        };
+        tasks.filter_map(of_task).sum()
+    }
+
     /// A tracer has the service as its only child.
     fn innermost(&self) -> u32 {
         let pid = self.child.id();

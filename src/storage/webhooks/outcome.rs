@@ -16,7 +16,7 @@ use crate::domain::webhook::{EventType, finished_body};
 use crate::storage::StoreError;
 use crate::storage::dialect::{placeholders, sql};
 use crate::storage::pool::{Tx, execute, with_pool};
-use crate::storage::rows::{MESSAGES, MessageRow};
+use crate::storage::rows::{MessageRow, messages};
 
 /// Messages per statement.
 const MESSAGES_PER_STATEMENT: usize = 500;
@@ -127,7 +127,8 @@ async fn named_webhooks(tx: &mut Tx, rules: &Rules, ended: &[Ended]) -> Result<H
 }
 
 async fn read_messages(tx: &mut Tx, ended: &[Ended]) -> Result<Vec<Message>, StoreError> {
-    let text = format!("{MESSAGES} where m.id in ({})", placeholders(1, ended.len()));
+    let messages = messages(tx.dialect());
+    let text = format!("{messages} where m.id in ({})", placeholders(1, ended.len()));
     let rows = with_pool!(tx.db(), db: Db => {
         let mut select = sqlx::query_as::<Db, MessageRow>(sql(text));
         for end in ended {

@@ -84,7 +84,18 @@ async fn handed_out_and_acknowledged(store: &Store, job: JobId, now: Timestamp) 
 }
 
 /// Rounds each of which costs what the first ones cost, whatever came and went since.
-const ROUNDS: [(&str, Round); 4] = [
+const ROUNDS: [(&str, Round); 5] = [
+    ("a few at once", |store, job, now| {
+        Box::pin(async move {
+            enqueue_many(&store, job, 3).await;
+            let leased = lease(&store, job, 3, now).await;
+            assert_eq!(leased.len(), 3);
+            let acks = leased.iter().map(|message| ack(&store, message, now));
+            futures_util::future::join_all(acks).await;
+            let polls = leased.iter().map(|message| store.message(message.id));
+            futures_util::future::join_all(polls).await;
+        })
+    }),
     ("one group", |store, job, now| {
         Box::pin(async move {
             for _ in 0..2 {
