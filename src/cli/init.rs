@@ -10,8 +10,9 @@ use super::shell::{program, quoted};
 use super::{Exit, Failure};
 use crate::config::DEFAULTS;
 use crate::definitions::init::{Inferred, Sample, guess_delimiter, infer};
-use crate::format::csv_read::{CsvOptions, CsvReader, Step};
+use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
+use crate::format::record::{RecordReader as _, Step};
 
 /// Read of a sample, at most; types show long before.
 const SAMPLE_BYTES_MAX: u64 = 16 * 1024 * 1024;

@@ -38,6 +38,14 @@ error_codes! {
     BrokenQuote = "broken_quote",
     /// The record is larger than `csv.max_record_bytes`.
     RecordTooLarge = "record_too_large",
+    /// The record is not well-formed JSON, or not an object.
+    InvalidJson = "invalid_json",
+    /// The record is not well-formed XML.
+    InvalidXml = "invalid_xml",
+    /// A member that the first records of the file do not have.
+    UnexpectedMember = "unexpected_member",
+    /// The record has the same member twice.
+    MemberTwice = "member_twice",
     /// Bytes that are not UTF-8.
     InvalidUtf8 = "invalid_utf8",
     /// A control character that business text may not hold (FMT-13).

@@ -32,8 +32,6 @@ mod tests;
 
 pub use reader::CsvReader;
 
-use crate::domain::reject::{RecordCode, RecordPlace};
-
 /// Limits and delimiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvOptions {
@@ -45,64 +43,6 @@ pub struct CsvOptions {
     pub max_record_bytes: usize,
     /// Most columns a header may have (`csv.max_columns`).
     pub max_columns: usize,
-}
-
-/// Where the next record starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CsvPosition {
-    /// Data records read so far.
-    pub records: u64,
-    /// Physical line, from 1.
-    pub line: u64,
-    /// Byte offset.
-    pub byte: u64,
-}
-
-/// What the reader has for its caller.
-#[derive(Debug)]
-pub enum Step<'a> {
-    /// It needs more bytes: call [`CsvReader::feed`] or [`CsvReader::finish`].
-    NeedInput,
-    /// A record of the header's width. Cells are unquoted bytes, not yet checked for UTF-8.
-    Record(CsvRecord<'a>),
-    /// A record given up. Reading goes on after `place.byte_end`.
-    Damaged(Damage),
-    /// All read.
-    End,
-}
-
-/// A record's cells and place.
-#[derive(Debug)]
-pub struct CsvRecord<'a> {
-    /// Where it stands.
-    pub place: RecordPlace,
-    /// The cells.
-    pub cells: Vec<std::borrow::Cow<'a, [u8]>>,
-}
-
-/// A record that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// Its range; `record` counts it.
-    pub place: RecordPlace,
-    /// `broken_quote`, `column_count` or `record_too_large`.
-    pub code: RecordCode,
-    /// Column at fault, from 1.
-    pub column: Option<u32>,
-    /// What was found, what was expected.
-    pub reason: String,
-    /// The first bytes of the text given up, as far as they are UTF-8.
-    pub excerpt: String,
-}
-
-/// Why a header could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct HeaderError {
-    /// `file_empty`, `header_missing`, `header_damaged`, `too_many_columns`, `encoding_unsupported`.
-    pub code: &'static str,
-    /// What is wrong and what to do.
-    pub reason: String,
 }
 
 /// Most line breaks inside the quotes of a record that is tried as the place to go on from after damage. It bounds what

@@ -6,5 +6,7 @@ pub mod csv_write;
 mod documented;
 pub mod excerpt;
 pub mod mapping;
+pub mod named;
 pub mod package;
+pub mod record;
 pub mod typed;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::cli::Failure;
 use crate::domain::reject::{RecordCode, RecordPlace};
-use crate::format::csv_read::{CsvOptions, CsvReader, Step};
+use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::csv_write::write_row;
 use crate::format::mapping::REJECT_ID_COLUMN;
+use crate::format::record::{RecordReader as _, Step};
 
 /// The column that names a sales order.
 const KEY_COLUMN: &str = "OrderID";

@@ -1,9 +1,10 @@
 //! A record being given up: what is known of it while the reader looks for the place to go on from.
 
+use super::CsvOptions;
 use super::scan::Fault;
-use super::{CsvOptions, CsvPosition, Damage};
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 use crate::format::excerpt;
+use crate::format::record::{Damage, Position};
 
 /// Enough bytes for the excerpt's characters.
 const HEAD_BYTES_MAX: usize = RecordError::VALUE_CHARS_MAX * 4;
@@ -11,7 +12,7 @@ const HEAD_BYTES_MAX: usize = RecordError::VALUE_CHARS_MAX * 4;
 /// A damaged record, open at its end.
 #[derive(Debug)]
 pub(super) struct GivenUp {
-    from: CsvPosition,
+    from: Position,
     code: RecordCode,
     column: Option<u32>,
     reason: String,
@@ -20,7 +21,7 @@ pub(super) struct GivenUp {
 
 impl GivenUp {
     /// For a fault in `column` of the record at `from`.
-    pub fn new(from: CsvPosition, fault: Fault, column: usize, options: &CsvOptions) -> Self {
+    pub fn new(from: Position, fault: Fault, column: usize, options: &CsvOptions) -> Self {
         let code = match fault {
             Fault::RecordTooLarge => RecordCode::RecordTooLarge,
             _ => RecordCode::BrokenQuote,
@@ -35,7 +36,7 @@ impl GivenUp {
     }
 
     /// For a record of `found` columns under a header of `expected`.
-    pub fn wrong_width(from: CsvPosition, found: usize, expected: usize) -> Self {
+    pub fn wrong_width(from: Position, found: usize, expected: usize) -> Self {
         Self {
             from,
             code: RecordCode::ColumnCount,
@@ -55,7 +56,7 @@ impl GivenUp {
     }
 
     /// The finished report; `to` is where reading goes on, the record counted.
-    pub fn close(self, to: CsvPosition) -> Damage {
+    pub fn close(self, to: Position) -> Damage {
         let text = excerpt::utf8_prefix(&self.head).trim_end_matches(['\r', '\n']);
         Damage {
             place: RecordPlace {

@@ -2,9 +2,10 @@
 
 use super::given_up::{self, GivenUp};
 use super::scan::{Fault, Rules, Scan, Verdict, line_break};
-use super::{CsvOptions, CsvPosition, CsvRecord, Damage, HeaderError, PROBE_BREAKS_MAX, Step};
+use super::{CsvOptions, PROBE_BREAKS_MAX};
 use crate::domain::reject::RecordPlace;
 use crate::format::excerpt;
+use crate::format::record::{Damage, FileError, Position, Record, RecordReader, Step};
 
 const BOM_UTF8: &[u8] = b"\xEF\xBB\xBF";
 
@@ -16,13 +17,13 @@ pub struct CsvReader {
     buffer: Vec<u8>,
     start: usize,
     /// Of `buffer[start]`.
-    position: CsvPosition,
+    position: Position,
     /// Bytes still to be dropped by `feed` before the position is reached.
     skip: u64,
     finished: bool,
     mode: Mode,
     scan: Scan,
-    header: Option<Result<Vec<String>, HeaderError>>,
+    header: Option<Result<Vec<String>, FileError>>,
     header_bytes: std::ops::Range<u64>,
     examined: u64,
 }
@@ -58,45 +59,8 @@ enum Outcome {
     End,
 }
 
-impl CsvReader {
-    /// A reader at the start of a file.
-    #[must_use]
-    pub fn new(options: CsvOptions) -> Self {
-        Self {
-            options,
-            buffer: Vec::new(),
-            start: 0,
-            position: CsvPosition {
-                records: 0,
-                line: 1,
-                byte: 0,
-            },
-            skip: 0,
-            finished: false,
-            mode: Mode::FileStart,
-            scan: Scan::default(),
-            header: None,
-            header_bytes: 0..0,
-            examined: 0,
-        }
-    }
-
-    /// After the header was read: skip to this position, given bytes from the start of the file (a rerun rereads the file to
-    /// verify its digest, but parses only what is not staged yet). A position the reader has already passed is ignored.
-    pub fn skip_to(&mut self, position: CsvPosition) {
-        let Some(ahead) = position.byte.checked_sub(self.position.byte) else {
-            return;
-        };
-        let buffered = self.rest().len();
-        let drop = usize::try_from(ahead).map_or(buffered, |ahead| ahead.min(buffered));
-        self.start += drop;
-        self.skip = ahead - drop as u64;
-        self.position = position;
-        self.scan.reset();
-    }
-
-    /// Adds bytes.
-    pub fn feed(&mut self, bytes: &[u8]) {
+impl RecordReader for CsvReader {
+    fn feed(&mut self, bytes: &[u8]) {
         let skipped = usize::try_from(self.skip).map_or(bytes.len(), |skip| skip.min(bytes.len()));
         self.skip -= skipped as u64;
         self.buffer.drain(..self.start);
@@ -104,16 +68,11 @@ impl CsvReader {
         self.buffer.extend_from_slice(&bytes[skipped..]);
     }
 
-    /// Says that there are no more.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         self.finished = true;
     }
 
-    /// The header's names, trimmed, byte order mark removed; `Ok(None)`: feed more.
-    ///
-    /// # Errors
-    /// [`HeaderError`] when there is none, it is damaged or too wide.
-    pub fn header(&mut self) -> Result<Option<Vec<String>>, HeaderError> {
+    fn header(&mut self) -> Result<Option<Vec<String>>, FileError> {
         if self.header.is_none() {
             let read = self.read_header().transpose();
             match &read {
@@ -126,11 +85,10 @@ impl CsvReader {
         self.header.clone().transpose()
     }
 
-    /// The next step. Call [`CsvReader::header`] to its end first; without a readable header there are no records.
-    pub fn step(&mut self) -> Step<'_> {
+    fn step(&mut self) -> Step<'_> {
         match self.advance() {
             Outcome::NeedInput => Step::NeedInput,
-            Outcome::Record(place, range) => Step::Record(CsvRecord {
+            Outcome::Record(place, range) => Step::Record(Record {
                 place,
                 cells: self.scan.cells(&self.buffer[range]),
             }),
@@ -139,17 +97,47 @@ impl CsvReader {
         }
     }
 
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn skip_to(&mut self, position: Position) {
+        let Some(ahead) = position.byte.checked_sub(self.position.byte) else {
+            return;
+        };
+        let buffered = self.rest().len();
+        let drop = usize::try_from(ahead).map_or(buffered, |ahead| ahead.min(buffered));
+        self.start += drop;
+        self.skip = ahead - drop as u64;
+        self.position = position;
+        self.scan.reset();
+    }
+}
+
+impl CsvReader {
+    /// A reader at the start of a file.
+    #[must_use]
+    pub fn new(options: CsvOptions) -> Self {
+        Self {
+            options,
+            buffer: Vec::new(),
+            start: 0,
+            position: Position::START,
+            skip: 0,
+            finished: false,
+            mode: Mode::FileStart,
+            scan: Scan::default(),
+            header: None,
+            header_bytes: 0..0,
+            examined: 0,
+        }
+    }
+
     /// Where the header's own text stands, row end included: after the byte order mark and the empty lines before it. Empty
     /// until [`CsvReader::header`] has read it.
     #[must_use]
     pub fn header_bytes(&self) -> std::ops::Range<u64> {
         self.header_bytes.clone()
-    }
-
-    /// Where the next record starts; while the header is being read, where that does.
-    #[must_use]
-    pub fn position(&self) -> CsvPosition {
-        self.position
     }
 
     /// Bytes looked at so far, repeats included: what hostile input costs, free of clocks.
@@ -191,7 +179,7 @@ impl CsvReader {
         }
     }
 
-    fn read_header(&mut self) -> Result<Option<Vec<String>>, HeaderError> {
+    fn read_header(&mut self) -> Result<Option<Vec<String>>, FileError> {
         if matches!(self.mode, Mode::FileStart) {
             if self.rest().len() < BOM_UTF8.len() && !self.finished {
                 return Ok(None);
@@ -222,14 +210,14 @@ impl CsvReader {
         }
     }
 
-    fn header_fault(&self, fault: Fault) -> HeaderError {
+    fn header_fault(&self, fault: Fault) -> FileError {
         let reason = given_up::reason(fault, self.scan.column(), &self.options);
         match fault {
-            Fault::TooManyColumns => HeaderError {
+            Fault::TooManyColumns => FileError {
                 code: "too_many_columns",
                 reason: format!("the header cannot be read: {reason}"),
             },
-            _ => HeaderError {
+            _ => FileError {
                 code: "header_damaged",
                 reason: format!("the header cannot be read: {reason}"),
             },
@@ -390,9 +378,9 @@ impl CsvReader {
     }
 }
 
-fn check_file_start(bytes: &[u8]) -> Result<(), HeaderError> {
+fn check_file_start(bytes: &[u8]) -> Result<(), FileError> {
     if bytes.is_empty() {
-        return Err(HeaderError {
+        return Err(FileError {
             code: "file_empty",
             reason: "the file is empty: it has 0 bytes (DMF2053); send at least a header line with the column names"
                 .to_owned(),
@@ -404,21 +392,21 @@ fn check_file_start(bytes: &[u8]) -> Result<(), HeaderError> {
     Ok(())
 }
 
-fn no_header() -> HeaderError {
-    HeaderError {
+fn no_header() -> FileError {
+    FileError {
         code: "header_missing",
         reason: "the file has no header (FF004): its first line must hold the column names".to_owned(),
     }
 }
 
-fn not_utf8(found: &str) -> HeaderError {
-    HeaderError {
+fn not_utf8(found: &str) -> FileError {
+    FileError {
         code: "encoding_unsupported",
         reason: format!("{found}, but this format is read as UTF-8: save the file as UTF-8 and send it again"),
     }
 }
 
-fn header_names(cells: &[std::borrow::Cow<'_, [u8]>]) -> Result<Vec<String>, HeaderError> {
+fn header_names(cells: &[std::borrow::Cow<'_, [u8]>]) -> Result<Vec<String>, FileError> {
     let mut names = Vec::with_capacity(cells.len());
     for (at, cell) in cells.iter().enumerate() {
         if cell.contains(&0) {

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::reject::{RecordCode, RecordPlace};
 use crate::format::csv_write::write_row;
+use crate::format::record::{Damage, FileError, RecordReader, Step};
 
 /// A [`Step`] that can be kept and compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +29,7 @@ const TIGHT: CsvOptions = CsvOptions {
     max_columns: 4,
 };
 
-fn read_pieces(options: CsvOptions, pieces: &[&[u8]]) -> (Result<Vec<String>, HeaderError>, Vec<Seen>, CsvReader) {
+fn read_pieces(options: CsvOptions, pieces: &[&[u8]]) -> (Result<Vec<String>, FileError>, Vec<Seen>, CsvReader) {
     let mut reader = CsvReader::new(options);
     let mut seen = Vec::new();
     let mut header = None;
@@ -65,7 +67,7 @@ fn read(text: &str) -> Vec<Seen> {
     seen
 }
 
-fn header_error(bytes: &[u8]) -> HeaderError {
+fn header_error(bytes: &[u8]) -> FileError {
     read_pieces(OPTIONS, &[bytes]).0.expect_err("no header")
 }
 

@@ -8,8 +8,9 @@ use crate::domain::entity::Entity;
 use crate::domain::job::FileFormat;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
-use crate::format::csv_read::{CsvOptions, CsvPosition, CsvReader, CsvRecord, Damage, Step};
+use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::mapping::Mapping;
+use crate::format::record::{Damage, Position, Record, RecordReader, Step};
 use crate::pipeline::source;
 use crate::pipeline::stop::Stop;
 
@@ -25,12 +26,12 @@ pub(super) struct Staged {
 /// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
 pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
     let mut payload = source::open(session.context, session.message).await?;
-    let mut reader = CsvReader::new(options(session));
+    let mut reader = reader(session);
     let mapping = loop {
         if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
             break map(session, &header)?;
         }
-        feed(&mut reader, payload.next().await.map_err(source::SourceError::from)?);
+        feed(&mut *reader, payload.next().await.map_err(source::SourceError::from)?);
     };
     let mut state = session.database.begin_load(session.load(), mapping.fields()).await?;
     if state.fields != mapping.fields() {
@@ -42,7 +43,7 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
     }
     if state.position.records > 0 {
         let SourcePosition { records, line, byte } = state.position;
-        reader.skip_to(CsvPosition { records, line, byte });
+        reader.skip_to(Position { records, line, byte });
     }
     let mut stager = Stager {
         session,
@@ -53,13 +54,13 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
         reported: session.context.clock.now(),
     };
     loop {
-        if stager.drain(&mut reader).await? {
+        if stager.drain(&mut *reader).await? {
             break;
         }
         // The last chunk comes only once the digest of all bytes proved right.
-        feed(&mut reader, payload.next().await.map_err(source::SourceError::from)?);
+        feed(&mut *reader, payload.next().await.map_err(source::SourceError::from)?);
     }
-    stager.flush(&reader).await?;
+    stager.flush(reader.position()).await?;
     let chunk_records = session.context.limits.import.chunk_records;
     session
         .database
@@ -69,15 +70,15 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
     Ok(Staged { state, mapping })
 }
 
-fn options(session: &Session<'_>) -> CsvOptions {
+fn reader(session: &Session<'_>) -> Box<dyn RecordReader> {
     let FileFormat::Csv { delimiter } = session.spec.format;
     let limits = &session.context.limits.csv;
-    CsvOptions {
+    Box::new(CsvReader::new(CsvOptions {
         delimiter,
         max_field_bytes: limits.max_field_bytes,
         max_record_bytes: limits.max_record_bytes,
         max_columns: limits.max_columns,
-    }
+    }))
 }
 
 fn map(session: &Session<'_>, header: &[String]) -> Result<Mapping, Stop> {
@@ -90,7 +91,7 @@ fn map(session: &Session<'_>, header: &[String]) -> Result<Mapping, Stop> {
     .map_err(|e| Stop::fail(e.code, e.reason))
 }
 
-fn feed(reader: &mut CsvReader, chunk: Option<Bytes>) {
+fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {
     match chunk {
         Some(bytes) => reader.feed(&bytes),
         None => reader.finish(),
@@ -111,7 +112,7 @@ struct Stager<'a> {
 
 impl Stager<'_> {
     /// Takes every record the reader has. `true` at the end of the file.
-    async fn drain(&mut self, reader: &mut CsvReader) -> Result<bool, Stop> {
+    async fn drain(&mut self, reader: &mut dyn RecordReader) -> Result<bool, Stop> {
         loop {
             match reader.step() {
                 Step::NeedInput => return Ok(false),
@@ -120,12 +121,12 @@ impl Stager<'_> {
                 Step::Damaged(damage) => self.take_damage(damage),
             }
             if self.full() {
-                self.flush(reader).await?;
+                self.flush(reader.position()).await?;
             }
         }
     }
 
-    fn take(&mut self, record: &CsvRecord<'_>) {
+    fn take(&mut self, record: &Record<'_>) {
         self.bytes += record.place.byte_end - record.place.byte_start;
         let typed = self.mapping.convert(record.place, &record.cells);
         match typed.outcome {
@@ -171,9 +172,9 @@ impl Stager<'_> {
             || self.bytes >= limits.batch_bytes as u64
     }
 
-    async fn flush(&mut self, reader: &CsvReader) -> Result<(), Stop> {
+    async fn flush(&mut self, after: Position) -> Result<(), Stop> {
         self.session.checkpoint()?;
-        let CsvPosition { records, line, byte } = reader.position();
+        let Position { records, line, byte } = after;
         let after = SourcePosition { records, line, byte };
         if after == self.staged_to {
             // Nothing was read since: a rerun that finds everything staged has not got anywhere yet.

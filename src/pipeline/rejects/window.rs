@@ -10,6 +10,7 @@ use bytes::{Buf as _, Bytes};
 use super::{Halt, Sink};
 use crate::blob::BlobReader;
 use crate::format::csv_read::{CsvOptions, CsvReader};
+use crate::format::record::RecordReader as _;
 use crate::pipeline::source::SourceError;
 
 /// Longest piece, in bytes.
