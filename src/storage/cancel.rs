@@ -2,9 +2,9 @@
 //! a part of it may have landed and must be counted.
 
 use super::dialect::sql;
-use super::groups::{Of, lock_groups_of};
+use super::groups::{Of, lock_groups_of, may_change, moved};
 use super::live::{Ending, LIVE_COLUMNS, LiveRow, retire};
-use super::pool::{execute, fetch_all};
+use super::pool::{Tx, execute, fetch_all};
 use super::steps::{Standing, standing};
 use super::{Store, StoreError};
 use crate::domain::ids::MessageId;
@@ -24,16 +24,33 @@ pub enum Cancelled {
     Unknown,
 }
 
+/// Times a cancellation is tried whose message others move at the same moment.
+const ATTEMPTS: u32 = 5;
+
 /// No worker has begun with it. Only workers set `started_at`.
 const UNTOUCHED: &str = "started_at is null";
 
 impl Store {
     /// Cancels a message. `by`: who asked, for the history.
     pub async fn cancel(&self, id: MessageId, by: &str, now: Timestamp) -> Result<Cancelled, StoreError> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
+            match self.try_cancel(id, by, now).await {
+                Err(error) if error.is_deadlock() && attempts > 0 => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_cancel(&self, id: MessageId, by: &str, now: Timestamp) -> Result<Cancelled, StoreError> {
         let by = by.to_owned();
         self.write(move |tx| {
             Box::pin(async move {
-                lock_groups_of(tx, Of::Queue, &[id]).await?;
+                let locked = lock_groups_of(tx, Of::Queue, &[id]).await?;
+                if !may_change(tx, id, &locked).await? {
+                    return not_waiting(tx, id).await;
+                }
                 let text = format!("delete from queue where message = $1 and {UNTOUCHED} returning {LIVE_COLUMNS}");
                 let rows: Vec<LiveRow> = fetch_all!(tx.db(), LiveRow, sql(text), id.0)?;
                 if let Some(row) = rows.into_iter().next() {
@@ -45,9 +62,19 @@ impl Store {
                 if execute!(tx.db(), sql(text), id.0, by.as_str())? == 1 {
                     return Ok(Cancelled::Asked);
                 }
-                Ok(standing(tx, id).await?.map_or(Cancelled::Unknown, Cancelled::Ended))
+                not_waiting(tx, id).await
             })
         })
         .await
+    }
+}
+
+/// Where a message stands that is not in the queue.
+async fn not_waiting(tx: &mut Tx, id: MessageId) -> Result<Cancelled, StoreError> {
+    match standing(tx, id).await? {
+        None => Ok(Cancelled::Unknown),
+        Some(standing) if standing.status.is_final() => Ok(Cancelled::Ended(standing)),
+        // Somebody tried it again just now.
+        Some(_) => Err(moved(id)),
     }
 }

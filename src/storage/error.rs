@@ -30,6 +30,12 @@ pub enum StoreError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The message went into the queue, or out of it, while it was looked for in the other place: ask again.
+    #[error("message {id} was moved at this very moment; ask again")]
+    Moved {
+        /// Its id.
+        id: String,
+    },
     /// A row that no version of this program wrote.
     #[error("{table}.{column} of row {id} holds something this version cannot read: {detail}")]
     Corrupt {
@@ -101,9 +107,14 @@ impl StoreError {
         code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) || error.is_unique_violation()
     }
 
-    /// Whether this transaction was sacrificed for another one: the same again may well succeed (PostgreSQL).
+    /// Whether this transaction was sacrificed for another one, or came in between its steps: the same again may well succeed
+    /// (PostgreSQL).
     pub(super) fn is_deadlock(&self) -> bool {
-        let Self::Driver(error) = self else { return false };
+        let error = match self {
+            Self::Moved { .. } => return true,
+            Self::Driver(error) => error,
+            _ => return false,
+        };
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         code.is_some_and(|code| code == "40P01" || code == "40001")
     }
@@ -111,7 +122,7 @@ impl StoreError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Driver(_) | Self::Unreachable { .. })
+        matches!(self, Self::Driver(_) | Self::Unreachable { .. } | Self::Moved { .. })
     }
 }
 

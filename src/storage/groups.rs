@@ -80,10 +80,13 @@ pub(super) enum Of {
 /// Every transaction that changes groups does so before it touches a row, and once for all its messages: who takes a row
 /// first and then waits for its group, while another has the group and waits for the row, waits for ever. Where no message
 /// that is kept in order was ever seen there is nothing to lock; a process that is wrong about it tries again.
-pub(super) async fn lock_groups_of(tx: &mut Tx, of: Of, ids: &[MessageId]) -> Result<(), StoreError> {
+///
+/// A message that is not in the table now may be there a moment later, put there by others: who changes it without a lease
+/// asks [`may_change`] first. Returns whose locks were taken.
+pub(super) async fn lock_groups_of(tx: &mut Tx, of: Of, ids: &[MessageId]) -> Result<BTreeSet<Group>, StoreError> {
     let table = match of {
-        _ if tx.dialect() == Dialect::Sqlite => return Ok(()),
-        Of::Queue if !tx.memory().has_groups() => return Ok(()),
+        _ if tx.dialect() == Dialect::Sqlite => return Ok(BTreeSet::new()),
+        Of::Queue if !tx.memory().has_groups() => return Ok(BTreeSet::new()),
         Of::Queue => "queue",
         // Seldom enough, and nobody may have seen the group since it went.
         Of::Outcomes => "outcomes",
@@ -103,7 +106,30 @@ pub(super) async fn lock_groups_of(tx: &mut Tx, of: Of, ids: &[MessageId]) -> Re
         })?;
         groups.extend(found.into_iter().map(|(job, grp)| Group { job, grp }));
     }
-    lock_groups(tx, &groups).await
+    lock_groups(tx, &groups).await?;
+    Ok(groups)
+}
+
+/// Whether a message is in the queue and may be changed by a transaction that holds these groups' locks. One that is not there
+/// may not be changed even if it comes back before the transaction ends.
+///
+/// # Errors
+/// [`StoreError::Moved`] when it came in behind the locks: its row would be taken before its group's lock.
+pub(super) async fn may_change(tx: &mut Tx, id: MessageId, locked: &BTreeSet<Group>) -> Result<bool, StoreError> {
+    let text = "select job, grp from queue where message = $1";
+    let found: Option<(Uuid, Option<String>)> = fetch_optional!(tx.db(), (Uuid, Option<String>), text, id.0)?;
+    let Some((job, grp)) = found else { return Ok(false) };
+    let group = grp.map(|grp| Group { job, grp });
+    if tx.dialect() == Dialect::Postgres && group.is_some_and(|group| !locked.contains(&group)) {
+        tx.memory().saw_group();
+        return Err(moved(id));
+    }
+    Ok(true)
+}
+
+/// What is said of a message that was in neither place looked at, because it went from one to the other meanwhile.
+pub(super) fn moved(id: MessageId) -> StoreError {
+    StoreError::Moved { id: id.to_string() }
 }
 
 /// Puts these groups in order after some of their messages ended, went back or came back: nothing while one of them is

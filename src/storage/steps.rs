@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::commit::Ask;
 use super::dialect::{portions, sql};
 use super::due::{NO_LEASE, dead_letter, release_sql};
-use super::groups::{Of, lock_groups_of};
+use super::groups::{Group, Of, lock_groups_of, may_change, moved};
 use super::live::{Ending, LIVE_COLUMNS, LiveRow, Return, put_back, retire};
 use super::pool::{Tx, execute, fetch_all, fetch_optional, with_pool};
 use super::rows::corrupt;
@@ -142,7 +142,7 @@ pub(super) async fn carry_out(
         return Ok(Vec::new());
     };
     let ids: Vec<MessageId> = asked.iter().map(|(step, _)| step.message()).collect();
-    lock_groups_of(tx, Of::Queue, &ids).await?;
+    let locked = lock_groups_of(tx, Of::Queue, &ids).await?;
     let acks: Vec<Fence> = asked
         .iter()
         .filter_map(|(step, _)| match step {
@@ -163,7 +163,7 @@ pub(super) async fn carry_out(
             Step::Release(fence, not_before) => release(tx, *fence, *not_before, *now).await?,
             Step::Reject(reject) => refuse(tx, reject, *now).await?,
             Step::Download(id) => download(tx, *id, *now).await?,
-            Step::AckLeniently(job, by) => ack_leniently(tx, *job, *by, *now).await?,
+            Step::AckLeniently(job, by) => ack_leniently(tx, &locked, *job, *by, *now).await?,
         };
         done.push(Ok(stepped));
     }
@@ -336,7 +336,13 @@ async fn download(tx: &mut Tx, id: MessageId, now: Timestamp) -> Result<Stepped,
 }
 
 /// Any lease ever handed out may end the message: what its holder has, the next one need not fetch again (promise 3).
-async fn ack_leniently(tx: &mut Tx, job: JobId, by: AckBy, now: Timestamp) -> Result<Stepped, StoreError> {
+async fn ack_leniently(
+    tx: &mut Tx,
+    locked: &BTreeSet<Group>,
+    job: JobId,
+    by: AckBy,
+    now: Timestamp,
+) -> Result<Stepped, StoreError> {
     let fence = match by {
         AckBy::Receipt(fence) => fence,
         AckBy::Correlation(correlation) => Fence {
@@ -350,7 +356,13 @@ async fn ack_leniently(tx: &mut Tx, job: JobId, by: AckBy, now: Timestamp) -> Re
          (select 1 from messages m where m.id = $1 and m.direction = 'import') returning {LIVE_COLUMNS}",
         guard(Event::Ack)
     );
-    let rows: Vec<LiveRow> = fetch_all!(tx.db(), LiveRow, sql(text), fence.message.0, job.0, fence.epoch)?;
+    // It needs no lease, so the message may just be coming back into the queue.
+    let is_open = may_change(tx, fence.message, locked).await?;
+    let rows: Vec<LiveRow> = if is_open {
+        fetch_all!(tx.db(), LiveRow, sql(text), fence.message.0, job.0, fence.epoch)?
+    } else {
+        Vec::new()
+    };
     if let Some(mut row) = rows.into_iter().next() {
         row.epoch += 1;
         retire(tx, &[(row, Ending::plain(Status::Acked))], now).await?;
@@ -361,6 +373,10 @@ async fn ack_leniently(tx: &mut Tx, job: JobId, by: AckBy, now: Timestamp) -> Re
     let found: Option<(String, i64)> = fetch_optional!(tx.db(), (String, i64), text, fence.message.0, job.0)?;
     // Still open under an older epoch than the receipt's: not a lease this store handed out.
     let Some((status, epoch)) = found else {
+        let now = standing(tx, fence.message).await?;
+        if !is_open && now.is_some_and(|now| !now.status.is_final()) {
+            return Err(moved(fence.message));
+        }
         return Ok(Stepped::Unknown);
     };
     let (id, status) = (fence.message, parse(&fence.message, &status)?);
