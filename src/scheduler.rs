@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_cron_scheduler::{Job as Tick, JobScheduler, JobSchedulerError};
 
 use crate::definitions::Definitions;
-use crate::domain::job::{Job, Missed, Overlap, Schedule};
+use crate::domain::job::{Direction, Job, Missed, Overlap, Schedule};
 use crate::domain::schedule::due_between;
 use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
@@ -89,7 +89,8 @@ impl Scheduler {
     pub async fn evaluate_due(&self) -> Result<usize, StoreError> {
         let definitions = Arc::clone(&self.definitions.borrow());
         let mut recorded = 0;
-        for job in &definitions.jobs {
+        // An import's messages were given their due time when they came.
+        for job in definitions.jobs.iter().filter(|job| job.direction == Direction::Export) {
             if let Some(schedule) = &job.schedule {
                 recorded += self.evaluate(job, schedule).await?;
             }

@@ -313,6 +313,19 @@ pub struct Schedule {
     pub next: Vec<String>,
 }
 
+/// What came of asking for a run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Run {
+    /// An export runs.
+    Occurrence(Occurrence),
+    /// Waiting messages of an import are offered.
+    Offered {
+        /// How many.
+        offered: u64,
+    },
+}
+
 /// One due time of a schedule, or a run somebody asked for.
 #[derive(Debug, Clone, Deserialize, serde::Serialize)]
 pub struct Occurrence {

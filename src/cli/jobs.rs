@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::answers::{JobList, Occurrence};
+use super::answers::{JobList, Run};
 use super::connection::{Connection, name_or_id};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
@@ -89,12 +89,23 @@ async fn show(screen: &Screen, connection: &Connection, job: &str) -> Result<Exi
 
 async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end: bool) -> Result<Exit, Failure> {
     let api = connection.open()?;
-    let asked = api.post::<Occurrence>(&["api", "v1", "jobs", job, "run"], None).await?;
+    let asked = api.post::<Run>(&["api", "v1", "jobs", job, "run"], None).await?;
+    let occurrence = match &asked.body {
+        Run::Occurrence(occurrence) => occurrence,
+        Run::Offered { offered } => {
+            if screen.is_json() {
+                screen.json(&asked.raw);
+            } else {
+                screen.line(format!("{} offered", counted(*offered, "waiting message")));
+            }
+            return Ok(Exit::Ok);
+        }
+    };
     if !until_end {
         if screen.is_json() {
             screen.json(&asked.raw);
         } else {
-            screen.line(plain(&asked.body.due_at));
+            screen.line(plain(&occurrence.due_at));
             screen.note(format!(
                 "It runs. See how it went: {} jobs show {}",
                 program(),
@@ -103,7 +114,7 @@ async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end:
         }
         return Ok(Exit::Ok);
     }
-    let run = wait::run_end(&api, screen, job, &asked.body.due_at);
+    let run = wait::run_end(&api, screen, job, &occurrence.due_at);
     let run = wait::or_interrupted(run, || {
         (
             "the run goes on".to_owned(),

@@ -198,15 +198,8 @@ fn check_sections(
             );
         }
     }
-    match (direction.value, schedule) {
-        (Direction::Import, Some(span)) => findings.at(
-            &span,
-            "not supported in this version: [schedule] on an import job; leave it out, messages are processed as they arrive",
-        ),
-        (Direction::Relay, Some(span)) => {
-            findings.at(&span, "direction is `relay`, which takes no [schedule] section");
-        }
-        _ => {}
+    if let (Direction::Relay, Some(span)) = (direction.value, schedule) {
+        findings.at(&span, "direction is `relay`, which takes no [schedule] section");
     }
     if data_source == DataSource::File
         && let Some(second) = exports.and_then(|exports| exports.get(1))

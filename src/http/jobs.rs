@@ -4,11 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::Api;
-use super::auth::{caller, usable_job, visible_job};
+use super::auth::{Caller, caller, usable_job, visible_job};
 use super::problem::{Problem, Surface};
 use super::query::Query;
 use super::view;
-use crate::domain::job::Direction;
+use crate::domain::job::{Direction, Job};
 
 /// Most occurrences one answer lists.
 const OCCURRENCES_MAX: u32 = 200;
@@ -54,15 +54,19 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
     respond(shown.await)
 }
 
-/// `POST /api/v1/jobs/{job}/run`: 202 with the occurrence; it runs as soon as a worker has room.
+/// `POST /api/v1/jobs/{job}/run`: 202. An export's occurrence, which runs as soon as a worker has room; of an import with a
+/// schedule, how many waiting messages are offered now.
 pub async fn run(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
     let started = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
+        if job.direction == Direction::Import && job.schedule.is_some() {
+            return offer_now(&api, &caller, job).await;
+        }
         if job.direction != Direction::Export {
             let what = if job.direction == Direction::Import {
-                "an import job: its messages are processed as they come"
+                "an import job without a schedule: its messages are processed as they come"
             } else {
                 "a relay job: it only keeps messages until they are collected"
             };
@@ -79,6 +83,13 @@ pub async fn run(api: web::Data<Api>, request: HttpRequest, name: web::Path<Stri
         Ok(HttpResponse::Accepted().json(view::occurrence(&occurrence)))
     };
     respond(started.await)
+}
+
+async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<HttpResponse, Problem> {
+    let offered = api.context.store.offer_now(job.id, api.context.clock.now()).await?;
+    api.wake.notify_one();
+    tracing::info!(job.name = %job.name, client = %caller.name, offered, "run asked for");
+    Ok(HttpResponse::Accepted().json(json!({ "job": job.name, "offered": offered })))
 }
 
 /// `GET /api/v1/jobs/{job}/occurrences?limit=`: newest first.

@@ -6,6 +6,7 @@ use super::enqueue::{EnqueueError, Envelope, When, refuse};
 use crate::config;
 use crate::domain::job::{Direction, Job, Order};
 use crate::domain::message::Placement;
+use crate::domain::schedule;
 use crate::domain::time::Timestamp;
 use crate::storage::leases::LARGE_LANE;
 
@@ -30,7 +31,7 @@ pub fn place(
         .not_before
         .unwrap_or(When::After(queue.delay_seconds))
         .from(now);
-    let not_before = Some(not_before).filter(|at| *at > now);
+    let not_before = Some(scheduled(job, not_before)).filter(|at| *at > now);
     let expires_at = envelope.expires_at.or(queue.expires_after_seconds.map(When::After));
     let expires_at = expires_at.map(|when| when.from(now));
     if let Some(expires_at) = expires_at
@@ -53,6 +54,17 @@ pub fn place(
         max_deliveries: max_deliveries.and_then(|most| i32::try_from(most).ok()),
         block_on_dead_letter: queue.block_on_dead_letter,
     })
+}
+
+/// Messages of an import job with a schedule wait for its next due time, or for the first one after their own.
+fn scheduled(job: &Job, not_before: Timestamp) -> Timestamp {
+    let schedule = job.schedule.as_ref().filter(|_| job.direction == Direction::Import);
+    let due = schedule.and_then(|schedule| {
+        // One that is due at this very moment is in time.
+        let before = Timestamp(not_before.micros() - 1);
+        schedule::next(schedule, before, 1).into_iter().next()
+    });
+    due.unwrap_or(not_before)
 }
 
 /// Imports take turns by company, and small files by the side of large ones; other queues where their job says so.

@@ -33,6 +33,7 @@ mod memory;
 pub mod messages;
 pub mod migrate;
 pub mod occurrences;
+mod offer_now;
 mod polls;
 mod pool;
 mod queue_text;

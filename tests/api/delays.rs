@@ -10,6 +10,7 @@ crate::on_both_backends!(
     a_delayed_message_is_offered_when_its_time_comes,
     a_job_may_delay_all_its_messages,
     an_import_is_not_loaded_before_its_time,
+    an_import_with_a_schedule_waits_for_it_or_for_who_asks,
     an_expired_message_says_so_on_every_surface,
     an_expired_import_is_never_loaded,
     a_leased_message_does_not_expire_under_its_holder,
@@ -68,6 +69,60 @@ async fn an_import_is_not_loaded_before_its_time(backend: Backend) {
     app.clock.advance_seconds(60);
     app.run_until_idle().await;
     assert_eq!(text(&app.message(&id).await, "status"), "Processed");
+}
+
+async fn an_import_with_a_schedule_waits_for_it_or_for_who_asks(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        let customers = include_str!("../../jobs/inbound-customers.toml");
+        let nightly = customers
+            .replace("Inbound customers", "Nightly customers")
+            .replace("40c81c4c", "40c81c4d")
+            .replace("clients = []", "clients = [\"tester\"]")
+            .replace("sample = true", "sample = false")
+            .replace(
+                "[import]\n",
+                "[schedule]\ncron = \"0 9 * * *\"\n[import]\nprocess_in_order = true\n",
+            );
+        setup.file("jobs/nightly-customers.toml", &nightly);
+    })
+    .await;
+    let file = |name: &str| format!("CustomerID,CompanyName\r\n{name},One\r\n");
+    let due = app.clock.now().plus_seconds(3600);
+    let first = app.put("Nightly%20customers", "", &file("AAAAA")).await;
+    let second = app.put("Nightly%20customers", "", &file("BBBBB")).await;
+    app.clock.advance_seconds(3599);
+    app.run_until_idle().await;
+    for id in [&first, &second] {
+        let message = app.message(id).await;
+        assert_eq!(
+            (&message["status"], &message["not_before"]),
+            (&json!("Enqueued"), &json!(due))
+        );
+    }
+    app.clock.advance_seconds(1);
+    app.run_until_idle().await;
+    for id in [&first, &second] {
+        assert_eq!(text(&app.message(id).await, "status"), "Processed");
+    }
+    // At the very moment it is due it is in time; behind it, the next one counts.
+    app.clock.advance_seconds(1);
+    let waiting = [
+        app.put("Nightly%20customers", "", &file("CCCCC")).await,
+        app.put("Nightly%20customers", "", &file("DDDDD")).await,
+    ];
+    app.run_until_idle().await;
+    assert_eq!(text(&app.message(&waiting[0]).await, "status"), "Enqueued");
+    let asked = app.post("/api/v1/jobs/Nightly%20customers/run", "").await;
+    assert_eq!(asked.status(), StatusCode::ACCEPTED);
+    assert_eq!(asked.json::<Value>().await.unwrap()["offered"], 2);
+    app.run_until_idle().await;
+    for id in &waiting {
+        let message = app.message(id).await;
+        assert_eq!(
+            (&message["status"], &message["not_before"]),
+            (&json!("Processed"), &Value::Null)
+        );
+    }
 }
 
 async fn an_expired_message_says_so_on_every_surface(backend: Backend) {
