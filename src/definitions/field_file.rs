@@ -4,6 +4,7 @@ use chrono::format::{Item, StrftimeItems};
 
 use super::names;
 use super::read::{Placed, Table};
+use super::spelling_file;
 use crate::domain::entity::{Field, FieldType, Reference};
 use crate::hints::one_of;
 
@@ -40,6 +41,7 @@ pub(super) fn read(table: Table<'_>) -> Option<FieldDraft> {
     let required = table.truth("required");
     let (min, max) = read_range(&table, &kind);
     let reference = read_reference(&table);
+    let spelling = spelling_file::read(&table, &kind);
     let draft_field = |name: String| Field {
         name,
         required: required.as_ref().is_some_and(|required| required.value),
@@ -48,6 +50,11 @@ pub(super) fn read(table: Table<'_>) -> Option<FieldDraft> {
         max,
         formats: read_formats(&table, &kind),
         null_tokens: texts(&table, "null_tokens"),
+        trim: spelling.trim,
+        pattern: spelling.pattern.clone(),
+        decimal_comma: spelling.decimal_comma,
+        group_separator: spelling.group_separator,
+        time_zone: spelling.time_zone,
         references: reference.as_ref().map(|reference| reference.value.clone()),
         kind,
     };

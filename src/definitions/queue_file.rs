@@ -1,8 +1,9 @@
 //! `[queue]` of a job file: how the job's queue behaves.
 
 use super::read::{Placed, Table};
-use crate::domain::job::{Direction, FilePattern, Order, QueueSpec, Retry};
+use crate::domain::job::{Direction, Order, QueueSpec, Retry};
 use crate::domain::message::Durability;
+use crate::domain::pattern::TextPattern;
 
 /// Longest delay, expiry or back-off a job may name: a year.
 const SECONDS_MAX: u32 = 366 * 24 * 3600;
@@ -88,7 +89,7 @@ fn order_by(table: &Table<'_>, named: &Placed<String>) -> Option<Order> {
         (_, Some(("header", name))) if is_header(name) => Some(Order::Header(name.to_ascii_lowercase())),
         (_, Some(("header", name))) => blame(format!("`order_by`: `{name}` is not the name of an HTTP header")),
         (_, Some(("file_name", pattern))) => match regex::Regex::new(pattern) {
-            Ok(pattern) if pattern.captures_len() > 1 => Some(Order::FileName(FilePattern(pattern))),
+            Ok(pattern) if pattern.captures_len() > 1 => Some(Order::FileName(TextPattern(pattern))),
             Ok(_) => blame(format!(
                 "`order_by`: the pattern `{pattern}` has no group; put what makes the key in parentheses"
             )),

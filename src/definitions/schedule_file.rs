@@ -39,7 +39,8 @@ pub(super) fn read(table: Table<'_>) -> Option<Schedule> {
     })
 }
 
-fn read_zone(table: &Table<'_>, zone: &Placed<String>) -> Option<Tz> {
+/// An IANA zone.
+pub(super) fn read_zone(table: &Table<'_>, zone: &Placed<String>) -> Option<Tz> {
     if let Ok(found) = zone.value.parse::<Tz>() {
         return Some(found);
     }

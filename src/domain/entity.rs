@@ -1,5 +1,7 @@
 //! Data entities: named record types and the tables they land in, as read from `entities/*.toml`.
 
+use super::pattern::TextPattern;
+
 /// A data entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {
@@ -54,7 +56,7 @@ impl Entity {
 }
 
 /// One field of an entity and one column of its table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Field {
     /// Field and column name.
     pub name: String,
@@ -72,14 +74,25 @@ pub struct Field {
     pub formats: Vec<String>,
     /// Texts read as "no value", beside the empty cell. Compared after trimming, case as written.
     pub null_tokens: Vec<String>,
+    /// Whether a text loses its outer blanks (string only).
+    pub trim: bool,
+    /// What the whole text must match (string only).
+    pub pattern: Option<TextPattern>,
+    /// Whether a comma stands before the fraction, not a point (decimal only).
+    pub decimal_comma: bool,
+    /// What may stand between groups of three digits (int, decimal).
+    pub group_separator: Option<char>,
+    /// The zone of date-times that name no offset; none: they stay as they are (datetime only).
+    pub time_zone: Option<chrono_tz::Tz>,
     /// The record this value must point at.
     pub references: Option<Reference>,
 }
 
 /// A field's type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FieldType {
     /// Text.
+    #[default]
     String,
     /// A 64-bit whole number.
     Int,

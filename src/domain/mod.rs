@@ -10,6 +10,7 @@ pub mod entity;
 pub mod ids;
 pub mod job;
 pub mod message;
+pub mod pattern;
 pub mod receipt;
 pub mod reject;
 pub mod schedule;

@@ -191,7 +191,8 @@ fn search_start(from: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
 }
 
 /// The first instant at which the wall clock shows this time or, in a gap, a later one.
-fn first_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+#[must_use]
+pub fn first_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => at.to_utc(),
         MappedLocalTime::None => GapInfo::new(&wall, &zone)

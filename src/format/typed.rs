@@ -15,11 +15,12 @@ mod tests;
 use crate::domain::cell::Cell;
 use crate::domain::entity::{Field, FieldType};
 use crate::domain::ids::parse_guid;
+use crate::domain::pattern::TextPattern;
 use crate::domain::reject::RecordCode;
 
 use super::excerpt::{is_business_text, quoted};
 use moment::Moments;
-use number::{Decimal, Misfit};
+use number::{Decimal, Misfit, Spelling};
 
 /// Why a cell was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,10 @@ pub struct CellTyper {
     min: Option<String>,
     max: Option<String>,
     null_tokens: Vec<String>,
+    trim: bool,
+    pattern: Option<TextPattern>,
+    numbers: Spelling,
+    time_zone: Option<chrono_tz::Tz>,
 }
 
 #[derive(Debug)]
@@ -111,6 +116,13 @@ impl CellTyper {
             min: field.min.clone(),
             max: field.max.clone(),
             null_tokens: field.null_tokens.clone(),
+            trim: field.trim,
+            pattern: field.pattern.clone(),
+            numbers: Spelling {
+                comma: field.decimal_comma,
+                group: field.group_separator,
+            },
+            time_zone: field.time_zone,
         }
     }
 
@@ -124,7 +136,7 @@ impl CellTyper {
             return Ok(Cell::Null);
         }
         match &self.kind {
-            Kind::String => self.string(text),
+            Kind::String => self.string(if self.trim { trimmed } else { text }),
             Kind::Int => self.int(trimmed),
             Kind::Decimal { precision, scale } => self.decimal(trimmed, *precision, *scale),
             Kind::Bool => bool(trimmed),
@@ -132,13 +144,16 @@ impl CellTyper {
                 let expected = moments.expected("a date", "write YYYY-MM-DD, e.g. 2026-01-31");
                 refused(RecordCode::InvalidDate, trimmed, &expected)
             }),
-            Kind::Datetime(moments) => moments.datetime(trimmed).map(Cell::Text).ok_or_else(|| {
-                let expected = moments.expected(
-                    "a date and time",
-                    "write YYYY-MM-DD HH:MM:SS, e.g. 2026-01-31 13:05:00 or 2026-01-31T13:05:00Z",
-                );
-                refused(RecordCode::InvalidDatetime, trimmed, &expected)
-            }),
+            Kind::Datetime(moments) => moments
+                .datetime(trimmed, self.time_zone)
+                .map(Cell::Text)
+                .ok_or_else(|| {
+                    let expected = moments.expected(
+                        "a date and time",
+                        "write YYYY-MM-DD HH:MM:SS, e.g. 2026-01-31 13:05:00 or 2026-01-31T13:05:00Z",
+                    );
+                    refused(RecordCode::InvalidDatetime, trimmed, &expected)
+                }),
             Kind::Time(moments) => moments.time(trimmed).map(Cell::Text).ok_or_else(|| {
                 let expected = moments.expected("a time of day", "write HH:MM:SS, e.g. 13:05:00");
                 refused(RecordCode::InvalidTime, trimmed, &expected)
@@ -182,10 +197,25 @@ impl CellTyper {
                 ));
             }
         }
+        if let Some(pattern) = &self.pattern
+            && !pattern.0.is_match(text)
+        {
+            // As it was written: without what makes it count for the whole text.
+            let written = pattern.0.as_str();
+            let written = written.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"));
+            let reason = format!(
+                "{} does not match the pattern {}",
+                quoted(text),
+                quoted(written.unwrap_or_default())
+            );
+            return Err(CellError::new(RecordCode::PatternMismatch, reason));
+        }
         Ok(Cell::Text(text.to_owned()))
     }
 
-    fn int(&self, text: &str) -> Result<Cell, CellError> {
+    fn int(&self, written: &str) -> Result<Cell, CellError> {
+        let plain = self.numbers.plain(written);
+        let text = plain.as_deref().unwrap_or(written);
         let Ok(value) = text.parse::<i64>() else {
             let is_number = Decimal::parse(text).is_some_and(|number| number.is_whole());
             let expected = if is_number && !text.contains('.') {
@@ -199,10 +229,15 @@ impl CellTyper {
         Ok(Cell::Int(value))
     }
 
-    fn decimal(&self, text: &str, precision: u32, scale: Option<u32>) -> Result<Cell, CellError> {
-        let Some(number) = Decimal::parse(text) else {
-            let expected = "not a decimal number: write digits with a point, e.g. 12.50";
-            return Err(refused(RecordCode::InvalidDecimal, text, expected));
+    fn decimal(&self, written: &str, precision: u32, scale: Option<u32>) -> Result<Cell, CellError> {
+        let plain = self.numbers.plain(written);
+        let Some(number) = plain.as_deref().and_then(Decimal::parse) else {
+            let expected = if self.numbers.comma {
+                "not a decimal number: write digits with a comma, e.g. 12,50"
+            } else {
+                "not a decimal number: write digits with a point, e.g. 12.50"
+            };
+            return Err(refused(RecordCode::InvalidDecimal, written, expected));
         };
         let canonical = number.fit(precision, scale).map_err(|misfit| {
             let allowed = match (misfit, scale) {
@@ -217,9 +252,9 @@ impl CellTyper {
                     format!("has {found} digits, at most {precision} are allowed")
                 }
             };
-            CellError::new(RecordCode::DecimalOverflow, format!("{} {allowed}", quoted(text)))
+            CellError::new(RecordCode::DecimalOverflow, format!("{} {allowed}", quoted(written)))
         })?;
-        self.check_range(text)?;
+        self.check_range(&canonical)?;
         Ok(Cell::Text(canonical))
     }
 

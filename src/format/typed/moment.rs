@@ -2,6 +2,9 @@
 
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
+use chrono_tz::Tz;
+
+use crate::domain::schedule::first_instant;
 
 /// A field's formats. Without any, the ISO forms.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ impl Moments {
     pub fn date(&self, text: &str) -> Option<String> {
         let date = if self.patterns.is_empty() {
             iso_date(text.as_bytes()).or_else(|| {
-                let at = iso_datetime(text)?;
+                let (at, _) = iso_datetime(text)?;
                 (at.time() == NaiveTime::MIN).then(|| at.date())
             })?
         } else {
@@ -41,12 +44,16 @@ impl Moments {
         Some(out)
     }
 
-    /// `YYYY-MM-DD HH:MM:SS` with the fraction's digits, if any; in UTC where the text names an offset.
-    pub fn datetime(&self, text: &str) -> Option<String> {
-        let at = if self.patterns.is_empty() {
+    /// `YYYY-MM-DD HH:MM:SS` with the fraction's digits, if any; in UTC where the text names an offset or the field a zone.
+    pub fn datetime(&self, text: &str, zone: Option<Tz>) -> Option<String> {
+        let (at, is_utc) = if self.patterns.is_empty() {
             iso_datetime(text)?
         } else {
             self.patterns.iter().find_map(|pattern| pattern.datetime(text))?
+        };
+        let at = match zone {
+            Some(zone) if !is_utc => first_instant(at, zone).naive_utc(),
+            _ => at,
         };
         let mut out = String::with_capacity(26);
         push_date(&mut out, at.date())?;
@@ -111,19 +118,20 @@ impl Pattern {
         self.parse(text)?.to_naive_time().ok()
     }
 
-    fn datetime(&self, text: &str) -> Option<NaiveDateTime> {
+    /// With it, whether it is in UTC because the text names an offset.
+    fn datetime(&self, text: &str) -> Option<(NaiveDateTime, bool)> {
         if let Some(at) = self.plain.and_then(|plain| plain.read(text)) {
-            return Some(at);
+            return Some((at, false));
         }
         let parsed = self.parse(text)?;
         if parsed.offset().is_some() {
-            return Some(parsed.to_datetime().ok()?.naive_utc());
+            return Some((parsed.to_datetime().ok()?.naive_utc(), true));
         }
         if let Ok(at) = parsed.to_naive_datetime_with_offset(0) {
-            return Some(at);
+            return Some((at, false));
         }
         let has_time = parsed.hour_div_12().is_some() || parsed.hour_mod_12().is_some();
-        (!has_time).then_some(parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN))
+        (!has_time).then_some((parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN), false))
     }
 }
 
@@ -187,11 +195,11 @@ fn iso_time(bytes: &[u8]) -> Option<NaiveTime> {
 }
 
 /// A date, alone or with a time behind `T` or a blank, that with an offset, which is turned into UTC.
-fn iso_datetime(text: &str) -> Option<NaiveDateTime> {
+fn iso_datetime(text: &str) -> Option<(NaiveDateTime, bool)> {
     let bytes = text.as_bytes();
     let date = iso_date(bytes.get(..10)?)?;
     let Some((separator, rest)) = bytes[10..].split_first() else {
-        return Some(date.and_time(NaiveTime::MIN));
+        return Some((date.and_time(NaiveTime::MIN), false));
     };
     if !matches!(separator, b' ' | b'T' | b't') {
         return None;
@@ -199,7 +207,7 @@ fn iso_datetime(text: &str) -> Option<NaiveDateTime> {
     let offset_at = rest.iter().position(|b| matches!(b, b'Z' | b'z' | b'+' | b'-'));
     let (time, offset) = rest.split_at(offset_at.unwrap_or(rest.len()));
     let local = date.and_time(iso_time(time.trim_ascii_end())?);
-    local.checked_sub_signed(offset_minutes(offset)?)
+    Some((local.checked_sub_signed(offset_minutes(offset)?)?, !offset.is_empty()))
 }
 
 /// Nothing, `Z`, `+HH`, `+HHMM` or `+HH:MM`, either sign.

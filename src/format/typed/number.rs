@@ -1,5 +1,6 @@
 //! Decimal numbers as text: exact, without a binary detour.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// A decimal number's digits, borrowed from its text.
@@ -17,6 +18,49 @@ pub(super) struct Decimal<'a> {
 pub(super) enum Misfit {
     Whole(usize),
     Fraction(usize),
+}
+
+/// How numbers are spelt in a file.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spelling {
+    /// A comma stands before the fraction.
+    pub comma: bool,
+    /// What may stand between groups of three digits.
+    pub group: Option<char>,
+}
+
+impl Spelling {
+    /// The number with a point and without group separators; `None` where one of them stands where it may not.
+    pub fn plain(self, text: &str) -> Option<Cow<'_, str>> {
+        if !self.comma && self.group.is_none() {
+            return Some(Cow::Borrowed(text));
+        }
+        let decimal = if self.comma { ',' } else { '.' };
+        let (whole, fraction) = match text.split_once(decimal) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let whole = match self.group {
+            Some(group) if whole.contains(group) => ungrouped(whole, group)?,
+            _ => whole.to_owned(),
+        };
+        // A point is no digit: where a comma is asked for, `1.5` must not pass for a number of another size.
+        let strange = |part: &str| self.comma && part.contains('.');
+        match fraction {
+            _ if strange(&whole) || fraction.is_some_and(strange) => None,
+            Some(fraction) => Some(Cow::Owned(format!("{whole}.{fraction}"))),
+            None => Some(Cow::Owned(whole)),
+        }
+    }
+}
+
+/// The digits without separators, which stand before every three of them.
+fn ungrouped(whole: &str, group: char) -> Option<String> {
+    let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    let mut groups = digits.split(group);
+    let first = groups.next()?;
+    let fits = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    fits.then(|| whole.replace(group, ""))
 }
 
 impl<'a> Decimal<'a> {

@@ -8,13 +8,7 @@ fn field(kind: FieldType) -> Field {
     Field {
         name: "f".to_owned(),
         kind,
-        required: false,
-        max_length: None,
-        min: None,
-        max: None,
-        formats: Vec::new(),
-        null_tokens: Vec::new(),
-        references: None,
+        ..Field::default()
     }
 }
 
@@ -350,5 +344,74 @@ proptest! {
         let (left, right) = (text(a), text(b));
         let compare = Decimal::parse(&left).expect("a number").compare(&Decimal::parse(&right).expect("a number"));
         prop_assert_eq!(compare, a.cmp(&b));
+    }
+}
+
+#[test]
+fn a_pattern_is_for_the_whole_text() {
+    let pattern = crate::domain::pattern::TextPattern(regex::Regex::new("^(?:[A-Z]{2}[0-9]+)$").unwrap());
+    let field = Field {
+        pattern: Some(pattern),
+        trim: true,
+        ..field(FieldType::String)
+    };
+    assert_eq!(type_cell(&field, " AB12 ").unwrap(), Cell::Text("AB12".to_owned()));
+    let error = type_cell(&field, "AB12x").unwrap_err();
+    assert_eq!(error.code, RecordCode::PatternMismatch);
+    assert_eq!(error.reason, "`AB12x` does not match the pattern `[A-Z]{2}[0-9]+`");
+    assert_eq!(type_cell(&field, "").unwrap(), Cell::Null, "nothing matches nothing");
+}
+
+#[test]
+fn numbers_are_read_as_the_field_spells_them() {
+    let comma = Field {
+        decimal_comma: true,
+        group_separator: Some('.'),
+        min: Some("-1000.5".to_owned()),
+        ..decimal(18, Some(2))
+    };
+    for (text, value) in [
+        ("12,5", "12.50"),
+        ("1.234.567,89", "1234567.89"),
+        ("-1.000,5", "-1000.50"),
+        (",5", "0.50"),
+    ] {
+        assert_eq!(type_cell(&comma, text).unwrap(), Cell::Text(value.to_owned()), "{text}");
+    }
+    for text in ["1.23,4", "1.2345,6", ".123,4", "1,2,3", "1.5", "1,5.000"] {
+        assert_eq!(
+            type_cell(&comma, text).unwrap_err().code,
+            RecordCode::InvalidDecimal,
+            "{text}"
+        );
+    }
+    assert_eq!(type_cell(&comma, "-1.000,51").unwrap_err().code, RecordCode::OutOfRange);
+    let grouped = Field {
+        group_separator: Some(','),
+        ..field(FieldType::Int)
+    };
+    assert_eq!(type_cell(&grouped, "-12,345").unwrap(), Cell::Int(-12_345));
+    assert_eq!(type_cell(&grouped, "12,34").unwrap_err().code, RecordCode::InvalidInt);
+    assert_eq!(
+        type_cell(&decimal(9, Some(2)), "1,5").unwrap_err().code,
+        RecordCode::InvalidDecimal
+    );
+}
+
+#[test]
+fn a_zone_counts_where_the_text_names_no_offset() {
+    let berlin = Field {
+        time_zone: Some(chrono_tz::Europe::Berlin),
+        ..field(FieldType::Datetime)
+    };
+    for (text, utc) in [
+        ("2026-01-31 12:00:00", "2026-01-31 11:00:00"),
+        ("2026-07-31 12:00:00", "2026-07-31 10:00:00"),
+        ("2026-07-31T12:00:00Z", "2026-07-31 12:00:00"),
+        // The hour that is there twice, and the one that is not there.
+        ("2026-10-25 02:30:00", "2026-10-25 00:30:00"),
+        ("2026-03-29 02:30:00", "2026-03-29 01:00:00"),
+    ] {
+        assert_eq!(type_cell(&berlin, text).unwrap(), Cell::Text(utc.to_owned()), "{text}");
     }
 }
