@@ -26,7 +26,7 @@ const TABLES: &[&str] = &[
        message {id} not null, entity_no bigint not null, chunk_no bigint not null,
        first_record bigint not null, last_record bigint not null, done boolean not null,
        staging_errors bigint not null, inserted bigint not null, updated bigint not null, unchanged bigint not null,
-       target_errors bigint not null, skipped bigint not null,
+       target_errors bigint not null, skipped bigint not null, deleted bigint not null,
        primary key (message, entity_no, chunk_no))",
     // What was rejected and why, until the store has it.
     "create table if not exists tranship_rejects (

@@ -15,6 +15,7 @@ mod connect;
 mod control;
 pub mod dialect;
 pub mod error;
+mod landing;
 pub mod promote;
 mod rejects;
 mod rows;

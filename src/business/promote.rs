@@ -2,10 +2,10 @@
 
 use super::control::LoadKey;
 use super::dialect::FaultKind;
+use super::landing::{Landed, Landing};
 use super::rejects::{self, Rejected};
 use super::session::{DbRow, Fault, Session, Value};
 use super::staging::{Chunk, IN_RANGE, Load};
-use super::upsert::Upsert;
 use super::validate;
 use super::{BusinessError, Database};
 use crate::domain::counts::Counts;
@@ -13,7 +13,8 @@ use crate::domain::reject::{RecordError, RejectId};
 
 const SUMS: &str = "select cast(coalesce(sum(staging_errors), 0) as bigint), cast(coalesce(sum(inserted), 0) as bigint), \
        cast(coalesce(sum(updated), 0) as bigint), cast(coalesce(sum(unchanged), 0) as bigint), \
-       cast(coalesce(sum(target_errors), 0) as bigint), cast(coalesce(sum(skipped), 0) as bigint) \
+       cast(coalesce(sum(target_errors), 0) as bigint), cast(coalesce(sum(skipped), 0) as bigint), \
+       cast(coalesce(sum(deleted), 0) as bigint) \
      from tranship_chunks where message = $1 and entity_no = $2";
 /// Records rejected so far, while staging runs and no marker counts them yet.
 const REJECTED: &str = "select count(distinct record) from tranship_rejects where message = $1 and entity_no = $2";
@@ -59,12 +60,12 @@ impl Database {
         .await
     }
 
-    /// Promotes one chunk by upsert on the key (only the fields the file brings are updated); what the target itself refuses
-    /// is isolated by bisection and rejected. A chunk whose marker is there is left alone.
+    /// Promotes one chunk as the load's mode says (of rows that are there, only the fields the file brings are changed); what
+    /// the target itself refuses is isolated by bisection and rejected. A chunk whose marker is there is left alone.
     pub async fn promote_chunk(&self, load: Load<'_>, fields: &[String], chunk: Chunk) -> Result<(), BusinessError> {
         let promotion = Promotion {
             key: LoadKey::new(load),
-            upsert: Upsert::new(self.dialect(), load.entity, fields),
+            landing: Landing::new(self.dialect(), load.entity, fields, load.mode),
             fields: fields.to_vec(),
         };
         let database = self.clone();
@@ -124,7 +125,7 @@ impl Database {
                     inserted: row.count(1)?,
                     updated: row.count(2)?,
                     unchanged: row.count(3)?,
-                    deleted: 0,
+                    deleted: row.count(6)?,
                     rejected: staging_errors + target_errors,
                     skipped: row.count(5)?,
                 };
@@ -142,22 +143,13 @@ impl Database {
 /// One chunk on its way, moved into the transaction's task.
 struct Promotion {
     key: LoadKey,
-    upsert: Upsert,
+    landing: Landing,
     fields: Vec<String>,
 }
 
 struct Marker {
     chunk: Chunk,
     staging_errors: u64,
-}
-
-/// What happened to a chunk's good records.
-#[derive(Debug, Clone, Copy, Default)]
-struct Outcome {
-    attempted: u64,
-    inserted: u64,
-    updated: u64,
-    refused: u64,
 }
 
 impl Promotion {
@@ -188,17 +180,19 @@ impl Promotion {
         .transpose()
     }
 
-    /// Upserts the range; where the target refuses, halves it until the records at fault stand alone.
-    async fn land(&self, session: &mut Session, chunk: Chunk) -> Result<Outcome, Fault> {
-        let mut outcome = Outcome::default();
+    /// Lands the range; where the target refuses, halves it until the records at fault stand alone.
+    async fn land(&self, session: &mut Session, chunk: Chunk) -> Result<Landed, Fault> {
+        let mut outcome = Landed::default();
         let mut pieces = vec![(chunk.first_record, chunk.last_record)];
         while let Some((first, last)) = pieces.pop() {
             session.run("savepoint piece").await?;
-            match self.upsert.run(session, &self.key, first, last).await {
+            match self.landing.run(session, &self.key, first, last).await {
                 Ok(done) => {
-                    outcome.attempted += done.good;
+                    outcome.attempted += done.attempted;
                     outcome.inserted += done.inserted;
                     outcome.updated += done.updated;
+                    outcome.deleted += done.deleted;
+                    outcome.refused += done.refused;
                 }
                 Err(Fault::Driver(error)) if session.dialect.kind(&error) == FaultKind::Record => {
                     session.run("rollback to savepoint piece").await?;
@@ -255,11 +249,20 @@ impl Promotion {
         Ok(())
     }
 
-    async fn mark(&self, session: &mut Session, chunk_no: i64, outcome: Outcome) -> Result<(), Fault> {
-        let unchanged = outcome.attempted - outcome.refused - outcome.inserted - outcome.updated;
-        let sql = "update tranship_chunks set done = true, inserted = $4, updated = $5, unchanged = $6, target_errors = $7 \
+    async fn mark(&self, session: &mut Session, chunk_no: i64, outcome: Landed) -> Result<(), Fault> {
+        let changed = outcome.inserted + outcome.updated + outcome.deleted;
+        let unchanged = outcome.attempted - outcome.refused - changed;
+        let sql = "update tranship_chunks set done = true, inserted = $4, updated = $5, unchanged = $6, target_errors = $7, \
+             deleted = $8 \
              where message = $1 and entity_no = $2 and chunk_no = $3";
-        let counts = [outcome.inserted, outcome.updated, unchanged, outcome.refused].map(Value::from);
+        let counts = [
+            outcome.inserted,
+            outcome.updated,
+            unchanged,
+            outcome.refused,
+            outcome.deleted,
+        ]
+        .map(Value::from);
         session
             .execute(sql, self.key.with([Value::Int(chunk_no)].into_iter().chain(counts)))
             .await?;

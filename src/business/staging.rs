@@ -8,6 +8,7 @@ use super::session::{Fault, Session, Value};
 use super::{BusinessError, Database};
 use crate::domain::cell::Cell;
 use crate::domain::entity::Entity;
+use crate::domain::job::ImportMode;
 use crate::domain::message::Fence;
 use crate::domain::reject::{RecordError, RecordPlace, RejectId};
 
@@ -20,6 +21,8 @@ pub struct Load<'a> {
     pub entity_no: i32,
     /// The entity.
     pub entity: &'a Entity,
+    /// What becomes of its records.
+    pub mode: ImportMode,
 }
 
 /// How far reading the source has come: the place after the last staged or rejected record.
@@ -286,7 +289,7 @@ fn check_fields(entity: &Entity, fields: &[String]) -> Result<(), BusinessError>
 /// Fixes the chunk ranges over the records read and marks staging complete (promise 2: never recomputed).
 pub(super) async fn fix_chunks(session: &mut Session, key: &LoadKey, records: u64, size: u64) -> Result<(), Fault> {
     let sql = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
-           staging_errors, inserted, updated, unchanged, target_errors, skipped) \
+           staging_errors, inserted, updated, unchanged, target_errors, skipped, deleted) \
          with recursive starts(chunk_no, first_record) as ( \
            select cast(0 as bigint), cast(1 as bigint) where $3 > 0 \
            union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3), \
@@ -294,7 +297,7 @@ pub(super) async fn fix_chunks(session: &mut Session, key: &LoadKey, records: u6
            case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end as last_record from starts) \
          select $1, $2, chunk_no, first_record, last_record, false, \
            (select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
-             and r.record between ranges.first_record and ranges.last_record), 0, 0, 0, 0, 0 from ranges";
+             and r.record between ranges.first_record and ranges.last_record), 0, 0, 0, 0, 0, 0 from ranges";
     session
         .execute(sql, key.with([records.into(), size.max(1).into()]))
         .await?;

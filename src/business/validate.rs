@@ -11,6 +11,7 @@ use super::session::{DbRow, Fault, Session, Value};
 use super::staging::{Load, fix_chunks};
 use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
+use crate::domain::job::ImportMode;
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 
 /// From this size on a fresh table's statistics matter to the planner; for references within the file they always do.
@@ -165,7 +166,9 @@ impl Database {
 
     async fn checks(&self, load: Load<'_>, fields: &[String], parents: &[&Entity]) -> Result<Checks, BusinessError> {
         let mut references = Vec::new();
-        for name in fields {
+        // Whatever a row that is to go refers to may be gone before it.
+        let referring = fields.iter().filter(|_| load.mode != ImportMode::Delete);
+        for name in referring {
             let Some(field) = load.entity.field(name) else { continue };
             let Some(reference) = &field.references else { continue };
             let wrong = |detail: String| {

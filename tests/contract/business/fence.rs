@@ -2,6 +2,7 @@
 
 use tranship::business::BusinessError;
 use tranship::business::staging::Load;
+use tranship::domain::job::ImportMode;
 use tranship::domain::message::Fence;
 
 use super::fixture::*;
@@ -93,6 +94,7 @@ async fn a_message_nobody_raised_a_fence_for_is_refused(database: TestDatabase) 
         fence,
         entity_no: 0,
         entity: &entity,
+        mode: ImportMode::Upsert,
     };
     fenced(database.begin_load(load, &field_names(&entity)).await);
 }

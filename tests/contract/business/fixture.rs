@@ -10,6 +10,7 @@ use tranship::business::{BusinessError, Database, DatabaseSettings, Databases};
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::{Entity, Field, FieldType, Reference};
 use tranship::domain::ids::MessageId;
+use tranship::domain::job::ImportMode;
 use tranship::domain::message::Fence;
 use tranship::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
 
@@ -28,13 +29,7 @@ pub fn field(name: &str, kind: FieldType) -> Field {
     Field {
         name: name.to_owned(),
         kind,
-        required: false,
-        max_length: None,
-        min: None,
-        max: None,
-        formats: Vec::new(),
-        null_tokens: Vec::new(),
-        references: None,
+        ..Field::default()
     }
 }
 
@@ -171,6 +166,7 @@ pub struct Loading<'a> {
     pub fields: Vec<String>,
     pub parents: Vec<&'a Entity>,
     pub chunk_records: u64,
+    pub mode: ImportMode,
 }
 
 impl<'a> Loading<'a> {
@@ -191,6 +187,7 @@ impl<'a> Loading<'a> {
             fields,
             parents: Vec::new(),
             chunk_records: 4,
+            mode: ImportMode::Upsert,
         };
         database.raise_fence(fence).await.expect("a new fence");
         database.ensure_entity(entity).await.expect("tables");
@@ -206,6 +203,7 @@ impl<'a> Loading<'a> {
             fence: self.fence,
             entity_no: 0,
             entity: self.entity,
+            mode: self.mode,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::FieldType;
+use tranship::domain::job::ImportMode;
 
 use super::fixture::*;
 use crate::on_both_databases;
@@ -11,6 +12,7 @@ on_both_databases!(
     counts_are_exact_and_a_second_load_changes_nothing,
     only_the_fields_a_file_brings_are_updated,
     a_file_of_keys_alone_inserts_and_never_updates,
+    a_job_may_only_insert_only_update_or_delete,
     what_the_target_refuses_costs_one_record_each,
     a_value_the_target_cannot_hold_costs_one_record,
     a_code_of_a_triggers_own_costs_one_record,
@@ -68,6 +70,44 @@ async fn only_the_fields_a_file_brings_are_updated(database: TestDatabase) {
             row(&["1", "A", "9.00"]),
             row(&["2", "B", "2.00"]),
             row(&["3", "NULL", "3.00"])
+        ]
+    );
+}
+
+async fn a_job_may_only_insert_only_update_or_delete(database: TestDatabase) {
+    let (database, entity) = (open(&database), orders());
+    let load = async |mode, rows: Vec<Vec<Cell>>| {
+        let mut loading = Loading::begin(&database, &entity).await;
+        loading.mode = mode;
+        loading.stage(batch(1, rows)).await;
+        let counts = loading.finish().await;
+        (outcome(counts), counts.counts.deleted, loading.reject_codes().await)
+    };
+    let both = || vec![order(1, "A", "1.00"), order(2, "B", "2.00"), order(1, "A", "3.00")];
+    let (counts, _, codes) = load(ImportMode::Insert, both()).await;
+    assert_eq!(counts, (2, 0, 0, 1));
+    assert_eq!(codes, [(3, "duplicate_key", Some("order_number".to_owned()))]);
+    let more = || (1..=9).map(|number| order(number, "C", "9.00")).collect::<Vec<_>>();
+    let (counts, _, codes) = load(ImportMode::Insert, more()).await;
+    assert_eq!(counts, (7, 0, 0, 2));
+    assert_eq!(codes, [(1, "already_there", None), (2, "already_there", None)]);
+
+    let (counts, _, codes) = load(ImportMode::Update, vec![order(1, "D", "1.00"), order(10, "D", "1.00")]).await;
+    assert_eq!(counts, (0, 1, 0, 1));
+    assert_eq!(codes, [(2, "not_there", None)]);
+
+    let gone = (5..=10).map(|number| order(number, "E", "0.00")).collect();
+    let (counts, deleted, codes) = load(ImportMode::Delete, gone).await;
+    assert_eq!((counts, deleted), ((0, 0, 0, 1), 5));
+    assert_eq!(codes, [(6, "not_there", None)]);
+    let landed = read_all(&database, &entity).await;
+    assert_eq!(
+        landed,
+        [
+            row(&["1", "D", "1.00"]),
+            row(&["2", "B", "2.00"]),
+            row(&["3", "C", "9.00"]),
+            row(&["4", "C", "9.00"])
         ]
     );
 }

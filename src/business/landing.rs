@@ -1,0 +1,170 @@
+//! How the good staged rows of a range come to the target: written by upsert, or removed; and which of them a job refuses to
+//! land because their key is in the target already, or is not.
+
+use super::control::LoadKey;
+use super::dialect::{Dialect, quote};
+use super::rejects::{self, Rejected};
+use super::session::{Fault, Session};
+use super::upsert::Upsert;
+use super::validate;
+use crate::domain::entity::Entity;
+use crate::domain::job::ImportMode;
+use crate::domain::reject::{RecordCode, RecordError};
+
+/// What became of a range.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Landed {
+    /// Records that were good when it began.
+    pub(super) attempted: u64,
+    pub(super) inserted: u64,
+    pub(super) updated: u64,
+    pub(super) deleted: u64,
+    pub(super) refused: u64,
+}
+
+/// The statements of one load's promotion.
+pub(super) struct Landing {
+    refusal: Option<Refusal>,
+    change: Change,
+}
+
+enum Change {
+    Upsert(Upsert),
+    Delete(String),
+}
+
+/// Marks the rows whose key is on the wrong side.
+struct Refusal {
+    sql: String,
+    code: RecordCode,
+    reason: &'static str,
+}
+
+impl Landing {
+    pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String], mode: ImportMode) -> Self {
+        Self {
+            refusal: Refusal::of(entity, mode),
+            change: match mode {
+                ImportMode::Upsert | ImportMode::Insert | ImportMode::Update => {
+                    Change::Upsert(Upsert::new(dialect, entity, fields))
+                }
+                ImportMode::Delete => Change::Delete(delete(entity)),
+            },
+        }
+    }
+
+    /// Lands the good rows with record numbers from `first` to `last`.
+    pub(super) async fn run(
+        &self,
+        session: &mut Session,
+        key: &LoadKey,
+        first: u64,
+        last: u64,
+    ) -> Result<Landed, Fault> {
+        let refused = match &self.refusal {
+            Some(refusal) => refusal.run(session, key, first, last).await?,
+            None => 0,
+        };
+        let mut landed = match &self.change {
+            Change::Upsert(upsert) => {
+                let done = upsert.run(session, key, first, last).await?;
+                Landed {
+                    attempted: done.good,
+                    inserted: done.inserted,
+                    updated: done.updated,
+                    ..Landed::default()
+                }
+            }
+            Change::Delete(sql) => {
+                // A key is there once in the target and once in the file, so each record removes one row.
+                let deleted = session
+                    .execute(sql.clone(), key.with([first.into(), last.into()]))
+                    .await?;
+                Landed {
+                    attempted: deleted,
+                    deleted,
+                    ..Landed::default()
+                }
+            }
+        };
+        landed.attempted += refused;
+        landed.refused = refused;
+        Ok(landed)
+    }
+}
+
+impl Refusal {
+    fn of(entity: &Entity, mode: ImportMode) -> Option<Self> {
+        let (exists, code, reason) = match mode {
+            ImportMode::Upsert => return None,
+            ImportMode::Insert => (
+                "exists",
+                RecordCode::AlreadyThere,
+                "the target has a row with this key, and the job only inserts",
+            ),
+            ImportMode::Update => (
+                "not exists",
+                RecordCode::NotThere,
+                "the target has no row with this key, and the job only updates",
+            ),
+            ImportMode::Delete => (
+                "not exists",
+                RecordCode::NotThere,
+                "the target has no row with this key to delete",
+            ),
+        };
+        let same_key: Vec<String> = entity
+            .key
+            .iter()
+            .map(|name| format!("t.{0} = s.{0}", quote(name)))
+            .collect();
+        let sql = format!(
+            "update {} as s set tranship_state = 1 where s.tranship_message = $1 and s.tranship_entity_no = $2 \
+             and s.tranship_record between $3 and $4 and s.tranship_state = 0 and {exists} (select 1 from {} t where {}) \
+             returning tranship_record, tranship_line, tranship_byte_start, tranship_byte_end, tranship_origin",
+            quote(&entity.staging_table()),
+            quote(&entity.table),
+            same_key.join(" and ")
+        );
+        Some(Self { sql, code, reason })
+    }
+
+    async fn run(&self, session: &mut Session, key: &LoadKey, first: u64, last: u64) -> Result<u64, Fault> {
+        let rows = session
+            .rows(self.sql.clone(), key.with([first.into(), last.into()]))
+            .await?;
+        let mut rejected = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let error = RecordError {
+                place: validate::place(row)?,
+                column: None,
+                field: None,
+                code: self.code,
+                value: None,
+                reason: self.reason.to_owned(),
+            };
+            rejected.push(Rejected {
+                origin: row.opt_text(4)?,
+                by_target: true,
+                errors: vec![error],
+            });
+        }
+        rejects::insert(session, key, &rejected).await?;
+        Ok(rejected.len() as u64)
+    }
+}
+
+fn delete(entity: &Entity) -> String {
+    let list = |prefix: &str| {
+        let names = entity.key.iter().map(|name| format!("{prefix}{}", quote(name)));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "delete from {} where ({}) in (select {} from {} s where s.tranship_message = $1 and s.tranship_entity_no = $2 \
+         and s.tranship_record between $3 and $4 and s.tranship_state = 0)",
+        quote(&entity.table),
+        list(""),
+        list("s."),
+        quote(&entity.staging_table()),
+    )
+}
