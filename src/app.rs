@@ -134,7 +134,7 @@ impl App {
             limits: Arc::new(Limits {
                 queue: config.queue.clone(),
                 import: config.import.clone(),
-                csv: config.csv.clone(),
+                file: config.file.clone(),
                 webhooks: config.webhooks.clone(),
             }),
             owner: owner(address).into(),

@@ -38,8 +38,8 @@ pub struct Config {
     pub worker: Worker,
     /// `import.*`
     pub import: Import,
-    /// `csv.*`
-    pub csv: Csv,
+    /// `file.*`
+    pub file: File,
     /// `webhooks.*`
     pub webhooks: Webhooks,
 }
@@ -126,15 +126,17 @@ pub struct Import {
     pub chunk_records: u64,
 }
 
-/// `csv.*`
+/// `file.*`: bounds on what a data file may be.
 #[derive(Debug, Clone)]
-pub struct Csv {
+pub struct File {
     /// `max_field_bytes`
     pub max_field_bytes: usize,
     /// `max_record_bytes`
     pub max_record_bytes: usize,
     /// `max_columns`
     pub max_columns: usize,
+    /// `max_unpacked_bytes`: of a packed file.
+    pub max_unpacked_bytes: u64,
 }
 
 /// What flags say; each wins over file and environment. `Debug` shows the keys only.
@@ -208,10 +210,11 @@ impl Config {
                 batch_bytes: number(reader, "import.batch_bytes", 1024, GIB),
                 chunk_records: number(reader, "import.chunk_records", 1, 1_000_000),
             },
-            csv: Csv {
-                max_field_bytes: number(reader, "csv.max_field_bytes", 1, GIB),
-                max_record_bytes: number(reader, "csv.max_record_bytes", 1, GIB),
-                max_columns: number(reader, "csv.max_columns", 1, 16_384),
+            file: File {
+                max_field_bytes: number(reader, "file.max_field_bytes", 1, GIB),
+                max_record_bytes: number(reader, "file.max_record_bytes", 1, GIB),
+                max_columns: number(reader, "file.max_columns", 1, 16_384),
+                max_unpacked_bytes: number(reader, "file.max_unpacked_bytes", 1, 1024 * GIB),
             },
             webhooks: Webhooks::read(reader),
         }
@@ -238,8 +241,8 @@ impl Config {
             ("queue.idempotency_days", queue.idempotency_days.into()),
         );
         at_most(
-            ("csv.max_field_bytes", self.csv.max_field_bytes as u64),
-            ("csv.max_record_bytes", self.csv.max_record_bytes as u64),
+            ("file.max_field_bytes", self.file.max_field_bytes as u64),
+            ("file.max_record_bytes", self.file.max_record_bytes as u64),
         );
         let webhooks = &self.webhooks;
         at_most(

@@ -171,7 +171,7 @@ impl Parsed {
 fn limits(delimiter: u8) -> CsvOptions {
     let defaults: toml::Table = DEFAULTS.parse().expect("a test reads the embedded defaults");
     let number = |key: &str| {
-        let value = defaults.get("csv").and_then(|csv| csv.get(key)?.as_integer());
+        let value = defaults.get("file").and_then(|file| file.get(key)?.as_integer());
         value
             .and_then(|value| usize::try_from(value).ok())
             .expect("a test reads every limit of the embedded defaults")
@@ -186,7 +186,7 @@ fn limits(delimiter: u8) -> CsvOptions {
 
 /// A reader's sentence without the setting it names: here that setting would change nothing.
 fn without_settings(reason: &str) -> String {
-    match reason.split_once(" (csv.") {
+    match reason.split_once(" (file.") {
         Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after)),
         None => reason.to_owned(),
     }

@@ -82,9 +82,10 @@ fn the_embedded_file_holds_the_documented_defaults() {
     assert_eq!((webhooks.concurrency, webhooks.concurrency_per_host), (32, 4));
     assert_eq!((webhooks.timeout_seconds, webhooks.max_attempts), (15, 16));
     assert_eq!((webhooks.retry_first_seconds, webhooks.retry_cap_seconds), (10, 21_600));
-    let csv = config.csv;
+    let file = config.file;
+    assert_eq!(file.max_unpacked_bytes, 50 * 1024 * 1024 * 1024);
     assert_eq!(
-        (csv.max_field_bytes, csv.max_record_bytes, csv.max_columns),
+        (file.max_field_bytes, file.max_record_bytes, file.max_columns),
         (1024 * 1024, 8 * 1024 * 1024, 2000)
     );
 }
@@ -169,7 +170,7 @@ url = "mysql://u:hunter2@h/db"
 max_connections = 5
 [blobs]
 url = "s3://key:hunter2@bucket"
-[csv]
+[file]
 max_columns = 1.5
 "#;
     let errors = load(
@@ -198,7 +199,7 @@ max_columns = 1.5
         "tranship.toml:15: database name `Crm` may hold a-z, 0-9, - and _ only",
         "tranship.toml:17: `databases.wms.url` is missing",
         "tranship.toml:19: `blobs.url`: holds credentials; they belong in the environment variables of the cloud store",
-        "tranship.toml:21: `csv.max_columns` must be a whole number, not a value of type float",
+        "tranship.toml:21: `file.max_columns` must be a whole number, not a value of type float",
         "TRANSHIP_WORKER__CONCURRENCY: `worker.concurrency` must be a whole number, not `many`",
         "TRANSHIP_WORKER__HEARTBEAT_SECOND: unknown key `worker.heartbeat_second`; did you mean \
          `TRANSHIP_WORKER__HEARTBEAT_SECONDS`?",

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::format_file;
 use super::queue_file::read_order;
 use super::read::{Placed, Table};
-use crate::domain::job::{ErrorThreshold, ExportEntity, ExportSpec, FileFormat, ImportEntity, ImportSpec, Order};
+use crate::domain::job::{ErrorThreshold, ExportEntity, ExportSpec, ImportEntity, ImportMode, ImportSpec, Order};
 
 /// One `[[import.entities]]` before its names are resolved.
 pub(super) struct ImportPlaces {
     pub entity: Placed<String>,
+    pub mode: ImportMode,
     pub map: BTreeMap<String, Placed<String>>,
     pub defaults: BTreeMap<String, Placed<String>>,
     pub values: BTreeMap<String, Placed<BTreeMap<String, Placed<String>>>>,
@@ -22,59 +24,9 @@ pub(super) struct ExportPlaces {
     pub filter: Option<String>,
 }
 
-/// `format` and `delimiter`.
-fn read_format(table: &Table<'_>) -> FileFormat {
-    table.require("format");
-    let formats = [
-        ("csv", Some(b',')),
-        ("tsv", Some(b'\t')),
-        ("csv-unicode", None),
-        ("xml-element", None),
-        ("xml-attribute", None),
-        ("json", None),
-        ("jsonl", None),
-        ("xlsx", None),
-        ("fixed", None),
-    ];
-    let format = table.choice("format", &formats);
-    if let Some(format) = format.as_ref().filter(|format| format.value.is_none()) {
-        let message = "not supported in this version: this `format`; use `csv` (with `delimiter` where it is not a comma) or `tsv`";
-        table.findings().at(&format.span, message);
-    }
-    let delimiters = [(",", b','), (";", b';'), ("|", b'|'), ("\t", b'\t')];
-    let delimiter = table
-        .has("delimiter")
-        .then(|| read_delimiter(table, &delimiters))
-        .flatten();
-    let by_format = format.and_then(|format| format.value).unwrap_or(b',');
-    if let Some(delimiter) = &delimiter
-        && by_format == b'\t'
-        && delimiter.value != b'\t'
-    {
-        table.findings().at(
-            &delimiter.span,
-            "format `tsv` is delimited by tabs; write `format = \"csv\"`",
-        );
-    }
-    FileFormat::Csv {
-        delimiter: delimiter.map_or(by_format, |delimiter| delimiter.value),
-    }
-}
-
-/// Apart from `Table::choice`, because a tab is a blank text.
-fn read_delimiter(table: &Table<'_>, delimiters: &[(&str, u8)]) -> Option<Placed<u8>> {
-    let text = table.scalar_text("delimiter")?;
-    let found = delimiters.iter().find(|(word, _)| *word == text.value);
-    if found.is_none() {
-        let message = format!("`delimiter` is `{}`, allowed are `,`, `;`, `|` or `\\t`", text.value);
-        table.findings().at(&text.span, message);
-    }
-    found.map(|(_, byte)| text.with(*byte))
-}
-
 /// Reads `[import]`.
 pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<ImportPlaces>) {
-    let format = read_format(&section);
+    let (format, encoding) = format_file::read_import(&section);
     let order = read_order(&section);
     let max_errors = read_max_errors(&section);
     let atomicities = [("record", true), ("chunk", false), ("file", false), ("document", false)];
@@ -89,6 +41,7 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
     let mut places = Vec::new();
     for entity in section.tables("entities", "[[import.entities]]") {
         let name = entity.required_text("entity");
+        let mode = entity.choice("mode", &ImportMode::WORDS);
         let (map, defaults, values) = (
             entity.free_texts("map"),
             entity.free_texts("defaults"),
@@ -97,6 +50,7 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
         entity.finish();
         places.extend(name.map(|entity| ImportPlaces {
             entity,
+            mode: mode.map_or(ImportMode::Upsert, |mode| mode.value),
             map,
             defaults,
             values,
@@ -106,6 +60,7 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
     let entities = places.iter().map(ImportPlaces::spec).collect();
     let spec = ImportSpec {
         format,
+        encoding,
         entities,
         max_errors,
     };
@@ -121,6 +76,7 @@ impl ImportPlaces {
         };
         ImportEntity {
             entity: self.entity.value.clone(),
+            mode: self.mode,
             map: texts(&self.map),
             defaults: texts(&self.defaults),
             values: self
@@ -155,7 +111,7 @@ fn read_max_errors(section: &Table<'_>) -> Option<ErrorThreshold> {
 
 /// Reads `[export]`.
 pub(super) fn read_export(section: Table<'_>) -> (ExportSpec, Vec<ExportPlaces>) {
-    let format = read_format(&section);
+    let format = format_file::read_export(&section);
     let prevent = section
         .truth("prevent_upload_when_zero_records")
         .is_some_and(|truth| truth.value);

@@ -6,12 +6,14 @@ mod check;
 mod entity_file;
 mod field_file;
 mod flow_file;
+mod format_file;
 pub mod init;
 mod job_file;
 mod names;
 mod queue_file;
 mod read;
 mod schedule_file;
+mod spelling_file;
 mod webhook_file;
 
 use std::path::{Path, PathBuf};

@@ -164,7 +164,7 @@ fn a_whole_set_loads_with_its_defaults_and_names_resolved() {
     assert_eq!(inbound.company.as_deref(), Some("usmf"), "companies are lower case");
     let import = inbound.import.as_ref().expect("its section");
     assert_eq!(
-        (import.format, import.max_errors),
+        (import.format.clone(), import.max_errors),
         (FileFormat::Csv { delimiter: b';' }, Some(ErrorThreshold::Rate(0.05)))
     );
     assert_eq!(import.entities[0].entity, "SalesOrderHeaders");
@@ -229,7 +229,7 @@ cron = "0 25 * * *"
 time_zone = "Berlin"
 missed = "never"
 [import]
-format = "xlsx"
+format = "xls"
 max_errors = "many"
 atomicity = "file"
 process_in_order = "yes"
@@ -269,13 +269,11 @@ entity = "Orders"
         "jobs/a.toml:5: not supported in this version: import of packages; use `data_source = \"file\"` and one message per file",
         "jobs/a.toml:6: unknown key `client` in the job; did you mean `clients`?",
         "jobs/a.toml:7: unknown key `durability` in the job",
-        "jobs/a.toml:8: not supported in this version: [schedule] on an import job; leave it out, messages are processed as they \
-         arrive",
         "jobs/a.toml:9: `cron`: `0 25 * * *` is not a schedule: `25` is no hour; it may be 0-23, with * , - /",
         "jobs/a.toml:10: `Berlin` is not a time zone; did you mean `Europe/Berlin`?",
         "jobs/a.toml:11: `missed` is `never`, allowed are `skip`, `once` or `all`",
-        "jobs/a.toml:13: not supported in this version: this `format`; use `csv` (with `delimiter` where it is not a comma) or \
-         `tsv`",
+        "jobs/a.toml:13: `format` is `xls`, allowed are `csv`, `tsv`, `csv-unicode`, `xml-element`, `xml-attribute`, `json`, \
+         `jsonl`, `xlsx` or `fixed`",
         "jobs/a.toml:14: `max_errors` is `many`; write a count such as 10, or a share from \"0%\" to \"100%\"",
         "jobs/a.toml:15: not supported in this version: this `atomicity`; use `record` (the default)",
         "jobs/a.toml:16: `process_in_order` must be true or false, not a string",

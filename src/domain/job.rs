@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ids::JobId;
 use super::message::Durability;
+use super::pattern::TextPattern;
 use super::webhook::WebhookSpec;
 
 /// A recurring data job: a queue with an activity id.
@@ -96,21 +97,9 @@ pub enum Order {
     Entity,
     /// Those that were sent with the same value of this header.
     Header(String),
-    /// Those whose file name (external identifier) has the same first group of this pattern.
-    FileName(FilePattern),
+    /// Those whose file name (external identifier) has the same first group of this pattern, which has one.
+    FileName(TextPattern),
 }
-
-/// A checked regular expression with at least one group.
-#[derive(Debug, Clone)]
-pub struct FilePattern(pub regex::Regex);
-
-impl PartialEq for FilePattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Eq for FilePattern {}
 
 /// How long a failed delivery waits for the next one: `first × 2^(n-1)` seconds, at most `cap`, spread by `jitter`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -232,6 +221,9 @@ pub enum Overlap {
 pub struct ImportSpec {
     /// How the file is written.
     pub format: FileFormat,
+    /// The encoding of a file without a byte order mark, by its label in the WHATWG Encoding Standard; none: UTF-8, or
+    /// UTF-16 where the first bytes look like it.
+    pub encoding: Option<String>,
     /// The entities the job may load, in order.
     pub entities: Vec<ImportEntity>,
     /// How many rejected records stop promotion before it starts.
@@ -243,6 +235,8 @@ pub struct ImportSpec {
 pub struct ImportEntity {
     /// Technical name of the entity (resolved from name or label on loading).
     pub entity: String,
+    /// What becomes of its records.
+    pub mode: ImportMode,
     /// File column → field. Columns with a field's own name (any case) need no line.
     pub map: BTreeMap<String, String>,
     /// Field → value for cells that are empty or missing.
@@ -251,14 +245,89 @@ pub struct ImportEntity {
     pub values: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+/// What becomes of an entity's records in the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ImportMode {
+    /// New keys are inserted, known ones updated.
+    #[default]
+    Upsert,
+    /// A known key rejects the record.
+    Insert,
+    /// A new key rejects the record.
+    Update,
+    /// The row with the key is removed; a key that is not there rejects the record.
+    Delete,
+}
+
+impl ImportMode {
+    /// The words in definitions.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("upsert", Self::Upsert),
+        ("insert", Self::Insert),
+        ("update", Self::Update),
+        ("delete", Self::Delete),
+    ];
+}
+
 /// How a data file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileFormat {
-    /// Delimited text in UTF-8 with a header line.
+    /// Delimited text with a header line (FMT-9).
     Csv {
         /// The byte between cells.
         delimiter: u8,
     },
+    /// Lines with columns at fixed places.
+    Fixed(Vec<FixedColumn>),
+    /// One JSON array of objects, alone or in an envelope.
+    Json,
+    /// A JSON object a line.
+    JsonLines,
+    /// An XML element a record, its members in child elements (FMT-10).
+    XmlElement,
+    /// An XML element a record, its members in attributes (FMT-10).
+    XmlAttribute,
+    /// A sheet of an Excel workbook (FMT-12).
+    Xlsx {
+        /// Its name; none: the first visible one.
+        sheet: Option<String>,
+    },
+}
+
+/// One column of a file whose columns stand at fixed places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixedColumn {
+    /// The column's name.
+    pub name: String,
+    /// How many characters it takes.
+    pub width: u32,
+}
+
+impl FileFormat {
+    /// What a file of this format is called behind the dot.
+    #[must_use]
+    pub fn extension(&self) -> &'static str {
+        match self {
+            Self::Csv { delimiter: b'\t' } | Self::Fixed(_) => "txt",
+            Self::Csv { .. } => "csv",
+            Self::Json => "json",
+            Self::JsonLines => "jsonl",
+            Self::XmlElement | Self::XmlAttribute => "xml",
+            Self::Xlsx { .. } => "xlsx",
+        }
+    }
+
+    /// Whether a file of this format is text, in some encoding.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        !matches!(self, Self::Xlsx { .. })
+    }
+
+    /// Whether a file of this format may say in a declaration how it is encoded.
+    #[must_use]
+    pub fn is_xml(&self) -> bool {
+        matches!(self, Self::XmlElement | Self::XmlAttribute)
+    }
 }
 
 /// Rejected records past this stop an import before promotion.

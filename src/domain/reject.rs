@@ -34,9 +34,9 @@ macro_rules! error_codes {
 error_codes! {
     /// The record has more or fewer cells than the header has columns.
     ColumnCount = "column_count",
-    /// A quoted field is not closed, runs past `csv.max_field_bytes`, or is followed by something else than a delimiter.
+    /// A quoted field is not closed, runs past `file.max_field_bytes`, or is followed by something else than a delimiter.
     BrokenQuote = "broken_quote",
-    /// The record is larger than `csv.max_record_bytes`.
+    /// The record is larger than `file.max_record_bytes`.
     RecordTooLarge = "record_too_large",
     /// The record is not well-formed JSON, or not an object.
     InvalidJson = "invalid_json",
@@ -54,6 +54,8 @@ error_codes! {
     RequiredMissing = "required_missing",
     /// Longer than `max_length`.
     TooLong = "too_long",
+    /// Text that does not match the field's `pattern`.
+    PatternMismatch = "pattern_mismatch",
     /// Not a whole number, or one past 64 bits.
     InvalidInt = "invalid_int",
     /// Not a decimal number.
@@ -78,6 +80,10 @@ error_codes! {
     DuplicateKey = "duplicate_key",
     /// The record it refers to does not exist.
     ReferenceMissing = "reference_missing",
+    /// A row with the key is in the target already, and the job only inserts.
+    AlreadyThere = "already_there",
+    /// No row with the key is in the target, and the job only updates or deletes.
+    NotThere = "not_there",
     /// The target table's own constraints refuse it.
     TargetRejected = "target_rejected",
 }

@@ -37,11 +37,11 @@ pub use reader::CsvReader;
 pub struct CsvOptions {
     /// The byte between cells.
     pub delimiter: u8,
-    /// Longest quoted field, in bytes (`csv.max_field_bytes`).
+    /// Longest quoted field, in bytes (`file.max_field_bytes`).
     pub max_field_bytes: usize,
-    /// Longest record, in bytes (`csv.max_record_bytes`).
+    /// Longest record, in bytes (`file.max_record_bytes`).
     pub max_record_bytes: usize,
-    /// Most columns a header may have (`csv.max_columns`).
+    /// Most columns a header may have (`file.max_columns`).
     pub max_columns: usize,
 }
 

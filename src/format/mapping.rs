@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::cell::Cell;
 use crate::domain::entity::{Entity, Field};
-use crate::domain::job::ImportEntity;
+use crate::domain::job::{ImportEntity, ImportMode};
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
 
 use super::excerpt;
@@ -23,6 +23,8 @@ use columns::Columns;
 pub const REJECT_ID_COLUMN: &str = "_reject_id";
 /// Column in a rejects file that says what was wrong; ignored on the way in.
 pub const ERROR_COLUMN: &str = "_error";
+/// Member in a rejects file with the text of a record that could not be taken over as it stood.
+pub const RAW_MEMBER: &str = "_raw";
 
 /// Turns records of one file into typed cells of one entity.
 #[derive(Debug)]
@@ -87,9 +89,14 @@ impl Mapping {
         };
         let mut missing = Vec::new();
         for (field, column) in entity.fields.iter().zip(columns.by_field) {
+            let is_key = entity.is_key(&field.name);
+            if spec.mode == ImportMode::Delete && !is_key {
+                continue;
+            }
             let fallback = fallback(entity, field, spec, company)?;
             if column.is_none() && fallback == Cell::Null {
-                if field.required || entity.is_key(&field.name) {
+                // A row that is there has what an update does not bring.
+                if is_key || field.required && spec.mode != ImportMode::Update {
                     missing.push(field.name.as_str());
                 }
                 continue;

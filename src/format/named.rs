@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use super::excerpt;
-use super::mapping::ERROR_COLUMN;
+use super::mapping::{ERROR_COLUMN, RAW_MEMBER, REJECT_ID_COLUMN};
 use super::record::{Damage, FileError, Position, Record, RecordReader, Step};
 use crate::domain::reject::{RecordCode, RecordPlace};
 
@@ -129,11 +129,24 @@ impl<S: NamedSource> Named<S> {
 
     /// One cell for each name of the header, or what is wrong with the names.
     fn cells(&self, record: NamedRecord) -> Result<Vec<Cow<'static, [u8]>>, Damage> {
+        let has = |wanted: &str| {
+            record
+                .members
+                .iter()
+                .any(|(name, text)| key(name) == wanted && !text.is_empty())
+        };
+        if has(RAW_MEMBER) && has(REJECT_ID_COLUMN) {
+            let reason = format!(
+                "the record is not corrected yet: write what {RAW_MEMBER} holds as members of its own, and remove {RAW_MEMBER}"
+            );
+            return Err(damage(record.place, RecordCode::UnexpectedMember, reason, RAW_MEMBER));
+        }
         let mut cells = vec![Cow::Borrowed(&b""[..]); self.by_name.len()];
         let mut filled = vec![false; cells.len()];
         for (name, text) in record.members {
             let Some(&at) = self.by_name.get(&key(&name)) else {
-                if key(&name) == ERROR_COLUMN {
+                // Nothing is lost with them.
+                if text.is_empty() || [ERROR_COLUMN, RAW_MEMBER].contains(&key(&name).as_str()) {
                     continue;
                 }
                 let reason = format!(

@@ -195,12 +195,19 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
                 format!("message {} has no rejected records", message.id),
             ));
         };
-        let FileFormat::Csv { delimiter } = import.format;
+        let import = import.clone();
         let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
         let context = api.context.clone();
-        let name = format!("attachment; filename=\"rejects-{}.csv\"", message.id);
-        tokio::spawn(async move {
-            if let Err(error) = write_rejects(&context, &message, delimiter, &out).await {
+        let name = format!(
+            "attachment; filename=\"rejects-{}.{}\"",
+            message.id,
+            rejects_extension(&import.format)
+        );
+        let media_type = media_type(&import.format);
+        // Not on this thread: of a workbook it goes to the disk.
+        let runtime = context.runtime.clone();
+        runtime.spawn(async move {
+            if let Err(error) = write_rejects(&context, &message, &import, &out).await {
                 tracing::error!(message.id = %message.id, %error, "a rejects file broke off");
                 let _ = out.send(Err(error)).await;
             }
@@ -209,13 +216,33 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
             chunks.recv().await.map(|chunk| (chunk, chunks))
         });
         Ok(HttpResponse::Ok()
-            .content_type("text/csv; charset=utf-8")
+            .content_type(media_type)
             .insert_header((CONTENT_DISPOSITION, name))
             .streaming(futures_util::StreamExt::map(chunks, |chunk| {
                 chunk.map_err(std::io::Error::other)
             })))
     };
     respond(sent.await)
+}
+
+/// Of a workbook the rejects are its rows as text.
+fn rejects_extension(format: &FileFormat) -> &'static str {
+    match format {
+        FileFormat::Xlsx { .. } => "csv",
+        format => format.extension(),
+    }
+}
+
+/// What a rejects file of this format is.
+fn media_type(format: &FileFormat) -> &'static str {
+    match format {
+        FileFormat::Csv { delimiter: b'\t' } => "text/tab-separated-values; charset=utf-8",
+        FileFormat::Csv { .. } | FileFormat::Xlsx { .. } => "text/csv; charset=utf-8",
+        FileFormat::Fixed(_) => "text/plain; charset=utf-8",
+        FileFormat::Json => "application/json",
+        FileFormat::JsonLines => "application/x-ndjson",
+        FileFormat::XmlElement | FileFormat::XmlAttribute => "application/xml",
+    }
 }
 
 /// `POST /api/v1/messages/{id}/resubmit`: corrected records as a child message (promise 5); the original stays as it is.

@@ -109,8 +109,7 @@ async fn run(
 }
 
 fn parts<'a>(definitions: &'a Definitions, spec: &'a ExportSpec) -> Result<Vec<Part<'a>>, Stop> {
-    let FileFormat::Csv { delimiter } = spec.format;
-    let extension = if delimiter == b'\t' { "txt" } else { "csv" };
+    let extension = spec.format.extension();
     spec.entities
         .iter()
         .map(|wanted| {
@@ -221,7 +220,12 @@ async fn write_part(
     part: &Part<'_>,
     stopping: &CancellationToken,
 ) -> Result<u64, Stop> {
-    let FileFormat::Csv { delimiter } = spec.format;
+    let FileFormat::Csv { delimiter } = spec.format else {
+        return Err(Stop::fail(
+            "definition_mismatch",
+            "exports in this format are not supported",
+        ));
+    };
     output.begin_file(&part.file)?;
     let mut header = Vec::new();
     write_row(&mut header, delimiter, part.fields.iter().map(|f| Some(f.as_str())));

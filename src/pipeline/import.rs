@@ -64,6 +64,7 @@ impl Session<'_> {
             fence: self.fence,
             entity_no: 0,
             entity: self.entity,
+            mode: self.wanted.mode,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Owns: what happens in which order, so that a crash between any two steps loses nothing and does nothing twice. Refuses:
 //! SQL, HTTP, deciding when to run (that is `worker` and `scheduler`).
 
+mod data_file;
 pub mod deliver;
 pub mod enqueue;
 pub mod export;
@@ -52,8 +53,8 @@ pub struct Limits {
     pub queue: config::Queue,
     /// `import.*`
     pub import: config::Import,
-    /// `csv.*`
-    pub csv: config::Csv,
+    /// `file.*`
+    pub file: config::File,
     /// `webhooks.*`
     pub webhooks: config::Webhooks,
 }

@@ -5,7 +5,10 @@
 //! columns are left out. A damaged record may be as long as the payload: it passes through in pieces.
 
 mod cut;
+mod pages;
+mod rows;
 mod sink;
+mod spliced;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -14,18 +17,18 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use self::cut::{Cut, OwnColumns};
+use self::pages::Pages;
 use self::sink::Sink;
 use self::window::Window;
-use super::Context;
-use super::source::{self, SourceError};
+use super::data_file::{self, DataFile, csv_options};
+use super::source::SourceError;
+use super::{Context, Limits};
+use crate::domain::job::{FileFormat, ImportSpec};
 use crate::domain::message::Message;
 use crate::format::csv_read::CsvOptions;
 use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
 use crate::storage::StoreError;
 use crate::storage::executions::StoredError;
-
-/// Rejects read from the store at a time.
-const REJECTS_PER_PAGE: u32 = 500;
 
 /// Why writing stops before the end.
 #[derive(Debug)]
@@ -54,15 +57,38 @@ impl From<StoreError> for Halt {
 pub async fn write_rejects(
     context: &Context,
     message: &Message,
-    delimiter: u8,
+    spec: &ImportSpec,
     out: &mpsc::Sender<Result<Bytes, SourceError>>,
 ) -> Result<(), SourceError> {
-    let file = RejectsFile {
-        payload: Window::new(source::open(context, message).await?),
-        sink: Sink::new(out, delimiter),
-        delimiter,
+    let mut payload = Window::new(DataFile::open(context, message, spec).await?);
+    let mut pages = Pages::new(context, message);
+    let limits = &context.limits;
+    let written = match &spec.format {
+        FileFormat::Csv { delimiter } => {
+            let file = RejectsFile {
+                payload,
+                sink: Sink::new(out, *delimiter),
+                delimiter: *delimiter,
+            };
+            file.write(limits, pages).await
+        }
+        FileFormat::Xlsx { .. } => {
+            let reader = data_file::reader(&spec.format, limits);
+            rows::write(reader, &mut payload, &mut Sink::new(out, b','), &mut pages).await
+        }
+        format => {
+            let record_bytes_max = limits.file.max_record_bytes;
+            spliced::write(
+                format,
+                record_bytes_max,
+                &mut payload,
+                &mut Sink::new(out, b','),
+                &mut pages,
+            )
+            .await
+        }
     };
-    match file.write(context, message).await {
+    match written {
         Ok(()) | Err(Halt::Gone) => Ok(()),
         Err(Halt::Source(error)) => Err(error),
     }
@@ -76,23 +102,15 @@ struct RejectsFile<'a> {
 }
 
 impl RejectsFile<'_> {
-    async fn write(mut self, context: &Context, message: &Message) -> Result<(), Halt> {
-        let limits = &context.limits.csv;
-        let own = self
-            .header(CsvOptions {
-                delimiter: self.delimiter,
-                max_field_bytes: limits.max_field_bytes,
-                max_record_bytes: limits.max_record_bytes,
-                max_columns: limits.max_columns,
-            })
-            .await?;
-        let mut after = None;
+    async fn write(mut self, limits: &Limits, mut pages: Pages<'_>) -> Result<(), Halt> {
+        let own = self.header(csv_options(self.delimiter, limits)).await?;
         loop {
-            let page = whole_records(context.store.record_errors(message.id, after, REJECTS_PER_PAGE).await?);
-            let Some(last) = page.last() else { break };
-            after = Some((last.reject.entity_no, last.reject.record, last.ordinal));
-            for first in page.iter().filter(|e| e.ordinal == 0) {
-                self.reject(first, &reasons(&page, first), &own).await?;
+            let page = pages.next().await?;
+            if page.is_empty() {
+                break;
+            }
+            for (first, reasons) in page {
+                self.reject(&first, &reasons, &own).await?;
             }
             self.sink.flush().await?;
         }
@@ -101,6 +119,9 @@ impl RejectsFile<'_> {
 
     async fn header(&mut self, options: CsvOptions) -> Result<OwnColumns, Halt> {
         let header = self.payload.header(options, &self.sink).await?;
+        if !self.payload.is_utf8() {
+            self.sink.mark_utf8();
+        }
         let own = OwnColumns::of(&header.names);
         self.sink.begin_row(REJECT_ID_COLUMN, ERROR_COLUMN);
         let cut = own.in_header(self.delimiter);
@@ -123,24 +144,4 @@ impl RejectsFile<'_> {
         self.sink.end_row();
         Ok(())
     }
-}
-
-/// Leaves a record that a full page may have cut to the next page.
-fn whole_records(mut page: Vec<StoredError>) -> Vec<StoredError> {
-    if page.len() == REJECTS_PER_PAGE as usize
-        && let (Some(first), Some(last)) = (page.first().map(|e| e.reject), page.last().map(|e| e.reject))
-        && first != last
-    {
-        page.retain(|e| e.reject != last);
-    }
-    page
-}
-
-/// What is wrong with one record, in one cell. The code goes first, so no spreadsheet takes the cell for a formula.
-fn reasons(page: &[StoredError], first: &StoredError) -> String {
-    let of_record = page.iter().filter(|e| e.reject == first.reject);
-    of_record
-        .map(|e| format!("{}: {}", e.error.code, e.error.reason))
-        .collect::<Vec<_>>()
-        .join("; ")
 }

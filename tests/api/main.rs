@@ -22,6 +22,7 @@ mod dead_letters;
 mod delays;
 mod disconnects;
 mod exports;
+mod formats;
 mod identity;
 mod leases;
 mod lost_blobs;

@@ -81,7 +81,7 @@ pub(super) fn reason(fault: Fault, column: usize, options: &CsvOptions) -> Strin
              a closing quote is missing, or a quote inside the text is not doubled"
         ),
         Fault::FieldTooLong => format!(
-            "the quoted text in column {column} is longer than {} bytes (csv.max_field_bytes): \
+            "the quoted text in column {column} is longer than {} bytes (file.max_field_bytes): \
              probably its closing quote is missing",
             options.max_field_bytes
         ),
@@ -91,10 +91,10 @@ pub(super) fn reason(fault: Fault, column: usize, options: &CsvOptions) -> Strin
             named(byte)
         ),
         Fault::RecordTooLarge => format!(
-            "the record is longer than {} bytes (csv.max_record_bytes), reached in column {column}",
+            "the record is longer than {} bytes (file.max_record_bytes), reached in column {column}",
             options.max_record_bytes
         ),
-        Fault::TooManyColumns => format!("there are more than {} columns (csv.max_columns)", options.max_columns),
+        Fault::TooManyColumns => format!("there are more than {} columns (file.max_columns)", options.max_columns),
         Fault::TooManyBreaks => "too many line breaks inside quotes".to_owned(),
     }
 }

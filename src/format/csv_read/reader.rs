@@ -1,10 +1,11 @@
 //! The reader: owns the buffer, the position and what to do about damage.
 
 use super::given_up::{self, GivenUp};
-use super::scan::{Fault, Rules, Scan, Verdict, line_break};
+use super::scan::{Fault, Rules, Scan, Verdict};
 use super::{CsvOptions, PROBE_BREAKS_MAX};
 use crate::domain::reject::RecordPlace;
 use crate::format::excerpt;
+use crate::format::lines::line_break;
 use crate::format::record::{Damage, FileError, Position, Record, RecordReader, Step};
 
 const BOM_UTF8: &[u8] = b"\xEF\xBB\xBF";

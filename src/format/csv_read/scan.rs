@@ -8,6 +8,8 @@ use std::ops::ControlFlow;
 
 use memchr::memchr3;
 
+use crate::format::lines::line_break;
+
 /// What a record may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
@@ -317,17 +319,6 @@ impl Scan {
                 doubled: false,
             }
         });
-    }
-}
-
-/// Length of the line break that `bytes` begins with; `None` when a CR is the last byte known and LF may follow.
-/// Zero when there is no line break.
-pub(super) fn line_break(bytes: &[u8], last: bool) -> Option<usize> {
-    match bytes {
-        [b'\r', b'\n', ..] => Some(2),
-        [b'\r'] if !last => None,
-        [b'\r' | b'\n', ..] => Some(1),
-        _ => Some(0),
     }
 }
 

@@ -203,7 +203,7 @@ fn a_quoted_field_past_its_limit_is_resynchronised_right_after_its_quote() {
     let text = format!("a,b\n1,\"{long}\n2,3\n4,\"5 {long}\"\n6,7\n");
     let seen = read(&text);
     assert_eq!(damage(&seen[0]).code, RecordCode::BrokenQuote);
-    assert!(damage(&seen[0]).reason.contains("csv.max_field_bytes"));
+    assert!(damage(&seen[0]).reason.contains("file.max_field_bytes"));
     assert_eq!(cells(&seen[1]), ["2", "3"]);
     assert_eq!(damage(&seen[2]).place.line, 4);
     assert_eq!(cells(&seen[3]), ["6", "7"]);

@@ -8,13 +8,8 @@ fn field(name: &str, kind: FieldType) -> Field {
     Field {
         name: name.to_owned(),
         kind,
-        required: false,
-        max_length: None,
-        min: None,
-        max: None,
-        formats: Vec::new(),
         null_tokens: vec!["NA".to_owned()],
-        references: None,
+        ..Field::default()
     }
 }
 

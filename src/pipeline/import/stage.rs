@@ -5,13 +5,11 @@ use bytes::Bytes;
 use super::{Session, origins};
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
 use crate::domain::entity::Entity;
-use crate::domain::job::FileFormat;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
-use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::mapping::Mapping;
 use crate::format::record::{Damage, Position, Record, RecordReader, Step};
-use crate::pipeline::source;
+use crate::pipeline::data_file::{self, DataFile};
 use crate::pipeline::stop::Stop;
 
 /// Seconds between two writes of staging progress to the store.
@@ -25,13 +23,13 @@ pub(super) struct Staged {
 
 /// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
 pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
-    let mut payload = source::open(session.context, session.message).await?;
-    let mut reader = reader(session);
+    let mut file = DataFile::open(session.context, session.message, session.spec).await?;
+    let mut reader = data_file::reader(&session.spec.format, &session.context.limits);
     let mapping = loop {
         if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
             break map(session, &header)?;
         }
-        feed(&mut *reader, payload.next().await.map_err(source::SourceError::from)?);
+        feed(&mut *reader, file.next().await?);
     };
     let mut state = session.database.begin_load(session.load(), mapping.fields()).await?;
     if state.fields != mapping.fields() {
@@ -58,7 +56,7 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
             break;
         }
         // The last chunk comes only once the digest of all bytes proved right.
-        feed(&mut *reader, payload.next().await.map_err(source::SourceError::from)?);
+        feed(&mut *reader, file.next().await?);
     }
     stager.flush(reader.position()).await?;
     let chunk_records = session.context.limits.import.chunk_records;
@@ -70,25 +68,17 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
     Ok(Staged { state, mapping })
 }
 
-fn reader(session: &Session<'_>) -> Box<dyn RecordReader> {
-    let FileFormat::Csv { delimiter } = session.spec.format;
-    let limits = &session.context.limits.csv;
-    Box::new(CsvReader::new(CsvOptions {
-        delimiter,
-        max_field_bytes: limits.max_field_bytes,
-        max_record_bytes: limits.max_record_bytes,
-        max_columns: limits.max_columns,
-    }))
-}
-
 fn map(session: &Session<'_>, header: &[String]) -> Result<Mapping, Stop> {
-    Mapping::new(
-        session.entity,
-        session.wanted,
-        header,
-        session.message.company.as_deref(),
-    )
-    .map_err(|e| Stop::fail(e.code, e.reason))
+    let fields: Vec<String>;
+    let header = if header.is_empty() {
+        // A file whose records name their members and that has none brings nothing, so it may bring anything (DMF-20).
+        fields = session.entity.fields.iter().map(|field| field.name.clone()).collect();
+        &fields
+    } else {
+        header
+    };
+    let company = session.message.company.as_deref();
+    Mapping::new(session.entity, session.wanted, header, company).map_err(|e| Stop::fail(e.code, e.reason))
 }
 
 fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {

@@ -34,6 +34,11 @@ impl<'a> Sink<'a> {
         self.out.closed().await;
     }
 
+    /// Begins the file with a byte order mark, which decides over any encoding the job declares.
+    pub fn mark_utf8(&mut self) {
+        self.chunk.extend_from_slice("\u{feff}".as_bytes());
+    }
+
     /// Begins a row with two cells of ours; the record's own text follows.
     pub fn begin_row(&mut self, id: &str, error: &str) {
         write_row(&mut self.chunk, self.delimiter, [Some(id), Some(error)]);
@@ -54,6 +59,19 @@ impl<'a> Sink<'a> {
     pub fn end_row(&mut self) {
         self.trim_row_end();
         self.chunk.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds what `write` appends.
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.chunk);
+    }
+
+    /// Sends what there is when it is a chunk; between rows only.
+    pub async fn flush_when_full(&mut self) -> Result<(), Halt> {
+        if self.chunk.len() < CHUNK_BYTES {
+            return Ok(());
+        }
+        self.send(self.chunk.len()).await
     }
 
     /// Sends all there is; between rows only.

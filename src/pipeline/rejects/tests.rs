@@ -12,8 +12,14 @@ const OPTIONS: CsvOptions = CsvOptions {
 };
 
 fn payload(text: &[u8]) -> Window {
-    let bytes = Bytes::copy_from_slice(text);
-    Window::new(BlobReader::from_bytes(bytes, PayloadHasher::digest(text), "test"))
+    let spec = ImportSpec {
+        format: FileFormat::Csv { delimiter: b',' },
+        encoding: None,
+        entities: Vec::new(),
+        max_errors: None,
+    };
+    let payload = BlobReader::from_bytes(Bytes::copy_from_slice(text), PayloadHasher::digest(text), "test");
+    Window::new(DataFile::new(payload, &spec, 1 << 30))
 }
 
 fn damaged(start: usize, end: usize) -> StoredError {

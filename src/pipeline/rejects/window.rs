@@ -8,9 +8,9 @@ use std::ops::Range;
 use bytes::{Buf as _, Bytes};
 
 use super::{Halt, Sink};
-use crate::blob::BlobReader;
 use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::record::RecordReader as _;
+use crate::pipeline::data_file::DataFile;
 use crate::pipeline::source::SourceError;
 
 /// Longest piece, in bytes.
@@ -26,7 +26,7 @@ pub(super) struct Header {
 
 /// The payload from `at` on.
 pub(super) struct Window {
-    payload: BlobReader,
+    file: DataFile,
     /// What was read and not passed, no chunk empty.
     held: VecDeque<Bytes>,
     /// Payload offset of the first byte held.
@@ -34,12 +34,17 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub fn new(payload: BlobReader) -> Self {
+    pub fn new(file: DataFile) -> Self {
         Self {
-            payload,
+            file,
             held: VecDeque::new(),
             at: 0,
         }
+    }
+
+    /// Whether the payload itself is UTF-8; known once something was read.
+    pub fn is_utf8(&self) -> bool {
+        self.file.is_utf8()
     }
 
     /// Reads the header; the window then stands at its text.
@@ -85,6 +90,20 @@ impl Window {
         }
     }
 
+    /// The first bytes of the file, at most so many (or a chunk more), which stay to be read.
+    pub async fn head(&mut self, most: usize, sink: &Sink<'_>) -> Result<Vec<u8>, Halt> {
+        let held = |window: &Self| window.held.iter().map(Bytes::len).sum::<usize>();
+        while held(self) < most && self.more(sink).await?.is_some() {}
+        Ok(self.held.iter().flatten().copied().take(most).collect())
+    }
+
+    /// The next chunk, which is then passed; nothing at the end.
+    pub async fn next(&mut self, sink: &Sink<'_>) -> Result<Option<Bytes>, Halt> {
+        let chunk = self.more(sink).await?;
+        self.held.clear();
+        Ok(chunk)
+    }
+
     /// Drops what is held before `offset`.
     fn pass_to(&mut self, offset: u64) {
         while let Some(front) = self.held.front_mut() {
@@ -104,7 +123,7 @@ impl Window {
         let chunk = tokio::select! {
             biased;
             () = sink.closed() => return Err(Halt::Gone),
-            chunk = self.payload.next() => chunk.map_err(SourceError::from)?,
+            chunk = self.file.next() => chunk.map_err(SourceError::from)?,
         };
         self.held.extend(chunk.clone());
         Ok(chunk)

@@ -1,0 +1,195 @@
+//! A message's data file: its payload, verified, unpacked and decoded, and the reader of its format.
+
+use bytes::Bytes;
+use encoding_rs::Encoding;
+
+use super::source::{self, SourceError};
+use super::stop::Stop;
+use super::{Context, Limits};
+use crate::blob::BlobReader;
+use crate::domain::job::{FileFormat, ImportSpec};
+use crate::domain::message::Message;
+use crate::format::csv_read::{CsvOptions, CsvReader};
+use crate::format::decode::{DecodeOptions, Decoder};
+use crate::format::fixed::{FixedOptions, FixedReader};
+use crate::format::json::{self, JsonOptions};
+use crate::format::record::{FileError, Position, RecordReader, Step};
+use crate::format::workbook_or_csv::WorkbookOrCsv;
+use crate::format::xlsx::XlsxOptions;
+use crate::format::xml::{XmlOptions, XmlStyle, xml_reader};
+
+/// Shared texts of a workbook kept in memory; the rest goes to a temporary file.
+const SHARED_STRINGS_IN_MEMORY: usize = 16 << 20;
+
+/// A data file being read from its start.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    payload: BlobReader,
+    decoder: Decoder,
+    ended: bool,
+}
+
+/// Why a data file cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileFault {
+    /// The payload is out of reach, or not what was stored.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It is not what the job says.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl From<FileFault> for Stop {
+    fn from(fault: FileFault) -> Self {
+        match fault {
+            FileFault::Source(error) => error.into(),
+            FileFault::File(error) => Self::fail(error.code, error.reason),
+        }
+    }
+}
+
+impl From<FileFault> for SourceError {
+    fn from(fault: FileFault) -> Self {
+        match fault {
+            FileFault::Source(error) => error,
+            FileFault::File(error) => Self::Unreadable(error.reason),
+        }
+    }
+}
+
+impl DataFile {
+    /// # Errors
+    /// [`SourceError`] when the payload is gone or out of reach.
+    pub async fn open(context: &Context, message: &Message, spec: &ImportSpec) -> Result<Self, SourceError> {
+        let payload = source::open(context, message).await?;
+        Ok(Self::new(payload, spec, context.limits.file.max_unpacked_bytes))
+    }
+
+    pub fn new(payload: BlobReader, spec: &ImportSpec, max_unpacked_bytes: u64) -> Self {
+        let label = spec.encoding.as_deref().unwrap_or_default();
+        let decoder = Decoder::new(DecodeOptions {
+            encoding: Encoding::for_label(label.as_bytes()),
+            is_xml: spec.format.is_xml(),
+            is_text: spec.format.is_text(),
+            max_unpacked_bytes,
+        });
+        Self {
+            payload,
+            decoder,
+            ended: false,
+        }
+    }
+
+    /// The next piece of the file, or nothing at its end; the last one comes only once the digest of all bytes proved right.
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FileFault> {
+        loop {
+            if let Some(piece) = self.decoder.piece()? {
+                return Ok(Some(Bytes::copy_from_slice(piece)));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            if let Some(chunk) = self.payload.next().await.map_err(SourceError::from)? {
+                self.decoder.feed(chunk);
+            } else {
+                self.ended = true;
+                self.decoder.finish();
+            }
+        }
+    }
+
+    /// Whether the file itself is UTF-8; known once a piece was read.
+    pub fn is_utf8(&self) -> bool {
+        self.decoder.is_utf8()
+    }
+}
+
+/// A reader of this format, at the start of a file.
+pub(super) fn reader(format: &FileFormat, limits: &Limits) -> Box<dyn RecordReader> {
+    let file = &limits.file;
+    let json = JsonOptions {
+        max_record_bytes: file.max_record_bytes,
+        max_columns: file.max_columns,
+    };
+    let xml = |style| XmlOptions {
+        style,
+        max_record_bytes: file.max_record_bytes,
+        max_columns: file.max_columns,
+    };
+    match format {
+        FileFormat::Csv { delimiter } => Box::new(CsvReader::new(csv_options(*delimiter, limits))),
+        FileFormat::Fixed(columns) => Box::new(FixedReader::new(FixedOptions {
+            columns: columns.clone(),
+            max_record_bytes: file.max_record_bytes,
+        })),
+        FileFormat::Json => Box::new(json::json(json)),
+        FileFormat::JsonLines => Box::new(json::jsonl(json)),
+        FileFormat::XmlElement => Box::new(xml_reader(xml(XmlStyle::Element))),
+        FileFormat::XmlAttribute => Box::new(xml_reader(xml(XmlStyle::Attribute))),
+        FileFormat::Xlsx { sheet } => {
+            let reader = WorkbookOrCsv::new(xlsx_options(sheet.clone(), limits), csv_options(b',', limits));
+            Box::new(Blocking(reader))
+        }
+    }
+}
+
+fn xlsx_options(sheet: Option<String>, limits: &Limits) -> XlsxOptions {
+    let file = &limits.file;
+    XlsxOptions {
+        sheet,
+        max_columns: file.max_columns,
+        max_field_bytes: file.max_field_bytes,
+        max_record_bytes: file.max_record_bytes,
+        max_unpacked_bytes: file.max_unpacked_bytes,
+        spill_dir: std::env::temp_dir(),
+        shared_strings_in_memory: SHARED_STRINGS_IN_MEMORY,
+    }
+}
+
+/// A reader that goes to the disk: it lets others of this thread be taken over while it does.
+struct Blocking<R>(R);
+
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // Nobody can be taken over.
+        _ => work(),
+    }
+}
+
+impl<R: RecordReader> RecordReader for Blocking<R> {
+    fn feed(&mut self, bytes: &[u8]) {
+        blocking(|| self.0.feed(bytes));
+    }
+
+    fn finish(&mut self) {
+        blocking(|| self.0.finish());
+    }
+
+    fn header(&mut self) -> Result<Option<Vec<String>>, FileError> {
+        blocking(|| self.0.header())
+    }
+
+    fn step(&mut self) -> Step<'_> {
+        self.0.step()
+    }
+
+    fn position(&self) -> Position {
+        self.0.position()
+    }
+
+    fn skip_to(&mut self, position: Position) {
+        blocking(|| self.0.skip_to(position));
+    }
+}
+
+pub(super) fn csv_options(delimiter: u8, limits: &Limits) -> CsvOptions {
+    CsvOptions {
+        delimiter,
+        max_field_bytes: limits.file.max_field_bytes,
+        max_record_bytes: limits.file.max_record_bytes,
+        max_columns: limits.file.max_columns,
+    }
+}

@@ -1,0 +1,185 @@
+//! One table of texts as a file of each format, written without the code that reads it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde_json::{Map, Value};
+
+/// Names and rows, every cell as text.
+pub struct Data<'a> {
+    pub names: &'a [&'a str],
+    pub rows: &'a [Vec<String>],
+}
+
+/// A member that JSON writes as a number where it is one.
+const NUMBER: &str = "Amount";
+
+impl Data<'_> {
+    pub fn delimited(&self, delimiter: char) -> String {
+        let row = |cells: &mut dyn Iterator<Item = &str>| {
+            let cells: Vec<String> = cells.map(|cell| quoted(cell, delimiter)).collect();
+            cells.join(&delimiter.to_string()) + "\r\n"
+        };
+        let mut file = row(&mut self.names.iter().copied());
+        for cells in self.rows {
+            file += &row(&mut cells.iter().map(String::as_str));
+        }
+        file
+    }
+
+    pub fn fixed(&self, widths: &[usize]) -> String {
+        let mut file = String::new();
+        for cells in self.rows {
+            for (cell, width) in cells.iter().zip(widths) {
+                assert!(cell.chars().count() <= *width, "{cell}");
+                write!(file, "{cell:<width$}").unwrap();
+            }
+            // Producers drop what is blank at the end.
+            file.truncate(file.trim_end_matches(' ').len());
+            file.push('\n');
+        }
+        file
+    }
+
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(&self.objects()).unwrap()
+    }
+
+    pub fn envelope(&self) -> String {
+        format!("{{\"@odata.context\":\"x\",\"value\":{}}}", Value::from(self.objects()))
+    }
+
+    pub fn json_lines(&self) -> String {
+        let lines: Vec<String> = self.objects().iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    fn objects(&self) -> Vec<Value> {
+        let member = |(name, text): (&&str, &String)| {
+            let number = text.parse::<f64>().ok().filter(|_| *name == NUMBER);
+            let value = match number {
+                Some(_) => serde_json::from_str(text).unwrap(),
+                None if text.is_empty() => Value::Null,
+                None => Value::from(text.as_str()),
+            };
+            ((*name).to_owned(), value)
+        };
+        let object = |cells: &Vec<String>| self.names.iter().zip(cells).map(member).collect::<Map<_, _>>();
+        self.rows.iter().map(|cells| Value::Object(object(cells))).collect()
+    }
+
+    pub fn xml_element(&self) -> String {
+        let mut file = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<Document>\r\n".to_owned();
+        for cells in self.rows {
+            file += "  <THINGENTITY>\r\n";
+            for (name, text) in self.names.iter().zip(cells) {
+                writeln!(file, "    <{name}>{}</{name}>", escaped(text)).unwrap();
+            }
+            file += "  </THINGENTITY>\r\n";
+        }
+        file + "</Document>\r\n"
+    }
+
+    pub fn xml_attribute(&self) -> String {
+        let mut file = "<Document>".to_owned();
+        for cells in self.rows {
+            file += "<THINGENTITY";
+            for (name, text) in self.names.iter().zip(cells) {
+                write!(file, " {name}=\"{}\"", escaped(text)).unwrap();
+            }
+            file += "/>\n";
+        }
+        file + "</Document>"
+    }
+
+    /// A workbook with one sheet of inline texts.
+    pub fn workbook(&self) -> Vec<u8> {
+        let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+        let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+        let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+        let mut sheet = format!("<worksheet xmlns=\"{main}\"><sheetData>");
+        let names: Vec<String> = self.names.iter().map(|&name| name.to_owned()).collect();
+        for (number, cells) in std::iter::once(&names).chain(self.rows).enumerate() {
+            write!(sheet, "<row r=\"{}\">", number + 1).unwrap();
+            for cell in cells {
+                let text = escaped(cell);
+                write!(
+                    sheet,
+                    "<c t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>"
+                )
+                .unwrap();
+            }
+            sheet += "</row>";
+        }
+        sheet += "</sheetData></worksheet>";
+        let parts = [
+            (
+                "_rels/.rels",
+                format!(
+                    "<Relationships xmlns=\"{package}\"><Relationship Id=\"r\" Type=\"{office}/officeDocument\" \
+                     Target=\"xl/workbook.xml\"/></Relationships>"
+                ),
+            ),
+            (
+                "xl/workbook.xml",
+                format!(
+                    "<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets><sheet name=\"Things\" sheetId=\"1\" r:id=\"s\"/>\
+                     </sheets></workbook>"
+                ),
+            ),
+            (
+                "xl/_rels/workbook.xml.rels",
+                format!(
+                    "<Relationships xmlns=\"{package}\"><Relationship Id=\"s\" Type=\"{office}/worksheet\" \
+                     Target=\"worksheets/sheet1.xml\"/></Relationships>"
+                ),
+            ),
+            ("xl/worksheets/sheet1.xml", sheet),
+        ];
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, text) in parts {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+}
+
+fn quoted(cell: &str, delimiter: char) -> String {
+    if cell.contains([delimiter, '"', '\r', '\n']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+pub fn utf16(text: &str) -> Vec<u8> {
+    format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect()
+}
+
+/// Windows code page 1252, as far as it is Latin 1.
+pub fn latin(text: &str) -> Vec<u8> {
+    text.chars()
+        .map(|c| u8::try_from(u32::from(c)).expect("Latin 1"))
+        .collect()
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(bytes, 1).unwrap()
+}
