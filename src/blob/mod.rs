@@ -49,7 +49,7 @@ pub enum BlobError {
 
 impl BlobError {
     /// A failure that `object_store` did not report itself.
-    fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Store(object_store::Error::Generic {
             store: "blobs",
             source: cause.into(),

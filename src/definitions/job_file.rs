@@ -132,14 +132,6 @@ fn read_data_source(table: &Table<'_>, direction: Option<&Placed<Direction>>) ->
         &[("file", DataSource::File), ("package", DataSource::Package)],
     );
     let direction = direction.map(|direction| direction.value);
-    if let Some(written) = &written
-        && written.value == DataSource::Package
-        && direction == Some(Direction::Import)
-    {
-        let message =
-            "not supported in this version: import of packages; use `data_source = \"file\"` and one message per file";
-        table.findings().at(&written.span, message);
-    }
     let default = if direction == Some(Direction::Export) {
         DataSource::Package
     } else {

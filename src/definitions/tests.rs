@@ -266,7 +266,6 @@ entity = "Orders"
         "jobs/a.toml:1: nobody may use this job: list its `clients`, or set `sample = true` to let the `dev` client try it",
         "jobs/a.toml:2: `id`: `6d31e09f` is not a GUID; it is the activity id clients put in the URL, `uuidgen` makes one",
         "jobs/a.toml:3: job name `a/b` holds one of / \\ : * ? \" < > |, which file names may not",
-        "jobs/a.toml:5: not supported in this version: import of packages; use `data_source = \"file\"` and one message per file",
         "jobs/a.toml:6: unknown key `client` in the job; did you mean `clients`?",
         "jobs/a.toml:7: unknown key `durability` in the job",
         "jobs/a.toml:9: `cron`: `0 25 * * *` is not a schedule: `25` is no hour; it may be 0-23, with * , - /",

@@ -61,17 +61,26 @@ impl PackageWriter {
     /// # Errors
     /// When the zip writer fails, which an in-memory sink does not.
     pub fn new(project: &str, entities: &[ManifestEntity]) -> io::Result<Self> {
+        let (manifest, header) = (
+            manifest_write::manifest(project, entities),
+            manifest_write::package_header(project),
+        );
+        Self::with_documents(manifest.as_bytes(), header.as_bytes())
+    }
+
+    /// Begins a package with a manifest and a header as they are.
+    ///
+    /// # Errors
+    /// When the zip writer fails, which an in-memory sink does not.
+    pub fn with_documents(manifest: &[u8], header: &[u8]) -> io::Result<Self> {
         let ready = Sink::default();
         let mut writer = Self {
             zip: ZipWriter::new_stream(ready.clone()),
             ready,
         };
-        for (name, content) in [
-            (MANIFEST_FILE, manifest_write::manifest(project, entities)),
-            (PACKAGE_HEADER_FILE, manifest_write::package_header(project)),
-        ] {
+        for (name, content) in [(MANIFEST_FILE, manifest), (PACKAGE_HEADER_FILE, header)] {
             writer.zip.start_file(name, member())?;
-            writer.zip.write_all(content.as_bytes())?;
+            writer.zip.write_all(content)?;
         }
         Ok(writer)
     }

@@ -16,7 +16,7 @@ use super::query::Query;
 use super::view;
 use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
-use crate::domain::job::{FileFormat, Job};
+use crate::domain::job::{DataSource, FileFormat, Job};
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::pipeline::enqueue::{self, Envelope, Taken};
@@ -188,26 +188,25 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
         let caller = caller(&api, &request).await?;
         let message = visible(&api, &caller, &id).await?;
         let definitions = api.definitions();
-        let import = definitions.job(message.job).and_then(|job| job.import.as_ref());
-        let Some(import) = import.filter(|_| message.counts.rejected > 0) else {
+        let job = definitions.job(message.job).filter(|_| message.counts.rejected > 0);
+        let Some((job, import)) = job.and_then(|job| Some((job.clone(), job.import.clone()?))) else {
             return Err(Problem::new(
                 Kind::NotFound,
                 format!("message {} has no rejected records", message.id),
             ));
         };
-        let import = import.clone();
         let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
         let context = api.context.clone();
         let name = format!(
             "attachment; filename=\"rejects-{}.{}\"",
             message.id,
-            rejects_extension(&import.format)
+            rejects_extension(&job, &import.format)
         );
-        let media_type = media_type(&import.format);
+        let media_type = media_type(&job, &import.format);
         // Not on this thread: of a workbook it goes to the disk.
         let runtime = context.runtime.clone();
         runtime.spawn(async move {
-            if let Err(error) = write_rejects(&context, &message, &import, &out).await {
+            if let Err(error) = write_rejects(&context, &message, &job, &out).await {
                 tracing::error!(message.id = %message.id, %error, "a rejects file broke off");
                 let _ = out.send(Err(error)).await;
             }
@@ -226,16 +225,18 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
 }
 
 /// Of a workbook the rejects are its rows as text.
-fn rejects_extension(format: &FileFormat) -> &'static str {
+fn rejects_extension(job: &Job, format: &FileFormat) -> &'static str {
     match format {
+        _ if job.data_source == DataSource::Package => "zip",
         FileFormat::Xlsx { .. } => "csv",
         format => format.extension(),
     }
 }
 
 /// What a rejects file of this format is.
-fn media_type(format: &FileFormat) -> &'static str {
+fn media_type(job: &Job, format: &FileFormat) -> &'static str {
     match format {
+        _ if job.data_source == DataSource::Package => "application/zip",
         FileFormat::Csv { delimiter: b'\t' } => "text/tab-separated-values; charset=utf-8",
         FileFormat::Csv { .. } | FileFormat::Xlsx { .. } => "text/csv; charset=utf-8",
         FileFormat::Fixed(_) => "text/plain; charset=utf-8",

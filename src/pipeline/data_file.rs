@@ -1,12 +1,13 @@
 //! A message's data file: its payload, verified, unpacked and decoded, and the reader of its format.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use encoding_rs::Encoding;
+use tokio::io::AsyncReadExt as _;
 
 use super::source::{self, SourceError};
 use super::stop::Stop;
 use super::{Context, Limits};
-use crate::blob::BlobReader;
+use crate::blob::{BlobError, BlobReader};
 use crate::domain::job::{FileFormat, ImportSpec};
 use crate::domain::message::Message;
 use crate::format::csv_read::{CsvOptions, CsvReader};
@@ -18,15 +19,62 @@ use crate::format::workbook_or_csv::WorkbookOrCsv;
 use crate::format::xlsx::XlsxOptions;
 use crate::format::xml::{XmlOptions, XmlStyle, xml_reader};
 
+/// Bytes read from a file at a time.
+const CHUNK_BYTES: usize = 64 << 10;
 /// Shared texts of a workbook kept in memory; the rest goes to a temporary file.
 const SHARED_STRINGS_IN_MEMORY: usize = 16 << 20;
 
 /// A data file being read from its start.
 #[derive(Debug)]
 pub(super) struct DataFile {
-    payload: BlobReader,
+    chunks: Chunks,
     decoder: Decoder,
     ended: bool,
+}
+
+/// Where its bytes come from.
+#[derive(Debug)]
+enum Chunks {
+    /// The message's payload, verified on the way.
+    Payload(BlobReader),
+    /// A member of a package that was verified as a whole.
+    File(tokio::fs::File),
+}
+
+/// What is known of a data file before it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TextOptions<'a> {
+    /// Its format.
+    pub format: &'a FileFormat,
+    /// The encoding it has without a byte order mark.
+    pub encoding: Option<&'a str>,
+    /// Most bytes it may unpack to.
+    pub max_unpacked_bytes: u64,
+}
+
+impl<'a> TextOptions<'a> {
+    /// As a job of single files says.
+    pub fn of(spec: &'a ImportSpec, limits: &Limits) -> Self {
+        Self {
+            format: &spec.format,
+            encoding: spec.encoding.as_deref(),
+            max_unpacked_bytes: limits.file.max_unpacked_bytes,
+        }
+    }
+}
+
+impl Chunks {
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        match self {
+            Self::Payload(payload) => Ok(payload.next().await?),
+            Self::File(file) => {
+                let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+                let read = file.read_buf(&mut chunk).await;
+                let length = read.map_err(|error| BlobError::failed(format!("a temporary file: {error}")))?;
+                Ok((length > 0).then(|| chunk.freeze()))
+            }
+        }
+    }
 }
 
 /// Why a data file cannot be read on.
@@ -59,23 +107,39 @@ impl From<FileFault> for SourceError {
 }
 
 impl DataFile {
+    /// The payload of a message.
+    ///
     /// # Errors
     /// [`SourceError`] when the payload is gone or out of reach.
-    pub async fn open(context: &Context, message: &Message, spec: &ImportSpec) -> Result<Self, SourceError> {
+    pub async fn of_payload(
+        context: &Context,
+        message: &Message,
+        options: TextOptions<'_>,
+    ) -> Result<Self, SourceError> {
         let payload = source::open(context, message).await?;
-        Ok(Self::new(payload, spec, context.limits.file.max_unpacked_bytes))
+        Ok(Self::new(payload, options))
     }
 
-    pub fn new(payload: BlobReader, spec: &ImportSpec, max_unpacked_bytes: u64) -> Self {
-        let label = spec.encoding.as_deref().unwrap_or_default();
+    /// A payload that is open already.
+    pub fn new(payload: BlobReader, options: TextOptions<'_>) -> Self {
+        Self::from_chunks(Chunks::Payload(payload), options)
+    }
+
+    /// A file on the disk, from where it stands.
+    pub fn of_file(file: std::fs::File, options: TextOptions<'_>) -> Self {
+        Self::from_chunks(Chunks::File(file.into()), options)
+    }
+
+    fn from_chunks(chunks: Chunks, options: TextOptions<'_>) -> Self {
+        let label = options.encoding.unwrap_or_default();
         let decoder = Decoder::new(DecodeOptions {
             encoding: Encoding::for_label(label.as_bytes()),
-            is_xml: spec.format.is_xml(),
-            is_text: spec.format.is_text(),
-            max_unpacked_bytes,
+            is_xml: options.format.is_xml(),
+            is_text: options.format.is_text(),
+            max_unpacked_bytes: options.max_unpacked_bytes,
         });
         Self {
-            payload,
+            chunks,
             decoder,
             ended: false,
         }
@@ -91,7 +155,7 @@ impl DataFile {
             if self.ended {
                 return Ok(None);
             }
-            if let Some(chunk) = self.payload.next().await.map_err(SourceError::from)? {
+            if let Some(chunk) = self.chunks.next().await? {
                 self.decoder.feed(chunk);
             } else {
                 self.ended = true;

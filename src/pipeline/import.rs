@@ -1,36 +1,36 @@
 //! Import: a claimed message → verify, parse, type, stage → validate as a set → promote in marked chunks → outcome.
 //!
-//! Every step reads back what an earlier attempt left and goes on from there. The business database's markers are the truth
-//! about what landed; the store's counts are copied from them at the end (promise 2).
+//! A message is one data file, or a package of several: each is a part, and parts are loaded one after another, in the order of
+//! execution unit, level and sequence (DMF-5), each to its end before the next begins, so that one may refer to what another
+//! brought. Every step reads back what an earlier attempt left and goes on from there. The business database's markers are the
+//! truth about what landed; the store's counts are copied from them at the end (promise 2).
 
 mod finish;
 mod origins;
+mod part;
+mod parts;
 mod stage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use self::part::Part;
 use super::stop::{RunEnd, Stop};
 use super::{Context, new_execution_id};
-use crate::business::Database;
-use crate::business::staging::Load;
 use crate::definitions::Definitions;
-use crate::domain::counts::Counts;
-use crate::domain::entity::Entity;
-use crate::domain::job::{ImportEntity, ImportSpec, Job};
+use crate::domain::job::{ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
-use crate::storage::executions::{EntityRun, Execution};
+use crate::storage::executions::Execution;
 
-/// One message being loaded: everything its steps share.
+/// One message being loaded: everything its parts share.
 struct Session<'a> {
     context: &'a Context,
+    definitions: &'a Definitions,
     message: &'a Message,
     fence: Fence,
+    job: &'a Job,
     spec: &'a ImportSpec,
-    wanted: &'a ImportEntity,
-    entity: &'a Entity,
-    database: &'a Database,
     execution: Execution,
     stopping: &'a CancellationToken,
     /// Whether this attempt has told the store that it got somewhere.
@@ -59,15 +59,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn load(&self) -> Load<'_> {
-        Load {
-            fence: self.fence,
-            entity_no: 0,
-            entity: self.entity,
-            mode: self.wanted.mode,
-        }
-    }
-
     /// Between two transactions: may we go on?
     fn checkpoint(&self) -> Result<(), Stop> {
         if self.stopping.is_cancelled() {
@@ -75,27 +66,6 @@ impl Session<'_> {
         } else {
             Ok(())
         }
-    }
-
-    fn run(&self) -> EntityRun {
-        self.execution
-            .entities
-            .iter()
-            .find(|r| r.entity_no == 0)
-            .cloned()
-            .unwrap_or_else(|| EntityRun {
-                entity_no: 0,
-                label: self.entity.label.clone(),
-                company: self.message.company.clone(),
-                staging_status: "Executing".to_owned(),
-                staging_records: 0,
-                staging_errors: 0,
-                target_status: "NotStarted".to_owned(),
-                counts: Counts::default(),
-                target_errors: 0,
-                started_at: Some(self.execution.started_at),
-                finished_at: None,
-            })
     }
 }
 
@@ -110,7 +80,7 @@ pub async fn import(
         Ok(session) => session,
         Err(stop) => return not_opened(context, claimed, stop).await,
     };
-    let worked = match work(&session, definitions).await {
+    let worked = match work(&session).await {
         Err(Stop::Fail(failure)) => finish::close(&session, failure).await,
         other => other,
     };
@@ -166,13 +136,9 @@ async fn open<'a>(
 ) -> Result<Session<'a>, Stop> {
     let message = &claimed.message;
     let (job, spec) = job_of(definitions, message)?;
-    let (wanted, entity) = entity_of(definitions, job, spec, message)?;
-    let database = context.databases.get(&entity.database).ok_or_else(|| {
-        Stop::fail(
-            "definition_mismatch",
-            format!("no database `{}` is configured", entity.database),
-        )
-    })?;
+    if let Some(label) = &message.entity {
+        part::entity_of(definitions, job, spec, label)?;
+    }
     let now = context.clock.now();
     let id = message
         .execution
@@ -181,12 +147,11 @@ async fn open<'a>(
     let execution = context.store.begin_execution(claimed.fence(), id, now).await?;
     Ok(Session {
         context,
+        definitions,
         message,
         fence: claimed.fence(),
+        job,
         spec,
-        wanted,
-        entity,
-        database,
         execution,
         stopping,
         progressed: AtomicBool::new(false),
@@ -194,14 +159,35 @@ async fn open<'a>(
     })
 }
 
-async fn work(session: &Session<'_>, definitions: &Definitions) -> Result<(), Stop> {
-    session.database.raise_fence(session.fence).await?;
-    let parents = parents_of(definitions, session.entity)?;
-    for needed in parents.iter().copied().chain([session.entity]) {
-        session.database.ensure_entity(needed).await?;
+async fn work(session: &Session<'_>) -> Result<(), Stop> {
+    let parts = parts::of_payload(session).await?;
+    let mut failed = Vec::new();
+    for part in &parts {
+        match load(part).await {
+            Ok(None) => {}
+            Ok(Some(failure)) => failed.push((part, failure)),
+            // Of a package the others are not at fault.
+            Err(Stop::Fail(failure)) if parts.len() > 1 => {
+                finish::stop_load(part, &failure).await?;
+                failed.push((part, failure));
+            }
+            Err(stop) => return Err(stop),
+        }
     }
-    let staged = stage::stage(session, &parents).await?;
-    finish::promote_and_finish(session, &staged).await
+    finish::end(session, &parts, &failed).await
+}
+
+/// Loads one part to its end; with what it failed, as a whole, once its records were staged.
+async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
+    part.database.raise_fence(part.session.fence).await?;
+    let parents = part.parents()?;
+    for needed in parents.iter().copied().chain([part.entity]) {
+        part.database.ensure_entity(needed).await?;
+    }
+    let staged = stage::stage(part, &parents).await?;
+    let failure = finish::promote_all(part, &staged).await?;
+    finish::copy_rejects(part, Some(&staged.mapping)).await?;
+    Ok(failure)
 }
 
 fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Job, &'a ImportSpec), Stop> {
@@ -216,41 +202,4 @@ fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Jo
                 ),
             )
         })
-}
-
-fn entity_of<'a>(
-    definitions: &'a Definitions,
-    job: &Job,
-    spec: &'a ImportSpec,
-    message: &Message,
-) -> Result<(&'a ImportEntity, &'a Entity), Stop> {
-    let label = message.entity.as_deref().unwrap_or_default();
-    spec.entities
-        .iter()
-        .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)))
-        .find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase())
-        .ok_or_else(|| {
-            Stop::fail(
-                "entity_unknown",
-                format!("the job `{}` does not load the entity `{label}` any more", job.name),
-            )
-        })
-}
-
-/// The entities whose tables this one refers to.
-fn parents_of<'a>(definitions: &'a Definitions, entity: &Entity) -> Result<Vec<&'a Entity>, Stop> {
-    let named = entity.fields.iter().filter_map(|f| f.references.as_ref());
-    let mut parents: Vec<&Entity> = Vec::new();
-    for reference in named {
-        let parent = definitions.entity(&reference.entity).ok_or_else(|| {
-            Stop::fail(
-                "definition_mismatch",
-                format!("`{}` refers to the unknown entity `{}`", entity.name, reference.entity),
-            )
-        })?;
-        if !parents.iter().any(|p| p.name == parent.name) {
-            parents.push(parent);
-        }
-    }
-    Ok(parents)
 }

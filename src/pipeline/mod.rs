@@ -8,6 +8,7 @@ pub mod deliver;
 pub mod enqueue;
 pub mod export;
 pub mod import;
+mod package_file;
 pub mod payload;
 pub mod placement;
 pub mod redrive;

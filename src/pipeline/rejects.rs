@@ -5,6 +5,7 @@
 //! columns are left out. A damaged record may be as long as the payload: it passes through in pieces.
 
 mod cut;
+mod package;
 mod pages;
 mod rows;
 mod sink;
@@ -20,10 +21,10 @@ use self::cut::{Cut, OwnColumns};
 use self::pages::Pages;
 use self::sink::Sink;
 use self::window::Window;
-use super::data_file::{self, DataFile, csv_options};
+use super::data_file::{self, DataFile, TextOptions, csv_options};
 use super::source::SourceError;
 use super::{Context, Limits};
-use crate::domain::job::{FileFormat, ImportSpec};
+use crate::domain::job::{DataSource, FileFormat, Job};
 use crate::domain::message::Message;
 use crate::format::csv_read::CsvOptions;
 use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
@@ -50,20 +51,49 @@ impl From<StoreError> for Halt {
     }
 }
 
-/// Sends the rejects file of a message into `out`, chunk by chunk, until all is sent or the receiver is gone.
+/// Sends the rejects file of a message into `out`, chunk by chunk, until all is sent or the receiver is gone. Of a package it
+/// is a package of the files that had rejects.
 ///
 /// # Errors
 /// [`SourceError`] when payload or store cannot be read; what was sent before is then incomplete and must not be used.
 pub async fn write_rejects(
     context: &Context,
     message: &Message,
-    spec: &ImportSpec,
+    job: &Job,
     out: &mpsc::Sender<Result<Bytes, SourceError>>,
 ) -> Result<(), SourceError> {
-    let mut payload = Window::new(DataFile::open(context, message, spec).await?);
-    let mut pages = Pages::new(context, message);
-    let limits = &context.limits;
-    let written = match &spec.format {
+    let written = match &job.import {
+        Some(spec) if job.data_source == DataSource::File => {
+            let options = TextOptions::of(spec, &context.limits);
+            let file = DataFile::of_payload(context, message, options).await?;
+            write_file(
+                &context.limits,
+                &spec.format,
+                file,
+                Pages::new(context, message, 0),
+                out,
+            )
+            .await
+        }
+        Some(spec) => package::write(context, message, spec, out).await,
+        None => Ok(()),
+    };
+    match written {
+        Ok(()) | Err(Halt::Gone) => Ok(()),
+        Err(Halt::Source(error)) => Err(error),
+    }
+}
+
+/// Sends the rejects of one data file.
+async fn write_file(
+    limits: &Limits,
+    format: &FileFormat,
+    file: DataFile,
+    mut pages: Pages<'_>,
+    out: &mpsc::Sender<Result<Bytes, SourceError>>,
+) -> Result<(), Halt> {
+    let mut payload = Window::new(file);
+    match format {
         FileFormat::Csv { delimiter } => {
             let file = RejectsFile {
                 payload,
@@ -73,7 +103,7 @@ pub async fn write_rejects(
             file.write(limits, pages).await
         }
         FileFormat::Xlsx { .. } => {
-            let reader = data_file::reader(&spec.format, limits);
+            let reader = data_file::reader(format, limits);
             rows::write(reader, &mut payload, &mut Sink::new(out, b','), &mut pages).await
         }
         format => {
@@ -87,10 +117,6 @@ pub async fn write_rejects(
             )
             .await
         }
-    };
-    match written {
-        Ok(()) | Err(Halt::Gone) => Ok(()),
-        Err(Halt::Source(error)) => Err(error),
     }
 }
 

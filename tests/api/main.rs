@@ -30,6 +30,7 @@ mod metrics;
 mod northwind;
 mod order;
 mod out_of_reach;
+mod packages;
 mod queue_snapshot;
 mod relay;
 mod resubmit;

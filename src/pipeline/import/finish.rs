@@ -1,7 +1,8 @@
 //! Staging to target and the end: judge the threshold, promote chunk by chunk, copy the markers' counts into the store.
 
-use super::Session;
+use super::part::Part;
 use super::stage::{Staged, with_column};
+use super::{Session, parts};
 use crate::business::promote::LoadCounts;
 use crate::domain::counts::Counts;
 use crate::domain::message::{Claimed, Failure, Fence};
@@ -17,43 +18,49 @@ pub(super) const CANCELLED: &str = "cancelled";
 /// Rejects copied into the store in one statement.
 const REJECTS_PER_COPY: u32 = 500;
 
-/// Promotes a staged load and ends its message.
-pub(super) async fn promote_and_finish(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
-    session.begin_processing().await?;
-    let mut failure = judge(session, staged).await?;
-    let before = session.database.load_counts(session.load()).await?;
-    let run = run(session, &before, Phase::Promoting);
-    session
-        .context
-        .store
-        .save_entity_run(session.fence, &session.execution.id, &run)
-        .await?;
-    if failure.is_none() {
-        failure = match promote(session, staged).await {
-            Ok(()) => None,
-            Err(Stop::Fail(failure)) => {
-                stop_load(session, &failure).await?;
-                Some(failure)
-            }
-            Err(other) => return Err(other),
-        };
+/// A part that failed as a whole, and why.
+pub(super) type Failed<'p, 'a> = (&'p Part<'a>, Failure);
+
+/// Promotes a staged load. With why it was given up, if it was.
+pub(super) async fn promote_all(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
+    part.session.begin_processing().await?;
+    if let Some(failure) = judge(part, staged).await? {
+        return Ok(Some(failure));
     }
-    end(session, Some(&staged.mapping), failure).await
+    let before = part.database.load_counts(part.load()).await?;
+    part.save(&run(part, &before, Phase::Promoting)).await?;
+    match promote(part, staged).await {
+        Ok(()) => Ok(None),
+        Err(Stop::Fail(failure)) => {
+            stop_load(part, &failure).await?;
+            Ok(Some(failure))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Ends a message that failed, wherever it had come to: what landed stays and is counted, rejects are kept, the rest is skipped.
 pub(super) async fn close(session: &Session<'_>, failure: Failure) -> Result<(), Stop> {
-    session.database.raise_fence(session.fence).await?;
-    if !session.database.load_begun(session.load()).await? {
+    let parts = parts::known(session)?;
+    let mut begun = Vec::new();
+    for part in &parts {
+        part.database.raise_fence(session.fence).await?;
+        if part.database.load_begun(part.load()).await? {
+            stop_load(part, &failure).await?;
+            if part.database.load_counts(part.load()).await?.counts.applied() > 0 {
+                // Something landed: that is no failure before processing.
+                session.begin_processing().await?;
+            }
+            copy_rejects(part, None).await?;
+            begun.push((part, failure.clone()));
+        }
+    }
+    if begun.is_empty() {
         tracing::info!(message.id = %session.message.id, code = %failure.code, "import failed: {}", failure.detail);
         return Ok(finish_with_nothing(session.context, session.fence, failure).await?);
     }
-    stop_load(session, &failure).await?;
-    if session.database.load_counts(session.load()).await?.counts.applied() > 0 {
-        // Something landed: that is no failure before processing.
-        session.begin_processing().await?;
-    }
-    end(session, None, Some(failure)).await
+    let totals = Totals::of(&parts, &begun).await?;
+    finish(session, &parts, totals, failed(&failure), Some(failure)).await
 }
 
 /// Ends a message on whose records nobody ever began.
@@ -73,32 +80,73 @@ async fn finish_with_nothing(context: &Context, fence: Fence, failure: Failure) 
     context.store.finish_import(fence, outcome, context.clock.now()).await
 }
 
-/// Copies what the markers say into the store and ends the message.
-async fn end(session: &Session<'_>, mapping: Option<&Mapping>, failure: Option<Failure>) -> Result<(), Stop> {
-    copy_rejects(session, mapping).await?;
-    let totals = session.database.load_counts(session.load()).await?;
-    let repaired = session.database.repaired(session.load()).await?;
-    session.database.clear_staging(session.load()).await?;
-    let phase = if failure.is_some() { Phase::Failed } else { Phase::Ended };
-    let outcome = ImportOutcome {
-        event: event(&totals.counts, failure.as_ref()),
-        counts: totals.counts,
-        entities: vec![run(session, &totals, phase)],
-        failure,
-        repaired,
+/// Ends a message all of whose parts came to an end.
+pub(super) async fn end(session: &Session<'_>, parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Result<(), Stop> {
+    let totals = Totals::of(parts, failed).await?;
+    let failure = overall(parts, failed);
+    let event = match &failure {
+        // What of a package landed, landed.
+        Some(_) if parts.len() > 1 && totals.counts.applied() > 0 => Event::FinishWithErrors,
+        Some(_) => Event::Fail,
+        None if totals.counts.rejected > 0 => Event::FinishWithErrors,
+        None => Event::Finish,
     };
-    finish(session, outcome).await?;
-    if let Err(error) = session.database.forget_rejects(session.fence).await {
-        // The store has them; what stays behind costs space, not truth.
-        tracing::warn!(message.id = %session.message.id, %error, "rejects of a finished message stay in the business database");
-    }
-    Ok(())
+    finish(session, parts, totals, event, failure).await
 }
 
-/// Gives up what is not promoted. The reason carries the code, so that a rerun after a crash ends with the same failure.
-async fn stop_load(session: &Session<'_>, failure: &Failure) -> Result<(), Stop> {
+/// The failure of the message: that of its part, or of its parts by their names.
+fn overall(parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Option<Failure> {
+    let (first, rest) = failed.split_first()?;
+    if parts.len() == 1 {
+        return Some(first.1.clone());
+    }
+    let of = |(part, failure): &Failed<'_, '_>| format!("{}: {}", part.entity.label, failure.detail);
+    let details: Vec<String> = std::iter::once(first).chain(rest).map(of).collect();
+    Some(Failure {
+        code: first.1.code.clone(),
+        detail: details.join("; "),
+    })
+}
+
+/// What the markers of all parts say.
+struct Totals {
+    counts: Counts,
+    runs: Vec<EntityRun>,
+    repaired: Vec<crate::domain::reject::RejectId>,
+}
+
+impl Totals {
+    async fn of(parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Result<Self, Stop> {
+        let mut totals = Self {
+            counts: Counts::default(),
+            runs: Vec::with_capacity(parts.len()),
+            repaired: Vec::new(),
+        };
+        for part in parts {
+            let has_failed = failed.iter().any(|(other, _)| other.entity_no == part.entity_no);
+            let phase = if has_failed { Phase::Failed } else { Phase::Ended };
+            if !part.database.load_begun(part.load()).await? {
+                // It failed before its first record, or nobody came to it.
+                totals.runs.push(run(part, &LoadCounts::default(), phase));
+                continue;
+            }
+            let loaded = part.database.load_counts(part.load()).await?;
+            totals.counts = totals.counts.plus(loaded.counts);
+            totals.runs.push(run(part, &loaded, phase));
+            totals.repaired.extend(part.database.repaired(part.load()).await?);
+            part.database.clear_staging(part.load()).await?;
+        }
+        Ok(totals)
+    }
+}
+
+/// Gives up what of a part is not promoted. The reason carries the code, so that a rerun after a crash ends with the same failure.
+pub(super) async fn stop_load(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
+    if !part.database.load_begun(part.load()).await? {
+        return Ok(());
+    }
     let reason = format!("{}: {}", failure.code, failure.detail);
-    Ok(session.database.stop_load(session.load(), &reason).await?)
+    Ok(part.database.stop_load(part.load(), &reason).await?)
 }
 
 fn stopped_before(reason: &str) -> Failure {
@@ -109,31 +157,30 @@ fn stopped_before(reason: &str) -> Failure {
     }
 }
 
-async fn promote(session: &Session<'_>, staged: &Staged) -> Result<(), Stop> {
-    for chunk in session.database.chunks(session.load()).await? {
-        session.checkpoint()?;
+async fn promote(part: &Part<'_>, staged: &Staged) -> Result<(), Stop> {
+    for chunk in part.database.chunks(part.load()).await? {
+        part.session.checkpoint()?;
         if !chunk.done {
-            session
-                .database
-                .promote_chunk(session.load(), &staged.state.fields, chunk)
+            part.database
+                .promote_chunk(part.load(), &staged.state.fields, chunk)
                 .await?;
-            session.note_progress().await?;
+            part.session.note_progress().await?;
         }
     }
     Ok(())
 }
 
 /// Judges the error threshold once staging is complete (design section 3): past it nothing is applied.
-async fn judge(session: &Session<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
+async fn judge(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
     if let Some(reason) = &staged.state.stopped {
         return Ok(Some(stopped_before(reason)));
     }
-    let Some(threshold) = session.spec.max_errors else {
+    let Some(threshold) = part.session.spec.max_errors else {
         return Ok(None);
     };
     let LoadCounts {
         counts, staging_errors, ..
-    } = session.database.load_counts(session.load()).await?;
+    } = part.database.load_counts(part.load()).await?;
     if !threshold.exceeded(staging_errors, counts.read) {
         return Ok(None);
     }
@@ -145,18 +192,8 @@ async fn judge(session: &Session<'_>, staged: &Staged) -> Result<Option<Failure>
         code: "too_many_errors".to_owned(),
         detail: reason,
     };
-    stop_load(session, &failure).await?;
+    stop_load(part, &failure).await?;
     Ok(Some(failure))
-}
-
-fn event(counts: &Counts, failure: Option<&Failure>) -> Event {
-    if let Some(failure) = failure {
-        failed(failure)
-    } else if counts.rejected > 0 {
-        Event::FinishWithErrors
-    } else {
-        Event::Finish
-    }
 }
 
 fn failed(failure: &Failure) -> Event {
@@ -167,13 +204,11 @@ fn failed(failure: &Failure) -> Event {
     }
 }
 
-async fn copy_rejects(session: &Session<'_>, mapping: Option<&Mapping>) -> Result<(), Stop> {
+/// Copies the part's rejects into the store.
+pub(super) async fn copy_rejects(part: &Part<'_>, mapping: Option<&Mapping>) -> Result<(), Stop> {
     let mut after = None;
     loop {
-        let page = session
-            .database
-            .kept_rejects(session.load(), after, REJECTS_PER_COPY)
-            .await?;
+        let page = part.database.kept_rejects(part.load(), after, REJECTS_PER_COPY).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.reject.record, last.ordinal));
         let errors: Vec<StoredError> = page
@@ -188,19 +223,27 @@ async fn copy_rejects(session: &Session<'_>, mapping: Option<&Mapping>) -> Resul
                 },
             })
             .collect();
+        let session = part.session;
         session.context.store.save_record_errors(session.fence, &errors).await?;
     }
 }
 
-async fn finish(session: &Session<'_>, outcome: ImportOutcome) -> Result<(), Stop> {
+async fn finish(
+    session: &Session<'_>,
+    parts: &[Part<'_>],
+    totals: Totals,
+    event: Event,
+    failure: Option<Failure>,
+) -> Result<(), Stop> {
+    let counts = totals.counts;
     let Counts {
         read,
         rejected,
         skipped,
         ..
-    } = outcome.counts;
-    let applied = outcome.counts.applied();
-    if !outcome.counts.conserved() {
+    } = counts;
+    let applied = counts.applied();
+    if !counts.conserved() {
         // A bug of ours, and never a silent one: the message fails and says the numbers.
         let detail = format!(
             "the markers do not add up: read {read}, applied {applied}, rejected {rejected}, skipped {skipped}; please report this"
@@ -212,13 +255,35 @@ async fn finish(session: &Session<'_>, outcome: ImportOutcome) -> Result<(), Sto
         };
         return Ok(finish_with_nothing(session.context, session.fence, failure).await?);
     }
+    let outcome = ImportOutcome {
+        event,
+        counts,
+        entities: totals.runs,
+        failure,
+        repaired: totals.repaired,
+    };
     session
         .context
         .store
         .finish_import(session.fence, outcome, session.context.clock.now())
         .await?;
-    tracing::info!(message.id = %session.message.id, entity = %session.entity.label, read, applied, rejected, skipped, "import ended");
+    tracing::info!(message.id = %session.message.id, job.name = %session.job.name, read, applied, rejected, skipped, "import ended");
+    forget_rejects(session, parts).await;
     Ok(())
+}
+
+/// The store has them; what stays behind costs space, not truth.
+async fn forget_rejects(session: &Session<'_>, parts: &[Part<'_>]) {
+    let mut done: Vec<&str> = Vec::new();
+    for database in parts.iter().map(|part| part.database) {
+        if done.contains(&database.name()) {
+            continue;
+        }
+        done.push(database.name());
+        if let Err(error) = database.forget_rejects(session.fence).await {
+            tracing::warn!(message.id = %session.message.id, %error, "rejects of a finished message stay in the business database");
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -228,8 +293,8 @@ enum Phase {
     Failed,
 }
 
-fn run(session: &Session<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
-    let mut run = session.run();
+fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
+    let mut run = part.run();
     let staging = if totals.staging_errors > 0 || phase == Phase::Failed && totals.counts.applied() == 0 {
         "Error"
     } else {
@@ -249,7 +314,7 @@ fn run(session: &Session<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
     };
     target.clone_into(&mut run.target_status);
     if phase != Phase::Promoting {
-        run.finished_at = Some(session.context.clock.now());
+        run.finished_at = Some(part.session.context.clock.now());
     }
     run
 }

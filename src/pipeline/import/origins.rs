@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::Session;
+use super::part::Part;
 use crate::business::staging::{RejectedRecord, StagedRecord, StagingBatch};
 use crate::domain::ids::MessageId;
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
@@ -14,15 +14,15 @@ use crate::pipeline::stop::Stop;
 use crate::storage::StoreError;
 
 /// Checks the batch's origins against the parent's rejects; records whose origin is none of them become rejects.
-pub(super) async fn settle(session: &Session<'_>, mapping: &Mapping, batch: &mut StagingBatch) -> Result<(), Stop> {
-    let Some(parent) = session.message.parent else {
+pub(super) async fn settle(part: &Part<'_>, mapping: &Mapping, batch: &mut StagingBatch) -> Result<(), Stop> {
+    let Some(parent) = part.session.message.parent else {
         batch.records.iter_mut().for_each(|r| r.origin = None);
         batch.rejected.iter_mut().for_each(|r| r.origin = None);
         return Ok(());
     };
     let mut named: Vec<RejectId> = batch.records.iter().filter_map(|record| record.origin).collect();
     named.extend(batch.rejected.iter().filter_map(|rejected| rejected.origin));
-    let known = known(session, parent, &named).await?;
+    let known = known(part, parent, &named).await?;
     for rejected in &mut batch.rejected {
         rejected.origin = rejected.origin.filter(|origin| known.contains(origin));
     }
@@ -41,8 +41,8 @@ pub(super) async fn settle(session: &Session<'_>, mapping: &Mapping, batch: &mut
     Ok(())
 }
 
-async fn known(session: &Session<'_>, parent: MessageId, named: &[RejectId]) -> Result<HashSet<RejectId>, StoreError> {
-    let entity_no = session.load().entity_no;
+async fn known(part: &Part<'_>, parent: MessageId, named: &[RejectId]) -> Result<HashSet<RejectId>, StoreError> {
+    let entity_no = part.entity_no;
     let mut records = Vec::with_capacity(named.len());
     for origin in named {
         if origin.message == parent && origin.entity_no == entity_no {
@@ -51,7 +51,8 @@ async fn known(session: &Session<'_>, parent: MessageId, named: &[RejectId]) -> 
     }
     records.sort_unstable();
     records.dedup();
-    let rejected = session
+    let rejected = part
+        .session
         .context
         .store
         .rejected_records(parent, entity_no, &records)

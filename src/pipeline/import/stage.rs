@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 
-use super::{Session, origins};
+use super::origins;
+use super::part::{Part, Source};
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
 use crate::domain::entity::Entity;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
 use crate::format::mapping::Mapping;
 use crate::format::record::{Damage, Position, Record, RecordReader, Step};
-use crate::pipeline::data_file::{self, DataFile};
+use crate::pipeline::data_file::{self, DataFile, TextOptions};
 use crate::pipeline::stop::Stop;
 
 /// Seconds between two writes of staging progress to the store.
@@ -22,16 +23,16 @@ pub(super) struct Staged {
 }
 
 /// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
-pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
-    let mut file = DataFile::open(session.context, session.message, session.spec).await?;
-    let mut reader = data_file::reader(&session.spec.format, &session.context.limits);
+pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
+    let mut file = open(part).await?;
+    let mut reader = data_file::reader(&part.format, &part.session.context.limits);
     let mapping = loop {
         if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
-            break map(session, &header)?;
+            break map(part, &header)?;
         }
         feed(&mut *reader, file.next().await?);
     };
-    let mut state = session.database.begin_load(session.load(), mapping.fields()).await?;
+    let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
     if state.fields != mapping.fields() {
         let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";
         return Err(Stop::fail("definition_changed", detail));
@@ -44,12 +45,12 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
         reader.skip_to(Position { records, line, byte });
     }
     let mut stager = Stager {
-        session,
+        part,
         mapping: &mapping,
         batch: StagingBatch::default(),
         bytes: 0,
         staged_to: state.position,
-        reported: session.context.clock.now(),
+        reported: part.session.context.clock.now(),
     };
     loop {
         if stager.drain(&mut *reader).await? {
@@ -59,26 +60,42 @@ pub(super) async fn stage(session: &Session<'_>, parents: &[&Entity]) -> Result<
         feed(&mut *reader, file.next().await?);
     }
     stager.flush(reader.position()).await?;
-    let chunk_records = session.context.limits.import.chunk_records;
-    session
-        .database
-        .finish_staging(session.load(), parents, chunk_records)
+    let chunk_records = part.session.context.limits.import.chunk_records;
+    part.database
+        .finish_staging(part.load(), parents, chunk_records)
         .await?;
     state.staged = true;
     Ok(Staged { state, mapping })
 }
 
-fn map(session: &Session<'_>, header: &[String]) -> Result<Mapping, Stop> {
+async fn open(part: &Part<'_>) -> Result<DataFile, Stop> {
+    let session = part.session;
+    let text = TextOptions {
+        format: &part.format,
+        encoding: part.encoding.as_deref(),
+        max_unpacked_bytes: session.context.limits.file.max_unpacked_bytes,
+    };
+    match &part.source {
+        Source::Payload => Ok(DataFile::of_payload(session.context, session.message, text).await?),
+        Source::Member(member) => Ok(DataFile::of_file(member.unpack().await?, text)),
+        Source::Closed => Err(Stop::fail(
+            "payload_unreadable",
+            "the file of this part is not open any more",
+        )),
+    }
+}
+
+fn map(part: &Part<'_>, header: &[String]) -> Result<Mapping, Stop> {
     let fields: Vec<String>;
     let header = if header.is_empty() {
         // A file whose records name their members and that has none brings nothing, so it may bring anything (DMF-20).
-        fields = session.entity.fields.iter().map(|field| field.name.clone()).collect();
+        fields = part.entity.fields.iter().map(|field| field.name.clone()).collect();
         &fields
     } else {
         header
     };
-    let company = session.message.company.as_deref();
-    Mapping::new(session.entity, session.wanted, header, company).map_err(|e| Stop::fail(e.code, e.reason))
+    let company = part.session.message.company.as_deref();
+    Mapping::new(part.entity, &part.wanted, header, company).map_err(|e| Stop::fail(e.code, e.reason))
 }
 
 fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {
@@ -90,7 +107,7 @@ fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {
 
 /// Collects records into batches and stages them.
 struct Stager<'a> {
-    session: &'a Session<'a>,
+    part: &'a Part<'a>,
     mapping: &'a Mapping,
     batch: StagingBatch,
     /// Source bytes of the records in the batch.
@@ -157,13 +174,13 @@ impl Stager<'_> {
     }
 
     fn full(&self) -> bool {
-        let limits = &self.session.context.limits.import;
+        let limits = &self.part.session.context.limits.import;
         self.batch.records.len() + self.batch.rejected.len() >= limits.batch_records
             || self.bytes >= limits.batch_bytes as u64
     }
 
     async fn flush(&mut self, after: Position) -> Result<(), Stop> {
-        self.session.checkpoint()?;
+        self.part.session.checkpoint()?;
         let Position { records, line, byte } = after;
         let after = SourcePosition { records, line, byte };
         if after == self.staged_to {
@@ -172,31 +189,28 @@ impl Stager<'_> {
         }
         self.staged_to = after;
         let mut batch = std::mem::take(&mut self.batch);
-        origins::settle(self.session, self.mapping, &mut batch).await?;
+        origins::settle(self.part, self.mapping, &mut batch).await?;
         batch.after = after;
         self.bytes = 0;
-        self.session
+        self.part
             .database
-            .stage(self.session.load(), self.mapping.fields(), &batch)
+            .stage(self.part.load(), self.mapping.fields(), &batch)
             .await?;
-        self.session.note_progress().await?;
+        self.part.session.note_progress().await?;
         self.report(records).await
     }
 
     /// Tells pollers how far staging is, but not more often than they could notice.
     async fn report(&mut self, records: u64) -> Result<(), Stop> {
-        let now = self.session.context.clock.now();
+        let now = self.part.session.context.clock.now();
         if now.seconds_since(self.reported) < PROGRESS_EVERY_SECONDS {
             return Ok(());
         }
         self.reported = now;
-        let mut run = self.session.run();
+        let mut run = self.part.run();
+        "Executing".clone_into(&mut run.staging_status);
         run.staging_records = records;
-        let context = self.session.context;
-        Ok(context
-            .store
-            .save_entity_run(self.session.fence, &self.session.execution.id, &run)
-            .await?)
+        self.part.save(&run).await
     }
 }
 

@@ -8,19 +8,22 @@ use crate::storage::executions::StoredError;
 /// Rejects read from the store at a time.
 const REJECTS_PER_PAGE: u32 = 500;
 
-/// Whole records, a page at a time, in the order of the file.
+/// Whole records of one entity, a page at a time, in the order of the file.
 pub(super) struct Pages<'a> {
     context: &'a Context,
     message: &'a Message,
-    after: Option<(i32, u64, i32)>,
+    entity_no: i32,
+    after: (i32, u64, i32),
 }
 
 impl<'a> Pages<'a> {
-    pub fn new(context: &'a Context, message: &'a Message) -> Self {
+    pub fn new(context: &'a Context, message: &'a Message, entity_no: i32) -> Self {
         Self {
             context,
             message,
-            after: None,
+            entity_no,
+            // Records count from 1.
+            after: (entity_no, 0, i32::MAX),
         }
     }
 
@@ -28,11 +31,12 @@ impl<'a> Pages<'a> {
     pub async fn next(&mut self) -> Result<Vec<(StoredError, String)>, Halt> {
         let store = &self.context.store;
         let page = store
-            .record_errors(self.message.id, self.after, REJECTS_PER_PAGE)
+            .record_errors(self.message.id, Some(self.after), REJECTS_PER_PAGE)
             .await?;
-        let page = whole_records(page);
+        let mut page = whole_records(page);
+        page.retain(|error| error.reject.entity_no == self.entity_no);
         if let Some(last) = page.last() {
-            self.after = Some((last.reject.entity_no, last.reject.record, last.ordinal));
+            self.after = (last.reject.entity_no, last.reject.record, last.ordinal);
         }
         let firsts = page.iter().filter(|error| error.ordinal == 0);
         Ok(firsts.map(|first| (first.clone(), reasons(&page, first))).collect())

@@ -12,14 +12,13 @@ const OPTIONS: CsvOptions = CsvOptions {
 };
 
 fn payload(text: &[u8]) -> Window {
-    let spec = ImportSpec {
-        format: FileFormat::Csv { delimiter: b',' },
+    let options = TextOptions {
+        format: &FileFormat::Csv { delimiter: b',' },
         encoding: None,
-        entities: Vec::new(),
-        max_errors: None,
+        max_unpacked_bytes: 1 << 30,
     };
     let payload = BlobReader::from_bytes(Bytes::copy_from_slice(text), PayloadHasher::digest(text), "test");
-    Window::new(DataFile::new(payload, &spec, 1 << 30))
+    Window::new(DataFile::new(payload, options))
 }
 
 fn damaged(start: usize, end: usize) -> StoredError {

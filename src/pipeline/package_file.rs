@@ -1,0 +1,253 @@
+//! A package that is a message's payload: verified, kept in a temporary file while it is read, its members unpacked one by one.
+//!
+//! A zip's directory stands at its end, so a package cannot be read as it comes. Nothing of it is trusted: names that lead out
+//! of it are refused, what it unpacks to is bounded, and its files are anonymous, gone with the process.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::Context;
+use super::source::{self, SourceError};
+use super::stop::Stop;
+use crate::domain::job::FileFormat;
+use crate::domain::message::Message;
+use crate::format::package::{MANIFEST_FILE, Manifest, PACKAGE_HEADER_FILE, PackageEntity, read_manifest};
+
+/// Most members.
+const MEMBERS_MAX: usize = 10_000;
+/// Largest manifest or header.
+const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+/// Names shown where one is missing.
+const LISTED_MAX: usize = 20;
+
+/// A package, open.
+pub(super) struct PackageFile {
+    shared: Arc<Shared>,
+    manifest: Manifest,
+    /// `Manifest.xml` and `PackageHeader.xml` as they are.
+    documents: (Vec<u8>, Vec<u8>),
+    names: Vec<String>,
+}
+
+struct Shared {
+    archive: Mutex<ZipArchive<File>>,
+    /// Bytes that may still be unpacked.
+    left: Mutex<u64>,
+}
+
+/// One file of a package.
+#[derive(Clone)]
+pub(super) struct Member {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+impl PackageFile {
+    /// Takes the payload over and reads its manifest.
+    ///
+    /// # Errors
+    /// [`Stop::Fail`] when it is no package; otherwise as for any payload.
+    pub async fn open(context: &Context, message: &Message) -> Result<Self, Stop> {
+        let mut payload = source::open(context, message).await?;
+        let mut spooled = tempfile::tempfile().map_err(spill)?;
+        while let Some(chunk) = payload.next().await.map_err(SourceError::from)? {
+            spooled = blocking(move || {
+                spooled.write_all(&chunk)?;
+                Ok(spooled)
+            })
+            .await?
+            .map_err(spill)?;
+        }
+        let unpacked_max = context.limits.file.max_unpacked_bytes;
+        blocking(move || Self::read(spooled, unpacked_max)).await?
+    }
+
+    fn read(spooled: File, unpacked_max: u64) -> Result<Self, Stop> {
+        let mut archive = ZipArchive::new(spooled).map_err(|error| damaged(&error))?;
+        if archive.len() > MEMBERS_MAX {
+            let detail = format!(
+                "the package has {} members, at most {MEMBERS_MAX} are allowed",
+                archive.len()
+            );
+            return Err(Stop::fail("package_damaged", detail));
+        }
+        let names: Result<Vec<String>, ZipError> = archive.file_names().map(|name| Ok(name?.into_owned())).collect();
+        let names = names.map_err(|error| damaged(&error))?;
+        if let Some(name) = names.iter().find(|name| leads_out(name)) {
+            let detail = format!(
+                "the package has a member called `{}`, which leads out of it",
+                shown(name)
+            );
+            return Err(Stop::fail("package_unsafe_name", detail));
+        }
+        let Some(header) = document(&mut archive, &names, PACKAGE_HEADER_FILE)? else {
+            let detail = format!("the file has no {PACKAGE_HEADER_FILE} at its root, so it is no data package (FMT-6)");
+            return Err(Stop::fail("package_header_missing", detail));
+        };
+        let Some(bytes) = document(&mut archive, &names, MANIFEST_FILE)? else {
+            let detail = format!("the package has no {MANIFEST_FILE} at its root");
+            return Err(Stop::fail("manifest_missing", detail));
+        };
+        let manifest = read_manifest(&bytes).map_err(|error| Stop::fail(error.code, error.reason))?;
+        let shared = Shared {
+            archive: Mutex::new(archive),
+            left: Mutex::new(unpacked_max),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            manifest,
+            documents: (bytes, header),
+            names,
+        })
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// `Manifest.xml` and `PackageHeader.xml` as they are.
+    pub fn documents(&self) -> (&[u8], &[u8]) {
+        (&self.documents.0, &self.documents.1)
+    }
+
+    /// The member of this name at the package's root, in any case (FMT-2).
+    pub fn member(&self, name: &str) -> Option<Member> {
+        find(&self.names, name).map(|name| Member {
+            shared: Arc::clone(&self.shared),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Its members, for a sentence.
+    pub fn listed(&self) -> String {
+        let names: Vec<String> = self
+            .names
+            .iter()
+            .take(LISTED_MAX)
+            .map(|name| format!("`{}`", shown(name)))
+            .collect();
+        let more = self.names.len() - names.len();
+        let names = names.join(", ");
+        if more > 0 {
+            format!("{names} and {more} more")
+        } else {
+            names
+        }
+    }
+}
+
+impl Member {
+    /// Unpacks it into a temporary file, which is handed out at its start.
+    ///
+    /// # Errors
+    /// [`Stop::Fail`] when it is damaged or unpacks to more than is allowed.
+    pub async fn unpack(&self) -> Result<File, Stop> {
+        let member = self.clone();
+        blocking(move || member.unpack_now()).await?
+    }
+
+    fn unpack_now(&self) -> Result<File, Stop> {
+        let mut archive = self.shared.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.shared.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let member = archive.by_name(&self.name).map_err(|error| damaged(&error))?;
+        if member.encrypted() {
+            let detail = format!("`{}` is encrypted; pack it without a password", shown(&self.name));
+            return Err(Stop::fail("package_damaged", detail));
+        }
+        let mut file = tempfile::tempfile().map_err(spill)?;
+        let mut limited = member.take(left.saturating_add(1));
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            // Apart, so that a disk that is full is not taken for a broken package.
+            let length = limited.read(&mut buffer).map_err(|error| damaged(&error.into()))?;
+            if length == 0 {
+                break;
+            }
+            let Some(rest) = left.checked_sub(length as u64) else {
+                let detail =
+                    "the package unpacks to more than `file.max_unpacked_bytes` allows: split it, or raise the limit";
+                return Err(Stop::fail("unpacked_too_large", detail));
+            };
+            *left = rest;
+            file.write_all(&buffer[..length]).map_err(spill)?;
+        }
+        file.seek(SeekFrom::Start(0)).map_err(spill)?;
+        Ok(file)
+    }
+}
+
+/// One of the two files every package has, which are read whole.
+fn document(archive: &mut ZipArchive<File>, names: &[String], name: &str) -> Result<Option<Vec<u8>>, Stop> {
+    let Some(found) = find(names, name) else {
+        return Ok(None);
+    };
+    let member = archive.by_name(found).map_err(|error| damaged(&error))?;
+    let mut bytes = Vec::new();
+    let read = member.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| damaged(&error.into()))?;
+    if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err(Stop::fail("manifest_damaged", format!("{name} is larger than 64 MiB")));
+    }
+    Ok(Some(bytes))
+}
+
+/// By the stock formats' names (FMT-8); `None`: as the job says.
+pub(super) fn format_of(listed: &PackageEntity) -> Option<(FileFormat, Option<String>)> {
+    let utf16 = || Some(encoding_rs::UTF_16LE.name().to_owned());
+    let csv = FileFormat::Csv { delimiter: b',' };
+    let by_name = match listed.source_format.to_lowercase().as_str() {
+        "csv" => (csv, None),
+        "csv-unicode" => (csv, utf16()),
+        "tab" | "tsv" => (FileFormat::Csv { delimiter: b'\t' }, None),
+        "excel" | "xlsx" => (FileFormat::Xlsx { sheet: None }, None),
+        "xml-element" => (FileFormat::XmlElement, None),
+        "xml-attribute" => (FileFormat::XmlAttribute, None),
+        "json" => (FileFormat::Json, None),
+        "jsonl" => (FileFormat::JsonLines, None),
+        _ => return None,
+    };
+    Some(by_name)
+}
+
+/// The member of this name at the root, as it is written there.
+fn find<'n>(names: &'n [String], wanted: &str) -> Option<&'n str> {
+    let wanted = wanted.to_lowercase();
+    names
+        .iter()
+        .map(String::as_str)
+        .find(|name| name.to_lowercase() == wanted)
+}
+
+/// Whether unpacking it under its name would write outside a folder.
+fn leads_out(name: &str) -> bool {
+    let parts = name.split(['/', '\\']);
+    name.starts_with(['/', '\\'])
+        || name.contains('\0')
+        || name.get(1..2) == Some(":")
+        || parts.into_iter().any(|part| part == "..")
+}
+
+fn shown(name: &str) -> String {
+    crate::format::excerpt::stored(name)
+}
+
+fn damaged(error: &ZipError) -> Stop {
+    Stop::fail(
+        "package_damaged",
+        format!("the package cannot be read as a zip ({error}): pack it again and send it once more"),
+    )
+}
+
+/// The disk's fault, not the sender's.
+fn spill(error: std::io::Error) -> Stop {
+    Stop::Retry(format!("a package could not be kept in a temporary file: {error}"))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Stop::Retry(format!("reading a package broke off: {error}")))
+}
