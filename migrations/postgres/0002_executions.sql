@@ -27,6 +27,8 @@ CREATE TABLE execution_entities (
     target_errors BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT,
+    -- A JSON list of sentences.
+    warnings TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (execution, entity_no)
 );
 

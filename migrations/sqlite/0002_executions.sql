@@ -27,6 +27,8 @@ CREATE TABLE execution_entities (
     target_errors INTEGER NOT NULL,
     started_at INTEGER,
     finished_at INTEGER,
+    -- A JSON list of sentences.
+    warnings TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (execution, entity_no)
 ) STRICT;
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::field_file::{self, FieldDraft};
 use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
-use crate::domain::entity::{Entity, FieldType};
+use crate::domain::entity::{Drift, Entity, FieldType};
 use crate::hints::{did_you_mean, nearest};
 
 /// An entity as one file gives it, with the places later checks need.
@@ -37,6 +37,12 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     let (public, data_management) = (truth("public", true), truth("data_management", true));
     let create_table = truth("create_table", false);
     refuse_change_tracking(&table);
+    let contract = |key: &'static str| {
+        table
+            .choice(key, &Drift::WORDS)
+            .map_or(Drift::Warn, |drift| drift.value)
+    };
+    let (unknown_columns, missing_columns) = (contract("unknown_columns"), contract("missing_columns"));
 
     table.require("key");
     let key = table.texts("key").map_or_else(Vec::new, |key| {
@@ -64,6 +70,8 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
             create_table,
             key: key.iter().map(|key| key.value.clone()).collect(),
             company_field: company.as_ref().map(|field| field.value.clone()),
+            unknown_columns,
+            missing_columns,
             fields: Vec::new(),
         },
         name: name?,

@@ -25,8 +25,30 @@ pub struct Entity {
     pub key: Vec<String>,
     /// The field that holds the company, filled from the message or the job when the file has no such column.
     pub company_field: Option<String>,
+    /// What a column in a file means that no field takes.
+    pub unknown_columns: Drift,
+    /// What a field means that is not required and that a file brings no column for.
+    pub missing_columns: Drift,
     /// All fields in table order. Key fields are `required`.
     pub fields: Vec<Field>,
+}
+
+/// What is done about a file whose columns are not those of its entity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Drift {
+    /// Nothing.
+    Ignore,
+    /// The load goes on, and says so.
+    #[default]
+    Warn,
+    /// The file is refused.
+    Reject,
+}
+
+impl Drift {
+    /// The words in definitions.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("ignore", Self::Ignore), ("warn", Self::Warn), ("reject", Self::Reject)];
 }
 
 impl Entity {

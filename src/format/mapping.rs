@@ -31,6 +31,7 @@ pub const RAW_MEMBER: &str = "_raw";
 pub struct Mapping {
     fields: Vec<String>,
     ignored: Vec<String>,
+    missing: Vec<String>,
     sources: Vec<Source>,
     reject_id_column: Option<usize>,
 }
@@ -84,6 +85,7 @@ impl Mapping {
         let mut mapping = Self {
             fields: Vec::new(),
             ignored: columns.ignored,
+            missing: Vec::new(),
             sources: Vec::new(),
             reject_id_column: columns.reject_id,
         };
@@ -99,6 +101,7 @@ impl Mapping {
                 if is_key || field.required && spec.mode != ImportMode::Update {
                     missing.push(field.name.as_str());
                 }
+                mapping.missing.push(field.name.clone());
                 continue;
             }
             mapping.fields.push(field.name.clone());
@@ -146,10 +149,16 @@ impl Mapping {
         column_number(self.reject_id_column?)
     }
 
-    /// Columns of the file that no field takes. The two columns of a rejects file are not among them.
+    /// Columns of the file that no field takes. The columns of a rejects file are not among them.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
+    }
+
+    /// Fields that this file does not bring: they stay as they are, or are empty in new rows.
+    #[must_use]
+    pub fn missing(&self) -> &[String] {
+        &self.missing
     }
 
     /// Types one record. Every bad cell is reported, not only the first.

@@ -118,6 +118,7 @@ fn entity_body(run: &EntityRun) -> Value {
             "skipped": run.counts.skipped,
             "errors": run.target_errors,
         },
+        "warnings": run.warnings,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
     })

@@ -53,14 +53,14 @@ impl PackageFile {
     /// [`Stop::Fail`] when it is no package; otherwise as for any payload.
     pub async fn open(context: &Context, message: &Message) -> Result<Self, Stop> {
         let mut payload = source::open(context, message).await?;
-        let mut spooled = tempfile::tempfile().map_err(spill)?;
+        let mut spooled = tempfile::tempfile().map_err(|error| spill(&error))?;
         while let Some(chunk) = payload.next().await.map_err(SourceError::from)? {
             spooled = blocking(move || {
                 spooled.write_all(&chunk)?;
                 Ok(spooled)
             })
             .await?
-            .map_err(spill)?;
+            .map_err(|error| spill(&error))?;
         }
         let unpacked_max = context.limits.file.max_unpacked_bytes;
         blocking(move || Self::read(spooled, unpacked_max)).await?
@@ -158,7 +158,7 @@ impl Member {
             let detail = format!("`{}` is encrypted; pack it without a password", shown(&self.name));
             return Err(Stop::fail("package_damaged", detail));
         }
-        let mut file = tempfile::tempfile().map_err(spill)?;
+        let mut file = tempfile::tempfile().map_err(|error| spill(&error))?;
         let mut limited = member.take(left.saturating_add(1));
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -173,9 +173,9 @@ impl Member {
                 return Err(Stop::fail("unpacked_too_large", detail));
             };
             *left = rest;
-            file.write_all(&buffer[..length]).map_err(spill)?;
+            file.write_all(&buffer[..length]).map_err(|error| spill(&error))?;
         }
-        file.seek(SeekFrom::Start(0)).map_err(spill)?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| spill(&error))?;
         Ok(file)
     }
 }
@@ -243,7 +243,7 @@ fn damaged(error: &ZipError) -> Stop {
 }
 
 /// The disk's fault, not the sender's.
-fn spill(error: std::io::Error) -> Stop {
+fn spill(error: &std::io::Error) -> Stop {
     Stop::Retry(format!("a package could not be kept in a temporary file: {error}"))
 }
 

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::pool::{fetch_all, fetch_optional};
-use super::rows::{CountsRow, unsigned};
+use super::rows::{CountsRow, corrupt, unsigned};
 use super::{Store, StoreError};
 use crate::domain::counts::Counts;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
@@ -55,6 +55,8 @@ pub struct EntityRun {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// What somebody may want to look at although nothing failed.
+    pub warnings: Vec<String>,
 }
 
 /// A record error with the reject it belongs to.
@@ -123,6 +125,7 @@ struct EntityRunRow {
     target_errors: i64,
     started_at: Option<i64>,
     finished_at: Option<i64>,
+    warnings: String,
 }
 
 impl EntityRunRow {
@@ -142,6 +145,8 @@ impl EntityRunRow {
             target_status: self.target_status,
             started_at: self.started_at.map(Timestamp),
             finished_at: self.finished_at.map(Timestamp),
+            warnings: serde_json::from_str(&self.warnings)
+                .map_err(|_| corrupt(TABLE, "warnings", &id, "no list of texts"))?,
         })
     }
 }
@@ -149,7 +154,7 @@ impl EntityRunRow {
 const EXECUTION: &str = "select id, job, message, started_at, finished_at from executions where id = $1";
 const ENTITY_RUNS: &str = "select entity_no, label, company, staging_status, staging_records, staging_errors, \
     target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, target_errors, started_at, \
-    finished_at from execution_entities where execution = $1 order by entity_no";
+    finished_at, warnings from execution_entities where execution = $1 order by entity_no";
 
 impl Store {
     /// The execution of this id.

@@ -361,6 +361,7 @@ fn exported(entity_no: i32, label: String, records: u64, now: Timestamp) -> Enti
         target_errors: 0,
         started_at: None,
         finished_at: Some(now),
+        warnings: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ crate::on_both_backends!(
     each_bad_record_is_rejected_with_its_place_and_the_rest_lands,
     a_file_that_cannot_be_mapped_is_a_preprocessing_error,
     past_the_error_threshold_nothing_is_applied,
+    columns_that_do_not_fit_are_told_or_refused,
     an_unknown_company_form_or_entity_is_refused_before_anything_is_stored,
 );
 
@@ -189,4 +190,48 @@ async fn an_unknown_company_form_or_entity_is_refused_before_anything_is_stored(
         assert!(body["Message"].as_str().unwrap().len() > 20, "{body}");
     }
     assert_eq!(app.messages().await, 0);
+}
+
+async fn columns_that_do_not_fit_are_told_or_refused(backend: Backend) {
+    let entity = include_str!("../../entities/customers.toml");
+    let app = TestApp::with(backend, |setup| {
+        let strict = entity
+            .replace(
+                "name = \"Customers\"",
+                "name = \"Strict\"\nunknown_columns = \"reject\"",
+            )
+            .replace("label = \"Customers\"", "label = \"Strict\"")
+            .replace("table = \"customers\"", "table = \"strict\"");
+        setup.file("entities/strict.toml", &strict);
+        let job = include_str!("../../jobs/inbound-customers.toml")
+            .replace("Inbound customers", "Strict customers")
+            .replace("40c81c4c", "40c81c4e")
+            .replace("entity = \"Customers\"", "entity = \"Strict\"")
+            .replace("clients = []", "clients = [\"tester\"]")
+            .replace("sample = true", "sample = false");
+        setup.file("jobs/strict.toml", &job);
+    })
+    .await;
+    let file = "CustomerID,CompanyName,Shoe size,Hat\r\nAAAAA,One,42,56\r\n";
+    let message = app.import("Inbound customers", "Customers", file).await;
+    assert_eq!(message["status"], "Processed", "{message:#}");
+    let warnings = &message["executions"][0]["entities"][0]["warnings"];
+    let told = warnings.as_array().unwrap();
+    assert_eq!(told[0], "no field takes these columns of the file: `Shoe size`, `Hat`");
+    let missing = told[1].as_str().unwrap();
+    assert!(
+        missing.starts_with("the file has no column for these fields: `contact_name`, "),
+        "{missing}"
+    );
+    let message = app.import("Strict customers", "Strict", file).await;
+    assert_eq!(
+        (&message["status"], &message["failure"]["code"]),
+        (&"PreProcessingError".into(), &"column_unknown".into())
+    );
+    let empty = app
+        .import("Inbound customers", "Customers", "CustomerID,CompanyName\r\n")
+        .await;
+    assert_eq!(empty["status"], "Processed");
+    let told = empty["executions"][0]["entities"][0]["warnings"].as_array().unwrap();
+    assert_eq!(told.last().unwrap(), "the file has no records");
 }

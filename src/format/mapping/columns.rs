@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ERROR_COLUMN, MappingError, REJECT_ID_COLUMN};
+use super::{ERROR_COLUMN, MappingError, RAW_MEMBER, REJECT_ID_COLUMN};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportEntity;
 
@@ -31,7 +31,7 @@ impl Columns {
         for (position, name) in header.iter().enumerate() {
             let name = name.trim();
             // Before names are compared loosely: `_error` must not become a field called `error`.
-            if name.eq_ignore_ascii_case(ERROR_COLUMN) {
+            if name.eq_ignore_ascii_case(ERROR_COLUMN) || name.eq_ignore_ascii_case(RAW_MEMBER) {
                 continue;
             }
             if name.eq_ignore_ascii_case(REJECT_ID_COLUMN) {

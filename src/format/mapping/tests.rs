@@ -1,7 +1,7 @@
 //! Columns find their fields, and a record says everything that is wrong with it.
 
 use super::*;
-use crate::domain::entity::FieldType;
+use crate::domain::entity::{Drift, FieldType};
 use crate::domain::ids::MessageId;
 
 fn field(name: &str, kind: FieldType) -> Field {
@@ -33,6 +33,8 @@ fn entity() -> Entity {
         create_table: true,
         key: vec!["company".to_owned(), "order_number".to_owned()],
         company_field: Some("company".to_owned()),
+        unknown_columns: Drift::Warn,
+        missing_columns: Drift::Warn,
         fields: vec![
             short(required(field("company", FieldType::String))),
             required(field("order_number", FieldType::String)),

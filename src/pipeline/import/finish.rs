@@ -313,6 +313,9 @@ fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
         Phase::Ended => "Finished",
     };
     target.clone_into(&mut run.target_status);
+    if phase == Phase::Ended && totals.counts.read == 0 {
+        run.warnings.push("the file has no records".to_owned());
+    }
     if phase != Phase::Promoting {
         run.finished_at = Some(part.session.context.clock.now());
     }

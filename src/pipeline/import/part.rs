@@ -1,6 +1,7 @@
 //! One part of a message: one data file, for one entity, in one business database.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use super::Session;
 use crate::business::Database;
@@ -34,6 +35,8 @@ pub(super) struct Part<'a> {
     pub(super) format: FileFormat,
     pub(super) encoding: Option<String>,
     pub(super) source: Source,
+    /// What was found in this attempt that somebody may want to look at.
+    pub(super) warnings: OnceLock<Vec<String>>,
 }
 
 impl<'a> Part<'a> {
@@ -58,6 +61,7 @@ impl<'a> Part<'a> {
             format: session.spec.format.clone(),
             encoding: session.spec.encoding.clone(),
             source,
+            warnings: OnceLock::new(),
         })
     }
 
@@ -95,7 +99,7 @@ impl<'a> Part<'a> {
     pub(super) fn run(&self) -> EntityRun {
         let runs = &self.session.execution.entities;
         let known = runs.iter().find(|run| run.entity_no == self.entity_no).cloned();
-        known.unwrap_or_else(|| EntityRun {
+        let mut run = known.unwrap_or_else(|| EntityRun {
             entity_no: self.entity_no,
             label: self.entity.label.clone(),
             company: self.session.message.company.clone(),
@@ -107,7 +111,12 @@ impl<'a> Part<'a> {
             target_errors: 0,
             started_at: Some(self.session.execution.started_at),
             finished_at: None,
-        })
+            warnings: Vec::new(),
+        });
+        if let Some(warnings) = self.warnings.get() {
+            run.warnings.clone_from(warnings);
+        }
+        run
     }
 
     /// Tells the store how far it is.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::origins;
 use super::part::{Part, Source};
+use super::{drift, origins};
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
 use crate::domain::entity::Entity;
 use crate::domain::reject::RecordError;
@@ -32,6 +32,8 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         }
         feed(&mut *reader, file.next().await?);
     };
+    // Once an attempt: what it finds is the same in each.
+    let _ = part.warnings.set(drift::judge(part, &mapping)?);
     let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
     if state.fields != mapping.fields() {
         let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";

@@ -20,15 +20,15 @@ type Out = mpsc::Sender<Result<Bytes, SourceError>>;
 pub(super) async fn write(context: &Context, message: &Message, spec: &ImportSpec, out: &Out) -> Result<(), Halt> {
     let package = PackageFile::open(context, message).await.map_err(unreadable)?;
     let (manifest, header) = package.documents();
-    let mut writer = PackageWriter::with_documents(manifest, header).map_err(broken)?;
+    let mut writer = PackageWriter::with_documents(manifest, header).map_err(|error| broken(&error))?;
     for (entity_no, listed) in (0..).zip(&package.manifest().entities) {
         if !Pages::new(context, message, entity_no).next().await?.is_empty() {
             let pages = Pages::new(context, message, entity_no);
-            writer.begin_file(&listed.file).map_err(broken)?;
+            writer.begin_file(&listed.file).map_err(|error| broken(&error))?;
             add(context, &package, listed, spec, pages, &mut writer, out).await?;
         }
     }
-    let last = writer.finish().map_err(broken)?;
+    let last = writer.finish().map_err(|error| broken(&error))?;
     send(out, last).await
 }
 
@@ -54,15 +54,15 @@ async fn add(
     };
     let file = DataFile::of_file(member.unpack().await.map_err(unreadable)?, options);
     let (inner, mut chunks) = mpsc::channel(1);
-    let writes = async { write_file(&context.limits, &format, file, pages, &{ inner }).await };
+    let fills = async { write_file(&context.limits, &format, file, pages, &{ inner }).await };
     let packs = async {
         while let Some(chunk) = chunks.recv().await {
-            writer.write(&chunk?).map_err(broken)?;
+            writer.write(&chunk?).map_err(|error| broken(&error))?;
             send(out, writer.take()).await?;
         }
         Ok::<(), Halt>(())
     };
-    let (written, packed) = tokio::join!(writes, packs);
+    let (written, packed) = tokio::join!(fills, packs);
     // Who packs says why; who writes then only finds nobody there.
     packed.and(written)
 }
@@ -74,7 +74,7 @@ async fn send(out: &Out, bytes: Vec<u8>) -> Result<(), Halt> {
     out.send(Ok(bytes.into())).await.map_err(|_| Halt::Gone)
 }
 
-fn broken(error: std::io::Error) -> Halt {
+fn broken(error: &std::io::Error) -> Halt {
     SourceError::Unreadable(format!("the package cannot be written: {error}")).into()
 }
 

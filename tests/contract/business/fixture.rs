@@ -8,7 +8,7 @@ use tranship::business::snapshot::{Row, Selection};
 use tranship::business::staging::{Load, LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
 use tranship::business::{BusinessError, Database, DatabaseSettings, Databases};
 use tranship::domain::cell::Cell;
-use tranship::domain::entity::{Entity, Field, FieldType, Reference};
+use tranship::domain::entity::{Drift, Entity, Field, FieldType, Reference};
 use tranship::domain::ids::MessageId;
 use tranship::domain::job::ImportMode;
 use tranship::domain::message::Fence;
@@ -53,6 +53,8 @@ pub fn entity(name: &str, table: &str, key: &[&str], fields: Vec<Field>) -> Enti
         create_table: true,
         key,
         company_field: None,
+        unknown_columns: Drift::Warn,
+        missing_columns: Drift::Warn,
         fields,
     }
 }

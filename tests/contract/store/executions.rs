@@ -59,6 +59,7 @@ fn run(entity_no: i32) -> EntityRun {
         target_errors: 1,
         started_at: Some(at(1)),
         finished_at: Some(at(2)),
+        warnings: Vec::new(),
     }
 }
 
