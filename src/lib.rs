@@ -13,8 +13,9 @@
 //! nothing.
 //!
 //! [`worker`] claims the message under a lease with a new epoch and runs [`pipeline::import`]: it raises the message's fence in
-//! the [`business`] database, reads the payload (its digest is verified on the way), lets [`mod@format`] cut it into records, type
-//! them and map them to the entity's fields, and stages them batch by batch with a marker of how far it came. Staged records are
+//! the [`business`] database, reads the payload (its digest is verified on the way; a package is taken apart, file by file), lets
+//! [`mod@format`] unpack and decode it, cut it into records, type them and map them to the entity's fields, and stages them
+//! batch by batch with a marker of how far it came. Staged records are
 //! validated as a set; ranges of records become chunks; each chunk is promoted into the target in one transaction that
 //! also writes its marker and rejects. Whatever crashes, the next attempt reads the markers and goes on. At the end counts and
 //! rejects are copied from the markers into the store, and only if they add up does the message end.

@@ -1,13 +1,11 @@
 //! The same data in every format lands as the same rows and leaves the same rejects, which come back in that format, are
 //! corrected and land too.
 
-mod files;
-
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::app::{Backend, Setup, TestApp, sample};
-use files::Data;
+use crate::support::files::{self, Data};
 
 crate::on_both_backends!(every_format_lands_the_same_rows_and_rejects,);
 

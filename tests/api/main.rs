@@ -18,6 +18,7 @@ mod app;
 mod bad_records;
 mod batches;
 mod client;
+mod damage;
 mod dead_letters;
 mod delays;
 mod disconnects;

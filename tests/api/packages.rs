@@ -32,7 +32,7 @@ map = { OrderID = "order_number", CustomerID = "customer_account" }
 
 async fn app(backend: Backend) -> TestApp {
     TestApp::with(backend, |setup: &mut Setup| {
-        setup.file("jobs/inbound-packages.toml", JOB)
+        setup.file("jobs/inbound-packages.toml", JOB);
     })
     .await
 }

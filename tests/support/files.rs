@@ -32,7 +32,7 @@ impl Data<'_> {
         for cells in self.rows {
             for (cell, width) in cells.iter().zip(widths) {
                 assert!(cell.chars().count() <= *width, "{cell}");
-                write!(file, "{cell:<width$}").unwrap();
+                write!(file, "{cell:<width$}").expect("it goes into memory");
             }
             // Producers drop what is blank at the end.
             file.truncate(file.trim_end_matches(' ').len());
@@ -42,7 +42,7 @@ impl Data<'_> {
     }
 
     pub fn json(&self) -> String {
-        serde_json::to_string_pretty(&self.objects()).unwrap()
+        serde_json::to_string_pretty(&self.objects()).expect("it goes into memory")
     }
 
     pub fn envelope(&self) -> String {
@@ -58,7 +58,7 @@ impl Data<'_> {
         let member = |(name, text): (&&str, &String)| {
             let number = text.parse::<f64>().ok().filter(|_| *name == NUMBER);
             let value = match number {
-                Some(_) => serde_json::from_str(text).unwrap(),
+                Some(_) => serde_json::from_str(text).expect("it goes into memory"),
                 None if text.is_empty() => Value::Null,
                 None => Value::from(text.as_str()),
             };
@@ -73,7 +73,7 @@ impl Data<'_> {
         for cells in self.rows {
             file += "  <THINGENTITY>\r\n";
             for (name, text) in self.names.iter().zip(cells) {
-                writeln!(file, "    <{name}>{}</{name}>", escaped(text)).unwrap();
+                writeln!(file, "    <{name}>{}</{name}>", escaped(text)).expect("it goes into memory");
             }
             file += "  </THINGENTITY>\r\n";
         }
@@ -85,7 +85,7 @@ impl Data<'_> {
         for cells in self.rows {
             file += "<THINGENTITY";
             for (name, text) in self.names.iter().zip(cells) {
-                write!(file, " {name}=\"{}\"", escaped(text)).unwrap();
+                write!(file, " {name}=\"{}\"", escaped(text)).expect("it goes into memory");
             }
             file += "/>\n";
         }
@@ -94,20 +94,29 @@ impl Data<'_> {
 
     /// A workbook with one sheet of inline texts.
     pub fn workbook(&self) -> Vec<u8> {
+        self.workbook_packed(zip::CompressionMethod::Deflated)
+    }
+
+    /// The same without compression: damage to it meets the XML.
+    pub fn stored_workbook(&self) -> Vec<u8> {
+        self.workbook_packed(zip::CompressionMethod::Stored)
+    }
+
+    fn workbook_packed(&self, method: zip::CompressionMethod) -> Vec<u8> {
         let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
         let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
         let package = "http://schemas.openxmlformats.org/package/2006/relationships";
         let mut sheet = format!("<worksheet xmlns=\"{main}\"><sheetData>");
         let names: Vec<String> = self.names.iter().map(|&name| name.to_owned()).collect();
         for (number, cells) in std::iter::once(&names).chain(self.rows).enumerate() {
-            write!(sheet, "<row r=\"{}\">", number + 1).unwrap();
+            write!(sheet, "<row r=\"{}\">", number + 1).expect("it goes into memory");
             for cell in cells {
                 let text = escaped(cell);
                 write!(
                     sheet,
                     "<c t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>"
                 )
-                .unwrap();
+                .expect("it goes into memory");
             }
             sheet += "</row>";
         }
@@ -138,10 +147,11 @@ impl Data<'_> {
         ];
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         for (name, text) in parts {
-            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-            zip.write_all(text.as_bytes()).unwrap();
+            let options = zip::write::SimpleFileOptions::default().compression_method(method);
+            zip.start_file(name, options).expect("it goes into memory");
+            zip.write_all(text.as_bytes()).expect("it goes into memory");
         }
-        zip.finish().unwrap().into_inner()
+        zip.finish().expect("it goes into memory").into_inner()
     }
 }
 
@@ -176,10 +186,10 @@ pub fn latin(text: &str) -> Vec<u8> {
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
+    packed.write_all(bytes).expect("it goes into memory");
+    packed.finish().expect("it goes into memory")
 }
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
-    zstd::stream::encode_all(bytes, 1).unwrap()
+    zstd::stream::encode_all(bytes, 1).expect("it goes into memory")
 }

@@ -4,4 +4,6 @@
 
 pub mod blobs;
 pub mod chance;
+pub mod damage;
 pub mod databases;
+pub mod files;
