@@ -11,6 +11,10 @@ use crate::domain::entity::Entity;
 use crate::domain::job::ImportMode;
 use crate::domain::reject::{RecordCode, RecordError};
 
+/// The good staged rows `s` of a range.
+const GOOD: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 and s.tranship_record between $3 and $4 \
+    and s.tranship_state = 0";
+
 /// What became of a range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Landed {
@@ -26,6 +30,8 @@ pub(super) struct Landed {
 pub(super) struct Landing {
     refusal: Option<Refusal>,
     change: Change,
+    /// Counts the good rows of a range.
+    good: String,
 }
 
 enum Change {
@@ -44,10 +50,10 @@ impl Landing {
     pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String], mode: ImportMode) -> Self {
         Self {
             refusal: Refusal::of(entity, mode),
+            good: format!("select count(*) from {} s where {GOOD}", quote(&entity.staging_table())),
             change: match mode {
-                ImportMode::Upsert | ImportMode::Insert | ImportMode::Update => {
-                    Change::Upsert(Upsert::new(dialect, entity, fields))
-                }
+                ImportMode::Upsert | ImportMode::Insert => Change::Upsert(Upsert::new(dialect, entity, fields)),
+                ImportMode::Update => Change::Upsert(Upsert::of_known(dialect, entity, fields)),
                 ImportMode::Delete => Change::Delete(delete(entity)),
             },
         }
@@ -76,10 +82,11 @@ impl Landing {
                 }
             }
             Change::Delete(sql) => {
-                // A key is there once in the target and once in the file, so each record removes one row.
-                let deleted = session
-                    .execute(sql.clone(), key.with([first.into(), last.into()]))
-                    .await?;
+                // By the records, not by the rows: a cascade may have taken some of them along.
+                let values = key.with([first.into(), last.into()]);
+                let row = session.row(self.good.clone(), values.clone()).await?;
+                let deleted = row.ok_or(sqlx::Error::RowNotFound)?.count(0)?;
+                session.execute(sql.clone(), values).await?;
                 Landed {
                     attempted: deleted,
                     deleted,
@@ -119,8 +126,7 @@ impl Refusal {
             .map(|name| format!("t.{0} = s.{0}", quote(name)))
             .collect();
         let sql = format!(
-            "update {} as s set tranship_state = 1 where s.tranship_message = $1 and s.tranship_entity_no = $2 \
-             and s.tranship_record between $3 and $4 and s.tranship_state = 0 and {exists} (select 1 from {} t where {}) \
+            "update {} as s set tranship_state = 1 where {GOOD} and {exists} (select 1 from {} t where {}) \
              returning tranship_record, tranship_line, tranship_byte_start, tranship_byte_end, tranship_origin",
             quote(&entity.staging_table()),
             quote(&entity.table),
@@ -160,8 +166,7 @@ fn delete(entity: &Entity) -> String {
         names.collect::<Vec<_>>().join(", ")
     };
     format!(
-        "delete from {} where ({}) in (select {} from {} s where s.tranship_message = $1 and s.tranship_entity_no = $2 \
-         and s.tranship_record between $3 and $4 and s.tranship_state = 0)",
+        "delete from {} where ({}) in (select {} from {} s where {GOOD})",
         quote(&entity.table),
         list(""),
         list("s."),

@@ -22,7 +22,17 @@ pub(super) struct Upsert {
 }
 
 impl Upsert {
+    /// Inserts new keys, updates known ones.
     pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String]) -> Self {
+        Self::of(dialect, entity, fields, false)
+    }
+
+    /// Updates known keys, of which alone there are good rows: what an insert would need a file need not bring.
+    pub(super) fn of_known(dialect: Dialect, entity: &Entity, fields: &[String]) -> Self {
+        Self::of(dialect, entity, fields, true)
+    }
+
+    fn of(dialect: Dialect, entity: &Entity, fields: &[String], only_known: bool) -> Self {
         let (target, staging) = (quote(&entity.table), quote(&entity.staging_table()));
         let list = |prefix: &str, names: &[String]| {
             names
@@ -49,38 +59,51 @@ impl Upsert {
                 .join(", ");
             format!("update set {set} where {}", differs("excluded."))
         };
-        let insert = format!(
-            "insert into {target} as t ({}) select {} from {staging} s where {range} order by s.tranship_record \
-             on conflict ({}) do {action}",
-            list("", fields),
-            list("s.", fields),
-            list("", &entity.key)
-        );
+        let same_key: Vec<_> = entity
+            .key
+            .iter()
+            .map(|name| format!("t.{0} = s.{0}", quote(name)))
+            .collect();
+        let same_key = same_key.join(" and ");
+        let change = if only_known {
+            // Without other fields nothing differs; a statement needs something to set all the same.
+            let set = if others.is_empty() { &entity.key } else { &others };
+            let set: Vec<_> = set.iter().map(|name| format!("{0} = s.{0}", quote(name))).collect();
+            format!(
+                "update {target} as t set {} from {staging} s where {range} and {same_key} and {}",
+                set.join(", "),
+                differs("s.")
+            )
+        } else {
+            format!(
+                "insert into {target} as t ({}) select {} from {staging} s where {range} order by s.tranship_record \
+                 on conflict ({}) do {action}",
+                list("", fields),
+                list("s.", fields),
+                list("", &entity.key)
+            )
+        };
+        // A row that was there is locked by the upsert before it is changed, which shows in xmax; a new one is not.
+        let fresh = if only_known { "false" } else { "(t.xmax = 0)" };
         match dialect {
-            // A row that was there is locked by the upsert before it is changed, which shows in xmax; a new one is not.
             Dialect::Postgres => Self {
                 count: None,
                 sql: format!(
-                    "with done as ({insert} returning (t.xmax = 0) as fresh) \
+                    "with done as ({change} returning {fresh} as fresh) \
                      select (select count(*) from {staging} s where {range}), \
                        count(*) filter (where fresh), count(*) filter (where not fresh) from done"
                 ),
             },
             Dialect::Sqlite => {
-                let same_key: Vec<_> = entity
-                    .key
-                    .iter()
-                    .map(|name| format!("t.{0} = s.{0}", quote(name)))
-                    .collect();
                 let known = format!("t.{} is not null", quote(&entity.key[0]));
                 Self {
                     count: Some(format!(
                         "select count(*), coalesce(sum({known}), 0), coalesce(sum({known} and {}), 0) \
                          from {staging} s left join {target} t on {} where {range}",
                         differs("s."),
-                        same_key.join(" and ")
+                        same_key
                     )),
-                    sql: insert,
+                    sql: change,
                 }
             }
         }

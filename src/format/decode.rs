@@ -110,7 +110,7 @@ fn too_large(allowed: u64) -> FileError {
     FileError {
         code: "unpacked_too_large",
         reason: format!(
-            "the file unpacks to more than {allowed} bytes, which `import.max_unpacked_bytes` allows: split it, or raise the \
+            "the file unpacks to more than {allowed} bytes, which `file.max_unpacked_bytes` allows: split it, or raise the \
              limit"
         ),
     }

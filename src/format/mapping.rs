@@ -247,6 +247,12 @@ impl Source {
     }
 }
 
+/// The name of the entity's field that a file or manifest means by `name`.
+#[must_use]
+pub fn field_meant<'e>(entity: &'e Entity, name: &str) -> Option<&'e str> {
+    columns::named(&entity.fields, name).map(|at| entity.fields[at].name.as_str())
+}
+
 fn column_number(position: usize) -> Option<u32> {
     u32::try_from(position + 1).ok()
 }

@@ -1,5 +1,6 @@
 //! Bytes to records and back: synchronous, streaming, bounded. No SQL, no HTTP, and no I/O but a workbook's temporary files.
 
+pub mod budget;
 pub mod csv_read;
 pub mod csv_write;
 pub mod decode;

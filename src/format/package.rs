@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-pub use manifest_read::{FieldMap, Manifest, PackageEntity, PackageError, read_manifest};
+pub use manifest_read::{Conversion, FieldMap, Manifest, PackageEntity, PackageError, read_manifest};
 
 /// Name of the manifest's member.
 pub const MANIFEST_FILE: &str = "Manifest.xml";
@@ -92,6 +92,15 @@ impl PackageWriter {
     pub fn begin_file(&mut self, name: &str) -> io::Result<()> {
         // Nobody knows yet how long it gets, and a stream cannot go back to say so: zip64 from the start.
         self.zip.start_file(safe_name(name), member().large_file(true))?;
+        Ok(())
+    }
+
+    /// Begins a data file under exactly this name, which the package's manifest has.
+    ///
+    /// # Errors
+    /// When the package has a member of this name already.
+    pub fn begin_listed_file(&mut self, name: &str) -> io::Result<()> {
+        self.zip.start_file(name, member().large_file(true))?;
         Ok(())
     }
 

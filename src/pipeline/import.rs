@@ -109,9 +109,12 @@ pub async fn cancel(context: &Context, definitions: &Definitions, claimed: &Clai
 async fn break_off(context: &Context, definitions: &Definitions, claimed: &Claimed, failure: Failure) -> RunEnd {
     let never = CancellationToken::new();
     match open(context, definitions, claimed, &never).await {
-        Ok(session) => finish::close(&session, failure)
-            .await
-            .map_or_else(RunEnd::from, |()| RunEnd::Ended),
+        Ok(session) => match finish::close(&session, failure.clone()).await {
+            Ok(()) => RunEnd::Ended,
+            // The definitions have changed so that nobody can say what landed; it must end all the same.
+            Err(Stop::Fail(_)) => RunEnd::written(finish::nothing_landed(context, claimed, failure).await),
+            Err(stop) => stop.into(),
+        },
         Err(Stop::Fail(_)) => RunEnd::written(finish::nothing_landed(context, claimed, failure).await),
         Err(stop) => stop.into(),
     }
@@ -169,7 +172,7 @@ async fn work(session: &Session<'_>) -> Result<(), Stop> {
             Ok(Some(failure)) => failed.push((part, failure)),
             // Of a package the others are not at fault.
             Err(Stop::Fail(failure)) if parts.len() > 1 => {
-                finish::stop_load(part, &failure).await?;
+                finish::give_up_part(part, &failure).await?;
                 failed.push((part, failure));
             }
             Err(stop) => return Err(stop),

@@ -4,23 +4,27 @@
 //! of it are refused, what it unpacks to is bounded, and its files are anonymous, gone with the process.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use zip::ZipArchive;
+use zip::read::ZipArchiveMetadata;
 use zip::result::ZipError;
+use zip::{ZipArchive, ZipReadOptions};
 
 use super::Context;
 use super::source::{self, SourceError};
 use super::stop::Stop;
 use crate::domain::job::FileFormat;
 use crate::domain::message::Message;
+use crate::format::budget::Budget;
 use crate::format::package::{MANIFEST_FILE, Manifest, PACKAGE_HEADER_FILE, PackageEntity, read_manifest};
 
 /// Most members.
 const MEMBERS_MAX: usize = 10_000;
 /// Largest manifest or header.
-const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+const DOCUMENT_BYTES_MAX: u64 = 16 << 20;
+/// Most bytes read to learn what members it has.
+const DIRECTORY_BYTES_MAX: u64 = 4 << 20;
 /// Names shown where one is missing.
 const LISTED_MAX: usize = 20;
 
@@ -34,7 +38,8 @@ pub(super) struct PackageFile {
 }
 
 struct Shared {
-    archive: Mutex<ZipArchive<File>>,
+    file: Mutex<File>,
+    metadata: Arc<ZipArchiveMetadata>,
     /// Bytes that may still be unpacked.
     left: Mutex<u64>,
 }
@@ -43,6 +48,7 @@ struct Shared {
 #[derive(Clone)]
 pub(super) struct Member {
     shared: Arc<Shared>,
+    index: usize,
     name: String,
 }
 
@@ -66,17 +72,21 @@ impl PackageFile {
         blocking(move || Self::read(spooled, unpacked_max)).await?
     }
 
-    fn read(spooled: File, unpacked_max: u64) -> Result<Self, Stop> {
-        let mut archive = ZipArchive::new(spooled).map_err(|error| damaged(&error))?;
-        if archive.len() > MEMBERS_MAX {
+    fn read(mut spooled: File, unpacked_max: u64) -> Result<Self, Stop> {
+        // What it lists is read before anything is known of it.
+        let directory = Budget::new(BufReader::new(&spooled), DIRECTORY_BYTES_MAX);
+        let archive = ZipArchive::new(directory).map_err(|error| damaged(&error))?;
+        let metadata = archive.metadata();
+        let names: Result<Vec<String>, ZipError> = archive.file_names().map(|name| Ok(name?.into_owned())).collect();
+        let names = names.map_err(|error| damaged(&error))?;
+        drop(archive);
+        if names.len() > MEMBERS_MAX {
             let detail = format!(
                 "the package has {} members, at most {MEMBERS_MAX} are allowed",
-                archive.len()
+                names.len()
             );
             return Err(Stop::fail("package_damaged", detail));
         }
-        let names: Result<Vec<String>, ZipError> = archive.file_names().map(|name| Ok(name?.into_owned())).collect();
-        let names = names.map_err(|error| damaged(&error))?;
         if let Some(name) = names.iter().find(|name| leads_out(name)) {
             let detail = format!(
                 "the package has a member called `{}`, which leads out of it",
@@ -84,17 +94,19 @@ impl PackageFile {
             );
             return Err(Stop::fail("package_unsafe_name", detail));
         }
-        let Some(header) = document(&mut archive, &names, PACKAGE_HEADER_FILE)? else {
+        let mut document = |name| document(&metadata, &mut spooled, &names, name);
+        let Some(header) = document(PACKAGE_HEADER_FILE)? else {
             let detail = format!("the file has no {PACKAGE_HEADER_FILE} at its root, so it is no data package (FMT-6)");
             return Err(Stop::fail("package_header_missing", detail));
         };
-        let Some(bytes) = document(&mut archive, &names, MANIFEST_FILE)? else {
+        let Some(bytes) = document(MANIFEST_FILE)? else {
             let detail = format!("the package has no {MANIFEST_FILE} at its root");
             return Err(Stop::fail("manifest_missing", detail));
         };
         let manifest = read_manifest(&bytes).map_err(|error| Stop::fail(error.code, error.reason))?;
         let shared = Shared {
-            archive: Mutex::new(archive),
+            file: Mutex::new(spooled),
+            metadata,
             left: Mutex::new(unpacked_max),
         };
         Ok(Self {
@@ -116,9 +128,10 @@ impl PackageFile {
 
     /// The member of this name at the package's root, in any case (FMT-2).
     pub fn member(&self, name: &str) -> Option<Member> {
-        find(&self.names, name).map(|name| Member {
+        find(&self.names, name).map(|index| Member {
             shared: Arc::clone(&self.shared),
-            name: name.to_owned(),
+            index,
+            name: self.names[index].clone(),
         })
     }
 
@@ -150,14 +163,25 @@ impl Member {
         blocking(move || member.unpack_now()).await?
     }
 
+    /// Bytes that may still come out of the package, for a member that is packed itself.
+    pub fn left(&self) -> u64 {
+        *self.shared.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn unpack_now(&self) -> Result<File, Stop> {
-        let mut archive = self.shared.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packed = self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left = self.shared.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let member = archive.by_name(&self.name).map_err(|error| damaged(&error))?;
-        if member.encrypted() {
+        let entry = self
+            .shared
+            .metadata
+            .entry(self.index)
+            .map_err(|error| damaged(&error))?;
+        if entry.encrypted() {
             let detail = format!("`{}` is encrypted; pack it without a password", shown(&self.name));
             return Err(Stop::fail("package_damaged", detail));
         }
+        let member = entry.with_reader(&mut *packed, ZipReadOptions::new());
+        let member = member.map_err(|error| damaged(&error))?;
         let mut file = tempfile::tempfile().map_err(|error| spill(&error))?;
         let mut limited = member.take(left.saturating_add(1));
         let mut buffer = vec![0; 64 << 10];
@@ -181,16 +205,23 @@ impl Member {
 }
 
 /// One of the two files every package has, which are read whole.
-fn document(archive: &mut ZipArchive<File>, names: &[String], name: &str) -> Result<Option<Vec<u8>>, Stop> {
-    let Some(found) = find(names, name) else {
+fn document(
+    metadata: &ZipArchiveMetadata,
+    packed: &mut File,
+    names: &[String],
+    name: &str,
+) -> Result<Option<Vec<u8>>, Stop> {
+    let Some(index) = find(names, name) else {
         return Ok(None);
     };
-    let member = archive.by_name(found).map_err(|error| damaged(&error))?;
+    let entry = metadata.entry(index).map_err(|error| damaged(&error))?;
+    let member = entry.with_reader(packed, ZipReadOptions::new());
+    let member = member.map_err(|error| damaged(&error))?;
     let mut bytes = Vec::new();
     let read = member.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| damaged(&error.into()))?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
-        return Err(Stop::fail("manifest_damaged", format!("{name} is larger than 64 MiB")));
+        return Err(Stop::fail("manifest_damaged", format!("{name} is larger than 16 MiB")));
     }
     Ok(Some(bytes))
 }
@@ -213,13 +244,13 @@ pub(super) fn format_of(listed: &PackageEntity) -> Option<(FileFormat, Option<St
     Some(by_name)
 }
 
-/// The member of this name at the root, as it is written there.
-fn find<'n>(names: &'n [String], wanted: &str) -> Option<&'n str> {
+/// Where the member of this name stands among those at the root.
+fn find(names: &[String], wanted: &str) -> Option<usize> {
     let wanted = wanted.to_lowercase();
+    let is_at_root = |name: &str| !name.contains(['/', '\\']);
     names
         .iter()
-        .map(String::as_str)
-        .find(|name| name.to_lowercase() == wanted)
+        .position(|name| is_at_root(name) && name.to_lowercase() == wanted)
 }
 
 /// Whether unpacking it under its name would write outside a folder.

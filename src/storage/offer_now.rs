@@ -20,18 +20,19 @@ impl Store {
     pub async fn offer_now(&self, job: JobId, now: Timestamp) -> Result<u64, StoreError> {
         let mut offered = 0;
         loop {
-            let moved = self
+            let (moved, is_last) = self
                 .write(move |tx| Box::pin(async move { offer_portion(tx, job, now).await }))
                 .await?;
             offered += moved;
-            if moved < PORTION as u64 {
+            if is_last {
                 return Ok(offered);
             }
         }
     }
 }
 
-async fn offer_portion(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<u64, StoreError> {
+/// How many, and whether there are no more.
+async fn offer_portion(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<(u64, bool), StoreError> {
     // Found without a lock, changed as far as it still holds: whoever takes one of them meanwhile has it.
     let text = format!(
         "select * from (select message, grp from queue where wait = 'delayed' and {WALKED} and not_before > $2 and job = $1 \
@@ -44,6 +45,7 @@ async fn offer_portion(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<u64, S
     let groups = found.iter().filter_map(|(_, grp)| grp.clone());
     let groups = groups.map(|grp| Group { job: job.0, grp }).collect();
     lock_groups(tx, &groups).await?;
+    let mut moved = 0;
     for portion in portions(tx.dialect(), &found) {
         let text = format!(
             "update queue set not_before = null, wait = case when wait = 'delayed' then 'ready' else wait end \
@@ -57,10 +59,12 @@ async fn offer_portion(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<u64, S
             }
             update.fetch_all(db).await
         })?;
+        moved += rows.len() as u64;
         for row in rows {
             tx.moved(job, row.id());
             tx.offered(job, &row.lane, row.rank);
         }
     }
-    Ok(found.len() as u64)
+    // Those another has taken meanwhile are not found again.
+    Ok((moved, found.len() < PORTION || moved == 0))
 }

@@ -1,16 +1,20 @@
 //! Packages: several files of several entities in one message, each loaded to its own end.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::app::{Backend, Setup, TestApp};
+use crate::support::files;
 
 crate::on_both_backends!(
     a_package_loads_its_entities_in_their_order,
     rejects_of_a_package_come_back_as_a_package,
     a_file_that_cannot_be_read_costs_its_entity_alone,
+    a_missing_file_costs_its_entity_alone_and_values_are_converted,
+    what_was_read_before_a_file_broke_is_counted_and_shown,
     what_is_no_package_says_so_and_loads_nothing,
 );
 
@@ -77,10 +81,15 @@ fn manifest(entities: &[&Listed<'_>]) -> String {
 }
 
 fn package(members: &[(&str, &str)]) -> Vec<u8> {
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    package_of_bytes(&members)
+}
+
+fn package_of_bytes(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, text) in members {
+    for (name, bytes) in members {
         zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(text.as_bytes()).unwrap();
+        zip.write_all(bytes).unwrap();
     }
     zip.finish().unwrap().into_inner()
 }
@@ -220,17 +229,91 @@ async fn a_file_that_cannot_be_read_costs_its_entity_alone(backend: Backend) {
     );
 }
 
+async fn a_missing_file_costs_its_entity_alone_and_values_are_converted(backend: Backend) {
+    let app = app(backend).await;
+    let map = "<EntityMapList><EntityMap><EntityField>COMPANYNAME</EntityField><XMLField>Firm</XMLField><IsAutoDefault>Yes</IsAutoDefault>\
+        <EntityFieldConversionList><EntityFieldConversion><IsDefault>No</IsDefault><SourceStrValue>1</SourceStrValue>\
+        <StagingStrValue>One and Sons</StagingStrValue></EntityFieldConversion><EntityFieldConversion><IsDefault>Yes</IsDefault>\
+        <StagingStrValue>Nameless</StagingStrValue></EntityFieldConversion></EntityFieldConversionList></EntityMap></EntityMapList>";
+    let listed = manifest(&[&CUSTOMERS, &ORDERS]).replacen("<ExecutionUnit>", &format!("{map}<ExecutionUnit>"), 1);
+    let message = import(
+        &app,
+        package(&[
+            ("Manifest.xml", &listed),
+            HEADER,
+            (
+                CUSTOMERS.file,
+                "CustomerID,Firm\r\nAAAAA,1\r\nBBBBB,\r\nCCCCC,Three\r\n",
+            ),
+        ]),
+    )
+    .await;
+    assert_eq!(message["status"], "ProcessedWithErrors", "{message:#}");
+    assert_eq!(message["failure"]["code"], "package_file_missing");
+    assert_eq!(message["records"]["inserted"], 3);
+    let rows = app
+        .rows("select company_name from customers order by customer_account")
+        .await;
+    let names: Vec<String> = rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect();
+    assert_eq!(names, ["One and Sons", "Nameless", "Three"]);
+}
+
+/// A file that breaks off after some of it was staged: what was rejected until then is shown, the rest is skipped.
+async fn what_was_read_before_a_file_broke_is_counted_and_shown(backend: Backend) {
+    let app = TestApp::with(backend, |setup: &mut Setup| {
+        setup.file("jobs/inbound-packages.toml", JOB);
+        setup.set("import.batch_records", "10");
+    })
+    .await;
+    let mut customers = "CustomerID,CompanyName\r\nBAD,\r\n".to_owned();
+    for number in 0..20_000 {
+        writeln!(customers, "C{number},{:x}", number * 7_919 % 104_729).unwrap();
+    }
+    let mut packed = files::gzip(customers.as_bytes());
+    packed.truncate(packed.len() - 100);
+    for listed in [vec![&CUSTOMERS], vec![&CUSTOMERS, &ORDERS]] {
+        let manifest = manifest(&listed);
+        let members: [(&str, &[u8]); 4] = [
+            ("Manifest.xml", manifest.as_bytes()),
+            (HEADER.0, HEADER.1.as_bytes()),
+            (CUSTOMERS.file, &packed),
+            (ORDERS.file, b"<Document/>"),
+        ];
+        let message = import(&app, package_of_bytes(&members)).await;
+        assert_eq!(message["failure"]["code"], "packing_damaged", "{message:#}");
+        let count = |member: &str| message["records"][member].as_u64().unwrap();
+        assert!(count("read") > 10, "{message:#}");
+        assert_eq!((count("applied"), count("rejected")), (0, 1), "{message:#}");
+        assert_eq!(count("skipped"), count("read") - 1);
+        let id = message["id"].as_str().unwrap();
+        let errors: Value = app
+            .get(&format!("/api/v1/messages/{id}/errors"))
+            .await
+            .json()
+            .await
+            .unwrap();
+        assert_eq!(errors["errors"][0]["code"], "required_missing", "{errors}");
+        let entity = &message["executions"][0]["entities"][0];
+        assert_eq!(
+            (&entity["staging"]["status"], &entity["target"]["status"]),
+            (&json!("Error"), &json!("NotRun"))
+        );
+    }
+}
+
 async fn what_is_no_package_says_so_and_loads_nothing(backend: Backend) {
     let app = app(backend).await;
     let customers = (CUSTOMERS.file, "CustomerID,CompanyName\r\nAAAAA,One\r\n");
     let listed = manifest(&[&CUSTOMERS]);
     let good = ("Manifest.xml", listed.as_str());
-    let both = manifest(&[&CUSTOMERS, &ORDERS]);
+    let orders = manifest(&[&ORDERS]);
+    let transform = "<EntityTransformList><EntityTransform><XsltFileName>a.xslt</XsltFileName></EntityTransform></EntityTransformList>";
+    let transformed = listed.replace("<ExecutionUnit>", &format!("{transform}<ExecutionUnit>"));
     let strange = manifest(&[&Listed {
         label: "Vendors",
         ..CUSTOMERS
     }]);
-    let cases: [(&str, Vec<u8>); 9] = [
+    let cases: [(&str, Vec<u8>); 10] = [
         ("package_damaged", b"CustomerID\r\nAAAAA\r\n".to_vec()),
         ("package_header_missing", package(&[good, customers])),
         ("manifest_missing", package(&[HEADER, customers])),
@@ -240,7 +323,11 @@ async fn what_is_no_package_says_so_and_loads_nothing(backend: Backend) {
         ),
         (
             "package_file_missing",
-            package(&[("Manifest.xml", &both), HEADER, customers]),
+            package(&[("Manifest.xml", &orders), HEADER, customers]),
+        ),
+        (
+            "transform_unsupported",
+            package(&[("Manifest.xml", &transformed), HEADER, customers]),
         ),
         (
             "package_unsafe_name",

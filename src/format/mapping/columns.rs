@@ -68,7 +68,8 @@ fn field_of(entity: &Entity, map: &BTreeMap<String, String>, column: &str) -> Op
     named(&entity.fields, column)
 }
 
-fn named(fields: &[Field], name: &str) -> Option<usize> {
+/// The field of this name: an exact one goes before the same in another case, that before a loosely equal one.
+pub(super) fn named(fields: &[Field], name: &str) -> Option<usize> {
     let loose = loosely(name);
     if loose.is_empty() {
         return None;

@@ -170,7 +170,8 @@ fn a_manifest_reads_the_same_in_every_encoding() {
         want.entities[0].fields[1],
         FieldMap {
             field: "ORDER_NUMBER".to_owned(),
-            column: "order_number".to_owned()
+            column: "order_number".to_owned(),
+            ..FieldMap::default()
         }
     );
     // Real exports are UTF-16 little-endian with a byte order mark and without a declaration.
@@ -253,4 +254,33 @@ proptest::proptest! {
         let _ = read_manifest(text.as_bytes());
         let _ = read_manifest(format!("<DataManagementPackageManifest>{text}").as_bytes());
     }
+}
+
+#[test]
+fn conversions_defaults_and_transforms_are_read() {
+    let manifest = "<DataManagementPackageManifest><PackageEntityList><DataManagementPackageEntityData><EntityName>A</EntityName>\
+        <EntityMapList><EntityMap><EntityField>KIND</EntityField><XMLField>Kind</XMLField><IsAutoDefault>Yes</IsAutoDefault>\
+        <EntityFieldConversionList><EntityFieldConversion><IsDefault>No</IsDefault><SourceStrValue>1</SourceStrValue>\
+        <StagingStrValue>Open</StagingStrValue><SourceIntValue/></EntityFieldConversion><EntityFieldConversion>\
+        <IsDefault>Yes</IsDefault><StagingStrValue>Shut</StagingStrValue></EntityFieldConversion></EntityFieldConversionList>\
+        </EntityMap></EntityMapList><EntityTransformList><EntityTransform><SequenceNumber>1</SequenceNumber>\
+        <XsltFileName>a.xslt</XsltFileName></EntityTransform></EntityTransformList></DataManagementPackageEntityData>\
+        </PackageEntityList></DataManagementPackageManifest>";
+    let read = read_manifest(manifest.as_bytes()).expect("a manifest");
+    let entity = &read.entities[0];
+    assert_eq!(entity.transforms, ["a.xslt"]);
+    let line = &entity.fields[0];
+    assert!(line.auto_default && !line.auto_generated);
+    let pairs: Vec<_> = line
+        .conversions
+        .iter()
+        .map(|conversion| {
+            (
+                conversion.is_default,
+                conversion.source.as_str(),
+                conversion.staging.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(pairs, [(false, "1", "Open"), (true, "", "Shut")]);
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek};
 use std::sync::Arc;
 
 use zip::read::ZipArchiveMetadata;
 use zip::{ZipArchive, ZipReadOptions};
 
 use super::refusal::{PartError, damaged, not_xlsx};
+use crate::format::budget::Budget;
 use crate::format::record::FileError;
 
 /// What an old `.xls`, and a workbook with a password, begins with: both are OLE2 compound files.
@@ -123,47 +124,5 @@ fn check_magic(file: &mut File) -> Result<(), FileError> {
         )),
         ZIP_MAGIC => Ok(()),
         _ => Err(not_xlsx("the file is no zip")),
-    }
-}
-
-/// A reader that fails behind so many bytes. Its error is seen where the list of members is read; parts have their own.
-#[derive(Debug)]
-struct Budget<R> {
-    inner: R,
-    left: u64,
-    /// It has failed for that.
-    exceeded: bool,
-}
-
-impl<R> Budget<R> {
-    fn new(inner: R, left: u64) -> Self {
-        Self {
-            inner,
-            left,
-            exceeded: false,
-        }
-    }
-}
-
-impl<R: Read> Read for Budget<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            self.exceeded |= self.inner.read(&mut [0])? > 0;
-            return if self.exceeded {
-                Err(io::Error::other("it lists too many members"))
-            } else {
-                Ok(0)
-            };
-        }
-        let room = usize::try_from(self.left).map_or(buf.len(), |left| left.min(buf.len()));
-        let read = self.inner.read(&mut buf[..room])?;
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
-
-impl<R: Seek> Seek for Budget<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
     }
 }

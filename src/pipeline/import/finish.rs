@@ -41,25 +41,31 @@ pub(super) async fn promote_all(part: &Part<'_>, staged: &Staged) -> Result<Opti
 
 /// Ends a message that failed, wherever it had come to: what landed stays and is counted, rejects are kept, the rest is skipped.
 pub(super) async fn close(session: &Session<'_>, failure: Failure) -> Result<(), Stop> {
-    let parts = parts::known(session)?;
-    let mut begun = Vec::new();
+    let parts = parts::known(session).await?;
+    let mut phases = Vec::with_capacity(parts.len());
+    let mut has_begun = false;
     for part in &parts {
         part.database.raise_fence(session.fence).await?;
-        if part.database.load_begun(part.load()).await? {
-            stop_load(part, &failure).await?;
-            if part.database.load_counts(part.load()).await?.counts.applied() > 0 {
-                // Something landed: that is no failure before processing.
-                session.begin_processing().await?;
-            }
-            copy_rejects(part, None).await?;
-            begun.push((part, failure.clone()));
+        if !part.database.load_begun(part.load()).await? {
+            phases.push(Phase::NotRun);
+            continue;
         }
+        has_begun = true;
+        let chunks = part.database.chunks(part.load()).await?;
+        let is_through = !chunks.is_empty() && chunks.iter().all(|chunk| chunk.done);
+        give_up_part(part, &failure).await?;
+        let counts = part.database.load_counts(part.load()).await?.counts;
+        phases.push(if is_through && counts.skipped == 0 {
+            Phase::Ended
+        } else {
+            Phase::Failed
+        });
     }
-    if begun.is_empty() {
+    if !has_begun {
         tracing::info!(message.id = %session.message.id, code = %failure.code, "import failed: {}", failure.detail);
         return Ok(finish_with_nothing(session.context, session.fence, failure).await?);
     }
-    let totals = Totals::of(&parts, &begun).await?;
+    let totals = Totals::of(&parts, &phases).await?;
     finish(session, &parts, totals, failed(&failure), Some(failure)).await
 }
 
@@ -82,7 +88,9 @@ async fn finish_with_nothing(context: &Context, fence: Fence, failure: Failure) 
 
 /// Ends a message all of whose parts came to an end.
 pub(super) async fn end(session: &Session<'_>, parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Result<(), Stop> {
-    let totals = Totals::of(parts, failed).await?;
+    let has_failed = |part: &Part<'_>| failed.iter().any(|(other, _)| other.entity_no == part.entity_no);
+    let phase = |part| if has_failed(part) { Phase::Failed } else { Phase::Ended };
+    let totals = Totals::of(parts, &parts.iter().map(phase).collect::<Vec<_>>()).await?;
     let failure = overall(parts, failed);
     let event = match &failure {
         // What of a package landed, landed.
@@ -116,15 +124,13 @@ struct Totals {
 }
 
 impl Totals {
-    async fn of(parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Result<Self, Stop> {
+    async fn of(parts: &[Part<'_>], phases: &[Phase]) -> Result<Self, Stop> {
         let mut totals = Self {
             counts: Counts::default(),
             runs: Vec::with_capacity(parts.len()),
             repaired: Vec::new(),
         };
-        for part in parts {
-            let has_failed = failed.iter().any(|(other, _)| other.entity_no == part.entity_no);
-            let phase = if has_failed { Phase::Failed } else { Phase::Ended };
+        for (part, &phase) in parts.iter().zip(phases) {
             if !part.database.load_begun(part.load()).await? {
                 // It failed before its first record, or nobody came to it.
                 totals.runs.push(run(part, &LoadCounts::default(), phase));
@@ -140,8 +146,17 @@ impl Totals {
     }
 }
 
+/// Gives up a part that failed on the way: what of it landed stays, what was rejected is kept.
+pub(super) async fn give_up_part(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
+    stop_load(part, failure).await?;
+    if part.database.load_begun(part.load()).await? {
+        copy_rejects(part, None).await?;
+    }
+    Ok(())
+}
+
 /// Gives up what of a part is not promoted. The reason carries the code, so that a rerun after a crash ends with the same failure.
-pub(super) async fn stop_load(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
+async fn stop_load(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
     if !part.database.load_begun(part.load()).await? {
         return Ok(());
     }
@@ -236,6 +251,10 @@ async fn finish(
     failure: Option<Failure>,
 ) -> Result<(), Stop> {
     let counts = totals.counts;
+    if counts.applied() > 0 {
+        // Something landed, in this attempt or an earlier one: that is no end before processing.
+        session.begin_processing().await?;
+    }
     let Counts {
         read,
         rejected,
@@ -291,14 +310,17 @@ enum Phase {
     Promoting,
     Ended,
     Failed,
+    /// Nobody came to it.
+    NotRun,
 }
 
 fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
     let mut run = part.run();
-    let staging = if totals.staging_errors > 0 || phase == Phase::Failed && totals.counts.applied() == 0 {
-        "Error"
-    } else {
-        "Finished"
+    let staging = match phase {
+        Phase::NotRun => "NotRun",
+        Phase::Failed if totals.counts.applied() == 0 => "Error",
+        _ if totals.staging_errors > 0 => "Error",
+        _ => "Finished",
     };
     staging.clone_into(&mut run.staging_status);
     run.staging_records = totals.counts.read;
@@ -308,8 +330,8 @@ fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
     let target = match phase {
         Phase::Promoting => "Executing",
         Phase::Ended if totals.target_errors > 0 => "Error",
-        Phase::Failed if totals.counts.applied() == 0 => "NotRun",
-        Phase::Failed => "Error",
+        Phase::Failed if totals.counts.applied() > 0 => "Error",
+        Phase::Failed | Phase::NotRun => "NotRun",
         Phase::Ended => "Finished",
     };
     target.clone_into(&mut run.target_status);

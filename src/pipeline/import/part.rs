@@ -20,6 +20,8 @@ pub(super) enum Source {
     Payload,
     /// It is a member of the package that the payload is.
     Member(Member),
+    /// It is not in the package, which says this.
+    Missing(String),
     /// It is not to be read any more: the part is only brought to its end.
     Closed,
 }
@@ -35,6 +37,8 @@ pub(super) struct Part<'a> {
     pub(super) format: FileFormat,
     pub(super) encoding: Option<String>,
     pub(super) source: Source,
+    /// How far the store knows it to be.
+    pub(super) known: Option<EntityRun>,
     /// What was found in this attempt that somebody may want to look at.
     pub(super) warnings: OnceLock<Vec<String>>,
 }
@@ -61,6 +65,12 @@ impl<'a> Part<'a> {
             format: session.spec.format.clone(),
             encoding: session.spec.encoding.clone(),
             source,
+            known: session
+                .execution
+                .entities
+                .iter()
+                .find(|run| run.entity_no == entity_no)
+                .cloned(),
             warnings: OnceLock::new(),
         })
     }
@@ -97,9 +107,7 @@ impl<'a> Part<'a> {
 
     /// How far it is known to be, or that it has begun.
     pub(super) fn run(&self) -> EntityRun {
-        let runs = &self.session.execution.entities;
-        let known = runs.iter().find(|run| run.entity_no == self.entity_no).cloned();
-        let mut run = known.unwrap_or_else(|| EntityRun {
+        let mut run = self.known.clone().unwrap_or_else(|| EntityRun {
             entity_no: self.entity_no,
             label: self.entity.label.clone(),
             company: self.session.message.company.clone(),

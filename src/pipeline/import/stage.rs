@@ -72,14 +72,25 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
 
 async fn open(part: &Part<'_>) -> Result<DataFile, Stop> {
     let session = part.session;
-    let text = TextOptions {
+    let text = |max_unpacked_bytes| TextOptions {
         format: &part.format,
         encoding: part.encoding.as_deref(),
-        max_unpacked_bytes: session.context.limits.file.max_unpacked_bytes,
+        max_unpacked_bytes,
     };
     match &part.source {
-        Source::Payload => Ok(DataFile::of_payload(session.context, session.message, text).await?),
-        Source::Member(member) => Ok(DataFile::of_file(member.unpack().await?, text)),
+        Source::Payload => Ok(DataFile::of_payload(
+            session.context,
+            session.message,
+            text(session.context.limits.file.max_unpacked_bytes),
+        )
+        .await?),
+        Source::Member(member) => {
+            let file = member.unpack().await?;
+            // What it is itself was counted when it was unpacked.
+            let own = file.metadata()?.len();
+            Ok(DataFile::of_file(file, text(member.left().saturating_add(own))))
+        }
+        Source::Missing(detail) => Err(Stop::fail("package_file_missing", detail.clone())),
         Source::Closed => Err(Stop::fail(
             "payload_unreadable",
             "the file of this part is not open any more",

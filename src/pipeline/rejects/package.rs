@@ -24,7 +24,7 @@ pub(super) async fn write(context: &Context, message: &Message, spec: &ImportSpe
     for (entity_no, listed) in (0..).zip(&package.manifest().entities) {
         if !Pages::new(context, message, entity_no).next().await?.is_empty() {
             let pages = Pages::new(context, message, entity_no);
-            writer.begin_file(&listed.file).map_err(|error| broken(&error))?;
+            writer.begin_listed_file(&listed.file).map_err(|error| broken(&error))?;
             add(context, &package, listed, spec, pages, &mut writer, out).await?;
         }
     }
@@ -50,6 +50,7 @@ async fn add(
     let options = TextOptions {
         format: &format,
         encoding: encoding.as_deref(),
+        // It was read before, within what was allowed.
         max_unpacked_bytes: context.limits.file.max_unpacked_bytes,
     };
     let file = DataFile::of_file(member.unpack().await.map_err(unreadable)?, options);

@@ -1,7 +1,7 @@
 //! Staging to target: exact counts, what the target refuses, loads side by side.
 
 use tranship::domain::cell::Cell;
-use tranship::domain::entity::FieldType;
+use tranship::domain::entity::{Field, FieldType};
 use tranship::domain::job::ImportMode;
 
 use super::fixture::*;
@@ -13,6 +13,7 @@ on_both_databases!(
     only_the_fields_a_file_brings_are_updated,
     a_file_of_keys_alone_inserts_and_never_updates,
     a_job_may_only_insert_only_update_or_delete,
+    an_update_need_not_bring_what_an_insert_needs,
     what_the_target_refuses_costs_one_record_each,
     a_value_the_target_cannot_hold_costs_one_record,
     a_code_of_a_triggers_own_costs_one_record,
@@ -109,6 +110,37 @@ async fn a_job_may_only_insert_only_update_or_delete(database: TestDatabase) {
             row(&["3", "C", "9.00"]),
             row(&["4", "C", "9.00"])
         ]
+    );
+}
+
+async fn an_update_need_not_bring_what_an_insert_needs(database: TestDatabase) {
+    let database = open(&database);
+    let name = Field {
+        required: true,
+        ..field("name", FieldType::String)
+    };
+    let fields = vec![field("id", FieldType::Int), name, field("note", FieldType::String)];
+    let entity = entity("Named", "named", &["id"], fields);
+    let rows = vec![
+        vec![Cell::Int(1), text("A"), text("old")],
+        vec![Cell::Int(2), text("B"), text("same")],
+    ];
+    load_rows(&database, &entity, rows).await;
+    let mut loading = Loading::begin_with(&database, &entity, names(&["id", "note"])).await;
+    loading.mode = ImportMode::Update;
+    let rows = vec![vec![Cell::Int(1), text("new")], vec![Cell::Int(2), text("same")]];
+    loading.stage(batch(1, rows)).await;
+    assert_eq!(outcome(loading.finish().await), (0, 1, 1, 0));
+    let landed = read_all(&database, &entity).await;
+    assert_eq!(landed, [row(&["1", "A", "new"]), row(&["2", "B", "same"])]);
+
+    let mut keys = Loading::begin_with(&database, &entity, names(&["id"])).await;
+    keys.mode = ImportMode::Update;
+    keys.stage(batch(1, vec![vec![Cell::Int(1)]])).await;
+    assert_eq!(
+        outcome(keys.finish().await),
+        (0, 0, 1, 0),
+        "nothing but keys changes nothing"
     );
 }
 

@@ -1,0 +1,47 @@
+//! How much of a zip is read, at most: its list of members before anything is known of them, and each member.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// A reader that fails behind so many bytes. Its error is seen where the list of members is read; parts have their own.
+#[derive(Debug)]
+pub struct Budget<R> {
+    inner: R,
+    /// Bytes that may still be read.
+    pub left: u64,
+    /// It has failed for that.
+    pub exceeded: bool,
+}
+
+impl<R> Budget<R> {
+    /// A reader of at most `left` bytes.
+    pub fn new(inner: R, left: u64) -> Self {
+        Self {
+            inner,
+            left,
+            exceeded: false,
+        }
+    }
+}
+
+impl<R: Read> Read for Budget<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            self.exceeded |= self.inner.read(&mut [0])? > 0;
+            return if self.exceeded {
+                Err(io::Error::other("it lists too many members"))
+            } else {
+                Ok(0)
+            };
+        }
+        let room = usize::try_from(self.left).map_or(buf.len(), |left| left.min(buf.len()));
+        let read = self.inner.read(&mut buf[..room])?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Budget<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
