@@ -208,6 +208,9 @@ pub struct ExecutionEntity {
     /// Staging to target.
     #[serde(default)]
     pub target: Phase,
+    /// What somebody may want to look at although nothing failed.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One phase of an execution.

@@ -56,6 +56,9 @@ pub fn message(screen: &Screen, message: &Message) {
     }
     for entity in message.executions.iter().flat_map(|execution| &execution.entities) {
         fact("entity", &entity_line(message, entity));
+        for warning in &entity.warnings {
+            fact("", &screen.paint(Tone::Warning, &plain(warning)));
+        }
     }
     if let Some(parent) = &message.links.parent {
         fact("parent", &plain(id_in(parent)));

@@ -234,7 +234,10 @@ pub(super) fn format_of(listed: &PackageEntity) -> Option<(FileFormat, Option<St
         "csv" => (csv, None),
         "csv-unicode" => (csv, utf16()),
         "tab" | "tsv" => (FileFormat::Csv { delimiter: b'\t' }, None),
-        "excel" | "xlsx" => (FileFormat::Xlsx { sheet: None }, None),
+        "excel" | "xlsx" => {
+            let sheet = Some(listed.sheet.clone()).filter(|sheet| !sheet.is_empty());
+            (FileFormat::Xlsx { sheet }, None)
+        }
         "xml-element" => (FileFormat::XmlElement, None),
         "xml-attribute" => (FileFormat::XmlAttribute, None),
         "json" => (FileFormat::Json, None),

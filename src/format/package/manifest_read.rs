@@ -39,6 +39,8 @@ pub struct PackageEntity {
     pub file: String,
     /// `SourceFormat`, e.g. `CSV` (FMT-8).
     pub source_format: String,
+    /// `ExcelSheetName`; empty: the first one (FMT-12).
+    pub sheet: String,
     /// `Disable`: listed, but not to be loaded.
     pub disabled: bool,
     /// `ExecutionUnit` (DMF-5).
@@ -60,6 +62,7 @@ impl Default for PackageEntity {
             target: String::new(),
             file: String::new(),
             source_format: String::new(),
+            sheet: String::new(),
             disabled: false,
             execution_unit: 1,
             level: 1,
@@ -328,6 +331,7 @@ impl PackageEntity {
             "TargetEntity" => value.clone_into(&mut self.target),
             "InputFilePath" => value.clone_into(&mut self.file),
             "SourceFormat" => value.clone_into(&mut self.source_format),
+            "ExcelSheetName" => value.clone_into(&mut self.sheet),
             "Disable" => self.disabled = yes(name, value)?,
             "ExecutionUnit" => self.execution_unit = number(name, value)?,
             "LevelInExecutionUnit" => self.level = number(name, value)?,
