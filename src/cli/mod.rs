@@ -13,6 +13,7 @@ mod connection;
 mod demo;
 mod doctor;
 mod exit;
+mod generate;
 mod health;
 mod init;
 mod jobs;
@@ -90,6 +91,9 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
     Health(health::Health),
+    /// Make sample data of any size
+    #[command(subcommand)]
+    Generate(generate::Generate),
     /// Measure how fast the service is here
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -111,6 +115,7 @@ impl Command {
             Self::Client(client) => client.json(),
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
+            Self::Generate(generate) => generate.json(),
             Self::Bench(bench) => bench.json(),
         }
     }
@@ -130,6 +135,7 @@ impl Command {
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
+            Self::Generate(generate) => Box::pin(generate.run(screen)).await,
             Self::Bench(bench) => Box::pin(bench.run(screen)).await,
         }
     }
