@@ -18,7 +18,7 @@ const TABLES: &[&str] = &[
     // How far the source was read, and what became of the load as a whole.
     "create table if not exists tranship_loads (
        message {id} not null, entity_no bigint not null, entity text not null, target text not null, fields text not null,
-       records bigint not null, line bigint not null, byte bigint not null,
+       records bigint not null, line bigint not null, byte bigint not null, staged_rows bigint not null,
        staged boolean not null, stopped text,
        primary key (message, entity_no))",
     // The markers: ranges fixed when staging ends, counts written with the rows they count.

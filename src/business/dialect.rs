@@ -125,6 +125,19 @@ impl Dialect {
         }
     }
 
+    /// A table whose rows may be lost when the database crashes, and then all of them. SQLite has no such thing.
+    pub(super) fn unlogged_table(self) -> &'static str {
+        match self {
+            Self::Postgres => "unlogged table",
+            Self::Sqlite => "table",
+        }
+    }
+
+    /// Whether a crash of the database may take the rows of staging.
+    pub(super) fn may_lose_staging(self) -> bool {
+        self == Self::Postgres
+    }
+
     /// Column type of message ids.
     pub(super) fn id_type(self) -> &'static str {
         match self {

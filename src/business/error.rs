@@ -30,6 +30,16 @@ pub enum BusinessError {
         /// The driver's error.
         source: sqlx::Error,
     },
+    /// The database crashed and lost what was staged. The load goes back to its source; trying again now helps.
+    #[error(
+        "business database `{database}` crashed and lost what was staged of message {message}: the file is read again"
+    )]
+    StagingLost {
+        /// Database name.
+        database: String,
+        /// The message.
+        message: crate::domain::ids::MessageId,
+    },
     /// Nobody answers at the settings' address, or lets us in; trying again later may help.
     #[error("business database `{database}`: cannot connect to PostgreSQL at {server}: {cause}")]
     Unreachable {
@@ -46,7 +56,10 @@ impl BusinessError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Driver { .. } | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::Driver { .. } | Self::Unreachable { .. } | Self::StagingLost { .. }
+        )
     }
 
     /// Whether the database is out of reach or out of means, whatever was asked of it: no fault of the message.
@@ -55,7 +68,11 @@ impl BusinessError {
         let source = match self {
             Self::Unreachable { .. } => return true,
             Self::Driver { source, .. } => source,
-            Self::Fenced(_) | Self::Definition(_) | Self::Settings(_) | Self::Corrupt { .. } => return false,
+            Self::Fenced(_)
+            | Self::Definition(_)
+            | Self::Settings(_)
+            | Self::Corrupt { .. }
+            | Self::StagingLost { .. } => return false,
         };
         match source {
             sqlx::Error::Io(_)

@@ -10,14 +10,21 @@
 //! The way of one load: [`Database::raise_fence`], [`Database::ensure_entity`], [`Database::begin_load`], then
 //! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of
 //! [`Database::chunks`], [`Database::load_counts`], and [`Database::clear_staging`] when the store has the outcome.
+//!
+//! Staging can be filled again from the payload at any time, so PostgreSQL keeps it without a log (`unlogged`), for half the
+//! cost; when the server crashes it empties such tables. That is noticed before a record would go missing, and
+//! [`BusinessError::StagingLost`] sends the load back to its source; chunks that have landed stay as they are.
 
 mod connect;
 mod control;
 pub mod dialect;
 pub mod error;
+pub mod keys;
 mod landing;
+mod lost;
 pub mod promote;
 mod rejects;
+mod repeated;
 mod rows;
 mod session;
 pub mod snapshot;

@@ -45,6 +45,15 @@ pub struct StagedRecord {
     pub origin: Option<RejectId>,
     /// One cell per field of [`LoadState::fields`], in that order.
     pub cells: Vec<Cell>,
+    /// Whether its chunk has landed, so that it only stands in staging for others to be compared with.
+    pub landed: bool,
+}
+
+impl StagedRecord {
+    /// What staging says of it: 0 to be promoted, 1 rejected, 2 landed before.
+    pub(super) fn state(&self) -> u8 {
+        if self.landed { 2 } else { 0 }
+    }
 }
 
 /// A record that did not pass parsing or typing. Never empty.
@@ -78,6 +87,8 @@ pub struct LoadState {
     pub staged: bool,
     /// Whether promotion was given up for all records not yet promoted, and why (error threshold).
     pub stopped: Option<String>,
+    /// First and last record of chunks that have landed, in order; only where records are still to be staged.
+    pub landed: Vec<(u64, u64)>,
 }
 
 /// A fixed range of records promoted in one transaction.
@@ -98,7 +109,7 @@ pub(super) const IN_RANGE: &str =
     "tranship_message = $1 and tranship_entity_no = $2 and tranship_record between $3 and $4";
 
 /// Records cleared from staging in one transaction.
-const CLEAR_RECORDS: u64 = 5_000;
+const CLEAR_RECORDS: u64 = 20_000;
 
 impl Database {
     /// Raises the message's fence to this epoch; everything of an older epoch is refused from here on.
@@ -134,10 +145,18 @@ impl Database {
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
                 let sql = "insert into tranship_loads \
-                       (message, entity_no, entity, target, fields, records, line, byte, staged, stopped) \
-                     values ($1, $2, $3, $4, $5, 0, 0, 0, false, null) on conflict (message, entity_no) do nothing";
+                       (message, entity_no, entity, target, fields, records, line, byte, staged_rows, staged, stopped) \
+                     values ($1, $2, $3, $4, $5, 0, 0, 0, 0, false, null) on conflict (message, entity_no) do nothing";
                 session.execute(sql, first).await?;
-                database.load_state(session, &key).await
+                let mut state = database.load_state(session, &key).await?;
+                if !state.staged {
+                    let sql = "select first_record, last_record from tranship_chunks \
+                         where message = $1 and entity_no = $2 and done order by chunk_no";
+                    let rows = session.rows(sql, key.with([])).await?;
+                    let landed = rows.iter().map(|row| Ok((row.count(0)?, row.count(1)?)));
+                    state.landed = landed.collect::<Result<_, Fault>>()?;
+                }
+                Ok(state)
             })
         })
         .await
@@ -155,7 +174,7 @@ impl Database {
         let key = LoadKey::new(load);
         let rows = PreparedRows::new(self.dialect(), load, fields, &batch.records);
         let rejected: Vec<_> = batch.rejected.iter().map(Rejected::from).collect();
-        let after = batch.after;
+        let (after, staged) = (batch.after, batch.records.len() as u64);
         // A batch that brings records must come from further on: the same one again would stage its records twice.
         let nothing = batch.records.is_empty() && batch.rejected.is_empty();
         let before = if nothing { "records <= $3" } else { "records < $3" };
@@ -164,10 +183,10 @@ impl Database {
             Box::pin(async move {
                 // First the position: a load that is complete, or further on, takes nothing more.
                 let sql = format!(
-                    "update tranship_loads set records = $3, line = $4, byte = $5 \
+                    "update tranship_loads set records = $3, line = $4, byte = $5, staged_rows = staged_rows + $6 \
                      where message = $1 and entity_no = $2 and not staged and {before}"
                 );
-                let position = [after.records, after.line, after.byte].map(Value::from);
+                let position = [after.records, after.line, after.byte, staged].map(Value::from);
                 if session.execute(sql, key.with(position)).await? == 0 {
                     let problem = "a batch arrived for a load that has not begun, is complete, or is further on";
                     return Err(database.corrupt(problem).into());
@@ -204,7 +223,10 @@ impl Database {
                 if !state.staged {
                     fix_chunks(session, &key, state.position.records, state.position.records.max(1)).await?;
                 }
-                let sql = "update tranship_loads set stopped = coalesce(stopped, $3) where message = $1 and entity_no = $2";
+                // A load that went back to its source has read fewer records than it knows to be there.
+                let sql = "update tranship_loads set stopped = coalesce(stopped, $3), \
+                       records = coalesce((select max(last_record) from tranship_chunks where message = $1 and entity_no = $2), records) \
+                     where message = $1 and entity_no = $2";
                 session.execute(sql, key.with([reason])).await?;
                 let sql = "update tranship_chunks set done = true, skipped = last_record - first_record + 1 - staging_errors \
                      where message = $1 and entity_no = $2 and not done";
@@ -261,6 +283,7 @@ impl Database {
             },
             staged: row.flag(4)?,
             stopped: row.opt_text(5)?,
+            landed: Vec::new(),
         })
     }
 }
@@ -286,21 +309,25 @@ fn check_fields(entity: &Entity, fields: &[String]) -> Result<(), BusinessError>
     }
 }
 
-/// Fixes the chunk ranges over the records read and marks staging complete (promise 2: never recomputed).
+/// Fixes the chunk ranges over the records read, unless they are fixed already, and marks staging complete (promise 2: never
+/// recomputed).
 pub(super) async fn fix_chunks(session: &mut Session, key: &LoadKey, records: u64, size: u64) -> Result<(), Fault> {
     let sql = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
            staging_errors, inserted, updated, unchanged, target_errors, skipped, deleted) \
          with recursive starts(chunk_no, first_record) as ( \
-           select cast(0 as bigint), cast(1 as bigint) where $3 > 0 \
-           union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3), \
-         ranges as (select chunk_no, first_record, \
-           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end as last_record from starts) \
-         select $1, $2, chunk_no, first_record, last_record, false, \
-           (select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
-             and r.record between ranges.first_record and ranges.last_record), 0, 0, 0, 0, 0, 0 from ranges";
+           select cast(0 as bigint), cast(1 as bigint) where $3 > 0 and not exists ( \
+             select 1 from tranship_chunks c where c.message = $1 and c.entity_no = $2) \
+           union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3) \
+         select $1, $2, chunk_no, first_record, \
+           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end, false, 0, 0, 0, 0, 0, 0, 0 from starts";
     session
         .execute(sql, key.with([records.into(), size.max(1).into()]))
         .await?;
+    let sql = "update tranship_chunks set staging_errors = ( \
+           select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
+             and r.record between tranship_chunks.first_record and tranship_chunks.last_record) \
+         where message = $1 and entity_no = $2 and not done";
+    session.execute(sql, key.with([])).await?;
     let sql = "update tranship_loads set staged = true where message = $1 and entity_no = $2";
     session.execute(sql, key.with([])).await?;
     Ok(())

@@ -199,18 +199,6 @@ async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fa
     }
     if there.is_empty() {
         session.run(create_staging(dialect, entity)).await?;
-        let index = quote(&index_name(entity));
-        let keys = entity.key.iter().filter_map(|name| entity.field(name));
-        let keys: Vec<_> = keys
-            .map(|field| dialect.indexed(&field.kind, &quote(&field.name)))
-            .collect();
-        let columns = format!(
-            "tranship_message, tranship_entity_no, {}, tranship_record",
-            keys.join(", ")
-        );
-        session
-            .run(format!("create index {index} on {staging} ({columns})"))
-            .await?;
         index_own_references(session, entity).await?;
     }
     for field in missing_fields(entity, &there).filter(|_| !there.is_empty()) {
@@ -225,12 +213,16 @@ async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fa
     Ok(())
 }
 
-/// The children of a rejected record are looked up by the field that refers to it.
+/// The children of a rejected record are looked up by the field that refers to it, and a record's parent by the field it refers to.
 async fn index_own_references(session: &mut Session, entity: &Entity) -> Result<(), Fault> {
     let dialect = session.dialect;
     let (name, staging) = (entity.staging_table(), quote(&entity.staging_table()));
     let of_itself = |field: &&Field| field.references.as_ref().is_some_and(|to| to.entity == entity.name);
-    for field in entity.fields.iter().filter(of_itself) {
+    let referring = entity.fields.iter().filter(of_itself);
+    let referred = referring
+        .clone()
+        .filter_map(|field| entity.field(&field.references.as_ref()?.field));
+    for field in referring.chain(referred) {
         let mut index = format!("{name}_ref_{}", field.name);
         index.truncate(index.floor_char_boundary(dialect.name_bytes_max()));
         let (index, column) = (quote(&index), dialect.indexed(&field.kind, &quote(&field.name)));
@@ -333,10 +325,11 @@ fn create_staging(dialect: Dialect, entity: &Entity) -> String {
         .map(|field| format!("{} {}", quote(&field.name), dialect.staging_type(&field.kind)))
         .collect();
     format!(
-        "create table {} (tranship_message {} not null, tranship_entity_no bigint not null, tranship_record bigint not null, \
+        "create {} {} (tranship_message {} not null, tranship_entity_no bigint not null, tranship_record bigint not null, \
          tranship_line bigint not null, tranship_byte_start bigint not null, tranship_byte_end bigint not null, \
          tranship_origin text, tranship_state smallint not null, {}, \
          primary key (tranship_message, tranship_entity_no, tranship_record))",
+        dialect.unlogged_table(),
         quote(&entity.staging_table()),
         dialect.id_type(),
         fields.join(", ")

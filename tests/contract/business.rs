@@ -2,6 +2,7 @@
 
 mod fence;
 mod fixture;
+mod lost;
 mod opening;
 mod promotion;
 mod reading;

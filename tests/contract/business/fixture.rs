@@ -139,6 +139,7 @@ pub fn batch(first: u64, rows: Vec<Vec<Cell>>) -> StagingBatch {
     let records: Vec<_> = (first..)
         .zip(rows)
         .map(|(record, cells)| StagedRecord {
+            landed: false,
             place: place(record),
             origin: None,
             cells,
@@ -225,7 +226,7 @@ impl<'a> Loading<'a> {
 
     pub async fn finish_staging(&self) -> Result<(), BusinessError> {
         self.database
-            .finish_staging(self.load(), &self.parents, self.chunk_records)
+            .finish_staging(self.load(), &self.parents, self.chunk_records, None)
             .await
     }
 
