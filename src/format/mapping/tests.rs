@@ -49,6 +49,7 @@ fn entity() -> Entity {
             ),
             field("error", FieldType::String),
         ],
+        rules: Vec::new(),
     }
 }
 

@@ -56,6 +56,7 @@ pub fn entity(name: &str, table: &str, key: &[&str], fields: Vec<Field>) -> Enti
         unknown_columns: Drift::Warn,
         missing_columns: Drift::Warn,
         fields,
+        rules: Vec::new(),
     }
 }
 
