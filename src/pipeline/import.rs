@@ -10,6 +10,7 @@ mod finish;
 mod origins;
 mod part;
 mod parts;
+mod skipped;
 mod stage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
