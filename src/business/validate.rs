@@ -7,8 +7,9 @@ use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::rejects::{self, Rejected};
 use super::rows::values_list;
+use super::rules::RuleCheck;
 use super::session::{DbRow, Fault, Session, Value};
-use super::staging::{Load, fix_chunks};
+use super::staging::{GOOD_IN_RANGE, Load, fix_chunks};
 use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportMode;
@@ -17,9 +18,8 @@ use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 /// From this size on a fresh table's statistics matter to the planner; for references within the file they always do.
 const ANALYZE_RECORDS: u64 = 5_000;
 /// Place and origin of a staged record: columns 0 to 4 of every check.
-const PLACE: &str = "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
-const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
-     and s.tranship_record between $3 and $4 and s.tranship_state = 0";
+pub(super) const PLACE: &str =
+    "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
 
 /// Descendants of rejected records taken by one transaction.
 const DESCENDANTS_MAX: u64 = 5_000;
@@ -29,6 +29,8 @@ struct Checks {
     duplicates: String,
     key: Vec<String>,
     references: Vec<ReferenceCheck>,
+    /// Those that reject.
+    rules: Vec<RuleCheck>,
 }
 
 struct ReferenceCheck {
@@ -41,12 +43,14 @@ struct ReferenceCheck {
 }
 
 impl Database {
-    /// Rejects staged duplicates (the first of a key stands) and records whose parent is missing, range by range, then fixes
+    /// Numbers the records, rejects staged duplicates (the first of a key stands), records whose parent is missing and records
+    /// that fail a rule, range by range, counts what fails a rule that only warns, then fixes
     /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
     /// `references` name. Safe to repeat.
     ///
     /// # Errors
-    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type.
+    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type; when
+    /// the database does not understand a rule; when a sequence has come to its end.
     pub async fn finish_staging(
         &self,
         load: Load<'_>,
@@ -76,7 +80,9 @@ impl Database {
             })
             .await?;
         }
+        self.number_records(load, &key, records, size).await?;
         self.run_checks(load, &key, &checks, records, size).await?;
+        self.count_warnings(load, &key, records, size).await?;
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
@@ -204,6 +210,7 @@ impl Database {
             duplicates: duplicates_sql(self.dialect(), load.entity),
             key: load.entity.key.clone(),
             references,
+            rules: self.rejecting_rules(load).await?,
         })
     }
 }
@@ -224,6 +231,11 @@ async fn check_range(
     for check in &checks.references {
         for row in session.rows(check.sql.clone(), range()).await? {
             add(&mut rejected, &row, missing_parent(check, &row)?)?;
+        }
+    }
+    for rule in &checks.rules {
+        for (row, error) in rule.failures(session, key, first, last).await? {
+            add(&mut rejected, &row, error)?;
         }
     }
     reject(session, key, rejected).await
@@ -290,7 +302,7 @@ pub(super) fn place(row: &DbRow) -> Result<RecordPlace, sqlx::Error> {
 }
 
 /// As much of a staged value as a reject shows: a file may bring thousands of long ones.
-fn shown(dialect: Dialect, field: &Field) -> String {
+pub(super) fn shown(dialect: Dialect, field: &Field) -> String {
     let value = dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name)));
     format!("substr({value}, 1, {})", RecordError::VALUE_CHARS_MAX)
 }

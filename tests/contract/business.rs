@@ -2,8 +2,11 @@
 
 mod fence;
 mod fixture;
+mod numbers;
 mod opening;
 mod promotion;
 mod reading;
+mod rules;
 mod staging;
+mod superseded;
 mod tables;

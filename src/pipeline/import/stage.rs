@@ -34,6 +34,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         feed(&mut *reader, file.next().await?);
     };
     // Once an attempt: what it finds is the same in each.
+    let _ = part.filled.set((&mapping).into());
     let mut warnings = drift::judge(part, &mapping)?;
     warnings.extend(skipped::told(part));
     let _ = part.warnings.set(warnings);
