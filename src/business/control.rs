@@ -1,4 +1,5 @@
-//! The control tables of a business database: fence, loads, chunks (the markers), rejects, repairs, promoted tables.
+//! The control tables of a business database: fence, loads, chunks (the markers), rejects, warnings, repairs, promoted tables,
+//! number sequences.
 //!
 //! They live beside the business tables because they must commit with them: a marker in another database could be there
 //! without its rows, or the rows without their marker.
@@ -39,6 +40,14 @@ const TABLES: &[&str] = &[
     "create table if not exists tranship_repairs (
        message {id} not null, entity_no bigint not null, origin text not null,
        primary key (message, entity_no, origin))",
+    // How many good records of a range fail a rule that only warns, until the store has it.
+    "create table if not exists tranship_warnings (
+       message {id} not null, entity_no bigint not null, rule text not null, first_record bigint not null,
+       records bigint not null,
+       primary key (message, entity_no, rule, first_record))",
+    // The next number of each sequence.
+    "create table if not exists tranship_numbers (
+       entity text not null, field text not null, next bigint not null, primary key (entity, field))",
     // One row per target table: the lock that serialises promotion into it.
     "create table if not exists tranship_tables (name text not null primary key)",
 ];

@@ -138,6 +138,25 @@ impl Dialect {
         self == Self::Postgres
     }
 
+    /// SQL that writes a number as text, filled up with zeros to at least `width` digits.
+    pub(super) fn padded(self, number: &str, width: u8) -> String {
+        let text = format!("cast({number} as text)");
+        match self {
+            _ if width == 0 => text,
+            // `lpad` alone would cut a longer number.
+            Self::Postgres => format!("lpad({text}, greatest({width}, length({text})), '0')"),
+            Self::Sqlite => format!("printf('%0{width}d', {number})"),
+        }
+    }
+
+    /// A field of a staged record as a rule is to see it. SQLite keeps decimals as text, which would compare as text.
+    pub(super) fn comparable(self, kind: &FieldType, column: &str) -> String {
+        match (self, kind) {
+            (Self::Sqlite, FieldType::Decimal { .. }) => format!("cast({column} as numeric)"),
+            _ => column.to_owned(),
+        }
+    }
+
     /// Column type of message ids.
     pub(super) fn id_type(self) -> &'static str {
         match self {

@@ -68,7 +68,7 @@ impl Database {
     pub async fn promote_chunk(&self, load: Load<'_>, fields: &[String], chunk: Chunk) -> Result<(), BusinessError> {
         let promotion = Promotion {
             key: LoadKey::new(load),
-            landing: Landing::new(self.dialect(), load.entity, fields, load.mode),
+            landing: Landing::new(self.dialect(), load, fields),
             fields: fields.to_vec(),
         };
         let (database, fence) = (self.clone(), load.fence);

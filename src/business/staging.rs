@@ -23,6 +23,42 @@ pub struct Load<'a> {
     pub entity: &'a Entity,
     /// What becomes of its records.
     pub mode: ImportMode,
+    /// Fields the file brings, but only new rows take: rows that are there keep their own.
+    pub only_new: &'a [String],
+    /// Fields whose missing values are numbers of their sequence. A row that is there keeps its number.
+    pub numbered: &'a [String],
+    /// Whether the entity's rules are checked.
+    pub checks_rules: bool,
+    /// How its writes stand to those of other messages, where that is kept.
+    pub order: Option<WriteOrder<'a>>,
+}
+
+/// Which of two writes of a key is the older one: messages of one store are numbered in the order they came.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteOrder<'a> {
+    /// The store that numbers the messages: numbers of another one say nothing.
+    pub store: &'a str,
+    /// The message's number; a correction has that of the message it goes back to.
+    pub sequence: i64,
+    /// Whether records older than what last wrote their key are rejected (promise 5).
+    pub refuses_older: bool,
+}
+
+impl<'a> Load<'a> {
+    /// A load that takes the file as it is.
+    #[must_use]
+    pub fn new(fence: Fence, entity_no: i32, entity: &'a Entity, mode: ImportMode) -> Self {
+        Self {
+            fence,
+            entity_no,
+            entity,
+            mode,
+            only_new: &[],
+            numbered: &[],
+            checks_rules: true,
+            order: None,
+        }
+    }
 }
 
 /// How far reading the source has come: the place after the last staged or rejected record.
@@ -107,6 +143,10 @@ pub struct Chunk {
 /// The rows of one load with record numbers from `$3` to `$4`.
 pub(super) const IN_RANGE: &str =
     "tranship_message = $1 and tranship_entity_no = $2 and tranship_record between $3 and $4";
+
+/// The good rows `s` of one load with record numbers from `$3` to `$4`.
+pub(super) const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
+     and s.tranship_record between $3 and $4 and s.tranship_state = 0";
 
 /// Records cleared from staging in one transaction.
 const CLEAR_RECORDS: u64 = 20_000;

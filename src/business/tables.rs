@@ -9,8 +9,8 @@ use crate::domain::entity::{Entity, Field};
 /// Staging's own columns begin with this, so that a business field may be called `line` or `state`.
 pub(super) const OWN_PREFIX: &str = "tranship_";
 
-/// What the name of a staging table ends with.
-pub(super) const STAGING_SUFFIX: &str = "_staging";
+/// What the names of the tables beside a target end with.
+pub(super) const OWN_SUFFIXES: [&str; 2] = ["_staging", "_last_write"];
 
 /// One difference between a definition and its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub struct Difference {
 }
 
 /// A column as the database describes it.
-struct Column {
-    name: String,
-    declared: String,
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) declared: String,
     not_null: bool,
     filled: bool,
 }
@@ -235,7 +235,7 @@ async fn index_own_references(session: &mut Session, entity: &Entity) -> Result<
     Ok(())
 }
 
-async fn columns(session: &mut Session, table: &str) -> Result<Vec<Column>, Fault> {
+pub(super) async fn columns(session: &mut Session, table: &str) -> Result<Vec<Column>, Fault> {
     let name = Value::Text(session.dialect.catalogue_name(table));
     let rows = session.rows(session.dialect.columns(), vec![name]).await?;
     rows.iter()

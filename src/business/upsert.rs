@@ -3,7 +3,7 @@
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::session::{Fault, Session};
-use crate::domain::entity::Entity;
+use super::staging::Load;
 
 /// What an upsert did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,16 +23,17 @@ pub(super) struct Upsert {
 
 impl Upsert {
     /// Inserts new keys, updates known ones.
-    pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String]) -> Self {
-        Self::of(dialect, entity, fields, false)
+    pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String]) -> Self {
+        Self::of(dialect, load, fields, false)
     }
 
     /// Updates known keys, of which alone there are good rows: what an insert would need a file need not bring.
-    pub(super) fn of_known(dialect: Dialect, entity: &Entity, fields: &[String]) -> Self {
-        Self::of(dialect, entity, fields, true)
+    pub(super) fn of_known(dialect: Dialect, load: Load<'_>, fields: &[String]) -> Self {
+        Self::of(dialect, load, fields, true)
     }
 
-    fn of(dialect: Dialect, entity: &Entity, fields: &[String], only_known: bool) -> Self {
+    fn of(dialect: Dialect, load: Load<'_>, fields: &[String], only_known: bool) -> Self {
+        let entity = load.entity;
         let (target, staging) = (quote(&entity.table), quote(&entity.staging_table()));
         let list = |prefix: &str, names: &[String]| {
             names
@@ -41,20 +42,33 @@ impl Upsert {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let others: Vec<String> = fields.iter().filter(|name| !entity.is_key(name)).cloned().collect();
+        let changing = |name: &&String| !entity.is_key(name) && !load.only_new.contains(name);
+        let others: Vec<String> = fields.iter().filter(changing).cloned().collect();
+        // What a row that is there gets: a number once given stays.
+        let given = |new: &str, name: &String| {
+            let value = format!("{new}{}", quote(name));
+            if load.numbered.contains(name) {
+                format!("coalesce(t.{}, {value})", quote(name))
+            } else {
+                value
+            }
+        };
         let range = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
              and s.tranship_record between $3 and $4 and s.tranship_state = 0";
         let differs = |new: &str| match others.as_slice() {
             [] => "false".to_owned(),
-            [one] => format!("t.{0} is distinct from {new}{0}", quote(one)),
-            many => format!("({}) is distinct from ({})", list("t.", many), list(new, many)),
+            [one] => format!("t.{} is distinct from {}", quote(one), given(new, one)),
+            many => {
+                let new: Vec<_> = many.iter().map(|name| given(new, name)).collect();
+                format!("({}) is distinct from ({})", list("t.", many), new.join(", "))
+            }
         };
         let action = if others.is_empty() {
             "nothing".to_owned()
         } else {
             let set = others
                 .iter()
-                .map(|name| format!("{0} = excluded.{0}", quote(name)))
+                .map(|name| format!("{} = {}", quote(name), given("excluded.", name)))
                 .collect::<Vec<_>>()
                 .join(", ");
             format!("update set {set} where {}", differs("excluded."))

@@ -9,8 +9,9 @@ use super::keys::KeysSeen;
 use super::rejects::{self, Rejected};
 use super::repeated::Repeats;
 use super::rows::values_list;
+use super::rules::RuleCheck;
 use super::session::{DbRow, Fault, Session, Value};
-use super::staging::{Load, fix_chunks};
+use super::staging::{GOOD_IN_RANGE, Load, fix_chunks};
 use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportMode;
@@ -19,8 +20,6 @@ use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 /// Place and origin of a staged record: columns 0 to 4 of every check.
 pub(super) const PLACE: &str =
     "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
-const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
-     and s.tranship_record between $3 and $4 and s.tranship_state = 0";
 
 /// Descendants of rejected records taken by one transaction.
 const DESCENDANTS_MAX: u64 = 5_000;
@@ -29,6 +28,14 @@ const DESCENDANTS_MAX: u64 = 5_000;
 struct Checks {
     repeats: Repeats,
     references: Vec<ReferenceCheck>,
+    /// Those that reject.
+    rules: Vec<RuleCheck>,
+}
+
+impl Checks {
+    fn is_empty(&self) -> bool {
+        self.repeats.is_empty() && self.references.is_empty() && self.rules.is_empty()
+    }
 }
 
 struct ReferenceCheck {
@@ -41,13 +48,15 @@ struct ReferenceCheck {
 }
 
 impl Database {
-    /// Rejects staged duplicates (the first of a key stands) and records whose parent is missing, range by range, then fixes
+    /// Numbers the records, rejects staged duplicates (the first of a key stands), records whose parent is missing and records
+    /// that fail a rule, range by range, counts what fails a rule that only warns, then fixes
     /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
     /// `references` name; `keys` those of all good records, where one attempt staged them all: otherwise staging is asked.
     /// Safe to repeat.
     ///
     /// # Errors
-    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type.
+    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type; when
+    /// the database does not understand a rule; when a sequence has come to its end.
     pub async fn finish_staging(
         &self,
         load: Load<'_>,
@@ -67,25 +76,24 @@ impl Database {
             return Ok(());
         }
         self.check_staged(load).await?;
-        let keys = match keys {
+        let (records, size) = (state.position.records, chunk_records.max(1));
+        self.number_records(load, &key, records, size).await?;
+        // A key that was numbered just now has not been seen before.
+        let numbered = load.entity.key.iter().any(|name| load.numbered.contains(name));
+        let keys = match keys.filter(|_| !numbered) {
             Some(keys) => keys,
             None => self.recalled_keys(load, &state.fields).await?,
         };
         let checks = Arc::new(Checks {
             repeats: self.repeats(load, keys).await?,
             references: self.references(load, &state.fields, parents).await?,
+            rules: self.rejecting_rules(load).await?,
         });
-        let (records, size) = (state.position.records, chunk_records.max(1));
-        let of_itself = checks.references.iter().any(|check| check.descendants.is_some());
-        if let Some(sql) = self.dialect().analyze(&key.staging).filter(|_| of_itself) {
-            self.fenced(load.fence, move |session| {
-                Box::pin(async move { Ok(session.run(sql).await?) })
-            })
-            .await?;
-        }
-        if !checks.references.is_empty() || !checks.repeats.is_empty() {
+        self.analyze(load, &key, &checks).await?;
+        if !checks.is_empty() {
             self.run_checks(load, &key, &checks, records, size).await?;
         }
+        self.count_warnings(load, &key, records, size).await?;
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
@@ -94,6 +102,18 @@ impl Database {
                 }
                 Ok(())
             })
+        })
+        .await
+    }
+
+    /// Where records refer to records of the same file, the planner has to know how many there are.
+    async fn analyze(&self, load: Load<'_>, key: &LoadKey, checks: &Checks) -> Result<(), BusinessError> {
+        let of_itself = checks.references.iter().any(|check| check.descendants.is_some());
+        let Some(sql) = self.dialect().analyze(&key.staging).filter(|_| of_itself) else {
+            return Ok(());
+        };
+        self.fenced(load.fence, move |session| {
+            Box::pin(async move { Ok(session.run(sql).await?) })
         })
         .await
     }
@@ -235,6 +255,11 @@ async fn check_range(
     for check in &checks.references {
         for row in session.rows(check.sql.clone(), range()).await? {
             add(&mut rejected, &row, missing_parent(check, &row)?)?;
+        }
+    }
+    for rule in &checks.rules {
+        for (row, error) in rule.failures(session, key, first, last).await? {
+            add(&mut rejected, &row, error)?;
         }
     }
     reject(session, key, rejected).await

@@ -92,6 +92,7 @@ fn every_command_of_the_manual_is_taken() {
         &["messages", "show", "id", "--errors"],
         &["messages", "rejects", "id", "--out", "r.csv"],
         &["messages", "resubmit", "id", "r.csv", "--wait"],
+        &["messages", "resubmit", "id", "r.csv", "--force"],
         &["client", "add", "shop", "--role", "operator", "--data-dir", "d"],
         &["client", "list", "--json"],
         &["client", "rotate", "shop"],

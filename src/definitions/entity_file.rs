@@ -5,6 +5,8 @@ use std::rc::Rc;
 use super::field_file::{self, FieldDraft};
 use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
+use super::rule_file;
+use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Drift, Entity, FieldType};
 use crate::hints::{did_you_mean, nearest};
 
@@ -55,6 +57,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     });
     let company = table.text("company_field");
     let fields = read_fields(&table);
+    let (rules, rule_fields) = rule_file::read(&table);
     table.finish();
 
     let mut draft = EntityDraft {
@@ -73,6 +76,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
             unknown_columns,
             missing_columns,
             fields: Vec::new(),
+            rules,
         },
         name: name?,
         label,
@@ -85,6 +89,8 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     draft.check_fields_differ();
     draft.check_key(&key);
     draft.check_company(company.as_ref());
+    draft.check_computed();
+    draft.check_rules(&rule_fields);
     draft.entity.fields = draft.fields.iter().map(|draft| draft.field.clone()).collect();
     Some(draft)
 }
@@ -191,6 +197,41 @@ impl EntityDraft {
                 self.findings.at(&company.span, message);
             }
             Some(_) => {}
+        }
+    }
+
+    /// What a value is computed from must be there by then: fields are computed in their order.
+    fn check_computed(&self) {
+        for (at, draft) in self.fields.iter().enumerate() {
+            let (Some(FieldDefault::Computed(computed)), Some(place)) = (&draft.field.default, &draft.compute) else {
+                continue;
+            };
+            for name in computed.fields() {
+                let flaw = match self.fields.iter().position(|draft| draft.field.name == name) {
+                    None => Some(self.unknown_field("`compute`:", name)),
+                    Some(from) if self.fields[from].field.auto_number.is_some() => Some(format!(
+                        "`compute`: `{name}` gets its number after all is computed; put the text into the `format` of its \
+                         `auto_number`"
+                    )),
+                    Some(from) if self.fields[from].compute.is_some() && from >= at => Some(format!(
+                        "`compute`: `{name}` is filled after `{}`; put its [[fields]] above this one",
+                        draft.field.name
+                    )),
+                    Some(_) => None,
+                };
+                if let Some(flaw) = flaw {
+                    self.findings.at(&place.span, flaw);
+                }
+            }
+        }
+    }
+
+    fn check_rules(&self, fields: &[Placed<String>]) {
+        for field in fields {
+            if !self.fields.iter().any(|draft| draft.field.name == field.value) {
+                self.findings
+                    .at(&field.span, self.unknown_field("a rule's field", &field.value));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Files are the truth for jobs. Loading is all or nothing: a broken file leaves the running set as it was.
 
 mod check;
+mod default_file;
 mod entity_file;
 mod field_file;
 mod flow_file;
@@ -12,6 +13,7 @@ mod job_file;
 mod names;
 mod queue_file;
 mod read;
+mod rule_file;
 mod schedule_file;
 mod spelling_file;
 mod webhook_file;
@@ -23,7 +25,7 @@ use toml::de::DeTable;
 
 use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Order};
 use check::Drafts;
 use read::{Findings, Table};
 
@@ -111,6 +113,16 @@ impl Definitions {
     #[must_use]
     pub fn entity(&self, name: &str) -> Option<&Entity> {
         self.entities.iter().find(|e| e.name == name)
+    }
+
+    /// Whether a job that keeps its messages in order loads this entity.
+    #[must_use]
+    pub fn is_kept_in_order(&self, entity: &str) -> bool {
+        let loads = |job: &Job| {
+            let wanted = job.import.iter().flat_map(|import| &import.entities);
+            wanted.into_iter().any(|wanted| wanted.entity == entity)
+        };
+        self.jobs.iter().any(|job| job.queue.order != Order::None && loads(job))
     }
 
     /// The entity with this label or technical name, any case.

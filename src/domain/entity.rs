@@ -1,6 +1,9 @@
 //! Data entities: named record types and the tables they land in, as read from `entities/*.toml`.
 
+use super::auto_number::AutoNumber;
+use super::computed::FieldDefault;
 use super::pattern::TextPattern;
+use super::rule::Rule;
 
 /// A data entity.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub struct Entity {
     pub missing_columns: Drift,
     /// All fields in table order. Key fields are `required`.
     pub fields: Vec<Field>,
+    /// What its records must hold to, beyond their types, in the order written.
+    pub rules: Vec<Rule>,
 }
 
 /// What is done about a file whose columns are not those of its entity.
@@ -68,6 +73,12 @@ impl Entity {
     #[must_use]
     pub fn is_key(&self, name: &str) -> bool {
         self.key.iter().any(|k| k == name)
+    }
+
+    /// The table beside the target that says which message last wrote a key.
+    #[must_use]
+    pub fn last_write_table(&self) -> String {
+        format!("{}_last_write", self.table)
     }
 
     /// The staging table beside the target.
@@ -108,6 +119,10 @@ pub struct Field {
     pub time_zone: Option<chrono_tz::Tz>,
     /// The record this value must point at.
     pub references: Option<Reference>,
+    /// What stands for a value that a record does not bring.
+    pub default: Option<FieldDefault>,
+    /// The sequence that numbers records without a value (string and int only).
+    pub auto_number: Option<AutoNumber>,
 }
 
 /// A field's type.

@@ -3,8 +3,11 @@
 mod fence;
 mod fixture;
 mod lost;
+mod numbers;
 mod opening;
 mod promotion;
 mod reading;
+mod rules;
 mod staging;
+mod superseded;
 mod tables;

@@ -7,10 +7,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::part::{Part, Source};
-use super::{drift, origins};
+use super::{drift, origins, skipped};
 use crate::business::BusinessError;
 use crate::business::keys::KeysSeen;
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
+use crate::domain::computed::LoadFacts;
 use crate::domain::entity::Entity;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
@@ -39,7 +40,10 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         feed(&mut *reader, file.next().await?);
     };
     // Once an attempt: what it finds is the same in each.
-    let _ = part.warnings.set(drift::judge(part, &mapping)?);
+    let _ = part.filled.set((&mapping).into());
+    let mut warnings = drift::judge(part, &mapping)?;
+    warnings.extend(skipped::told(part));
+    let _ = part.warnings.set(warnings);
     let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
     if state.fields != mapping.fields() {
         let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";
@@ -127,8 +131,15 @@ fn map(part: &Part<'_>, header: &[String]) -> Result<Mapping, Stop> {
     } else {
         header
     };
-    let company = part.session.message.company.as_deref();
-    Mapping::new(part.entity, &part.wanted, header, company).map_err(|e| Stop::fail(e.code, e.reason))
+    let message = part.session.message;
+    let facts = LoadFacts {
+        began_at: part.session.execution.started_at,
+        company: message.company.clone(),
+        message_id: message.id.to_string(),
+        external_id: message.external_id.clone(),
+        enqueued_at: message.enqueued_at,
+    };
+    Mapping::new(part.entity, &part.wanted, header, &facts).map_err(|e| Stop::fail(e.code, e.reason))
 }
 
 fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {

@@ -93,12 +93,7 @@ async fn a_message_nobody_raised_a_fence_for_is_refused(database: TestDatabase) 
         message: tranship::domain::ids::MessageId::generate(),
         epoch: 1,
     };
-    let load = Load {
-        fence,
-        entity_no: 0,
-        entity: &entity,
-        mode: ImportMode::Upsert,
-    };
+    let load = Load::new(fence, 0, &entity, ImportMode::Upsert);
     fenced(database.begin_load(load, &field_names(&entity)).await);
 }
 
