@@ -6,9 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from . import measures
+from . import imports, measures
 from .bars import bars
 from .machine import LANES, ROOT, Broken, description
+from . import peers
 from .peers import install
 from .race import race
 from .report import report
@@ -20,6 +21,8 @@ HELP = """\
   claim     what a claim touches behind a long history (Q6); --small for the short form
   held      throughput with a transaction held open (Q7); --long for ten minutes
   status    status polls beside /health/live (Q8); --small for the short form
+  import    sales orders against .import, \\copy, hand-written SQL, pgloader, dlt, sqlite-utils (I1, I2, I3)
+  large     memory and time of an import of many rows (I4, I5); --large-rows says how many
   start     from an empty directory to ready, and at rest (S1)
   all       all of them
   report    writes what was measured into docs/benchmarks.md and draws the plots; measures nothing
@@ -33,7 +36,7 @@ def arguments():
         prog="scripts/bench", description="Races Tranship against its peers and measures its costs.", epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=["queue", "enqueue", "claim", "held", "status", "start", "all", "report", "bars"], metavar="WHAT")
+    parser.add_argument("what", choices=["queue", "enqueue", "claim", "held", "status", "import", "large", "start", "all", "report", "bars"], metavar="WHAT")
     parser.add_argument("--bin", type=Path, help="the tranship binary; otherwise the release build, or the debug build")
     parser.add_argument("--lane", choices=[*LANES, "both"], default="both", help="where everything is stored: never mixed")
     parser.add_argument("--seconds", type=int, default=10, help="seconds of a round that count")
@@ -44,6 +47,9 @@ def arguments():
     parser.add_argument("--held-seconds", type=int, default=60, help="seconds of a round of held")
     parser.add_argument("--held-rounds", type=int, default=2, help="rounds of held, with and without")
     parser.add_argument("--held-batch", type=int, default=1, help="messages per call of held")
+    parser.add_argument("--rows", type=int, default=200_000, help="sales orders of import")
+    parser.add_argument("--large-rows", type=int, default=10_000_000, help="sales orders of large")
+    parser.add_argument("--no-peers", action="store_true", help="import without pgloader, dlt and sqlite-utils")
     parser.add_argument("--idle-seconds", type=int, default=20, help="seconds at rest of start")
     parser.add_argument("--results", type=Path, default=ROOT / ".cache" / "bench.json", help="where the figures are kept")
     options = parser.parse_args()
@@ -57,6 +63,10 @@ def measure(what, options, results):
     results["machine"] = description()
     if what == "queue":
         found = race(options, binary, install())
+    elif what in ("import", "large"):
+        # The peers are installed by whoever needs them, as for the race.
+        peers.packages()
+        found = {"import": imports.imports, "large": imports.large}[what](options, binary)
     else:
         found = getattr(measures, what)(options, binary)
     if Tranship.build != "unknown":
@@ -75,7 +85,7 @@ def main():
     os.chdir(ROOT)
     results = json.loads(options.results.read_text()) if options.results.exists() else {}
     if options.what not in ("report", "bars"):
-        every = ["start", "enqueue", "status", "queue", "held", "claim"]
+        every = ["start", "enqueue", "status", "queue", "held", "claim", "import", "large"]
         for what in every if options.what == "all" else [options.what]:
             measure(what, options, results)
     elif not results:

@@ -15,10 +15,12 @@ def bars(results):
     rows += [ratio_bar("Q7", lane, "throughput with a transaction held open", one, "ratio", 0.95) for lane, one in lanes(results, "held")]
     rows += status_bars(results.get("status", {}))
     rows += start_bars(results.get("start", {}))
+    rows += import_bars(results.get("import", {}))
+    rows += large_bars(results.get("large", {}))
     if results.get("build") == "debug":
         rows = [(*row[:5], row[5] if row[0] == "S1" else "not judged: debug build") for row in rows]
     measured = {row[0] for row in rows}
-    missing = [(name, "", "", "", "", NOT_MEASURED) for name in ("Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "S1") if name not in measured]
+    missing = [(name, "", "", "", "", NOT_MEASURED) for name in ("I1", "I2", "I3", "I4", "I5", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "S1") if name not in measured]
     return sorted(rows + missing, key=lambda row: (row[0], row[1]))
 
 
@@ -143,4 +145,50 @@ def start_bars(section):
         rows.append(("S1", lane, "fsyncs from an empty directory to ready", f"{one['fsyncs']}", "≤ 12", verdict(one["fsyncs"] <= 12)))
         rows.append(("S1", lane, "resident memory at rest", f"{one['resident_mib']:.0f} MiB", "≤ 60 MiB", verdict(one["resident_mib"] <= 60)))
         rows.append(("S1", lane, "processor at rest", f"{one['idle_cpu_per_cent']:.2f} %", "< 1 %", verdict(one["idle_cpu_per_cent"] < 1)))
+    return rows
+
+
+# Bar, whose time, which file, against whose, which file, how many times at most. A goal of "at least" so many times faster turns
+# the quotient around.
+IMPORTS = [
+    ("I1", "tranship-sqlite", "clean", "sqlite-import", "clean", 2.0),
+    ("I1", "tranship-sqlite", "clean", "sqlite-sql", "clean", 1.3),
+    ("I1", "tranship-postgres", "clean", "copy", "clean", 2.0),
+    ("I1", "tranship-postgres", "clean", "postgres-sql", "clean", 1.3),
+    ("I2", "tranship-sqlite", "bad5", "tranship-sqlite", "clean", 1.25),
+    ("I2", "tranship-postgres", "bad5", "tranship-postgres", "clean", 1.25),
+    ("I3", "pgloader", "clean", "tranship-postgres", "clean", -2.0),
+    ("I3", "pgloader", "bad1", "tranship-postgres", "bad1", -10.0),
+    ("I3", "dlt", "clean", "tranship-postgres", "clean", -5.0),
+    ("I3", "sqlite-utils", "clean", "tranship-sqlite", "clean", -5.0),
+]
+
+
+def import_bars(section):
+    rows = []
+    for lane, result in section.items():
+        for name, one, kind, other, other_kind, goal in IMPORTS:
+            what = f"time of {one} ({kind}) against {other} ({other_kind})"
+            asked = f"≤ {goal:g}x" if goal > 0 else f"≥ {-goal:g}x"
+            seconds = [result["contenders"].get(who, {}).get("seconds", {}).get(which) for who, which in ((one, kind), (other, other_kind))]
+            if None in seconds:
+                rows.append((name, lane, what, "", asked, DID_NOT_RUN))
+                continue
+            ratio = seconds[0] / seconds[1]
+            rows.append((name, lane, what, f"{ratio:.2f}x", asked, verdict(ratio <= goal if goal > 0 else ratio >= -goal)))
+    return rows
+
+
+def large_bars(section):
+    rows = []
+    for lane, stores in section.items():
+        for store, one in stores.items():
+            size = f"{one['bytes'] / 1e9:.1f} GB, {one['rows']:,} rows"
+            peak = one["peak_bytes"] / 2**20
+            # The goal is for 5 GB; a smaller file proves less.
+            judged = verdict(peak <= 128) if one["bytes"] >= 5e9 or peak > 128 else "shown: the goal is for 5 GB"
+            rows.append(("I4", lane, f"peak memory, {store}, {size}", f"{peak:.0f} MiB", "≤ 128 MiB", judged))
+            what = f"time per row at {one['rows']:,} against 100,000, by the floor's, {store}"
+            judged = verdict(one["growth"] <= 1.3) if one["rows"] >= 10_000_000 or one["growth"] > 1.3 else "shown: the goal is for 10M rows"
+            rows.append(("I5", lane, what, f"{one['growth']:.2f}x", "≤ 1.3x", judged))
     return rows

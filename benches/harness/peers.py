@@ -14,12 +14,14 @@ PACKAGES = [
     ("gcc", "gcc"),
     ("psql", "postgresql-client"),
     ("/usr/lib/postgresql/*/bin/initdb", "postgresql"),
+    ("sqlite3", "sqlite3"),
+    ("pgloader", "pgloader"),
     ("/usr/lib/rabbitmq/lib/rabbitmq_server-*", "rabbitmq-server"),
 ]
 
 
-def install():
-    """Installs what is missing: servers from Debian, client libraries with the package `benches/race`. Returns its binary."""
+def packages():
+    """Installs what is missing from Debian."""
     missing = [package for sign, package in PACKAGES if not present(sign)]
     if missing and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -29,6 +31,11 @@ def install():
         except Broken as error:
             # A peer that is not there is a bar that is not met; the others still run.
             print(f"bench: {error}")
+
+
+def install():
+    """Installs what is missing: servers from Debian, client libraries with the package `benches/race`. Returns its binary."""
+    packages()
     manifest = ROOT / "benches" / "race" / "Cargo.toml"
     target = Path(os.environ.get("TRANSHIP_BENCH_TARGET", ROOT / "target" / "race"))
     run("cargo", "build", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target, timeout=3600)

@@ -8,6 +8,7 @@ from .machine import ROOT, Broken
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
+IMPORT_KINDS = {"clean": "all good", "bad1": "1 % bad", "bad5": "5 % bad, 0.1 % refused by the table"}
 
 
 def report(results):
@@ -45,6 +46,7 @@ def sections(results):
         "costs": "\n".join(costs_text(lane, one) for lane, one in results.get("queue", {}).items()) or "Not measured yet.\n",
         "enqueue": enqueue_text(results.get("enqueue", {})),
         "claim": claim_text(results.get("claim")),
+        "imports": "\n".join(imports_text(lane, one) for lane, one in results.get("import", {}).items()) or "Not measured yet.\n",
     }
 
 
@@ -118,6 +120,20 @@ def claim_text(one):
     heading = ["", "rows", "buffers to find them", "buffers of the statement", "of all statements", "ms", "lease over HTTP, p50 ms"]
     state = f"{one['leased']:,} leased, {one['waiting']:,} waiting, {one['cycles']:,} cycles before\n\n"
     return state + table(heading, rows)
+
+
+def imports_text(lane, result):
+    rows = []
+    for one in result["contenders"].values():
+        for kind, seconds in one["seconds"].items():
+            costs, spread = one["costs"][kind], one["spread"][kind]
+            rows.append([
+                one["label"], IMPORT_KINDS[kind], f"{seconds:.2f}", f"{spread[0]:.2f} – {spread[1]:.2f}", f"{result['rows'] / seconds:,.0f}", f"{costs['rows']:,}",
+                f"{costs['cpu_us']:.1f}" if "cpu_us" in costs else "–", f"{costs['fsyncs']}" if "fsyncs" in costs else "–",
+            ])
+    absent = "".join(f"\n{name} did not run: {why.splitlines()[0][:160]}\n" for name, why in result.get("absent", {}).items())
+    heading = ["loader", "records", "seconds", "shortest – longest", "records/s", "rows in the table", "µs of its CPU a record", "its fsyncs"]
+    return f"**{lane}**, {result['rows']:,} sales orders of 20 columns, {result['rounds']} rounds\n\n{table(heading, rows)}{absent}"
 
 
 def plot(title, values):

@@ -53,6 +53,32 @@ class Bars(unittest.TestCase):
         self.assertEqual(verdicts({}, "Q6"), {"not met: not measured"})
 
 
+class Imports(unittest.TestCase):
+    @staticmethod
+    def seconds(**given):
+        contenders = {name.replace("_", "-"): {"seconds": seconds} for name, seconds in given.items()}
+        return {"import": {"tmpfs": {"contenders": contenders}}}
+
+    def test_a_loader_may_take_so_many_times_the_floor(self):
+        for ours, expected in ((2.0, "met"), (2.1, "not met")):
+            results = self.seconds(tranship_postgres={"clean": ours}, copy={"clean": 1.0})
+            self.assertIn(("I1", expected), {(row[0], row[5]) for row in bars(results) if "(clean) against copy" in row[2]})
+
+    def test_a_peer_must_take_so_many_times_ours(self):
+        for theirs, expected in ((9.9, "not met"), (10.0, "met")):
+            results = self.seconds(tranship_postgres={"bad1": 1.0}, pgloader={"bad1": theirs})
+            self.assertIn(("I3", expected), {(row[0], row[5]) for row in bars(results) if "pgloader (bad1)" in row[2]})
+
+    def test_a_small_file_does_not_prove_what_is_asked_of_a_large_one(self):
+        def verdict_of(size, peak):
+            one = {"bytes": size, "rows": 10_000_000, "peak_bytes": peak * 2**20, "growth": 1.0}
+            return next(row[5] for row in bars({"large": {"tmpfs": {"sqlite": one}}}) if row[0] == "I4")
+
+        self.assertEqual(verdict_of(5e9, 128), "met")
+        self.assertEqual(verdict_of(1e9, 129), "not met")
+        self.assertTrue(verdict_of(1e9, 100).startswith("shown"))
+
+
 class Syncs(unittest.TestCase):
     def test_an_fsync_covers_no_more_than_is_in_flight(self):
         def synced(fsyncs):
