@@ -109,6 +109,17 @@ impl Dialect {
         }
     }
 
+    /// The same for a few columns and from a small sample, in a fiftieth of the time; for the rest of the transaction.
+    pub(super) fn analyze_roughly(self, quoted_table: &str, columns: &[&str]) -> Option<String> {
+        match self {
+            Self::Postgres => Some(format!(
+                "set local default_statistics_target = 10; analyze {quoted_table} ({})",
+                columns.join(", ")
+            )),
+            Self::Sqlite => None,
+        }
+    }
+
     /// The first words of a statement that plans without running.
     pub(super) fn explain(self) -> &'static str {
         match self {

@@ -47,13 +47,22 @@ impl PreparedRows {
             },
             Dialect::Sqlite => {
                 let width = OWN_COLUMNS.len() + fields.len();
-                let rows = (BOUND_MAX / width).clamp(1, ROWS_MAX);
+                let rows = (BOUND_MAX / width).clamp(1, ROWS_MAX).min(records.len());
+                let insert = |rows| {
+                    let values = values_list(dialect, rows, width);
+                    format!("insert into {staging} ({columns}) values {values}")
+                };
+                // All but the last are the same: thousands of placeholders are not written again for each.
+                let whole = insert(rows);
                 let statements = records.chunks(rows).map(|records| {
-                    let sql = format!(
-                        "insert into {staging} ({columns}) values {}",
-                        values_list(dialect, records.len(), width)
-                    );
-                    (sql, records.iter().flat_map(|record| bound(load, record)).collect())
+                    let sql = if records.len() == rows {
+                        whole.clone()
+                    } else {
+                        insert(records.len())
+                    };
+                    let mut values = Vec::with_capacity(records.len() * width);
+                    values.extend(records.iter().flat_map(|record| bound(load, record)));
+                    (sql, values)
                 });
                 Self::Values(statements.collect())
             }

@@ -21,6 +21,8 @@ use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 pub(super) const PLACE: &str =
     "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
 
+/// From this size on a fresh table's statistics matter to the planner.
+const ANALYZE_RECORDS: u64 = 5_000;
 /// Descendants of rejected records taken by one transaction.
 const DESCENDANTS_MAX: u64 = 5_000;
 
@@ -89,7 +91,7 @@ impl Database {
             references: self.references(load, &state.fields, parents).await?,
             rules: self.rejecting_rules(load).await?,
         });
-        self.analyze(load, &key, &checks).await?;
+        self.analyze(load, &key, &checks, records).await?;
         if !checks.is_empty() {
             self.run_checks(load, &key, &checks, records, size).await?;
         }
@@ -106,10 +108,17 @@ impl Database {
         .await
     }
 
-    /// Where records refer to records of the same file, the planner has to know how many there are.
-    async fn analyze(&self, load: Load<'_>, key: &LoadKey, checks: &Checks) -> Result<(), BusinessError> {
+    /// Without statistics of a table that has just grown, the planner walks the whole load for each range of it. Where records
+    /// refer to records of the same file, their fields count as well.
+    async fn analyze(&self, load: Load<'_>, key: &LoadKey, checks: &Checks, records: u64) -> Result<(), BusinessError> {
         let of_itself = checks.references.iter().any(|check| check.descendants.is_some());
-        let Some(sql) = self.dialect().analyze(&key.staging).filter(|_| of_itself) else {
+        let sql = if of_itself {
+            self.dialect().analyze(&key.staging)
+        } else {
+            let place = ["tranship_message", "tranship_entity_no", "tranship_record"];
+            self.dialect().analyze_roughly(&key.staging, &place)
+        };
+        let Some(sql) = sql.filter(|_| of_itself || records >= ANALYZE_RECORDS) else {
             return Ok(());
         };
         self.fenced(load.fence, move |session| {
