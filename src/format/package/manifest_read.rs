@@ -49,6 +49,10 @@ pub struct PackageEntity {
     pub level: u32,
     /// `SequenceInLevel`.
     pub sequence: u32,
+    /// `FailLevelOnError`: nothing more of its level is begun once it failed (DMF-5).
+    pub fail_level: bool,
+    /// `FailExecutionUnitOnError`: nothing more of its execution unit is begun once it failed.
+    pub fail_execution_unit: bool,
     /// `EntityMapList`; empty means: by name (FMT-7).
     pub fields: Vec<FieldMap>,
     /// The style sheets of `EntityTransformList`.
@@ -67,6 +71,8 @@ impl Default for PackageEntity {
             execution_unit: 1,
             level: 1,
             sequence: 1,
+            fail_level: false,
+            fail_execution_unit: false,
             fields: Vec::new(),
             transforms: Vec::new(),
         }
@@ -336,6 +342,8 @@ impl PackageEntity {
             "ExecutionUnit" => self.execution_unit = number(name, value)?,
             "LevelInExecutionUnit" => self.level = number(name, value)?,
             "SequenceInLevel" => self.sequence = number(name, value)?,
+            "FailLevelOnError" => self.fail_level = yes(name, value)?,
+            "FailExecutionUnitOnError" => self.fail_execution_unit = yes(name, value)?,
             _ => {}
         }
         Ok(())

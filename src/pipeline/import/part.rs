@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::Session;
+use super::order::Place;
 use crate::business::Database;
 use crate::business::staging::Load;
 use crate::definitions::Definitions;
@@ -37,6 +38,7 @@ pub(super) struct Part<'a> {
     pub(super) format: FileFormat,
     pub(super) encoding: Option<String>,
     pub(super) source: Source,
+    pub(super) place: Place,
     /// How far the store knows it to be.
     pub(super) known: Option<EntityRun>,
     /// What was found in this attempt that somebody may want to look at.
@@ -65,6 +67,7 @@ impl<'a> Part<'a> {
             format: session.spec.format.clone(),
             encoding: session.spec.encoding.clone(),
             source,
+            place: Place::default(),
             known: session
                 .execution
                 .entities

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Session;
+use super::order::Place;
 use super::part::{Part, Source};
 use crate::domain::job::{DataSource, ImportEntity};
 use crate::format::mapping::field_meant;
@@ -22,8 +23,6 @@ pub(super) async fn of_payload<'a>(session: &'a Session<'a>) -> Result<Vec<Part<
     let package = PackageFile::open(session.context, session.message).await?;
     let mut listed: Vec<(i32, &PackageEntity)> = (0..).zip(&package.manifest().entities).collect();
     listed.retain(|(_, entity)| !entity.disabled);
-    // Stable: what has the same place stays in the manifest's order.
-    listed.sort_by_key(|(_, entity)| (entity.execution_unit, entity.level, entity.sequence));
     if let Some(twice) = twice(&listed) {
         let detail = format!("the manifest names the file `{twice}` for two entities: give each a file of its own");
         return Err(Stop::fail("manifest_unexpected", detail));
@@ -45,6 +44,8 @@ pub(super) async fn of_payload<'a>(session: &'a Session<'a>) -> Result<Vec<Part<
         let detail = "the package's manifest lists no entity that is to be loaded";
         return Err(Stop::fail("package_empty", detail));
     }
+    // Stable: what has the same place stays in the manifest's order.
+    parts.sort_by_key(|part| part.place.key());
     for part in &parts {
         // So that whoever ends the message without the package knows what may have landed.
         let mut run = part.run();
@@ -91,6 +92,15 @@ fn part<'a>(
     source: Source,
 ) -> Result<Part<'a>, Stop> {
     let mut part = Part::of(session, entity_no, &listed.name, source)?;
+    part.place = Place {
+        unit: listed.execution_unit,
+        level: listed.level,
+        sequence: listed.sequence,
+        depth: 0,
+        listed: usize::try_from(entity_no).unwrap_or_default(),
+        fail_level: listed.fail_level,
+        fail_unit: listed.fail_execution_unit,
+    };
     if let Some((format, encoding)) = format_of(listed) {
         (part.format, part.encoding) = (format, encoding);
     }

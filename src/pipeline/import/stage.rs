@@ -85,10 +85,8 @@ async fn open(part: &Part<'_>) -> Result<DataFile, Stop> {
         )
         .await?),
         Source::Member(member) => {
-            let file = member.unpack().await?;
-            // What it is itself was counted when it was unpacked.
-            let own = file.metadata()?.len();
-            Ok(DataFile::of_file(file, text(member.left().saturating_add(own))))
+            let (file, bytes_max) = member.unpack().await?;
+            Ok(DataFile::of_file(file, text(bytes_max)))
         }
         Source::Missing(detail) => Err(Stop::fail("package_file_missing", detail.clone())),
         Source::Closed => Err(Stop::fail(

@@ -53,7 +53,8 @@ async fn add(
         // It was read before, within what was allowed.
         max_unpacked_bytes: context.limits.file.max_unpacked_bytes,
     };
-    let file = DataFile::of_file(member.unpack().await.map_err(unreadable)?, options);
+    let (unpacked, _) = member.unpack().await.map_err(unreadable)?;
+    let file = DataFile::of_file(unpacked, options);
     let (inner, mut chunks) = mpsc::channel(1);
     let fills = async { write_file(&context.limits, &format, file, pages, &{ inner }).await };
     let packs = async {
