@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::field_file::{self, FieldDraft};
 use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
-use crate::domain::entity::{Drift, Entity, FieldType};
+use crate::domain::entity::{Drift, Entity, Field, FieldType};
 use crate::hints::{did_you_mean, nearest};
 
 /// An entity as one file gives it, with the places later checks need.
@@ -192,6 +192,17 @@ impl EntityDraft {
             }
             Some(_) => {}
         }
+    }
+
+    /// Whether this is its label or technical name, in any case.
+    pub fn is_called(&self, name: &str) -> bool {
+        let wanted = name.trim().to_lowercase();
+        self.entity.label.to_lowercase() == wanted || self.entity.name.to_lowercase() == wanted
+    }
+
+    /// The field of this name.
+    pub fn entity_field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().map(|draft| &draft.field).find(|field| field.name == name)
     }
 
     /// `order_by field `x` is not a field of `Customers`; did you mean …?`

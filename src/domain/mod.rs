@@ -5,6 +5,7 @@
 //! tested with plain values.
 
 pub mod cell;
+pub mod composite;
 pub mod counts;
 pub mod entity;
 pub mod ids;

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use self::part::Part;
+use super::composite::Composed;
 use super::stop::{RunEnd, Stop};
 use super::{Context, new_execution_id};
 use crate::business::Database;
@@ -142,7 +143,9 @@ async fn open<'a>(
 ) -> Result<Session<'a>, Stop> {
     let message = &claimed.message;
     let (job, spec) = job_of(definitions, message)?;
-    if let Some(label) = &message.entity {
+    if let Some(label) = &message.entity
+        && Composed::called(definitions, spec, label).is_none()
+    {
         part::entity_of(definitions, job, spec, label)?;
     }
     let now = context.clock.now();

@@ -11,11 +11,16 @@ use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
 use crate::domain::job::{FileFormat, ImportEntity, ImportSpec, Job};
+use crate::format::record::RecordReader;
+use crate::format::xml::composite::{CompositeOptions, composite_reader};
+use crate::pipeline::composite::Composed;
+use crate::pipeline::data_file;
 use crate::pipeline::package_file::Member;
 use crate::pipeline::stop::Stop;
 use crate::storage::executions::EntityRun;
 
 /// Where a part's file is.
+#[derive(Clone)]
 pub(super) enum Source {
     /// It is the message's payload.
     Payload,
@@ -37,12 +42,16 @@ pub(super) struct Part<'a> {
     pub(super) database: &'a Database,
     pub(super) format: FileFormat,
     pub(super) encoding: Option<String>,
+    /// Of a composite file, how it is read, and which of its entities this is.
+    pub(super) composite: Option<(CompositeOptions, usize)>,
     pub(super) source: Source,
     pub(super) place: Place,
     /// How far the store knows it to be.
     pub(super) known: Option<EntityRun>,
     /// What was found in this attempt that somebody may want to look at.
     pub(super) warnings: OnceLock<Vec<String>>,
+    /// What the reader had to remark when it came to the end.
+    pub(super) remarks: OnceLock<Vec<String>>,
 }
 
 impl<'a> Part<'a> {
@@ -61,11 +70,12 @@ impl<'a> Part<'a> {
         Ok(Self {
             session,
             entity_no,
-            wanted: Cow::Borrowed(wanted),
+            wanted,
             entity,
             database,
             format: session.spec.format.clone(),
             encoding: session.spec.encoding.clone(),
+            composite: None,
             source,
             place: Place::default(),
             known: session
@@ -75,7 +85,16 @@ impl<'a> Part<'a> {
                 .find(|run| run.entity_no == entity_no)
                 .cloned(),
             warnings: OnceLock::new(),
+            remarks: OnceLock::new(),
         })
+    }
+
+    /// A reader of its records, at the start of its file.
+    pub(super) fn reader(&self) -> Box<dyn RecordReader> {
+        match &self.composite {
+            Some((options, node)) => Box::new(composite_reader(options, *node)),
+            None => data_file::reader(&self.format, &self.session.context.limits),
+        }
     }
 
     pub(super) fn load(&self) -> Load<'_> {
@@ -126,8 +145,17 @@ impl<'a> Part<'a> {
         });
         if let Some(warnings) = self.warnings.get() {
             run.warnings.clone_from(warnings);
+            run.warnings.extend(self.remarks.get().into_iter().flatten().cloned());
         }
         run
+    }
+
+    /// What an attempt that read the file to its end had to remark, as far as it told the store.
+    pub(super) fn recall_remarks(&self) {
+        let told = self.known.iter().flat_map(|run| &run.warnings);
+        let warnings = self.warnings.get();
+        let remarks = told.filter(|told| warnings.is_none_or(|warnings| !warnings.contains(told)));
+        let _ = self.remarks.set(remarks.cloned().collect());
     }
 
     /// Tells the store how far it is.
@@ -138,21 +166,27 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What the job says of the entity with this label.
+/// What the job says of the entity with this label, by itself or within a composite.
 pub(super) fn entity_of<'a>(
     definitions: &'a Definitions,
     job: &Job,
     spec: &'a ImportSpec,
     label: &str,
-) -> Result<(&'a ImportEntity, &'a Entity), Stop> {
-    spec.entities
-        .iter()
-        .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)))
-        .find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase())
-        .ok_or_else(|| {
-            Stop::fail(
-                "entity_unknown",
-                format!("the job `{}` does not load the entity `{label}`", job.name),
-            )
-        })
+) -> Result<(Cow<'a, ImportEntity>, &'a Entity), Stop> {
+    let mut listed = (spec.entities.iter())
+        .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)));
+    if let Some((wanted, entity)) = listed.find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase()) {
+        return Ok((Cow::Borrowed(wanted), entity));
+    }
+    let composed = Composed::of_job(definitions, spec);
+    let part = composed.and_then(|composed| {
+        let (part, entity) = composed.part(label)?;
+        Some((composed.wanted(part), entity))
+    });
+    part.ok_or_else(|| {
+        Stop::fail(
+            "entity_unknown",
+            format!("the job `{}` does not load the entity `{label}`", job.name),
+        )
+    })
 }

@@ -10,7 +10,7 @@ use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
 use crate::format::mapping::Mapping;
 use crate::format::record::{Damage, Position, Record, RecordReader, Step};
-use crate::pipeline::data_file::{self, DataFile, TextOptions};
+use crate::pipeline::data_file::{DataFile, TextOptions};
 use crate::pipeline::stop::Stop;
 
 /// Seconds between two writes of staging progress to the store.
@@ -25,7 +25,7 @@ pub(super) struct Staged {
 /// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
 pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
     let mut file = open(part).await?;
-    let mut reader = data_file::reader(&part.format, &part.session.context.limits);
+    let mut reader = part.reader();
     let mapping = loop {
         if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
             break map(part, &header)?;
@@ -40,6 +40,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         return Err(Stop::fail("definition_changed", detail));
     }
     if state.staged {
+        part.recall_remarks();
         return Ok(Staged { state, mapping });
     }
     if state.position.records > 0 {
@@ -61,6 +62,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         // The last chunk comes only once the digest of all bytes proved right.
         feed(&mut *reader, file.next().await?);
     }
+    let _ = part.remarks.set(reader.remarks());
     stager.flush(reader.position()).await?;
     let chunk_records = part.session.context.limits.import.chunk_records;
     part.database
