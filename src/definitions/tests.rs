@@ -1,5 +1,7 @@
 //! Definitions as people write them, right and wrong.
 
+mod composites;
+
 use super::*;
 use crate::domain::entity::FieldType;
 use crate::domain::job::{DataSource, Direction, ErrorThreshold, FileFormat, Missed, Overlap};
