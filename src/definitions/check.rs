@@ -104,7 +104,10 @@ impl Drafts<'_> {
             .iter()
             .flat_map(|draft| [draft.entity.label.as_str(), draft.entity.name.as_str()]);
         let composites = self.composites.iter().map(|draft| draft.composite.label.as_str());
-        format!("there is no entity `{name}`{}", did_you_mean(name, names.chain(composites)))
+        format!(
+            "there is no entity `{name}`{}",
+            did_you_mean(name, names.chain(composites))
+        )
     }
 
     fn resolve_references(&mut self) {

@@ -45,7 +45,10 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<Composit
         }
     }
     if parts.is_empty() {
-        findings.at(table.span(), "`composite` has no entity; write one [[composite]] for each");
+        findings.at(
+            table.span(),
+            "`composite` has no entity; write one [[composite]] for each",
+        );
     }
     table.finish();
     let (name, label) = (name?, label?);
@@ -110,5 +113,7 @@ fn is_element_name(name: &str) -> bool {
     let first = |c: char| c.is_alphabetic() || c == '_';
     name.len() <= ELEMENT_BYTES_MAX
         && name.starts_with(first)
-        && name.chars().all(|c| first(c) || c.is_numeric() || matches!(c, '-' | '.'))
+        && name
+            .chars()
+            .all(|c| first(c) || c.is_numeric() || matches!(c, '-' | '.'))
 }

@@ -202,7 +202,10 @@ impl EntityDraft {
 
     /// The field of this name.
     pub fn entity_field(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().map(|draft| &draft.field).find(|field| field.name == name)
+        self.fields
+            .iter()
+            .map(|draft| &draft.field)
+            .find(|field| field.name == name)
     }
 
     /// `order_by field `x` is not a field of `Customers`; did you mean …?`

@@ -103,8 +103,9 @@ impl<'a> Composed<'a> {
                 return Err(Stop::fail("composite_not_xml", detail));
             }
         };
-        let nodes: Result<Vec<CompositeNode>, Stop> =
-            (0..self.composite.parts.len()).map(|part| self.node(part, company)).collect();
+        let nodes: Result<Vec<CompositeNode>, Stop> = (0..self.composite.parts.len())
+            .map(|part| self.node(part, company))
+            .collect();
         Ok(CompositeOptions {
             xml: xml_options(style, limits),
             nodes: Arc::from(nodes?),

@@ -82,12 +82,11 @@ pub async fn write_rejects(
             let options = TextOptions::of(spec, &context.limits);
             let file = DataFile::of_payload(context, message, options).await?;
             let label = message.entity.as_deref().unwrap_or_default();
-            match Composed::called(definitions, spec, label) {
-                Some(composed) => composite::write(context, message, (composed, 0), &spec.format, file, out).await,
-                None => {
-                    let pages = Pages::new(context, message, 0);
-                    write_file(&context.limits, &spec.format, file, pages, out).await
-                }
+            if let Some(composed) = Composed::called(definitions, spec, label) {
+                composite::write(context, message, (composed, 0), &spec.format, file, out).await
+            } else {
+                let pages = Pages::new(context, message, 0);
+                write_file(&context.limits, &spec.format, file, pages, out).await
             }
         }
         Some(spec) => package::write(context, definitions, message, spec, out).await,

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::app::{Backend, Setup, TestApp};
-use crate::interrupted::work_with_interruptions;
+use crate::interrupted::{cancel_midway, work_with_interruptions};
 use crate::packing::{HEADER, Listed, manifest, members, package};
 
 crate::on_both_backends!(
@@ -15,6 +15,7 @@ crate::on_both_backends!(
     a_header_without_lines_is_told_or_refused,
     a_file_that_cannot_be_read_says_so_once,
     an_interrupted_composite_comes_to_the_same_end,
+    a_cancelled_composite_counts_every_entity,
     a_package_may_hold_a_composite,
     a_package_with_what_cannot_be_a_composite_is_refused,
 );
@@ -53,8 +54,12 @@ async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
         change(setup);
     })
     .await;
-    app.import("Inbound customers", "Customers", "CustomerID,CompanyName\r\nAAAAA,One\r\nBBBBB,Two\r\n")
-        .await;
+    app.import(
+        "Inbound customers",
+        "Customers",
+        "CustomerID,CompanyName\r\nAAAAA,One\r\nBBBBB,Two\r\n",
+    )
+    .await;
     let suppliers = crate::app::sample("suppliers.csv");
     app.import("Inbound suppliers", "Suppliers", suppliers).await;
     let products = app
@@ -84,7 +89,9 @@ fn document(orders: &[String]) -> String {
 
 async fn lines_landed(app: &TestApp) -> Vec<String> {
     let rows = app
-        .rows("select order_number, cast(line_number as text) from sales_order_lines order by order_number, line_number")
+        .rows(
+            "select order_number, cast(line_number as text) from sales_order_lines order by order_number, line_number",
+        )
         .await;
     let joined = |row: Vec<Option<String>>| row.into_iter().flatten().collect::<Vec<_>>().join("/");
     rows.into_iter().map(joined).collect()
@@ -96,7 +103,14 @@ fn counts(message: &Value) -> [u64; 4] {
 
 fn runs(message: &Value) -> Vec<Value> {
     let entities = message["executions"][0]["entities"].as_array().unwrap();
-    let run = |run: &Value| json!([run["entity"], run["staging"]["records"], run["target"]["inserted"], run["warnings"]]);
+    let run = |run: &Value| {
+        json!([
+            run["entity"],
+            run["staging"]["records"],
+            run["target"]["inserted"],
+            run["warnings"]
+        ])
+    };
     entities.iter().map(run).collect()
 }
 
@@ -111,8 +125,14 @@ async fn headers_land_before_the_lines_they_hold(backend: Backend) {
     assert_eq!(message["entity"], "Sales orders");
     assert_eq!(counts(&message), [5, 5, 0, 0]);
     let runs = runs(&message);
-    assert_eq!(runs[0].as_array().unwrap()[..3], [json!("Sales order headers"), json!(2), json!(2)]);
-    assert_eq!(runs[1].as_array().unwrap()[..3], [json!("Sales order lines"), json!(3), json!(3)]);
+    assert_eq!(
+        runs[0].as_array().unwrap()[..3],
+        [json!("Sales order headers"), json!(2), json!(2)]
+    );
+    assert_eq!(
+        runs[1].as_array().unwrap()[..3],
+        [json!("Sales order lines"), json!(3), json!(3)]
+    );
     assert_eq!(lines_landed(&app).await, ["1/1", "1/2", "2/1"]);
 }
 
@@ -129,21 +149,41 @@ async fn rejects_come_back_inside_what_they_stood_in(backend: Backend) {
     assert_eq!(counts(&message), [9, 4, 5, 0]);
     assert_eq!(lines_landed(&app).await, ["1/1", "3/1"]);
     let id = message["id"].as_str().unwrap();
-    let errors: Value = app.get(&format!("/api/v1/messages/{id}/errors")).await.json().await.unwrap();
-    let bad = errors["errors"].as_array().unwrap().iter().find(|error| error["code"] == "invalid_int").unwrap();
+    let errors: Value = app
+        .get(&format!("/api/v1/messages/{id}/errors"))
+        .await
+        .json()
+        .await
+        .unwrap();
+    let bad = errors["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|error| error["code"] == "invalid_int")
+        .unwrap();
     let start = usize::try_from(bad["byte_start"].as_u64().unwrap()).unwrap();
     let end = usize::try_from(bad["byte_end"].as_u64().unwrap()).unwrap();
-    assert_eq!((&file[start..end], &bad["line"]), (line("2", "many").as_str(), &json!(5)));
+    assert_eq!(
+        (&file[start..end], &bad["line"]),
+        (line("2", "many").as_str(), &json!(5))
+    );
 
     let rejects = download(&app, id).await;
     let before = rejects.split_once("<OrderID>2").unwrap().0;
-    assert!(before.contains("<SALESORDERHEADERENTITY _context=\"true\"><OrderID>1</OrderID>"), "{rejects}");
+    assert!(
+        before.contains("<SALESORDERHEADERENTITY _context=\"true\"><OrderID>1</OrderID>"),
+        "{rejects}"
+    );
     assert!(!rejects.contains("<OrderID>3"), "{rejects}");
     // The customer and one line are set right, the other line not yet.
     let raw_from = rejects.find("<_raw>").unwrap();
     let raw_to = rejects.find("</_raw>").unwrap() + "</_raw>".len();
     let inner = line("3", "4");
-    let inner = inner.strip_prefix("<SALESORDERLINEENTITY>").unwrap().strip_suffix("</SALESORDERLINEENTITY>").unwrap();
+    let inner = inner
+        .strip_prefix("<SALESORDERLINEENTITY>")
+        .unwrap()
+        .strip_suffix("</SALESORDERLINEENTITY>")
+        .unwrap();
     let corrected = format!("{}{inner}{}", &rejects[..raw_from], &rejects[raw_to..]).replace("ZZZZZ", "AAAAA");
     let child = resubmit(&app, id, corrected).await;
     assert_eq!(child["status"], "ProcessedWithErrors", "{child:#}");
@@ -177,12 +217,20 @@ async fn resubmit(app: &TestApp, id: &str, body: impl Into<reqwest::Body>) -> Va
 async fn a_header_without_lines_is_told_or_refused(backend: Backend) {
     let file = document(&[order("1", "AAAAA", &[]), order("2", "AAAAA", &[line("1", "5")])]);
     let app_that_warns = app(backend, |_| {}).await;
-    let message = app_that_warns.import("Inbound composites", "Sales orders", file.clone()).await;
+    let message = app_that_warns
+        .import("Inbound composites", "Sales orders", file.clone())
+        .await;
     assert_eq!(counts(&message), [3, 3, 0, 0]);
     let warnings = runs(&message)[0][3].to_string();
-    assert!(warnings.contains("1 records hold no element `SALESORDERLINEENTITY` (MAP011)"), "{warnings}");
+    assert!(
+        warnings.contains("1 records hold no element `SALESORDERLINEENTITY` (MAP011)"),
+        "{warnings}"
+    );
     let app = app(backend, |setup| {
-        setup.file("entities/sales-orders.toml", &format!("missing_elements = \"reject\"\n{COMPOSITE}"));
+        setup.file(
+            "entities/sales-orders.toml",
+            &format!("missing_elements = \"reject\"\n{COMPOSITE}"),
+        );
     })
     .await;
     let message = app.import("Inbound composites", "Sales orders", file).await;
@@ -215,20 +263,54 @@ async fn an_interrupted_composite_comes_to_the_same_end(backend: Backend) {
     let orders: Vec<String> = (0..30)
         .map(|number: u32| {
             let lines: Vec<String> = (1..=5)
-                .map(|line_number| line(&line_number.to_string(), if number % 10 == line_number { "x" } else { "5" }))
+                .map(|line_number| {
+                    line(
+                        &line_number.to_string(),
+                        if number % 10 == line_number { "x" } else { "5" },
+                    )
+                })
                 .collect();
             let customer = if number % 9 == 8 { "ZZZZZ" } else { "AAAAA" };
             order(&number.to_string(), customer, &lines)
         })
         .collect();
-    let id = app.enqueue("Inbound composites", "Sales orders", document(&orders)).await;
+    let id = app
+        .enqueue("Inbound composites", "Sales orders", document(&orders))
+        .await;
     work_with_interruptions(&app, "Inbound composites", 25).await;
     let message = app.message(&id).await;
     assert_eq!(message["status"], "ProcessedWithErrors", "{message:#}");
     // 3 of 30 orders lack their customer, and with them 15 lines land nowhere; of the other 135, those with a bad quantity do not.
-    let bad = (0..30).filter(|number| number % 9 != 8 && (1..=5).contains(&(number % 10))).count() as u64;
+    let bad = (0..30)
+        .filter(|number| number % 9 != 8 && (1..=5).contains(&(number % 10)))
+        .count() as u64;
     assert_eq!(counts(&message), [180, 27 + 135 - bad, 3 + 15 + bad, 0]);
     assert_eq!(lines_landed(&app).await.len() as u64, 135 - bad);
+}
+
+async fn a_cancelled_composite_counts_every_entity(backend: Backend) {
+    let app = app(backend, |setup| {
+        setup.set("import.batch_records", "3");
+        setup.set("import.chunk_records", "2");
+    })
+    .await;
+    let lines: Vec<String> = (1..=2_000).map(|number: u32| line(&number.to_string(), "5")).collect();
+    let id = app
+        .enqueue(
+            "Inbound composites",
+            "Sales orders",
+            document(&[order("1", "AAAAA", &lines)]),
+        )
+        .await;
+    cancel_midway(&app, "Inbound composites", std::time::Duration::from_millis(400)).await;
+    let message = app.message(&id).await;
+    assert_eq!(message["failure"]["code"], "cancelled", "{message:#}");
+    let count = |member: &str| message["records"][member].as_u64().unwrap();
+    assert_eq!(count("applied"), 1, "the header was through: {message:#}");
+    assert!(count("skipped") > 0, "{message:#}");
+    assert_eq!(count("read"), count("applied") + count("rejected") + count("skipped"));
+    let labels: Vec<Value> = runs(&message).iter().map(|run| run[0].clone()).collect();
+    assert_eq!(labels, ["Sales order headers", "Sales order lines"]);
 }
 
 const PACKAGES: &str = r#"
@@ -267,7 +349,10 @@ const CUSTOMERS: Listed<'_> = Listed {
 
 async fn import_package(app: &TestApp, bytes: Vec<u8>) -> Value {
     let answer = app
-        .post(&format!("/api/connector/enqueue/{}", app.job("Inbound packages")), bytes)
+        .post(
+            &format!("/api/connector/enqueue/{}", app.job("Inbound packages")),
+            bytes,
+        )
         .await;
     assert_eq!(answer.status(), StatusCode::OK);
     let id: String = answer.json().await.unwrap();
@@ -295,7 +380,12 @@ async fn a_package_may_hold_a_composite(backend: Backend) {
     assert_eq!(labels, ["Sales order headers", "Sales order lines", "Customers"]);
 
     let id = message["id"].as_str().unwrap();
-    let bytes = app.get(&format!("/api/v1/messages/{id}/rejects")).await.bytes().await.unwrap();
+    let bytes = app
+        .get(&format!("/api/v1/messages/{id}/rejects"))
+        .await
+        .bytes()
+        .await
+        .unwrap();
     let corrected: Vec<(String, String)> = members(&bytes)
         .into_iter()
         .map(|(name, text)| {
@@ -304,7 +394,10 @@ async fn a_package_may_hold_a_composite(backend: Backend) {
         })
         .collect();
     let names: Vec<&str> = corrected.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["Manifest.xml", "PackageHeader.xml", ORDERS.file, CUSTOMERS.file]);
+    assert_eq!(
+        names,
+        ["Manifest.xml", "PackageHeader.xml", ORDERS.file, CUSTOMERS.file]
+    );
     let corrected: Vec<(&str, &str)> = corrected.iter().map(|(name, text)| (&**name, &**text)).collect();
     let child = resubmit(&app, id, package(&corrected)).await;
     assert_eq!(counts(&child), [4, 4, 0, 0], "{child:#}");
@@ -319,7 +412,10 @@ async fn a_package_with_what_cannot_be_a_composite_is_refused(backend: Backend) 
         file: "Again.xml",
         ..ORDERS
     };
-    let csv = Listed { format: "CSV", ..ORDERS };
+    let csv = Listed {
+        format: "CSV",
+        ..ORDERS
+    };
     let mapped = Listed {
         flags: "<EntityMapList><EntityMap><EntityField>A</EntityField><XMLField>B</XMLField></EntityMap></EntityMapList>",
         ..ORDERS

@@ -4,33 +4,53 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tranship::domain::ids::JobId;
+use tranship::domain::message::Claimed;
 use tranship::pipeline::import;
 use tranship::storage::leases::{ClaimImport, Lanes};
 
 use crate::app::TestApp;
 
+/// Works on the job's next message for a while, drops that, and cancels the message.
+pub async fn cancel_midway(app: &TestApp, job: &str, after: Duration) {
+    let claimed = claim(app, job).await.unwrap();
+    let never = CancellationToken::new();
+    let work = import::import(&app.context, &app.definitions, &claimed, &never);
+    assert!(
+        tokio::time::timeout(after, Box::pin(work)).await.is_err(),
+        "it was through"
+    );
+    Box::pin(import::cancel(&app.context, &app.definitions, &claimed, "a test")).await;
+}
+
+async fn claim(app: &TestApp, job: &str) -> Option<Claimed> {
+    let id: JobId = app.job(job).parse().unwrap();
+    let claim = ClaimImport {
+        jobs: &[id],
+        lanes: Lanes::All,
+        owner: "a worker that dies",
+        lease_seconds: 15,
+        limit: 1,
+    };
+    let claimed = app.context.store.claim_imports(claim, app.clock.now()).await;
+    claimed.unwrap().into_iter().next()
+}
+
 /// Works on the job's next message ever longer, drops it each time, and at last lets it end.
 pub async fn work_with_interruptions(app: &TestApp, job: &str, times: u32) {
-    let id: JobId = app.job(job).parse().unwrap();
     let mut dropped = 0;
     for attempt in 0..times {
-        let claim = ClaimImport {
-            jobs: &[id],
-            lanes: Lanes::All,
-            owner: "a worker that dies",
-            lease_seconds: 15,
-            limit: 1,
-        };
-        let claimed = app.context.store.claim_imports(claim, app.clock.now()).await.unwrap();
-        let Some(claimed) = claimed.first() else { break };
+        let Some(claimed) = claim(app, job).await else { break };
         let never = CancellationToken::new();
-        let work = import::import(&app.context, &app.definitions, claimed, &never);
+        let work = import::import(&app.context, &app.definitions, &claimed, &never);
         let moment = Duration::from_millis(u64::from(attempt) * 12);
         if tokio::time::timeout(moment, Box::pin(work)).await.is_err() {
             dropped += 1;
         }
         // As a lease that lapsed: the next claim has another epoch. What has ended is nobody's to hand back.
-        let again = app.context.store.release_message(claimed.fence(), None, true, "dropped", app.clock.now());
+        let again = app
+            .context
+            .store
+            .release_message(claimed.fence(), None, true, "dropped", app.clock.now());
         let _ = again.await;
     }
     assert!(dropped > 1, "interrupted {dropped} times");

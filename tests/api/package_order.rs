@@ -62,7 +62,10 @@ async fn enqueue(app: &TestApp, entities: &[&Listed<'_>], files: &[(&str, &str)]
     let manifest = manifest(entities);
     let packed = package(&[&[("Manifest.xml", manifest.as_str()), HEADER], files].concat());
     let answer = app
-        .post(&format!("/api/connector/enqueue/{}", app.job("Inbound packages")), packed)
+        .post(
+            &format!("/api/connector/enqueue/{}", app.job("Inbound packages")),
+            packed,
+        )
         .await;
     assert_eq!(answer.status(), StatusCode::OK);
     answer.json().await.unwrap()
@@ -80,7 +83,13 @@ fn runs(message: &Value) -> Vec<String> {
     let run = |run: &Value| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (staging, target) = (&run["staging"], &run["target"]);
-        format!("{} {} {}/{}", text(&run["entity"]), staging["records"], text(&staging["status"]), text(&target["status"]))
+        format!(
+            "{} {} {}/{}",
+            text(&run["entity"]),
+            staging["records"],
+            text(&staging["status"]),
+            text(&target["status"])
+        )
     };
     entities.iter().map(run).collect()
 }
@@ -90,7 +99,11 @@ const SUPPLIERS: &str = "SupplierID,CompanyName\r\n1,Exotic\r\n";
 const ORDERS: &str = "OrderID,CustomerID,OrderDate\r\n1,AAAAA,2026-01-05\r\n";
 
 async fn a_failing_entity_stops_what_its_flags_say(backend: Backend) {
-    let ran = ["Customers 2 Error/Finished", "Suppliers 1 Finished/Finished", "Sales order headers 1 Finished/Finished"];
+    let ran = [
+        "Customers 2 Error/Finished",
+        "Suppliers 1 Finished/Finished",
+        "Sales order headers 1 Finished/Finished",
+    ];
     let (no_suppliers, no_orders) = ("Suppliers 0 NotRun/NotRun", "Sales order headers 0 NotRun/NotRun");
     let cases = [
         ("", ran, None),
@@ -121,11 +134,17 @@ async fn a_failing_entity_stops_what_its_flags_say(backend: Backend) {
         assert_eq!(message["status"], "ProcessedWithErrors");
         let read = expected.iter().filter(|run| !run.contains("NotRun")).count() as u64 + 1;
         assert_eq!(message["records"]["read"], read);
-        assert_eq!((&message["records"]["rejected"], &message["records"]["skipped"]), (&json!(1), &json!(0)));
+        assert_eq!(
+            (&message["records"]["rejected"], &message["records"]["skipped"]),
+            (&json!(1), &json!(0))
+        );
         assert_eq!(message["failure"]["code"].as_str(), code, "{message:#}");
         if code.is_some() {
             let detail = message["failure"]["detail"].as_str().unwrap();
-            assert!(detail.starts_with("Suppliers: not run, because `Customers` had errors"), "{detail}");
+            assert!(
+                detail.starts_with("Suppliers: not run, because `Customers` had errors"),
+                "{detail}"
+            );
         }
     }
 }
@@ -155,7 +174,10 @@ async fn a_file_that_cannot_be_read_stops_its_level_too(backend: Backend) {
     );
     assert_eq!(message["failure"]["code"], "package_file_missing");
     let detail = message["failure"]["detail"].as_str().unwrap();
-    assert!(detail.contains("; Sales order headers: not run, because `Customers` had errors"), "{detail}");
+    assert!(
+        detail.contains("; Sales order headers: not run, because `Customers` had errors"),
+        "{detail}"
+    );
 }
 
 fn customers(count: u32, name: &str) -> String {
@@ -180,7 +202,12 @@ async fn two_files_for_one_table_are_loaded_one_after_the_other(backend: Backend
     .await;
     assert_eq!(message["status"], "Processed", "{message:#}");
     let entities = message["executions"][0]["entities"].as_array().unwrap();
-    let landed = |run: &Value| (run["target"]["inserted"].as_u64().unwrap(), run["target"]["updated"].as_u64().unwrap());
+    let landed = |run: &Value| {
+        (
+            run["target"]["inserted"].as_u64().unwrap(),
+            run["target"]["updated"].as_u64().unwrap(),
+        )
+    };
     let landed: Vec<_> = entities.iter().map(landed).collect();
     assert_eq!(landed, [(200, 0), (0, 200)], "had they run at once, both had inserted");
 }
@@ -191,11 +218,21 @@ async fn units_do_not_wait_for_each_other(backend: Backend) {
     if backend == Backend::Sqlite {
         return;
     }
-    let files = [("C.csv", CUSTOMERS), ("S.csv", SUPPLIERS)];
+    // So many that they are not through before the other unit meets the lock.
+    let mut many = SUPPLIERS.to_owned();
+    for number in 2..=200 {
+        write!(many, "{number},Firm\r\n").unwrap();
+    }
+    let files = [("C.csv", CUSTOMERS), ("S.csv", many.as_str())];
     let customers = listed("Customers", "C.csv", (1, 1, 1), "");
     let suppliers = listed("Suppliers", "S.csv", (2, 1, 1), "");
     // Makes the tables.
-    import(&app, &[&customers, &suppliers], &[("C.csv", "CustomerID\r\n"), ("S.csv", "SupplierID\r\n")]).await;
+    import(
+        &app,
+        &[&customers, &suppliers],
+        &[("C.csv", "CustomerID\r\n"), ("S.csv", "SupplierID\r\n")],
+    )
+    .await;
     let mut holder = sqlx::PgConnection::connect(&app.business.url).await.unwrap();
     let mut held = holder.begin().await.unwrap();
     sqlx::query("select name from tranship_tables where name = 'customers' for update")
@@ -205,7 +242,7 @@ async fn units_do_not_wait_for_each_other(backend: Backend) {
     let id = enqueue(&app, &[&customers, &suppliers], &files).await;
     let work = app.run_until_idle();
     let watch = async {
-        while app.rows("select supplier_account from suppliers").await.is_empty() {
+        while app.rows("select supplier_account from suppliers").await.len() < 200 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let landed = app.rows("select customer_account from customers").await;
@@ -213,9 +250,11 @@ async fn units_do_not_wait_for_each_other(backend: Backend) {
         landed.len()
     };
     let both = async { tokio::join!(work, watch) };
-    let ((), landed) = tokio::time::timeout(Duration::from_secs(30), both).await.expect("the other unit's end");
+    let ((), landed) = tokio::time::timeout(Duration::from_secs(30), both)
+        .await
+        .expect("the other unit's end");
     assert_eq!(landed, 0, "held all the time");
-    assert_eq!(app.message(&id).await["records"]["applied"], 2);
+    assert_eq!(app.message(&id).await["records"]["applied"], 201);
 }
 
 async fn an_interrupted_package_comes_to_the_same_end(backend: Backend) {
@@ -225,7 +264,11 @@ async fn an_interrupted_package_comes_to_the_same_end(backend: Backend) {
     let mut orders = "OrderID,CustomerID,OrderDate\r\n".to_owned();
     for number in 0..150 {
         // Every tenth is without a name for its key.
-        let key = if number % 10 == 0 { String::new() } else { number.to_string() };
+        let key = if number % 10 == 0 {
+            String::new()
+        } else {
+            number.to_string()
+        };
         write!(suppliers, "{key},Firm\r\n").unwrap();
         write!(orders, "{number},C{number:04},2026-01-05\r\n").unwrap();
     }
@@ -260,5 +303,8 @@ async fn an_interrupted_package_comes_to_the_same_end(backend: Backend) {
     );
     let records = ["read", "applied", "rejected", "skipped"].map(|member| message["records"][member].as_u64().unwrap());
     assert_eq!(records, [750, 735, 15, 0]);
-    assert_eq!(app.rows("select order_number from sales_order_headers").await.len(), 150);
+    assert_eq!(
+        app.rows("select order_number from sales_order_headers").await.len(),
+        150
+    );
 }

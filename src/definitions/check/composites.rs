@@ -6,7 +6,7 @@ use crate::definitions::entity_file::EntityDraft;
 use crate::definitions::field_file::FieldDraft;
 use crate::definitions::flow_file::ImportPlaces;
 use crate::definitions::job_file::JobDraft;
-use crate::domain::job::DataSource;
+use crate::domain::job::{DataSource, FileFormat};
 
 impl Drafts<'_> {
     /// Names are of entities and of composites alike: either may be written where a file is for one.
@@ -42,7 +42,11 @@ impl Drafts<'_> {
             for at in 0..parts.len() {
                 let Some(entity) = entities[at] else { continue };
                 entity.entity.name.clone_into(&mut parts[at].entity);
-                if entities[..at].iter().flatten().any(|other| std::ptr::eq(*other, entity)) {
+                if entities[..at]
+                    .iter()
+                    .flatten()
+                    .any(|other| std::ptr::eq(*other, entity))
+                {
                     let message = format!("entity `{}` is listed twice", draft.parts[at].entity.value);
                     draft.findings.at(&draft.parts[at].entity.span, message);
                 }
@@ -86,11 +90,16 @@ impl Drafts<'_> {
         let draft = self.find_composite(&places.entity.value)?;
         let at = |message: String| job.findings.at(&places.entity.span, message);
         let name = &draft.composite.label;
-        if earlier.iter().any(|other| self.find_composite(&other.entity.value).is_some()) {
-            at(format!("`{name}` is the second composite entity; a job loads at most one (FMT-11)"));
+        if earlier
+            .iter()
+            .any(|other| self.find_composite(&other.entity.value).is_some())
+        {
+            at(format!(
+                "`{name}` is the second composite entity; a job loads at most one (FMT-11)"
+            ));
         }
         let format = job.job.import.as_ref().map(|import| &import.format);
-        if job.job.data_source == DataSource::File && !format.is_some_and(|format| format.is_xml()) {
+        if job.job.data_source == DataSource::File && !format.is_some_and(FileFormat::is_xml) {
             at(format!(
                 "`{name}` is a composite entity, which is read from XML only (DMF1963): use `format = \"xml-element\"` or \
                  `\"xml-attribute\"`"
@@ -118,7 +127,9 @@ fn is_called(draft: &CompositeDraft, name: &str) -> bool {
 
 /// Position of the part whose records those of the part at `at` stand in.
 fn parent(draft: &CompositeDraft, at: usize, entities: &[Option<&EntityDraft>]) -> Option<usize> {
-    let PartPlaces { span, parent, entity, .. } = &draft.parts[at];
+    let PartPlaces {
+        span, parent, entity, ..
+    } = &draft.parts[at];
     let Some(parent) = parent else {
         if at > 0 {
             let message = format!(
@@ -133,7 +144,10 @@ fn parent(draft: &CompositeDraft, at: usize, entities: &[Option<&EntityDraft>]) 
     let found = entities[..at].iter().position(|other| other.is_some_and(is_parent));
     // One that could not be found was reported itself.
     if found.is_none() && entities[..at].iter().all(Option::is_some) {
-        let message = format!("`parent` is `{}`, which is no entity listed before this one", parent.value);
+        let message = format!(
+            "`parent` is `{}`, which is no entity listed before this one",
+            parent.value
+        );
         draft.findings.at(&parent.span, message);
     }
     found
@@ -157,7 +171,9 @@ fn inherited(
             draft.findings.at(&from.span, entity.unknown_field("inherit:", field));
         }
         if other.is_none() {
-            draft.findings.at(&from.span, around.unknown_field("inherit from", &from.value));
+            draft
+                .findings
+                .at(&from.span, around.unknown_field("inherit from", &from.value));
         }
         if let (Some(own), Some(other)) = (own, other)
             && own != other

@@ -56,7 +56,10 @@ fn with(composite: &str, job: &str) -> Result<super::Definitions, Vec<String>> {
 fn a_composite_knows_its_entities_and_what_lines_take_over() {
     let set = with(COMPOSITE, JOB).expect("no mistakes");
     let composite = set.composite("SalesOrders").expect("it");
-    assert_eq!((composite.label.as_str(), composite.missing_elements), ("Sales orders", Drift::Warn));
+    assert_eq!(
+        (composite.label.as_str(), composite.missing_elements),
+        ("Sales orders", Drift::Warn)
+    );
     let pair = |own: &str, from: &str| (own.to_owned(), from.to_owned());
     assert_eq!(
         composite.parts,
@@ -126,7 +129,10 @@ element = "AGAIN"
         assert!(errors.iter().any(|error| error == expected), "{expected}\n{errors:#?}");
     }
     let empty = with("name = \"Nothing\"\ncomposite = []\n", JOB).unwrap_err();
-    assert!(empty.iter().any(|error| error.contains("`composite` has no entity")), "{empty:?}");
+    assert!(
+        empty.iter().any(|error| error.contains("`composite` has no entity")),
+        "{empty:?}"
+    );
 }
 
 #[test]
@@ -151,7 +157,9 @@ fn a_job_loads_one_composite_and_from_xml_alone() {
     );
     let csv = files(&JOB.replace("xml-element", "csv")).unwrap_err();
     assert!(csv[0].contains("DMF1963") && csv[0].contains(":9:"), "{csv:?}");
-    let package = JOB.replace("xml-element", "csv").replace("direction", "data_source = \"package\"\ndirection");
+    let package = JOB
+        .replace("xml-element", "csv")
+        .replace("direction", "data_source = \"package\"\ndirection");
     files(&package).expect("the manifest says how a package's files are written");
     let mapped = files(&format!("{JOB}map = {{ A = \"line\" }}\n")).unwrap_err();
     assert!(mapped[0].contains("has no fields"), "{mapped:?}");
@@ -161,5 +169,8 @@ fn a_job_loads_one_composite_and_from_xml_alone() {
         .replace("xml-element", "csv")
         .replace("mode = \"insert\"\n", "");
     let export = files(&format!("{export}[schedule]\ncron = \"@daily\"\n")).unwrap_err();
-    assert!(export.iter().any(|error| error.contains("cannot be exported")), "{export:?}");
+    assert!(
+        export.iter().any(|error| error.contains("cannot be exported")),
+        "{export:?}"
+    );
 }

@@ -173,8 +173,8 @@ pub(super) fn entity_of<'a>(
     spec: &'a ImportSpec,
     label: &str,
 ) -> Result<(Cow<'a, ImportEntity>, &'a Entity), Stop> {
-    let mut listed = (spec.entities.iter())
-        .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)));
+    let mut listed =
+        (spec.entities.iter()).filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)));
     if let Some((wanted, entity)) = listed.find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase()) {
         return Ok((Cow::Borrowed(wanted), entity));
     }

@@ -20,7 +20,7 @@ use crate::pipeline::source::SourceError;
 use crate::storage::executions::StoredError;
 
 /// Rejects of one record's inside kept in memory; the rest goes to a temporary file.
-const HELD_IN_MEMORY: usize = 1 << 20;
+const CHILDREN_IN_MEMORY: usize = 1 << 20;
 /// Bytes taken back from there at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -60,14 +60,14 @@ pub(super) async fn write(
             is_begun = true;
         }
         let rejected = wanted.take(&element).await?;
-        let held = inside.take(element.depth + 1);
-        if rejected.is_none() && held.is_none() {
+        let children = inside.take(element.depth + 1);
+        if rejected.is_none() && children.is_none() {
             continue;
         }
         let rejected = rejected.map(|(first, reasons)| (first.reject.to_string(), reasons));
         let rejected = rejected.as_ref().map(|(id, reasons)| (id.as_str(), reasons.as_str()));
-        let (head, tail) = rejects.written(&element, rejected, held.is_some());
-        inside.put(element.depth, &mut sink, &head, held, &tail).await?;
+        let (head, tail) = rejects.written(&element, rejected, children.is_some());
+        inside.put(element.depth, &mut sink, &head, children, &tail).await?;
     }
     if !is_begun {
         begin(&rejects, &payload, &mut sink);
@@ -154,22 +154,22 @@ impl Inside {
         depth: usize,
         sink: &mut Sink<'_>,
         head: &[u8],
-        held: Option<SpooledTempFile>,
+        children: Option<SpooledTempFile>,
         tail: &[u8],
     ) -> Result<(), Halt> {
         if depth > 0 {
             if self.0.len() <= depth {
                 self.0.resize_with(depth + 1, || None);
             }
-            let spool = self.0[depth].get_or_insert_with(|| SpooledTempFile::new(HELD_IN_MEMORY));
-            return append(spool, head, held, tail).map_err(|error| spill(&error));
+            let spool = self.0[depth].get_or_insert_with(|| SpooledTempFile::new(CHILDREN_IN_MEMORY));
+            return append(spool, head, children, tail).map_err(|error| spill(&error));
         }
         sink.append(|out| out.extend_from_slice(head));
-        if let Some(mut held) = held {
-            held.seek(SeekFrom::Start(0)).map_err(|error| spill(&error))?;
+        if let Some(mut children) = children {
+            children.seek(SeekFrom::Start(0)).map_err(|error| spill(&error))?;
             let mut piece = vec![0; PIECE_BYTES];
             loop {
-                let length = held.read(&mut piece).map_err(|error| spill(&error))?;
+                let length = children.read(&mut piece).map_err(|error| spill(&error))?;
                 if length == 0 {
                     break;
                 }
@@ -186,13 +186,13 @@ impl Inside {
 fn append(
     spool: &mut SpooledTempFile,
     head: &[u8],
-    held: Option<SpooledTempFile>,
+    children: Option<SpooledTempFile>,
     tail: &[u8],
 ) -> std::io::Result<()> {
     spool.write_all(head)?;
-    if let Some(mut held) = held {
-        held.seek(SeekFrom::Start(0))?;
-        std::io::copy(&mut held, spool)?;
+    if let Some(mut children) = children {
+        children.seek(SeekFrom::Start(0))?;
+        std::io::copy(&mut children, spool)?;
     }
     spool.write_all(tail)
 }

@@ -75,14 +75,12 @@ async fn add(
     let (inner, mut chunks) = mpsc::channel(1);
     let fills = async {
         let inner = inner;
-        match listed.composed {
-            Some(composed) => {
-                composite::write(context, message, (composed, listed.entity_no), &format, file, &inner).await
-            }
-            None => {
-                let pages = Pages::new(context, message, listed.entity_no);
-                write_file(&context.limits, &format, file, pages, &inner).await
-            }
+        if let Some(composed) = listed.composed {
+            let composed = (composed, listed.entity_no);
+            composite::write(context, message, composed, &format, file, &inner).await
+        } else {
+            let pages = Pages::new(context, message, listed.entity_no);
+            write_file(&context.limits, &format, file, pages, &inner).await
         }
     };
     let packs = async {

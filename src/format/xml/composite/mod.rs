@@ -22,6 +22,7 @@
 //! space and comments between them are not kept. Time is linear in the size of the file. Going on after a crash reads it from the start.
 
 mod frame;
+mod outside;
 mod rejects;
 mod source;
 #[cfg(test)]

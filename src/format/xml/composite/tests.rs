@@ -1,6 +1,7 @@
 //! A composite of orders, their lines, and those lines' deliveries.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::*;
 use crate::domain::entity::Field;
@@ -339,13 +340,15 @@ fn reading_goes_on_behind_any_record() {
 fn a_record_holds_any_number_of_others_but_is_bounded_itself() {
     let mut text = "<D><H><OrderID>1</OrderID>".to_owned();
     for line in 0..2_000 {
-        text.push_str(&format!("\n  <!-- line --><L><line>{line}</line></L>"));
+        write!(text, "\n  <!-- line --><L><line>{line}</line></L>").unwrap();
     }
     text.push_str("<customer>A</customer></H>");
     let long = "x".repeat(401);
-    text.push_str(&format!(
+    write!(
+        text,
         "<H><OrderID>{long}</OrderID><L><line>1</line></L></H><H><OrderID>3</OrderID></H></D>"
-    ));
+    )
+    .unwrap();
     let [headers, lines, _] = all(&text);
     assert_eq!(headers, ["OrderID=1 customer=A", "!record_too_large", "OrderID=3"]);
     assert_eq!((lines.len(), lines[1999].as_str()), (2001, "line=1999 order_no=1"));
@@ -405,14 +408,14 @@ fn rejects(options: &CompositeOptions, text: &str, wanted: &[(usize, u64)]) -> S
             Written::End => break,
             Written::NeedInput => panic!("all was fed"),
         };
-        let held = std::mem::take(&mut inside[element.depth + 1]);
+        let children = std::mem::take(&mut inside[element.depth + 1]);
         let id = element
             .record
             .filter(|record| wanted.contains(&(element.node, *record)))
             .map(|record| format!("m.{}.{record}", element.node));
-        if id.is_some() || !held.is_empty() {
-            let (head, tail) = rejects.written(&element, id.as_deref().map(|id| (id, "why")), !held.is_empty());
-            inside[element.depth].extend([head, held, tail].concat());
+        if id.is_some() || !children.is_empty() {
+            let (head, tail) = rejects.written(&element, id.as_deref().map(|id| (id, "why")), !children.is_empty());
+            inside[element.depth].extend([head, children, tail].concat());
         }
     }
     let mut out = Vec::new();

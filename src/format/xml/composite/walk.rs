@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use super::super::XmlOptions;
-use super::super::input::{Input, is_blank};
+use super::super::input::Input;
 use super::super::markup::{Construct, Name};
 use super::super::prolog::{Found, Prolog, Root};
 use super::frame::{Flaw, Frame, is_context};
+use super::outside::TEXT_OUTSIDE;
 use super::token::{Disbelief, Lexer, Tag, TagKind, Token};
 use super::{CompositeNode, CompositeOptions};
 use crate::format::excerpt;
 use crate::format::record::FileError;
-
-const CUT_OFF: &str = "the file ends before the end tag of its root: it was cut off on its way, send it again";
-const TEXT_OUTSIDE: &str = "text stands where a record was expected: put it into an element, or remove it";
 
 /// What comes next.
 pub(super) enum Passed {
@@ -29,19 +27,19 @@ pub(super) struct Walk {
     pub options: XmlOptions,
     nodes: Arc<[CompositeNode]>,
     pub input: Input,
-    lexer: Lexer,
-    mode: Mode,
+    pub(super) lexer: Lexer,
+    pub(super) mode: Mode,
     root: Option<Root>,
     /// Elements that are open, outermost first.
     pub open: Vec<Frame>,
     /// What stands directly below the root, or behind it, and is no record.
-    stray: Option<Frame>,
+    pub(super) stray: Option<Frame>,
     /// Whether a record was seen.
     begun: bool,
 }
 
 #[derive(Debug)]
-enum Mode {
+pub(super) enum Mode {
     Prolog(Prolog),
     Content,
     /// The file has ended, but what is open has not.
@@ -52,7 +50,7 @@ enum Mode {
 }
 
 /// What became of a token.
-enum Turn {
+pub(super) enum Turn {
     Passed(Passed),
     GoOn,
 }
@@ -155,7 +153,7 @@ impl Walk {
     }
 
     /// Moves on behind the token at hand.
-    fn consume(&mut self, bytes: usize) {
+    pub(super) fn consume(&mut self, bytes: usize) {
         self.input.consume(bytes);
         self.lexer.passed();
     }
@@ -167,16 +165,6 @@ impl Walk {
             return self.consume(end);
         }
         self.text_outside(end, TEXT_OUTSIDE);
-    }
-
-    /// White space where there is no record is nothing, anything else is astray.
-    fn text_outside(&mut self, end: usize, reason: &str) {
-        let text = &self.input.rest()[..end];
-        let blanks = text.iter().take_while(|byte| is_blank(**byte)).count();
-        if self.stray.is_none() && blanks > 0 {
-            return self.consume(blanks);
-        }
-        self.stray(end, reason);
     }
 
     fn construct(&mut self, end: usize, construct: Construct) {
@@ -204,23 +192,6 @@ impl Walk {
             None => return self.stray(1, flaw.reason),
         }
         self.consume(1);
-    }
-
-    /// Takes these bytes for part of what stands where a record was expected.
-    fn stray(&mut self, end: usize, reason: impl Into<String>) {
-        let frame = self
-            .stray
-            .get_or_insert_with(|| Frame::new(0, self.input.line(), self.input.byte()));
-        frame.blame(Flaw::xml(reason));
-        frame.add_head(&self.input.rest()[..end]);
-        self.consume(end);
-    }
-
-    /// Hands out what stood where a record was expected.
-    fn end_stray(&mut self) -> Option<Turn> {
-        let mut frame = self.stray.take()?;
-        frame.byte_end = self.input.byte();
-        Some(Turn::Passed(Passed::Element(frame)))
     }
 
     fn tag(&mut self, tag: Tag) -> Result<Turn, FileError> {
@@ -342,57 +313,9 @@ impl Walk {
         self.ended(frame)
     }
 
-    fn ended(&mut self, mut frame: Frame) -> Turn {
+    pub(super) fn ended(&mut self, mut frame: Frame) -> Turn {
         frame.byte_end = self.input.byte();
         Turn::Passed(Passed::Element(frame))
-    }
-
-    /// The file ends before the root does.
-    fn cut_off(&mut self) -> Turn {
-        if let Some(turn) = self.end_stray() {
-            self.mode = Mode::Ended;
-            return turn;
-        }
-        match self.open.pop() {
-            Some(mut frame) => {
-                frame.blame(Flaw::xml(
-                    "the file ends inside this record: it was cut off on its way, send it again",
-                ));
-                if self.open.is_empty() {
-                    self.mode = Mode::Ended;
-                }
-                self.ended(frame)
-            }
-            None => {
-                self.mode = Mode::Ended;
-                let mut frame = Frame::new(0, self.input.line(), self.input.byte());
-                frame.blame(Flaw::xml(CUT_OFF));
-                self.ended(frame)
-            }
-        }
-    }
-
-    /// Behind the root's end tag only comments and processing instructions may stand.
-    fn epilog(&mut self) -> Turn {
-        let Some(token) = self.lexer.token(&self.input, |_| false) else {
-            return Turn::Passed(Passed::NeedInput);
-        };
-        let reason = "something stands behind the end tag of the root, where the file should end: remove it, or the end tag \
-                      before it if records follow";
-        match token {
-            Token::End => {
-                self.mode = Mode::Ended;
-                return self.end_stray().unwrap_or(Turn::GoOn);
-            }
-            Token::Construct { end, construct } if self.stray.is_none() && construct != Construct::CData => {
-                self.consume(end);
-            }
-            Token::Text { end } => self.text_outside(end, reason),
-            Token::Construct { end, .. } => self.stray(end, reason),
-            Token::Tag(tag) => self.stray(tag.end, reason),
-            Token::Lone(_) => self.stray(1, reason),
-        }
-        Turn::GoOn
     }
 
     fn unknown_element(&self, found: Name<'_>) -> FileError {
