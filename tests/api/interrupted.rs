@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tranship::domain::ids::JobId;
 use tranship::domain::message::Claimed;
 use tranship::pipeline::import;
+use tranship::pipeline::stop::RunEnd;
 use tranship::storage::leases::{ClaimImport, Lanes};
 
 use crate::app::TestApp;
@@ -19,7 +20,8 @@ pub async fn cancel_midway(app: &TestApp, job: &str, after: Duration) {
         tokio::time::timeout(after, Box::pin(work)).await.is_err(),
         "it was through"
     );
-    Box::pin(import::cancel(&app.context, &app.definitions, &claimed, "a test")).await;
+    let end = Box::pin(import::cancel(&app.context, &app.definitions, &claimed, "a test")).await;
+    assert!(matches!(end, RunEnd::Ended), "{end:?}");
 }
 
 async fn claim(app: &TestApp, job: &str) -> Option<Claimed> {

@@ -129,6 +129,16 @@ impl Totals {
     }
 }
 
+/// Tells the store how a part ended, ahead of the message's end.
+pub(super) async fn tell(part: &Part<'_>, phase: Phase) -> Result<(), Stop> {
+    let loaded = if part.database.load_begun(part.load()).await? {
+        part.database.load_counts(part.load()).await?
+    } else {
+        LoadCounts::default()
+    };
+    part.save(&run(part, &loaded, phase)).await
+}
+
 /// Gives up a part wherever it is: what of it landed stays, what was rejected is kept, the rest is skipped.
 pub(super) async fn give_up_part(part: &Part<'_>, failure: &Failure) -> Result<Phase, Stop> {
     if !part.database.load_begun(part.load()).await? {
@@ -242,7 +252,8 @@ async fn finish(
     failure: Option<Failure>,
 ) -> Result<(), Stop> {
     let counts = totals.counts;
-    if counts.applied() > 0 {
+    // A message is cancelled wherever it is, and may be in processing already by the attempt that was broken off.
+    if counts.applied() > 0 && event != Event::Cancel {
         // Something landed, in this attempt or an earlier one: that is no end before processing.
         session.begin_processing().await?;
     }
@@ -327,11 +338,11 @@ fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
         Phase::Ended => "Finished",
     };
     target.clone_into(&mut run.target_status);
-    if phase == Phase::Ended && totals.counts.read == 0 {
-        run.warnings.push("the file has no records".to_owned());
+    let no_records = "the file has no records";
+    if phase == Phase::Ended && totals.counts.read == 0 && !run.warnings.iter().any(|told| told == no_records) {
+        run.warnings.push(no_records.to_owned());
     }
-    if phase != Phase::Promoting {
-        run.finished_at = Some(part.session.context.clock.now());
-    }
+    let now = || part.session.context.clock.now();
+    run.finished_at = (phase != Phase::Promoting).then(|| *part.ended_at.get_or_init(now));
     run
 }

@@ -127,6 +127,10 @@ impl<'p> Order<'p> {
         if (part.place.fail_level || part.place.fail_unit) && (failure.is_some() || has_rejects(part).await?) {
             stopped.note(part);
         }
+        if !self.is_alone {
+            // The message may go on for long.
+            finish::tell(part, phase).await?;
+        }
         Ok(Ran { part, phase, failure })
     }
 }

@@ -11,6 +11,7 @@ use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
 use crate::domain::job::{FileFormat, ImportEntity, ImportSpec, Job};
+use crate::domain::time::Timestamp;
 use crate::format::record::RecordReader;
 use crate::format::xml::composite::{CompositeOptions, composite_reader};
 use crate::pipeline::composite::Composed;
@@ -52,6 +53,8 @@ pub(super) struct Part<'a> {
     pub(super) warnings: OnceLock<Vec<String>>,
     /// What the reader had to remark when it came to the end.
     pub(super) remarks: OnceLock<Vec<String>>,
+    /// When it came to its end in this attempt.
+    pub(super) ended_at: OnceLock<Timestamp>,
 }
 
 impl<'a> Part<'a> {
@@ -86,6 +89,7 @@ impl<'a> Part<'a> {
                 .cloned(),
             warnings: OnceLock::new(),
             remarks: OnceLock::new(),
+            ended_at: OnceLock::new(),
         })
     }
 
