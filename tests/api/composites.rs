@@ -302,7 +302,17 @@ async fn a_cancelled_composite_counts_every_entity(backend: Backend) {
             document(&[order("1", "AAAAA", &lines)]),
         )
         .await;
-    cancel_midway(&app, "Inbound composites", std::time::Duration::from_millis(400)).await;
+    let lines_begun = async {
+        // The control tables are there once the headers are through.
+        while app.message(&id).await["executions"][0]["entities"][0]["target"]["inserted"] != 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let begun = "select cast(records as text) from tranship_loads where entity_no = 1 and records > 0";
+        while app.rows(begun).await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    cancel_midway(&app, "Inbound composites", lines_begun).await;
     let message = app.message(&id).await;
     assert_eq!(message["failure"]["code"], "cancelled", "{message:#}");
     let count = |member: &str| message["records"][member].as_u64().unwrap();

@@ -11,15 +11,15 @@ use tranship::storage::leases::{ClaimImport, Lanes};
 
 use crate::app::TestApp;
 
-/// Works on the job's next message for a while, drops that, and cancels the message.
-pub async fn cancel_midway(app: &TestApp, job: &str, after: Duration) {
+/// Works on the job's next message until this has come about, drops that, and cancels the message.
+pub async fn cancel_midway(app: &TestApp, job: &str, until: impl Future<Output = ()>) {
     let claimed = claim(app, job).await.unwrap();
     let never = CancellationToken::new();
     let work = import::import(&app.context, &app.definitions, &claimed, &never);
-    assert!(
-        tokio::time::timeout(after, Box::pin(work)).await.is_err(),
-        "it was through"
-    );
+    tokio::select! {
+        end = Box::pin(work) => panic!("it was through: {end:?}"),
+        () = until => {}
+    }
     let end = Box::pin(import::cancel(&app.context, &app.definitions, &claimed, "a test")).await;
     assert!(matches!(end, RunEnd::Ended), "{end:?}");
 }
