@@ -124,6 +124,8 @@ pub struct Import {
     pub batch_bytes: usize,
     /// `chunk_records`: records per promotion transaction.
     pub chunk_records: u64,
+    /// `parallel_entities`: entities of one message loaded at once.
+    pub parallel_entities: usize,
 }
 
 /// `file.*`: bounds on what a data file may be.
@@ -209,6 +211,7 @@ impl Config {
                 batch_records: number(reader, "import.batch_records", 1, 1_000_000),
                 batch_bytes: number(reader, "import.batch_bytes", 1024, GIB),
                 chunk_records: number(reader, "import.chunk_records", 1, 1_000_000),
+                parallel_entities: number(reader, "import.parallel_entities", 1, 64),
             },
             file: File {
                 max_field_bytes: number(reader, "file.max_field_bytes", 1, GIB),

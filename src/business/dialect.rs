@@ -83,6 +83,14 @@ impl Dialect {
         }
     }
 
+    /// Locks the row read against change, but not against others that read it so. SQLite has one writer anyway.
+    pub(super) fn for_share(self) -> &'static str {
+        match self {
+            Self::Postgres => " for share",
+            Self::Sqlite => "",
+        }
+    }
+
     /// What staging's indexes hold of a column, and lookups through them compare first. PostgreSQL refuses an index row of
     /// more than a third of a page, and a long text is the target's to judge.
     pub(super) fn indexed(self, kind: &FieldType, column: &str) -> String {

@@ -3,9 +3,9 @@
 //! Owns: their pools, the generated tables, the fence, staging, set-based validation, promotion with markers, and
 //! consistent reads for exports. Refuses: the service store (the two are always treated as two databases), files, HTTP.
 //!
-//! Every transaction here first takes the message's fence row (`… set epoch = $e where message = $m and epoch <= $e`) and
-//! rolls back on zero rows, so a worker paused past its lease can do nothing (promise 2). What only reads looks at the
-//! fence without taking it.
+//! Every transaction here first holds the message's fence row (`select … where message = $m and epoch = $e for share`) and
+//! rolls back on zero rows, so a worker paused past its lease can do nothing (promise 2): whoever raises the fence waits for
+//! those that hold it, and none of an older epoch finds it again. What only reads looks at the fence without holding it.
 //!
 //! The way of one load: [`Database::raise_fence`], [`Database::ensure_entity`], [`Database::begin_load`], then
 //! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of

@@ -33,13 +33,13 @@ impl Database {
         self.ensure_control_tables().await?;
         self.write(move |session| {
             Box::pin(async move {
-                let taken = session
-                    .execute(
-                        "update tranship_fence set epoch = $2 where message = $1 and epoch <= $2",
-                        vec![Value::Id(fence.message.0), Value::Int(fence.epoch)],
-                    )
-                    .await?;
-                if taken == 0 {
+                // Shared: parts of one message write side by side, and who raises the fence waits for all of them.
+                let sql = format!(
+                    "select epoch from tranship_fence where message = $1 and epoch = $2{}",
+                    session.dialect.for_share()
+                );
+                let values = vec![Value::Id(fence.message.0), Value::Int(fence.epoch)];
+                if session.row(sql, values).await?.is_none() {
                     return Err(BusinessError::Fenced(fence.message).into());
                 }
                 work(session).await

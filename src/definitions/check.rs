@@ -1,7 +1,10 @@
 //! What holds between definitions: names are unique, references resolve, tables do not collide.
 
+mod composites;
+
 use std::collections::HashMap;
 
+use super::composite_file::CompositeDraft;
 use super::entity_file::EntityDraft;
 use super::flow_file::{ExportPlaces, ImportPlaces};
 use super::job_file::JobDraft;
@@ -12,6 +15,7 @@ use crate::hints::{did_you_mean, one_of};
 /// Everything that was read, and whether anything could not be.
 pub(super) struct Drafts<'a> {
     pub entities: &'a mut Vec<EntityDraft>,
+    pub composites: &'a mut Vec<CompositeDraft>,
     pub jobs: &'a mut Vec<JobDraft>,
     /// Configured business databases.
     pub databases: &'a [String],
@@ -23,9 +27,11 @@ impl Drafts<'_> {
     /// Checks everything and resolves names to technical names.
     pub fn check(mut self) {
         self.check_entity_names();
+        self.check_composite_names();
         self.check_databases();
         self.check_tables();
         self.resolve_references();
+        self.resolve_composites();
         self.check_job_names();
         self.resolve_imports();
         self.resolve_exports();
@@ -89,10 +95,7 @@ impl Drafts<'_> {
 
     /// The entity with this label or technical name, any case.
     fn find(&self, name: &str) -> Option<&EntityDraft> {
-        let wanted = name.trim().to_lowercase();
-        self.entities
-            .iter()
-            .find(|draft| draft.entity.label.to_lowercase() == wanted || draft.entity.name.to_lowercase() == wanted)
+        self.entities.iter().find(|draft| draft.is_called(name))
     }
 
     fn unknown_entity(&self, name: &str) -> String {
@@ -100,7 +103,11 @@ impl Drafts<'_> {
             .entities
             .iter()
             .flat_map(|draft| [draft.entity.label.as_str(), draft.entity.name.as_str()]);
-        format!("there is no entity `{name}`{}", did_you_mean(name, names))
+        let composites = self.composites.iter().map(|draft| draft.composite.label.as_str());
+        format!(
+            "there is no entity `{name}`{}",
+            did_you_mean(name, names.chain(composites))
+        )
     }
 
     fn resolve_references(&mut self) {
@@ -156,7 +163,12 @@ impl Drafts<'_> {
         let mut resolved = Vec::new();
         for (at, draft) in self.jobs.iter().enumerate() {
             for (position, places) in draft.imports.iter().enumerate() {
-                let earlier = draft.imports[..position].iter().map(|places| &places.entity);
+                let earlier = &draft.imports[..position];
+                if let Some(composite) = self.usable_composite(draft, places, earlier) {
+                    resolved.push((at, position, composite));
+                    continue;
+                }
+                let earlier = earlier.iter().map(|places| &places.entity);
                 if let Some(entity) = self.usable(draft, &places.entity, earlier) {
                     check_import(draft, places, entity);
                     resolved.push((at, position, entity.entity.name.clone()));
@@ -175,6 +187,14 @@ impl Drafts<'_> {
         for (at, draft) in self.jobs.iter().enumerate() {
             let mut first_database = None;
             for (position, places) in draft.exports.iter().enumerate() {
+                if self.find_composite(&places.entity.value).is_some() {
+                    let message = format!(
+                        "`{}` is a composite entity, which cannot be exported; list its entities",
+                        places.entity.value
+                    );
+                    draft.findings.at(&places.entity.span, message);
+                    continue;
+                }
                 let earlier = draft.exports[..position].iter().map(|places| &places.entity);
                 let Some(entity) = self.usable(draft, &places.entity, earlier) else {
                     continue;

@@ -7,7 +7,7 @@ use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
 use super::rule_file;
 use crate::domain::computed::FieldDefault;
-use crate::domain::entity::{Drift, Entity, FieldType};
+use crate::domain::entity::{Drift, Entity, Field, FieldType};
 use crate::hints::{did_you_mean, nearest};
 
 /// An entity as one file gives it, with the places later checks need.
@@ -233,6 +233,20 @@ impl EntityDraft {
                     .at(&field.span, self.unknown_field("a rule's field", &field.value));
             }
         }
+    }
+
+    /// Whether this is its label or technical name, in any case.
+    pub fn is_called(&self, name: &str) -> bool {
+        let wanted = name.trim().to_lowercase();
+        self.entity.label.to_lowercase() == wanted || self.entity.name.to_lowercase() == wanted
+    }
+
+    /// The field of this name.
+    pub fn entity_field(&self, name: &str) -> Option<&Field> {
+        self.fields
+            .iter()
+            .map(|draft| &draft.field)
+            .find(|field| field.name == name)
     }
 
     /// `order_by field `x` is not a field of `Customers`; did you mean …?`

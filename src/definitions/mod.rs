@@ -3,6 +3,7 @@
 //! Files are the truth for jobs. Loading is all or nothing: a broken file leaves the running set as it was.
 
 mod check;
+mod composite_file;
 mod default_file;
 mod entity_file;
 mod field_file;
@@ -23,10 +24,13 @@ use std::rc::Rc;
 
 use toml::de::DeTable;
 
+use crate::domain::composite::Composite;
 use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Order};
 use check::Drafts;
+use composite_file::CompositeDraft;
+use entity_file::EntityDraft;
 use read::{Findings, Table};
 
 /// A checked set of definitions: every reference between them resolves.
@@ -34,6 +38,8 @@ use read::{Findings, Table};
 pub struct Definitions {
     /// By technical name.
     pub entities: Vec<Entity>,
+    /// By technical name.
+    pub composites: Vec<Composite>,
     /// By name.
     pub jobs: Vec<Job>,
 }
@@ -66,11 +72,18 @@ impl Definitions {
     pub fn load(jobs: &Path, entities: &Path, databases: &[String]) -> Result<Self, Vec<DefinitionError>> {
         let mut errors = Vec::new();
         let mut files = Vec::new();
-        let (mut entities, entities_broken) =
-            read_folder(entities, "the entity", entity_file::read, &mut files, &mut errors);
+        let (drafts, entities_broken) = read_folder(entities, "the entity", read_entity, &mut files, &mut errors);
+        let (mut entities, mut composites) = (Vec::new(), Vec::new());
+        for draft in drafts {
+            match draft {
+                EntityFile::Entity(draft) => entities.push(*draft),
+                EntityFile::Composite(draft) => composites.push(draft),
+            }
+        }
         let (mut jobs, _) = read_folder(jobs, "the job", job_file::read, &mut files, &mut errors);
         Drafts {
             entities: &mut entities,
+            composites: &mut composites,
             jobs: &mut jobs,
             databases,
             incomplete: entities_broken,
@@ -79,6 +92,7 @@ impl Definitions {
 
         let mut loaded = Self {
             entities: entities.into_iter().map(|draft| draft.entity).collect(),
+            composites: composites.into_iter().map(|draft| draft.composite).collect(),
             jobs: jobs.into_iter().map(|draft| draft.job).collect(),
         };
         errors.extend(files.iter().flat_map(|findings| findings.errors()));
@@ -87,6 +101,7 @@ impl Definitions {
             return Err(errors);
         }
         loaded.entities.sort_by(|a, b| a.name.cmp(&b.name));
+        loaded.composites.sort_by(|a, b| a.name.cmp(&b.name));
         loaded.jobs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(loaded)
     }
@@ -115,14 +130,37 @@ impl Definitions {
         self.entities.iter().find(|e| e.name == name)
     }
 
-    /// Whether a job that keeps its messages in order loads this entity.
+    /// Whether a job that keeps its messages in order loads this entity, or one of this composite entity.
     #[must_use]
-    pub fn is_kept_in_order(&self, entity: &str) -> bool {
+    pub fn is_kept_in_order(&self, name: &str) -> bool {
+        let asked = self.single(name);
         let loads = |job: &Job| {
             let wanted = job.import.iter().flat_map(|import| &import.entities);
-            wanted.into_iter().any(|wanted| wanted.entity == entity)
+            let mut loaded = wanted.flat_map(|wanted| self.single(&wanted.entity));
+            loaded.any(|entity| asked.contains(&entity))
         };
         self.jobs.iter().any(|job| job.queue.order != Order::None && loads(job))
+    }
+
+    /// The entity of this technical name, or those of the composite entity of this name.
+    fn single<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        match self.composite(name) {
+            Some(composite) => composite.parts.iter().map(|part| part.entity.as_str()).collect(),
+            None => vec![name],
+        }
+    }
+
+    /// The composite entity with this technical name.
+    #[must_use]
+    pub fn composite(&self, name: &str) -> Option<&Composite> {
+        self.composites.iter().find(|composite| composite.name == name)
+    }
+
+    /// The label of the entity or composite entity with this technical name.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let entity = self.entity(name).map(|entity| entity.label.as_str());
+        entity.or_else(|| self.composite(name).map(|composite| composite.label.as_str()))
     }
 
     /// The entity with this label or technical name, any case.
@@ -133,6 +171,20 @@ impl Definitions {
             .iter()
             .find(|e| e.label.to_lowercase() == wanted || e.name.to_lowercase() == wanted)
     }
+}
+
+/// What a file of `entities/` defines.
+enum EntityFile {
+    Entity(Box<EntityDraft>),
+    Composite(CompositeDraft),
+}
+
+fn read_entity(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityFile> {
+    if table.has("composite") {
+        return composite_file::read(table, findings).map(EntityFile::Composite);
+    }
+    let entity = entity_file::read(table, findings)?;
+    Some(EntityFile::Entity(Box::new(entity)))
 }
 
 /// Reads every `*.toml` of a folder, in the order of names. The flag says that some file gave nothing at all.

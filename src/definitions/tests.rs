@@ -1,5 +1,6 @@
 //! Definitions as people write them, right and wrong.
 
+mod composites;
 mod filling;
 
 use super::*;
@@ -446,7 +447,7 @@ fn every_example_in_the_readmes_loads() {
         .map(|(path, text)| (path.as_str(), text.as_str()))
         .collect::<Vec<_>>();
     let set = load(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
-    assert_eq!((set.entities.len(), set.jobs.len()), (3, 3));
+    assert_eq!((set.entities.len(), set.composites.len(), set.jobs.len()), (4, 1, 3));
 }
 
 /// The relay job with this `[webhook]` section, which begins at line 6.

@@ -6,6 +6,7 @@
 
 pub mod auto_number;
 pub mod cell;
+pub mod composite;
 pub mod computed;
 pub mod counts;
 pub mod entity;

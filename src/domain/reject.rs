@@ -46,6 +46,10 @@ error_codes! {
     UnexpectedMember = "unexpected_member",
     /// The record has the same member twice.
     MemberTwice = "member_twice",
+    /// A field to be taken over from the record around, in a composite file, does not stand in front of the record.
+    InheritedMissing = "inherited_missing",
+    /// A record of a composite file holds no element of some entity (MAP011).
+    ElementMissing = "element_missing",
     /// Bytes that are not UTF-8.
     InvalidUtf8 = "invalid_utf8",
     /// A control character that business text may not hold (FMT-13).

@@ -330,6 +330,12 @@ pub fn field_meant<'e>(entity: &'e Entity, name: &str) -> Option<&'e str> {
     columns::named(&entity.fields, name).map(|at| entity.fields[at].name.as_str())
 }
 
+/// The entity's field, by its position, that a column of a file comes to: by the job's map, then by name.
+#[must_use]
+pub fn field_of_column(entity: &Entity, map: &BTreeMap<String, String>, column: &str) -> Option<usize> {
+    columns::field_of(entity, map, column.trim())
+}
+
 fn column_number(position: usize) -> Option<u32> {
     u32::try_from(position + 1).ok()
 }

@@ -54,6 +54,10 @@ pub trait NamedSource: Send {
     fn position(&self) -> Position;
     /// After at least the first record, or the end, was seen: skip to this position.
     fn skip_to(&mut self, position: Position);
+    /// Remarks on what was read.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A [`RecordReader`] over a [`NamedSource`].
@@ -199,6 +203,10 @@ impl<S: NamedSource> RecordReader for Named<S> {
 
     fn position(&self) -> Position {
         self.position
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.source.remarks()
     }
 
     fn skip_to(&mut self, position: Position) {

@@ -100,4 +100,9 @@ pub trait RecordReader: Send {
     /// After the header was read: skip to this position, which [`position`](Self::position) gave when this same file was read
     /// before; bytes are fed from the start of the file all the same. A position already passed is ignored.
     fn skip_to(&mut self, position: Position);
+
+    /// At the end: what somebody may want to look at although it is no damage, a sentence each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -206,7 +206,7 @@ pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
         // Not on this thread: of a workbook it goes to the disk.
         let runtime = context.runtime.clone();
         runtime.spawn(async move {
-            if let Err(error) = write_rejects(&context, &message, &job, &out).await {
+            if let Err(error) = write_rejects(&context, &definitions, &message, &job, &out).await {
                 tracing::error!(message.id = %message.id, %error, "a rejects file broke off");
                 let _ = out.send(Err(error)).await;
             }

@@ -172,11 +172,7 @@ fn links(message: &Message, children: &[MessageId]) -> Value {
 pub fn job(definitions: &Definitions, job: &Job, now: Timestamp) -> Value {
     let imported = job.import.iter().flat_map(|i| i.entities.iter().map(|e| &e.entity));
     let exported = job.export.iter().flat_map(|e| e.entities.iter().map(|e| &e.entity));
-    let label = |name: &String| {
-        definitions
-            .entity(name)
-            .map_or_else(|| name.clone(), |e| e.label.clone())
-    };
+    let label = |name: &String| definitions.label(name).unwrap_or(name).to_owned();
     let entities: Vec<String> = match job.direction {
         Direction::Import => imported.map(label).collect(),
         Direction::Export => exported.map(label).collect(),

@@ -177,11 +177,7 @@ pub(super) fn reader(format: &FileFormat, limits: &Limits) -> Box<dyn RecordRead
         max_record_bytes: file.max_record_bytes,
         max_columns: file.max_columns,
     };
-    let xml = |style| XmlOptions {
-        style,
-        max_record_bytes: file.max_record_bytes,
-        max_columns: file.max_columns,
-    };
+    let xml = |style| xml_options(style, limits);
     match format {
         FileFormat::Csv { delimiter } => Box::new(CsvReader::new(csv_options(*delimiter, limits))),
         FileFormat::Fixed(columns) => Box::new(FixedReader::new(FixedOptions {
@@ -196,6 +192,14 @@ pub(super) fn reader(format: &FileFormat, limits: &Limits) -> Box<dyn RecordRead
             let reader = WorkbookOrCsv::new(xlsx_options(sheet.clone(), limits), csv_options(b',', limits));
             Box::new(Blocking(reader))
         }
+    }
+}
+
+pub(super) fn xml_options(style: XmlStyle, limits: &Limits) -> XmlOptions {
+    XmlOptions {
+        style,
+        max_record_bytes: limits.file.max_record_bytes,
+        max_columns: limits.file.max_columns,
     }
 }
 

@@ -182,8 +182,8 @@ pub fn check(job: &Job, definitions: &Definitions, envelope: &mut Envelope) -> R
     }
     match &job.import {
         Some(import) if job.data_source == DataSource::File => {
-            let offered = import.entities.iter().filter_map(|e| definitions.entity(&e.entity));
-            let labels: Vec<&str> = offered.map(|e| e.label.as_str()).collect();
+            let offered = import.entities.iter();
+            let labels: Vec<&str> = offered.filter_map(|e| definitions.label(&e.entity)).collect();
             envelope.entity = Some(choose_entity(job, &labels, envelope.entity.as_deref())?);
             Ok(())
         }

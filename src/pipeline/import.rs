@@ -1,12 +1,13 @@
 //! Import: a claimed message → verify, parse, type, stage → validate as a set → promote in marked chunks → outcome.
 //!
-//! A message is one data file, or a package of several: each is a part, and parts are loaded one after another, in the order of
-//! execution unit, level and sequence (DMF-5), each to its end before the next begins, so that one may refer to what another
-//! brought. Every step reads back what an earlier attempt left and goes on from there. The business database's markers are the
-//! truth about what landed; the store's counts are copied from them at the end (promise 2).
+//! A message is one data file for one entity, or a composite file or a package for several: what is for one entity is a part, and
+//! parts are loaded in the order of execution unit, level and sequence (DMF-5, `order`), side by side where that allows it. Every
+//! step reads back what an earlier attempt left and goes on from there. The business database's markers are the truth about what
+//! landed; the store's counts are copied from them at the end (promise 2).
 
 mod drift;
 mod finish;
+mod message_order;
 mod order;
 mod origins;
 mod part;
@@ -14,14 +15,17 @@ mod parts;
 mod skipped;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use self::order::MessageOrder;
+use self::message_order::MessageOrder;
 use self::part::Part;
+use super::composite::Composed;
 use super::stop::{RunEnd, Stop};
 use super::{Context, new_execution_id};
+use crate::business::Database;
 use crate::definitions::Definitions;
 use crate::domain::job::{ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
@@ -145,7 +149,9 @@ async fn open<'a>(
 ) -> Result<Session<'a>, Stop> {
     let message = &claimed.message;
     let (job, spec) = job_of(definitions, message)?;
-    if let Some(label) = &message.entity {
+    if let Some(label) = &message.entity
+        && Composed::called(definitions, spec, label).is_none()
+    {
         part::entity_of(definitions, job, spec, label)?;
     }
     let now = context.clock.now();
@@ -172,25 +178,17 @@ async fn open<'a>(
 
 async fn work(session: &Session<'_>) -> Result<(), Stop> {
     let parts = parts::of_payload(session).await?;
-    let mut failed = Vec::new();
-    for part in &parts {
-        match load(part).await {
-            Ok(None) => {}
-            Ok(Some(failure)) => failed.push((part, failure)),
-            // Of a package the others are not at fault.
-            Err(Stop::Fail(failure)) if parts.len() > 1 => {
-                finish::give_up_part(part, &failure).await?;
-                failed.push((part, failure));
-            }
-            Err(stop) => return Err(stop),
-        }
+    // Before anything is written, and wherever counts are looked for at the end.
+    let databases: BTreeMap<&str, &Database> = parts.iter().map(|part| (part.database.name(), part.database)).collect();
+    for database in databases.values() {
+        database.raise_fence(session.fence).await?;
     }
-    finish::end(session, &parts, &failed).await
+    let ran = order::load_all(session, &parts).await?;
+    finish::end(session, &parts, &ran).await
 }
 
 /// Loads one part to its end; with what it failed, as a whole, once its records were staged.
 async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
-    part.database.raise_fence(part.session.fence).await?;
     let parents = part.parents()?;
     for needed in parents.iter().copied().chain([part.entity]) {
         part.database.ensure_entity(needed).await?;

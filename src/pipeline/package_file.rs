@@ -3,6 +3,7 @@
 //! A zip's directory stands at its end, so a package cannot be read as it comes. Nothing of it is trusted: names that lead out
 //! of it are refused, what it unpacks to is bounded, and its files are anonymous, gone with the process.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,8 +41,15 @@ pub(super) struct PackageFile {
 struct Shared {
     file: Mutex<File>,
     metadata: Arc<ZipArchiveMetadata>,
-    /// Bytes that may still be unpacked.
-    left: Mutex<u64>,
+    unpacked: Mutex<Unpacked>,
+}
+
+/// What came out of a package so far.
+struct Unpacked {
+    /// Bytes that may still come.
+    left: u64,
+    /// Sizes of the members that did: one that several entities are read from counts once.
+    members: HashMap<usize, u64>,
 }
 
 /// One file of a package.
@@ -107,7 +115,10 @@ impl PackageFile {
         let shared = Shared {
             file: Mutex::new(spooled),
             metadata,
-            left: Mutex::new(unpacked_max),
+            unpacked: Mutex::new(Unpacked {
+                left: unpacked_max,
+                members: HashMap::new(),
+            }),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -154,23 +165,19 @@ impl PackageFile {
 }
 
 impl Member {
-    /// Unpacks it into a temporary file, which is handed out at its start.
+    /// Unpacks it into a temporary file, which is handed out at its start, and with it the bytes that may come out of the file
+    /// should it be packed itself.
     ///
     /// # Errors
     /// [`Stop::Fail`] when it is damaged or unpacks to more than is allowed.
-    pub async fn unpack(&self) -> Result<File, Stop> {
+    pub async fn unpack(&self) -> Result<(File, u64), Stop> {
         let member = self.clone();
         blocking(move || member.unpack_now()).await?
     }
 
-    /// Bytes that may still come out of the package, for a member that is packed itself.
-    pub fn left(&self) -> u64 {
-        *self.shared.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unpack_now(&self) -> Result<File, Stop> {
+    fn unpack_now(&self) -> Result<(File, u64), Stop> {
         let mut packed = self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut left = self.shared.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unpacked = self.shared.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = self
             .shared
             .metadata
@@ -181,26 +188,40 @@ impl Member {
             return Err(Stop::fail("package_damaged", detail));
         }
         let member = entry.with_reader(&mut *packed, ZipReadOptions::new());
-        let member = member.map_err(|error| damaged(&error))?;
         let mut file = tempfile::tempfile().map_err(|error| spill(&error))?;
-        let mut limited = member.take(left.saturating_add(1));
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            // Apart, so that a disk that is full is not taken for a broken package.
-            let length = limited.read(&mut buffer).map_err(|error| damaged(&error.into()))?;
-            if length == 0 {
-                break;
-            }
-            let Some(rest) = left.checked_sub(length as u64) else {
-                let detail =
-                    "the package unpacks to more than `file.max_unpacked_bytes` allows: split it, or raise the limit";
-                return Err(Stop::fail("unpacked_too_large", detail));
-            };
-            *left = rest;
-            file.write_all(&buffer[..length]).map_err(|error| spill(&error))?;
+        let counted = unpacked.members.get(&self.index).copied();
+        let bytes_max = counted.unwrap_or(unpacked.left);
+        let mut left = bytes_max;
+        let copied = copy(member.map_err(|error| damaged(&error))?, &mut file, &mut left);
+        let bytes = bytes_max - left;
+        if counted.is_none() {
+            unpacked.left = left;
         }
+        copied?;
+        unpacked.members.insert(self.index, bytes);
         file.seek(SeekFrom::Start(0)).map_err(|error| spill(&error))?;
-        Ok(file)
+        // What it is itself was counted just now.
+        Ok((file, unpacked.left.saturating_add(bytes)))
+    }
+}
+
+/// Copies a member of at most `left` bytes, of which are then so many less.
+fn copy(member: impl Read, file: &mut File, left: &mut u64) -> Result<(), Stop> {
+    let mut limited = member.take(left.saturating_add(1));
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        // Apart, so that a disk that is full is not taken for a broken package.
+        let length = limited.read(&mut buffer).map_err(|error| damaged(&error.into()))?;
+        if length == 0 {
+            return Ok(());
+        }
+        let Some(rest) = left.checked_sub(length as u64) else {
+            let detail =
+                "the package unpacks to more than `file.max_unpacked_bytes` allows: split it, or raise the limit";
+            return Err(Stop::fail("unpacked_too_large", detail));
+        };
+        *left = rest;
+        file.write_all(&buffer[..length]).map_err(|error| spill(&error))?;
     }
 }
 

@@ -4,6 +4,7 @@
 //! with a broken quote can be seen and mended in place. When the payload is itself a rejects file that came back, its two
 //! columns are left out. A damaged record may be as long as the payload: it passes through in pieces.
 
+mod composite;
 mod cut;
 mod package;
 mod pages;
@@ -21,9 +22,12 @@ use self::cut::{Cut, OwnColumns};
 use self::pages::Pages;
 use self::sink::Sink;
 use self::window::Window;
+use super::composite::Composed;
 use super::data_file::{self, DataFile, TextOptions, csv_options};
 use super::source::SourceError;
+use super::stop::Stop;
 use super::{Context, Limits};
+use crate::definitions::Definitions;
 use crate::domain::job::{DataSource, FileFormat, Job};
 use crate::domain::message::Message;
 use crate::format::csv_read::CsvOptions;
@@ -51,6 +55,16 @@ impl From<StoreError> for Halt {
     }
 }
 
+/// What cannot be read any more, although it once was.
+fn unreadable(stop: Stop) -> Halt {
+    let detail = match stop {
+        Stop::Fail(failure) => failure.detail,
+        Stop::Retry(detail) | Stop::Unreachable(detail) | Stop::BlobMissing(detail) => detail,
+        Stop::Lost | Stop::Stopped => "the service is stopping".to_owned(),
+    };
+    SourceError::Unreadable(detail).into()
+}
+
 /// Sends the rejects file of a message into `out`, chunk by chunk, until all is sent or the receiver is gone. Of a package it
 /// is a package of the files that had rejects.
 ///
@@ -58,6 +72,7 @@ impl From<StoreError> for Halt {
 /// [`SourceError`] when payload or store cannot be read; what was sent before is then incomplete and must not be used.
 pub async fn write_rejects(
     context: &Context,
+    definitions: &Definitions,
     message: &Message,
     job: &Job,
     out: &mpsc::Sender<Result<Bytes, SourceError>>,
@@ -66,16 +81,15 @@ pub async fn write_rejects(
         Some(spec) if job.data_source == DataSource::File => {
             let options = TextOptions::of(spec, &context.limits);
             let file = DataFile::of_payload(context, message, options).await?;
-            write_file(
-                &context.limits,
-                &spec.format,
-                file,
-                Pages::new(context, message, 0),
-                out,
-            )
-            .await
+            let label = message.entity.as_deref().unwrap_or_default();
+            if let Some(composed) = Composed::called(definitions, spec, label) {
+                composite::write(context, message, (composed, 0), &spec.format, file, out).await
+            } else {
+                let pages = Pages::new(context, message, 0);
+                write_file(&context.limits, &spec.format, file, pages, out).await
+            }
         }
-        Some(spec) => package::write(context, message, spec, out).await,
+        Some(spec) => package::write(context, definitions, message, spec, out).await,
         None => Ok(()),
     };
     match written {

@@ -12,6 +12,7 @@
     reason = "what cannot be read here fails the test where it is read"
 )]
 
+mod composite;
 #[path = "../support/mod.rs"]
 mod support;
 

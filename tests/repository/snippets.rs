@@ -21,7 +21,10 @@ fn kind(text: &str) -> Kind {
     let table = table(text);
     if table.contains_key("direction") {
         Kind::Job
-    } else if table.contains_key("fields") || table.contains_key("key") {
+    } else if ["fields", "key", "composite"]
+        .iter()
+        .any(|key| table.contains_key(*key))
+    {
         Kind::Entity
     } else {
         Kind::Settings

@@ -58,7 +58,7 @@ impl Columns {
 }
 
 /// By the job's map, then by name; an exact name goes before the same name in another case, that before a loosely equal one.
-fn field_of(entity: &Entity, map: &BTreeMap<String, String>, column: &str) -> Option<usize> {
+pub(super) fn field_of(entity: &Entity, map: &BTreeMap<String, String>, column: &str) -> Option<usize> {
     let mapped = map
         .get(column)
         .or_else(|| map.iter().find(|(from, _)| same(from.trim(), column)).map(|(_, to)| to));

@@ -53,6 +53,10 @@ pub struct PackageEntity {
     pub run_business_logic: Option<bool>,
     /// `RunBusinessValidation`, where it is said.
     pub run_business_validation: Option<bool>,
+    /// `FailLevelOnError`: nothing more of its level is begun once it failed (DMF-5).
+    pub fail_level: bool,
+    /// `FailExecutionUnitOnError`: nothing more of its execution unit is begun once it failed.
+    pub fail_execution_unit: bool,
     /// `EntityMapList`; empty means: by name (FMT-7).
     pub fields: Vec<FieldMap>,
     /// The style sheets of `EntityTransformList`.
@@ -73,6 +77,8 @@ impl Default for PackageEntity {
             sequence: 1,
             run_business_logic: None,
             run_business_validation: None,
+            fail_level: false,
+            fail_execution_unit: false,
             fields: Vec::new(),
             transforms: Vec::new(),
         }
@@ -344,6 +350,8 @@ impl PackageEntity {
             "SequenceInLevel" => self.sequence = number(name, value)?,
             "RunBusinessLogic" => self.run_business_logic = said(name, value)?,
             "RunBusinessValidation" => self.run_business_validation = said(name, value)?,
+            "FailLevelOnError" => self.fail_level = yes(name, value)?,
+            "FailExecutionUnitOnError" => self.fail_execution_unit = yes(name, value)?,
             _ => {}
         }
         Ok(())

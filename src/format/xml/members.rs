@@ -61,6 +61,19 @@ pub(super) fn read(record: &[u8], options: &XmlOptions) -> Result<Members, Probl
     }
 }
 
+/// Reads the members that the beginning of a record has, from the `<` of its start tag on.
+pub(super) fn read_so_far(beginning: &[u8], options: &XmlOptions) -> Result<Members, Problem> {
+    let mut reader = Reader::from_reader(beginning);
+    let mut building = Building::new(options);
+    loop {
+        let event = reader.read_event().map_err(|error| Problem::new(words(&error)))?;
+        if matches!(event, Event::Eof) {
+            return Ok(building.members);
+        }
+        building.take(&event)?;
+    }
+}
+
 /// Of a record, whose length is a `usize`.
 fn offset(position: u64) -> usize {
     usize::try_from(position).unwrap_or(usize::MAX)

@@ -52,6 +52,7 @@
 //! place to go on from, and as a record); and once more as part of a damaged record.
 
 mod attributes;
+pub mod composite;
 mod given_up;
 mod input;
 mod markup;

@@ -10,7 +10,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::attributes::{Attribute, Attributes};
+use super::composite::CONTEXT_ATTRIBUTE;
 use super::markup::{Name, is_name};
+use super::prolog::Root;
 use super::source::XmlSource;
 use super::text::{Within, escape, is_xml_char, resolve};
 use super::{ROOT_TAG_BYTES_MAX, XmlOptions, XmlStyle};
@@ -44,15 +46,19 @@ impl XmlRejects {
         source.feed(&head[..head.len().min(HEAD_BYTES)]);
         // Only what it learns on the way to the first record is wanted.
         while source.record_name().is_none() && matches!(source.step(), Ok(NamedStep::Damaged(_))) {}
-        let (root_tag, root_name) = source
-            .root()
-            .map(|root| (opened(&root.tag), root.name().to_owned()))
-            .filter(|(tag, name)| is_root(tag, name))
-            .unwrap_or_else(|| ("<Document>".to_owned(), "Document".to_owned()));
         let record_name = source
             .record_name()
             .and_then(|name| std::str::from_utf8(name.0).ok().filter(|_| is_name(name.0)))
             .unwrap_or("RECORD");
+        Self::of_element(style, source.root(), record_name)
+    }
+
+    /// For records whose element has this name, in a source with this root.
+    pub(super) fn of_element(style: XmlStyle, root: Option<&Root>, record_name: &str) -> Self {
+        let (root_tag, root_name) = root
+            .map(|root| (opened(&root.tag), root.name().to_owned()))
+            .filter(|(tag, name)| is_root(tag, name))
+            .unwrap_or_else(|| ("<Document>".to_owned(), "Document".to_owned()));
         Self {
             style,
             root_tag,
@@ -84,6 +90,26 @@ impl XmlRejects {
             None => self.raw(out, raw, id, error, cut),
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends an element that is no record, but around records; `is_marked` says that it stood so in the source.
+    pub(super) fn context(&self, out: &mut Vec<u8>, raw: &[u8], is_marked: bool) {
+        let mark = format!(" {CONTEXT_ATTRIBUTE}=\"true\"");
+        let Some(parts) = Parts::of(raw) else {
+            let name = &self.record_name;
+            out.extend_from_slice(format!("<{name}{mark}></{name}>").as_bytes());
+            return;
+        };
+        let mut at = parts.name.end;
+        out.extend_from_slice(&raw[..at]);
+        if !is_marked {
+            out.extend_from_slice(mark.as_bytes());
+        }
+        for own in parts.own_attributes.iter().chain(&parts.own_elements) {
+            out.extend_from_slice(&raw[at..own.start]);
+            at = own.end;
+        }
+        out.extend_from_slice(&raw[at..]);
     }
 
     fn raw(&self, out: &mut Vec<u8>, raw: &[u8], id: &str, error: &str, cut: bool) {

@@ -1,5 +1,6 @@
 //! Staging to target and the end: judge the threshold, promote chunk by chunk, copy the markers' counts into the store.
 
+use super::order::Ran;
 use super::part::Part;
 use super::stage::{Staged, with_column};
 use super::{Session, parts};
@@ -17,9 +18,6 @@ use crate::storage::executions::{EntityRun, ImportOutcome, StoredError};
 pub(super) const CANCELLED: &str = "cancelled";
 /// Rejects copied into the store in one statement.
 const REJECTS_PER_COPY: u32 = 500;
-
-/// A part that failed as a whole, and why.
-pub(super) type Failed<'p, 'a> = (&'p Part<'a>, Failure);
 
 /// Promotes a staged load. With why it was given up, if it was.
 pub(super) async fn promote_all(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
@@ -43,29 +41,15 @@ pub(super) async fn promote_all(part: &Part<'_>, staged: &Staged) -> Result<Opti
 pub(super) async fn close(session: &Session<'_>, failure: Failure) -> Result<(), Stop> {
     let parts = parts::known(session).await?;
     let mut phases = Vec::with_capacity(parts.len());
-    let mut has_begun = false;
     for part in &parts {
         part.database.raise_fence(session.fence).await?;
-        if !part.database.load_begun(part.load()).await? {
-            phases.push(Phase::NotRun);
-            continue;
-        }
-        has_begun = true;
-        let chunks = part.database.chunks(part.load()).await?;
-        let is_through = !chunks.is_empty() && chunks.iter().all(|chunk| chunk.done);
-        give_up_part(part, &failure).await?;
-        let counts = part.database.load_counts(part.load()).await?.counts;
-        phases.push(if is_through && counts.skipped == 0 {
-            Phase::Ended
-        } else {
-            Phase::Failed
-        });
+        phases.push(give_up_part(part, &failure).await?);
     }
-    if !has_begun {
+    if phases.iter().all(|phase| *phase == Phase::NotRun) {
         tracing::info!(message.id = %session.message.id, code = %failure.code, "import failed: {}", failure.detail);
         return Ok(finish_with_nothing(session.context, session.fence, failure).await?);
     }
-    let totals = Totals::of(&parts, &phases).await?;
+    let totals = Totals::of(parts.iter().zip(phases)).await?;
     finish(session, &parts, totals, failed(&failure), Some(failure)).await
 }
 
@@ -87,13 +71,11 @@ async fn finish_with_nothing(context: &Context, fence: Fence, failure: Failure) 
 }
 
 /// Ends a message all of whose parts came to an end.
-pub(super) async fn end(session: &Session<'_>, parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Result<(), Stop> {
-    let has_failed = |part: &Part<'_>| failed.iter().any(|(other, _)| other.entity_no == part.entity_no);
-    let phase = |part| if has_failed(part) { Phase::Failed } else { Phase::Ended };
-    let totals = Totals::of(parts, &parts.iter().map(phase).collect::<Vec<_>>()).await?;
-    let failure = overall(parts, failed);
+pub(super) async fn end(session: &Session<'_>, parts: &[Part<'_>], ran: &[Ran<'_, '_>]) -> Result<(), Stop> {
+    let totals = Totals::of(ran.iter().map(|ran| (ran.part, ran.phase))).await?;
+    let failure = overall(ran);
     let event = match &failure {
-        // What of a package landed, landed.
+        // What of several parts landed, landed.
         Some(_) if parts.len() > 1 && totals.counts.applied() > 0 => Event::FinishWithErrors,
         Some(_) => Event::Fail,
         None if totals.counts.rejected > 0 => Event::FinishWithErrors,
@@ -103,16 +85,17 @@ pub(super) async fn end(session: &Session<'_>, parts: &[Part<'_>], failed: &[Fai
 }
 
 /// The failure of the message: that of its part, or of its parts by their names.
-fn overall(parts: &[Part<'_>], failed: &[Failed<'_, '_>]) -> Option<Failure> {
-    let (first, rest) = failed.split_first()?;
-    if parts.len() == 1 {
-        return Some(first.1.clone());
+fn overall(ran: &[Ran<'_, '_>]) -> Option<Failure> {
+    let failed = || ran.iter().filter_map(|ran| Some((ran.part, ran.failure.as_ref()?)));
+    let (_, first) = failed().next()?;
+    // One file that cannot be read at all says so to each of its parts.
+    if ran.iter().all(|ran| ran.failure.as_ref() == Some(first)) {
+        return Some(first.clone());
     }
-    let of = |(part, failure): &Failed<'_, '_>| format!("{}: {}", part.entity.label, failure.detail);
-    let details: Vec<String> = std::iter::once(first).chain(rest).map(of).collect();
+    let of = |(part, failure): (&Part<'_>, &Failure)| format!("{}: {}", part.entity.label, failure.detail);
     Some(Failure {
-        code: first.1.code.clone(),
-        detail: details.join("; "),
+        code: first.code.clone(),
+        detail: failed().map(of).collect::<Vec<_>>().join("; "),
     })
 }
 
@@ -124,13 +107,13 @@ struct Totals {
 }
 
 impl Totals {
-    async fn of(parts: &[Part<'_>], phases: &[Phase]) -> Result<Self, Stop> {
+    async fn of<'p, 'a: 'p>(parts: impl Iterator<Item = (&'p Part<'a>, Phase)>) -> Result<Self, Stop> {
         let mut totals = Self {
             counts: Counts::default(),
-            runs: Vec::with_capacity(parts.len()),
+            runs: Vec::new(),
             repaired: Vec::new(),
         };
-        for (part, &phase) in parts.iter().zip(phases) {
+        for (part, phase) in parts {
             if !part.database.load_begun(part.load()).await? {
                 // It failed before its first record, or nobody came to it.
                 totals.runs.push(run(part, &LoadCounts::default(), phase));
@@ -164,13 +147,31 @@ async fn rules_told(part: &Part<'_>) -> Result<Vec<String>, Stop> {
     Ok(told.collect())
 }
 
-/// Gives up a part that failed on the way: what of it landed stays, what was rejected is kept.
-pub(super) async fn give_up_part(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
-    stop_load(part, failure).await?;
-    if part.database.load_begun(part.load()).await? {
-        copy_rejects(part, None).await?;
+/// Tells the store how a part ended, ahead of the message's end.
+pub(super) async fn tell(part: &Part<'_>, phase: Phase) -> Result<(), Stop> {
+    let loaded = if part.database.load_begun(part.load()).await? {
+        part.database.load_counts(part.load()).await?
+    } else {
+        LoadCounts::default()
+    };
+    part.save(&run(part, &loaded, phase)).await
+}
+
+/// Gives up a part wherever it is: what of it landed stays, what was rejected is kept, the rest is skipped.
+pub(super) async fn give_up_part(part: &Part<'_>, failure: &Failure) -> Result<Phase, Stop> {
+    if !part.database.load_begun(part.load()).await? {
+        return Ok(Phase::NotRun);
     }
-    Ok(())
+    let chunks = part.database.chunks(part.load()).await?;
+    let is_through = !chunks.is_empty() && chunks.iter().all(|chunk| chunk.done);
+    stop_load(part, failure).await?;
+    copy_rejects(part, None).await?;
+    let counts = part.database.load_counts(part.load()).await?.counts;
+    Ok(if is_through && counts.skipped == 0 {
+        Phase::Ended
+    } else {
+        Phase::Failed
+    })
 }
 
 /// Gives up what of a part is not promoted. The reason carries the code, so that a rerun after a crash ends with the same failure.
@@ -269,7 +270,8 @@ async fn finish(
     failure: Option<Failure>,
 ) -> Result<(), Stop> {
     let counts = totals.counts;
-    if counts.applied() > 0 {
+    // A message is cancelled wherever it is, and may be in processing already by the attempt that was broken off.
+    if counts.applied() > 0 && event != Event::Cancel {
         // Something landed, in this attempt or an earlier one: that is no end before processing.
         session.begin_processing().await?;
     }
@@ -323,8 +325,9 @@ async fn forget_rejects(session: &Session<'_>, parts: &[Part<'_>]) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+/// How far a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
     Promoting,
     Ended,
     Failed,
@@ -353,11 +356,11 @@ fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
         Phase::Ended => "Finished",
     };
     target.clone_into(&mut run.target_status);
-    if phase == Phase::Ended && totals.counts.read == 0 {
-        run.warnings.push("the file has no records".to_owned());
+    let no_records = "the file has no records";
+    if phase == Phase::Ended && totals.counts.read == 0 && !run.warnings.iter().any(|told| told == no_records) {
+        run.warnings.push(no_records.to_owned());
     }
-    if phase != Phase::Promoting {
-        run.finished_at = Some(part.session.context.clock.now());
-    }
+    let now = || part.session.context.clock.now();
+    run.finished_at = (phase != Phase::Promoting).then(|| *part.ended_at.get_or_init(now));
     run
 }

@@ -4,18 +4,25 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::Session;
+use super::order::Place;
 use crate::business::Database;
 use crate::business::staging::{Load, WriteOrder};
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
 use crate::domain::job::{FileFormat, ImportEntity, ImportSpec, Job, Order};
+use crate::domain::time::Timestamp;
 use crate::format::mapping::Mapping;
+use crate::format::record::RecordReader;
+use crate::format::xml::composite::{CompositeOptions, composite_reader};
+use crate::pipeline::composite::Composed;
+use crate::pipeline::data_file;
 use crate::pipeline::package_file::Member;
 use crate::pipeline::stop::Stop;
 use crate::storage::executions::EntityRun;
 
 /// Where a part's file is.
+#[derive(Clone)]
 pub(super) enum Source {
     /// It is the message's payload.
     Payload,
@@ -55,13 +62,20 @@ pub(super) struct Part<'a> {
     pub(super) database: &'a Database,
     pub(super) format: FileFormat,
     pub(super) encoding: Option<String>,
+    /// Of a composite file, how it is read, and which of its entities this is.
+    pub(super) composite: Option<(CompositeOptions, usize)>,
     pub(super) source: Source,
+    pub(super) place: Place,
     /// How far the store knows it to be.
     pub(super) known: Option<EntityRun>,
     /// What was found in this attempt that somebody may want to look at.
     pub(super) warnings: OnceLock<Vec<String>>,
     /// Known once the file's columns are.
     pub(super) filled: OnceLock<Filled>,
+    /// What the reader had to remark when it came to the end.
+    pub(super) remarks: OnceLock<Vec<String>>,
+    /// When it came to its end in this attempt.
+    pub(super) ended_at: OnceLock<Timestamp>,
 }
 
 impl<'a> Part<'a> {
@@ -80,12 +94,14 @@ impl<'a> Part<'a> {
         Ok(Self {
             session,
             entity_no,
-            wanted: Cow::Borrowed(wanted),
+            wanted,
             entity,
             database,
             format: session.spec.format.clone(),
             encoding: session.spec.encoding.clone(),
+            composite: None,
             source,
+            place: Place::default(),
             known: session
                 .execution
                 .entities
@@ -94,7 +110,17 @@ impl<'a> Part<'a> {
                 .cloned(),
             warnings: OnceLock::new(),
             filled: OnceLock::new(),
+            remarks: OnceLock::new(),
+            ended_at: OnceLock::new(),
         })
+    }
+
+    /// A reader of its records, at the start of its file.
+    pub(super) fn reader(&self) -> Box<dyn RecordReader> {
+        match &self.composite {
+            Some((options, node)) => Box::new(composite_reader(options, *node)),
+            None => data_file::reader(&self.format, &self.session.context.limits),
+        }
     }
 
     pub(super) fn load(&self) -> Load<'_> {
@@ -158,8 +184,17 @@ impl<'a> Part<'a> {
         });
         if let Some(warnings) = self.warnings.get() {
             run.warnings.clone_from(warnings);
+            run.warnings.extend(self.remarks.get().into_iter().flatten().cloned());
         }
         run
+    }
+
+    /// What an attempt that read the file to its end had to remark, as far as it told the store.
+    pub(super) fn recall_remarks(&self) {
+        let told = self.known.iter().flat_map(|run| &run.warnings);
+        let warnings = self.warnings.get();
+        let remarks = told.filter(|told| warnings.is_none_or(|warnings| !warnings.contains(told)));
+        let _ = self.remarks.set(remarks.cloned().collect());
     }
 
     /// Tells the store how far it is.
@@ -170,21 +205,27 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What the job says of the entity with this label.
+/// What the job says of the entity with this label, by itself or within a composite.
 pub(super) fn entity_of<'a>(
     definitions: &'a Definitions,
     job: &Job,
     spec: &'a ImportSpec,
     label: &str,
-) -> Result<(&'a ImportEntity, &'a Entity), Stop> {
-    spec.entities
-        .iter()
-        .filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)))
-        .find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase())
-        .ok_or_else(|| {
-            Stop::fail(
-                "entity_unknown",
-                format!("the job `{}` does not load the entity `{label}`", job.name),
-            )
-        })
+) -> Result<(Cow<'a, ImportEntity>, &'a Entity), Stop> {
+    let mut listed =
+        (spec.entities.iter()).filter_map(|wanted| definitions.entity(&wanted.entity).map(|entity| (wanted, entity)));
+    if let Some((wanted, entity)) = listed.find(|(_, entity)| entity.label.to_lowercase() == label.to_lowercase()) {
+        return Ok((Cow::Borrowed(wanted), entity));
+    }
+    let composed = Composed::of_job(definitions, spec);
+    let part = composed.and_then(|composed| {
+        let (part, entity) = composed.part(label)?;
+        Some((composed.wanted(part), entity))
+    });
+    part.ok_or_else(|| {
+        Stop::fail(
+            "entity_unknown",
+            format!("the job `{}` does not load the entity `{label}`", job.name),
+        )
+    })
 }

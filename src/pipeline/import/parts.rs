@@ -1,13 +1,15 @@
-//! The parts of a message: its one data file, or those a package's manifest lists.
+//! The parts of a message: its one data file, the entities of its composite file, or what a package's manifest lists.
 
 use std::collections::HashSet;
 
 use super::Session;
+use super::order::Place;
 use super::part::{Part, Source};
-use crate::domain::entity::{Entity, FieldType};
-use crate::domain::job::{DataSource, ImportEntity};
+use crate::domain::entity::{Drift, Entity, FieldType};
+use crate::domain::job::{DataSource, FileFormat, ImportEntity};
 use crate::format::mapping::field_meant;
 use crate::format::package::{FieldMap, PackageEntity};
+use crate::pipeline::composite::{self, Composed, Listed};
 use crate::pipeline::package_file::{PackageFile, format_of};
 use crate::pipeline::stop::Stop;
 
@@ -16,38 +18,23 @@ use crate::pipeline::stop::Stop;
 /// # Errors
 /// [`Stop::Fail`] when the package or what it lists cannot be loaded; nothing was touched then.
 pub(super) async fn of_payload<'a>(session: &'a Session<'a>) -> Result<Vec<Part<'a>>, Stop> {
-    if session.job.data_source == DataSource::File {
+    let mut parts = if session.job.data_source == DataSource::Package {
+        let package = PackageFile::open(session.context, session.message).await?;
+        of_package(session, &package)?
+    } else {
         let label = session.message.entity.as_deref().unwrap_or_default();
-        return Ok(vec![Part::of(session, 0, label, Source::Payload)?]);
-    }
-    let package = PackageFile::open(session.context, session.message).await?;
-    let mut listed: Vec<(i32, &PackageEntity)> = (0..).zip(&package.manifest().entities).collect();
-    listed.retain(|(_, entity)| !entity.disabled);
-    // Stable: what has the same place stays in the manifest's order.
-    listed.sort_by_key(|(_, entity)| (entity.execution_unit, entity.level, entity.sequence));
-    if let Some(twice) = twice(&listed) {
-        let detail = format!("the manifest names the file `{twice}` for two entities: give each a file of its own");
-        return Err(Stop::fail("manifest_unexpected", detail));
-    }
-    let mut parts = Vec::with_capacity(listed.len());
-    for (entity_no, entity) in listed {
-        match package.member(&entity.file) {
-            Some(member) => parts.push(part(session, entity_no, entity, Source::Member(member))?),
-            // The rejects of a package come back as a package of those files alone that had some.
-            None if session.message.parent.is_some() => {}
-            // Its entity fails, the others do not (FMT-2).
-            None => {
-                let source = Source::Missing(missing(entity, &package));
-                parts.push(part(session, entity_no, entity, source)?);
+        match Composed::called(session.definitions, session.spec, label) {
+            Some(composed) => {
+                let format = (session.spec.format.clone(), session.spec.encoding.clone());
+                composed_parts(session, composed, 0, format, &Source::Payload)?
             }
+            None => return Ok(vec![Part::of(session, 0, label, Source::Payload)?]),
         }
-    }
-    if parts.is_empty() {
-        let detail = "the package's manifest lists no entity that is to be loaded";
-        return Err(Stop::fail("package_empty", detail));
-    }
+    };
+    // Stable: what has the same place stays in the manifest's order.
+    parts.sort_by_key(|part| part.place.key());
     for part in &parts {
-        // So that whoever ends the message without the package knows what may have landed.
+        // So that whoever ends the message without the file knows what may have landed.
         let mut run = part.run();
         if run.staging_records == 0 {
             "NotStarted".clone_into(&mut run.staging_status);
@@ -57,13 +44,108 @@ pub(super) async fn of_payload<'a>(session: &'a Session<'a>) -> Result<Vec<Part<
     Ok(parts)
 }
 
+/// The parts of a package, in the manifest's order.
+fn of_package<'a>(session: &'a Session<'a>, package: &PackageFile) -> Result<Vec<Part<'a>>, Stop> {
+    let mut listed = composite::listed(session.definitions, session.spec, &package.manifest().entities);
+    listed.retain(|listed| !listed.entity.disabled);
+    if let Some(twice) = twice(&listed) {
+        let detail = format!("the manifest names the file `{twice}` for two entities: give each a file of its own");
+        return Err(Stop::fail("manifest_unexpected", detail));
+    }
+    if let Some(second) = listed.iter().filter(|listed| listed.composed.is_some()).nth(1) {
+        let detail = format!(
+            "`{}` is the second composite entity of the package, which may have one (FMT-11): send it in another package",
+            second.entity.name
+        );
+        return Err(Stop::fail("composite_twice", detail));
+    }
+    let mut parts = Vec::with_capacity(listed.len());
+    for listed in &listed {
+        let source = match package.member(&listed.entity.file) {
+            Some(member) => Source::Member(member),
+            // The rejects of a package come back as a package of those files alone that had some.
+            None if session.message.parent.is_some() => continue,
+            // Its entity fails, the others do not (FMT-2).
+            None => Source::Missing(missing(listed.entity, package)),
+        };
+        parts.extend(listed_parts(session, listed, source)?);
+    }
+    if parts.is_empty() {
+        let detail = "the package's manifest lists no entity that is to be loaded";
+        return Err(Stop::fail("package_empty", detail));
+    }
+    Ok(parts)
+}
+
+/// The parts of one entity of a manifest: several where it is a composite.
+fn listed_parts<'a>(session: &'a Session<'a>, listed: &Listed<'_, 'a>, source: Source) -> Result<Vec<Part<'a>>, Stop> {
+    let entity = listed.entity;
+    refuse_transform(entity)?;
+    let mut parts = match listed.composed {
+        None => vec![part(session, listed.entity_no, entity, source)?],
+        Some(_) if !entity.fields.is_empty() => {
+            let detail = format!(
+                "the manifest maps fields of `{}`, which is a composite entity: let the job map those of its entities",
+                entity.name
+            );
+            return Err(Stop::fail("manifest_unsupported", detail));
+        }
+        Some(composed) => {
+            let (spec, by_name) = (session.spec, format_of(entity));
+            let format = by_name.unwrap_or_else(|| (spec.format.clone(), spec.encoding.clone()));
+            composed_parts(session, composed, listed.entity_no, format, &source)?
+        }
+    };
+    for part in &mut parts {
+        let wanted = part.wanted.to_mut();
+        wanted.run_business_logic = wanted.run_business_logic.or(entity.run_business_logic);
+        wanted.run_business_validation = wanted.run_business_validation.or(entity.run_business_validation);
+        part.place = Place {
+            unit: entity.execution_unit,
+            level: entity.level,
+            sequence: entity.sequence,
+            listed: listed.at,
+            fail_level: entity.fail_level,
+            fail_unit: entity.fail_execution_unit,
+            ..part.place
+        };
+    }
+    Ok(parts)
+}
+
+/// The parts of a composite file: each reads the file for its own entity.
+fn composed_parts<'a>(
+    session: &'a Session<'a>,
+    composed: Composed<'a>,
+    first_no: i32,
+    (format, encoding): (FileFormat, Option<String>),
+    source: &Source,
+) -> Result<Vec<Part<'a>>, Stop> {
+    let mut options = composed.options(&format, session.message.company.as_deref(), &session.context.limits)?;
+    if session.message.parent.is_some() {
+        // A correction brings what is to be corrected.
+        options.missing_elements = Drift::Ignore;
+    }
+    let mut parts = Vec::with_capacity(composed.composite.parts.len());
+    for ((node, entity_no), label) in (0..).zip(first_no..).zip(composed.labels()) {
+        let mut part = Part::of(session, entity_no, label, source.clone())?;
+        part.wanted = composed.wanted(node);
+        part.place.depth = composed.composite.depth(node);
+        (part.format, part.encoding) = (format.clone(), encoding.clone());
+        part.composite = Some((options.clone(), node));
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
 /// The parts of which something may have landed, without their files: as the store knows them now, which may be more than it
 /// did when this attempt began. One that the job does not load any more is left as it is: nobody can say where it landed.
 pub(super) async fn known<'a>(session: &'a Session<'a>) -> Result<Vec<Part<'a>>, Stop> {
     let stored = session.context.store.execution(&session.execution.id).await?;
     let runs = stored.map(|execution| execution.entities).unwrap_or_default();
-    if session.job.data_source == DataSource::File {
-        let label = session.message.entity.as_deref().unwrap_or_default();
+    let label = session.message.entity.as_deref().unwrap_or_default();
+    let is_composite = Composed::called(session.definitions, session.spec, label).is_some();
+    if session.job.data_source == DataSource::File && !is_composite {
         let mut part = Part::of(session, 0, label, Source::Closed)?;
         part.known = runs.into_iter().next();
         return Ok(vec![part]);
@@ -96,10 +178,8 @@ fn part<'a>(
         (part.format, part.encoding) = (format, encoding);
     }
     let entity = part.entity;
-    refuse_what_would_be_ignored(entity, listed)?;
+    refuse_generated(entity, listed)?;
     let wanted = part.wanted.to_mut();
-    wanted.run_business_logic = wanted.run_business_logic.or(listed.run_business_logic);
-    wanted.run_business_validation = wanted.run_business_validation.or(listed.run_business_validation);
     for line in &listed.fields {
         if !line.column.is_empty() {
             wanted
@@ -132,14 +212,19 @@ fn convert(wanted: &mut ImportEntity, field: &str, line: &FieldMap) {
 }
 
 /// A manifest that asks for what cannot be done loads nothing: what is left out would be missed by nobody.
-fn refuse_what_would_be_ignored(entity: &Entity, listed: &PackageEntity) -> Result<(), Stop> {
-    if let Some(transform) = listed.transforms.first() {
-        let detail = format!(
-            "`{}` is to be transformed by `{transform}` first, which is not supported: transform the file before it is packed",
-            listed.name
-        );
-        return Err(Stop::fail("transform_unsupported", detail));
-    }
+fn refuse_transform(listed: &PackageEntity) -> Result<(), Stop> {
+    let Some(transform) = listed.transforms.first() else {
+        return Ok(());
+    };
+    let detail = format!(
+        "`{}` is to be transformed by `{transform}` first, which is not supported: transform the file before it is packed",
+        listed.name
+    );
+    Err(Stop::fail("transform_unsupported", detail))
+}
+
+/// Numbers can be generated for fields that take numbers.
+fn refuse_generated(entity: &Entity, listed: &PackageEntity) -> Result<(), Stop> {
     for line in listed.fields.iter().filter(|line| line.auto_generated) {
         let field = field_meant(entity, &line.field).and_then(|name| entity.field(name));
         let why = match field.map(|field| &field.kind) {
@@ -157,9 +242,9 @@ fn refuse_what_would_be_ignored(entity: &Entity, listed: &PackageEntity) -> Resu
 }
 
 /// A file that two entities are to be read from.
-fn twice(listed: &[(i32, &PackageEntity)]) -> Option<String> {
+fn twice(listed: &[Listed<'_, '_>]) -> Option<String> {
     let mut seen = HashSet::new();
-    let mut files = listed.iter().map(|(_, entity)| entity.file.to_lowercase());
+    let mut files = listed.iter().map(|listed| listed.entity.file.to_lowercase());
     files.find(|file| !seen.insert(file.clone()))
 }
 

@@ -17,7 +17,7 @@ use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
 use crate::format::mapping::Mapping;
 use crate::format::record::{Damage, Position, Record, RecordReader, Step};
-use crate::pipeline::data_file::{self, DataFile, TextOptions};
+use crate::pipeline::data_file::{DataFile, TextOptions};
 use crate::pipeline::stop::Stop;
 
 /// Seconds between two writes of staging progress to the store.
@@ -32,7 +32,7 @@ pub(super) struct Staged {
 /// Stages the message's records; returns when every record is staged or rejected and the chunk ranges are fixed.
 pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged, Stop> {
     let mut file = open(part).await?;
-    let mut reader = data_file::reader(&part.format, &part.session.context.limits);
+    let mut reader = part.reader();
     let mapping = loop {
         if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
             break map(part, &header)?;
@@ -50,6 +50,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         return Err(Stop::fail("definition_changed", detail));
     }
     if state.staged {
+        part.recall_remarks();
         return Ok(Staged { state, mapping });
     }
     if state.position.records > 0 {
@@ -57,6 +58,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         reader.skip_to(Position { records, line, byte });
     }
     let keys = read(part, &mut file, &mut *reader, &mapping, &state).await?;
+    let _ = part.remarks.set(reader.remarks());
     let chunk_records = part.session.context.limits.import.chunk_records;
     part.database
         .finish_staging(part.load(), parents, chunk_records, keys)
@@ -109,10 +111,8 @@ async fn open(part: &Part<'_>) -> Result<DataFile, Stop> {
         )
         .await?),
         Source::Member(member) => {
-            let file = member.unpack().await?;
-            // What it is itself was counted when it was unpacked.
-            let own = file.metadata()?.len();
-            Ok(DataFile::of_file(file, text(member.left().saturating_add(own))))
+            let (file, bytes_max) = member.unpack().await?;
+            Ok(DataFile::of_file(file, text(bytes_max)))
         }
         Source::Missing(detail) => Err(Stop::fail("package_file_missing", detail.clone())),
         Source::Closed => Err(Stop::fail(

@@ -4,58 +4,85 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::pages::Pages;
-use super::{Halt, write_file};
+use super::{Halt, composite, unreadable, write_file};
+use crate::definitions::Definitions;
 use crate::domain::job::ImportSpec;
 use crate::domain::message::Message;
-use crate::format::package::{PackageEntity, PackageWriter};
+use crate::format::package::PackageWriter;
 use crate::pipeline::Context;
+use crate::pipeline::composite::{Listed, listed};
 use crate::pipeline::data_file::{DataFile, TextOptions};
 use crate::pipeline::package_file::{PackageFile, format_of};
 use crate::pipeline::source::SourceError;
-use crate::pipeline::stop::Stop;
 
 type Out = mpsc::Sender<Result<Bytes, SourceError>>;
 
 /// Writes the package.
-pub(super) async fn write(context: &Context, message: &Message, spec: &ImportSpec, out: &Out) -> Result<(), Halt> {
+pub(super) async fn write(
+    context: &Context,
+    definitions: &Definitions,
+    message: &Message,
+    spec: &ImportSpec,
+    out: &Out,
+) -> Result<(), Halt> {
     let package = PackageFile::open(context, message).await.map_err(unreadable)?;
     let (manifest, header) = package.documents();
     let mut writer = PackageWriter::with_documents(manifest, header).map_err(|error| broken(&error))?;
-    for (entity_no, listed) in (0..).zip(&package.manifest().entities) {
-        if !Pages::new(context, message, entity_no).next().await?.is_empty() {
-            let pages = Pages::new(context, message, entity_no);
-            writer.begin_listed_file(&listed.file).map_err(|error| broken(&error))?;
-            add(context, &package, listed, spec, pages, &mut writer, out).await?;
+    for listed in listed(definitions, spec, &package.manifest().entities) {
+        if has_rejects(context, message, &listed).await? {
+            let name = &listed.entity.file;
+            writer.begin_listed_file(name).map_err(|error| broken(&error))?;
+            add(context, message, &package, &listed, spec, &mut writer, out).await?;
         }
     }
     let last = writer.finish().map_err(|error| broken(&error))?;
     send(out, last).await
 }
 
+async fn has_rejects(context: &Context, message: &Message, listed: &Listed<'_, '_>) -> Result<bool, Halt> {
+    let numbers = listed.composed.map_or(1, |composed| composed.composite.parts.len());
+    for entity_no in (listed.entity_no..).take(numbers) {
+        if !Pages::new(context, message, entity_no).next().await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Adds one file with its rejects.
 async fn add(
     context: &Context,
+    message: &Message,
     package: &PackageFile,
-    listed: &PackageEntity,
+    listed: &Listed<'_, '_>,
     spec: &ImportSpec,
-    pages: Pages<'_>,
     writer: &mut PackageWriter,
     out: &Out,
 ) -> Result<(), Halt> {
-    let Some(member) = package.member(&listed.file) else {
-        let detail = format!("the package has no member `{}` any more", listed.file);
+    let Some(member) = package.member(&listed.entity.file) else {
+        let detail = format!("the package has no member `{}` any more", listed.entity.file);
         return Err(SourceError::Unreadable(detail).into());
     };
-    let (format, encoding) = format_of(listed).unwrap_or_else(|| (spec.format.clone(), spec.encoding.clone()));
+    let (format, encoding) = format_of(listed.entity).unwrap_or_else(|| (spec.format.clone(), spec.encoding.clone()));
     let options = TextOptions {
         format: &format,
         encoding: encoding.as_deref(),
         // It was read before, within what was allowed.
         max_unpacked_bytes: context.limits.file.max_unpacked_bytes,
     };
-    let file = DataFile::of_file(member.unpack().await.map_err(unreadable)?, options);
+    let (unpacked, _) = member.unpack().await.map_err(unreadable)?;
+    let file = DataFile::of_file(unpacked, options);
     let (inner, mut chunks) = mpsc::channel(1);
-    let fills = async { write_file(&context.limits, &format, file, pages, &{ inner }).await };
+    let fills = async {
+        let inner = inner;
+        if let Some(composed) = listed.composed {
+            let composed = (composed, listed.entity_no);
+            composite::write(context, message, composed, &format, file, &inner).await
+        } else {
+            let pages = Pages::new(context, message, listed.entity_no);
+            write_file(&context.limits, &format, file, pages, &inner).await
+        }
+    };
     let packs = async {
         while let Some(chunk) = chunks.recv().await {
             writer.write(&chunk?).map_err(|error| broken(&error))?;
@@ -77,13 +104,4 @@ async fn send(out: &Out, bytes: Vec<u8>) -> Result<(), Halt> {
 
 fn broken(error: &std::io::Error) -> Halt {
     SourceError::Unreadable(format!("the package cannot be written: {error}")).into()
-}
-
-fn unreadable(stop: Stop) -> Halt {
-    let detail = match stop {
-        Stop::Fail(failure) => failure.detail,
-        Stop::Retry(detail) | Stop::Unreachable(detail) | Stop::BlobMissing(detail) => detail,
-        Stop::Lost | Stop::Stopped => "the service is stopping".to_owned(),
-    };
-    SourceError::Unreadable(detail).into()
 }

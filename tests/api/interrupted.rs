@@ -1,0 +1,60 @@
+//! An import that is dropped where it stands, as by a process that dies, and taken up again under another epoch.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tranship::domain::ids::JobId;
+use tranship::domain::message::Claimed;
+use tranship::pipeline::import;
+use tranship::pipeline::stop::RunEnd;
+use tranship::storage::leases::{ClaimImport, Lanes};
+
+use crate::app::TestApp;
+
+/// Works on the job's next message until this has come about, drops that, and cancels the message.
+pub async fn cancel_midway(app: &TestApp, job: &str, until: impl Future<Output = ()>) {
+    let claimed = claim(app, job).await.unwrap();
+    let never = CancellationToken::new();
+    let work = import::import(&app.context, &app.definitions, &claimed, &never);
+    tokio::select! {
+        end = Box::pin(work) => panic!("it was through: {end:?}"),
+        () = until => {}
+    }
+    let end = Box::pin(import::cancel(&app.context, &app.definitions, &claimed, "a test")).await;
+    assert!(matches!(end, RunEnd::Ended), "{end:?}");
+}
+
+async fn claim(app: &TestApp, job: &str) -> Option<Claimed> {
+    let id: JobId = app.job(job).parse().unwrap();
+    let claim = ClaimImport {
+        jobs: &[id],
+        lanes: Lanes::All,
+        owner: "a worker that dies",
+        lease_seconds: 15,
+        limit: 1,
+    };
+    let claimed = app.context.store.claim_imports(claim, app.clock.now()).await;
+    claimed.unwrap().into_iter().next()
+}
+
+/// Works on the job's next message ever longer, drops it each time, and at last lets it end.
+pub async fn work_with_interruptions(app: &TestApp, job: &str, times: u32) {
+    let mut dropped = 0;
+    for attempt in 0..times {
+        let Some(claimed) = claim(app, job).await else { break };
+        let never = CancellationToken::new();
+        let work = import::import(&app.context, &app.definitions, &claimed, &never);
+        let moment = Duration::from_millis(u64::from(attempt) * 12);
+        if tokio::time::timeout(moment, Box::pin(work)).await.is_err() {
+            dropped += 1;
+        }
+        // As a lease that lapsed: the next claim has another epoch. What has ended is nobody's to hand back.
+        let again = app
+            .context
+            .store
+            .release_message(claimed.fence(), None, true, "dropped", app.clock.now());
+        let _ = again.await;
+    }
+    assert!(dropped > 1, "interrupted {dropped} times");
+    app.run_until_idle().await;
+}
