@@ -3,7 +3,7 @@
 
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
-use super::rejects::{self, Rejected};
+use super::rejects::Rejected;
 use super::session::{Fault, Session};
 use super::upsert::Upsert;
 use super::validate;
@@ -46,6 +46,23 @@ struct Refusal {
     reason: &'static str,
 }
 
+impl Landed {
+    /// Records that came to the target as they should.
+    pub(super) fn applied(self) -> u64 {
+        self.attempted - self.refused
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            attempted: self.attempted + other.attempted,
+            inserted: self.inserted + other.inserted,
+            updated: self.updated + other.updated,
+            deleted: self.deleted + other.deleted,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
 impl Landing {
     pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String], mode: ImportMode) -> Self {
         Self {
@@ -59,18 +76,19 @@ impl Landing {
         }
     }
 
-    /// Lands the good rows with record numbers from `first` to `last`.
+    /// Lands the good rows with record numbers from `first` to `last`; also returns those it refuses, for the caller to keep.
     pub(super) async fn run(
         &self,
         session: &mut Session,
         key: &LoadKey,
         first: u64,
         last: u64,
-    ) -> Result<Landed, Fault> {
-        let refused = match &self.refusal {
+    ) -> Result<(Landed, Vec<Rejected>), Fault> {
+        let rejected = match &self.refusal {
             Some(refusal) => refusal.run(session, key, first, last).await?,
-            None => 0,
+            None => Vec::new(),
         };
+        let refused = rejected.len() as u64;
         let mut landed = match &self.change {
             Change::Upsert(upsert) => {
                 let done = upsert.run(session, key, first, last).await?;
@@ -96,7 +114,7 @@ impl Landing {
         };
         landed.attempted += refused;
         landed.refused = refused;
-        Ok(landed)
+        Ok((landed, rejected))
     }
 }
 
@@ -135,7 +153,7 @@ impl Refusal {
         Some(Self { sql, code, reason })
     }
 
-    async fn run(&self, session: &mut Session, key: &LoadKey, first: u64, last: u64) -> Result<u64, Fault> {
+    async fn run(&self, session: &mut Session, key: &LoadKey, first: u64, last: u64) -> Result<Vec<Rejected>, Fault> {
         let rows = session
             .rows(self.sql.clone(), key.with([first.into(), last.into()]))
             .await?;
@@ -155,8 +173,7 @@ impl Refusal {
                 errors: vec![error],
             });
         }
-        rejects::insert(session, key, &rejected).await?;
-        Ok(rejected.len() as u64)
+        Ok(rejected)
     }
 }
 

@@ -9,14 +9,18 @@
 //!
 //! The way of one load: [`Database::raise_fence`], [`Database::ensure_entity`], [`Database::begin_load`], then
 //! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of
-//! [`Database::chunks`], [`Database::load_counts`], and [`Database::clear_staging`] when the store has the outcome.
+//! [`Database::chunks`] (or [`Database::promote_file`] for all at once), [`Database::load_counts`], and
+//! [`Database::clear_staging`] when the store has the outcome.
 
 mod connect;
 mod control;
 pub mod dialect;
+mod documents;
 pub mod error;
 mod landing;
+pub mod policy;
 pub mod promote;
+mod promotion;
 mod rejects;
 mod rows;
 mod session;
@@ -24,6 +28,7 @@ pub mod snapshot;
 pub mod staging;
 pub mod tables;
 mod transaction;
+mod truncate;
 mod upsert;
 mod validate;
 

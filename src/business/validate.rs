@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
+use super::documents::Documents;
+use super::policy::Truncate;
 use super::rejects::{self, Rejected};
 use super::rows::values_list;
 use super::session::{DbRow, Fault, Session, Value};
-use super::staging::{Load, fix_chunks};
+use super::staging::{Load, fix_chunks, fix_chunks_at};
 use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportMode;
@@ -17,22 +19,29 @@ use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 /// From this size on a fresh table's statistics matter to the planner; for references within the file they always do.
 const ANALYZE_RECORDS: u64 = 5_000;
 /// Place and origin of a staged record: columns 0 to 4 of every check.
-const PLACE: &str = "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
-const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
+pub(super) const PLACE: &str =
+    "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
+/// The good staged rows `s` of a range.
+pub(super) const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
      and s.tranship_record between $3 and $4 and s.tranship_state = 0";
 
 /// Descendants of rejected records taken by one transaction.
 const DESCENDANTS_MAX: u64 = 5_000;
+/// State of a staged record that is rejected for what is wrong with it.
+pub(super) const REJECTED: i64 = 1;
 
 /// The statements of one load's checks, and how to word what they find.
 struct Checks {
     duplicates: String,
     key: Vec<String>,
     references: Vec<ReferenceCheck>,
+    documents: Option<Documents>,
 }
 
 struct ReferenceCheck {
     sql: String,
+    /// Values of `sql` and `descendants` after the range or limit.
+    values: Vec<Value>,
     field: String,
     parent_label: String,
     parent_field: String,
@@ -41,9 +50,9 @@ struct ReferenceCheck {
 }
 
 impl Database {
-    /// Rejects staged duplicates (the first of a key stands) and records whose parent is missing, range by range, then fixes
-    /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
-    /// `references` name. Safe to repeat.
+    /// Rejects staged duplicates (the first of a key stands), records whose parent is missing and what belongs to the same
+    /// document, range by range, then fixes the chunk ranges of `chunk_records` records each (more where a document is
+    /// wider) and marks staging complete. `parents` holds the entities that `references` name. Safe to repeat.
     ///
     /// # Errors
     /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type.
@@ -77,13 +86,20 @@ impl Database {
             .await?;
         }
         self.run_checks(load, &key, &checks, records, size).await?;
+        let starts = match &checks.documents {
+            Some(_) => Some(self.document_starts(load, &key, size).await?),
+            None => None,
+        };
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
-                if !database.load_state(session, &key).await?.staged {
-                    fix_chunks(session, &key, records, size).await?;
+                if database.load_state(session, &key).await?.staged {
+                    return Ok(());
                 }
-                Ok(())
+                match starts {
+                    Some(starts) => fix_chunks_at(session, &key, records, &starts).await,
+                    None => fix_chunks(session, &key, records, size).await,
+                }
             })
         })
         .await
@@ -99,7 +115,14 @@ impl Database {
     ) -> Result<(), BusinessError> {
         // A record rejected for a missing parent may itself be the parent of an earlier one, so a file that refers to itself
         // is looked through until nothing changes. What is left does not depend on the order.
-        while self.check_all(load, key, checks, records, size).await? > 0 {
+        loop {
+            let mut found = self.check_all(load, key, checks, records, size).await?;
+            if let Some(documents) = &checks.documents {
+                found += self.reject_siblings(load, key, documents, records, size).await?;
+            }
+            if found == 0 {
+                return Ok(());
+            }
             let mut again = false;
             for index in 0..checks.references.len() {
                 again |= self.reject_descendants(load, key, checks, index).await?;
@@ -108,7 +131,6 @@ impl Database {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Looks through the good records once, range by range, and returns how many it rejected.
@@ -151,9 +173,10 @@ impl Database {
             let found = self.fenced(load.fence, move |session| {
                 Box::pin(async move {
                     let mut rejected = BTreeMap::new();
-                    let values = key.with([Value::from(DESCENDANTS_MAX)]);
+                    let check = &checks.references[index];
+                    let values = key.with([Value::from(DESCENDANTS_MAX)].into_iter().chain(check.values.clone()));
                     for row in session.rows(sql, values).await? {
-                        add(&mut rejected, &row, missing_parent(&checks.references[index], &row)?)?;
+                        add(&mut rejected, &row, missing_parent(check, &row)?)?;
                     }
                     reject(session, &key, rejected).await
                 })
@@ -204,6 +227,7 @@ impl Database {
             duplicates: duplicates_sql(self.dialect(), load.entity),
             key: load.entity.key.clone(),
             references,
+            documents: Documents::of(self.dialect(), load),
         })
     }
 }
@@ -222,7 +246,8 @@ async fn check_range(
         add(&mut rejected, &row, duplicate(checks, &row)?)?;
     }
     for check in &checks.references {
-        for row in session.rows(check.sql.clone(), range()).await? {
+        let values = range().into_iter().chain(check.values.clone()).collect();
+        for row in session.rows(check.sql.clone(), values).await? {
             add(&mut rejected, &row, missing_parent(check, &row)?)?;
         }
     }
@@ -235,7 +260,7 @@ async fn reject(session: &mut Session, key: &LoadKey, rejected: BTreeMap<u64, Re
         session.discard();
         return Ok(0);
     }
-    mark_rejected(session, key, rejected.keys().copied()).await?;
+    mark_rejected(session, key, rejected.keys().copied(), REJECTED).await?;
     let rejected: Vec<_> = rejected.into_values().collect();
     rejects::insert(session, key, &rejected).await?;
     Ok(rejected.len())
@@ -252,11 +277,12 @@ fn add(rejected: &mut BTreeMap<u64, Rejected>, row: &DbRow, error: RecordError) 
     Ok(())
 }
 
-/// Takes records out of what is promoted.
-async fn mark_rejected(
+/// Takes records out of what is promoted. `state` says why, and is never 0.
+pub(super) async fn mark_rejected(
     session: &mut Session,
     key: &LoadKey,
     records: impl Iterator<Item = u64>,
+    state: i64,
 ) -> Result<(), sqlx::Error> {
     let records: Vec<Value> = records.map(Value::from).collect();
     for records in records.chunks(500) {
@@ -268,7 +294,7 @@ async fn mark_rejected(
             dialect.placeholder(records.len() + 2),
         );
         let sql = format!(
-            "update {} set tranship_state = 1 where tranship_record in {list} \
+            "update {} set tranship_state = {state} where tranship_record in {list} \
              and tranship_message = {message} and tranship_entity_no = {entity}",
             key.staging
         );
@@ -290,7 +316,7 @@ pub(super) fn place(row: &DbRow) -> Result<RecordPlace, sqlx::Error> {
 }
 
 /// As much of a staged value as a reject shows: a file may bring thousands of long ones.
-fn shown(dialect: Dialect, field: &Field) -> String {
+pub(super) fn shown(dialect: Dialect, field: &Field) -> String {
     let value = dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name)));
     format!("substr({value}, 1, {})", RecordError::VALUE_CHARS_MAX)
 }
@@ -357,6 +383,9 @@ fn reference_check(
     let (child, parent_column) = (quote(&field.name), quote(parent_field));
     let shown = shown(dialect, field);
     let same_value = dialect.same_value(&field.kind, &format!("o.{parent_column}"), &format!("s.{child}"));
+    // What the load is going to replace is no parent.
+    let replaced = load.policy.truncate.as_ref().filter(|_| own_entity);
+    let remains = |number: usize| replaced.map_or_else(String::new, |replaced| replaced.spares("p", number));
     let in_this_file = if own_entity {
         format!(
             " and not exists (select 1 from {staging} o where o.tranship_message = $1 and o.tranship_entity_no = $2 \
@@ -368,9 +397,11 @@ fn reference_check(
     ReferenceCheck {
         sql: format!(
             "select {PLACE}, {shown} from {staging} s where {GOOD_IN_RANGE} and s.{child} is not null \
-             and not exists (select 1 from {table} p where p.{parent_column} = s.{child}){in_this_file}"
+             and not exists (select 1 from {table} p where p.{parent_column} = s.{child}{}){in_this_file}",
+            remains(5)
         ),
-        descendants: own_entity.then(|| descendants_sql(dialect, load.entity, field, parent_field)),
+        descendants: own_entity.then(|| descendants_sql(dialect, load.entity, field, parent_field, &remains(4))),
+        values: replaced.map_or_else(Vec::new, Truncate::values),
         field: field.name.clone(),
         parent_label: parent.label.clone(),
         parent_field: parent_field.to_owned(),
@@ -380,7 +411,7 @@ fn reference_check(
 /// Good records whose only parent is rejected, and what hangs on them, in one statement: looked for level by level, a chain
 /// would cost a look through the file for each of its links. Where several records share the value referred to (a field that
 /// is no key), the next look through the file finds that none of them is left.
-fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_field: &str) -> String {
+fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_field: &str, remains: &str) -> String {
     let (staging, table) = (quote(&entity.staging_table()), quote(&entity.table));
     let (child, parent) = (quote(&field.name), quote(parent_field));
     let shown = shown(dialect, field);
@@ -391,10 +422,10 @@ fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_fiel
     let (in_s, in_r, in_c, in_o) = (in_load("s"), in_load("r"), in_load("c"), in_load("o"));
     format!(
         "with recursive lost(record) as ( \
-           select s.tranship_record from {staging} s where {in_s} and s.tranship_state = 1 \
+           select s.tranship_record from {staging} s where {in_s} and s.tranship_state <> 0 \
            union select c.tranship_record from lost cross join {staging} r cross join {staging} c \
              where {in_r} and r.tranship_record = lost.record and {in_c} and {refers} and c.tranship_state = 0 \
-               and not exists (select 1 from {table} p where p.{parent} = c.{child}) \
+               and not exists (select 1 from {table} p where p.{parent} = c.{child}{remains}) \
                and not exists (select 1 from {staging} o where {in_o} and {held} and o.tranship_state = 0 \
                  and o.tranship_record <> lost.record)) \
          select {PLACE}, {shown} from lost cross join {staging} s \

@@ -86,6 +86,8 @@ error_codes! {
     NotThere = "not_there",
     /// The target table's own constraints refuse it.
     TargetRejected = "target_rejected",
+    /// Another record of its document is rejected, and the job lands documents whole.
+    DocumentRejected = "document_rejected",
 }
 
 impl fmt::Display for RecordCode {

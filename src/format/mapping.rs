@@ -34,6 +34,8 @@ pub struct Mapping {
     missing: Vec<String>,
     sources: Vec<Source>,
     reject_id_column: Option<usize>,
+    /// Positions in `fields` of the job's document key.
+    document_key: Vec<usize>,
 }
 
 /// Where one field's values come from.
@@ -65,6 +67,8 @@ pub struct TypedRecord {
     pub origin: Option<RejectId>,
     /// Cells in the order of [`Mapping::fields`], or what is wrong.
     pub outcome: Result<Vec<Cell>, Vec<RecordError>>,
+    /// Of a record that is wrong elsewhere the cells of the job's document key; empty when one of them is wrong, too.
+    pub document_key: Vec<Cell>,
 }
 
 impl Mapping {
@@ -88,6 +92,7 @@ impl Mapping {
             missing: Vec::new(),
             sources: Vec::new(),
             reject_id_column: columns.reject_id,
+            document_key: Vec::new(),
         };
         let mut missing = Vec::new();
         for (field, column) in entity.fields.iter().zip(columns.by_field) {
@@ -111,6 +116,14 @@ impl Mapping {
                 values: spec.values.get(&field.name).cloned().unwrap_or_default(),
                 typer: CellTyper::new(field),
             });
+        }
+        let position = |name: &String| mapping.fields.iter().position(|field| field == name);
+        for name in &spec.document_key {
+            match position(name) {
+                Some(at) => mapping.document_key.push(at),
+                None if missing.contains(&name.as_str()) => {}
+                None => missing.push(name),
+            }
         }
         if missing.is_empty() {
             return Ok(mapping);
@@ -179,8 +192,25 @@ impl Mapping {
                 Err(error) => errors.push(source.report(place, name, cells, error)),
             }
         }
-        let outcome = if errors.is_empty() { Ok(typed) } else { Err(errors) };
-        TypedRecord { origin, outcome }
+        if errors.is_empty() {
+            return TypedRecord {
+                origin,
+                outcome: Ok(typed),
+                document_key: Vec::new(),
+            };
+        }
+        let document_key = self.document_key.iter().map(|at| self.sources[*at].read(cells));
+        TypedRecord {
+            origin,
+            outcome: Err(errors),
+            document_key: document_key.collect::<Result<_, _>>().unwrap_or_default(),
+        }
+    }
+
+    /// Of a typed record's cells those of the job's document key.
+    #[must_use]
+    pub fn document_key(&self, cells: &[Cell]) -> Vec<Cell> {
+        self.document_key.iter().map(|at| cells[*at].clone()).collect()
     }
 
     fn origin(&self, place: RecordPlace, cells: &[Cow<'_, [u8]>]) -> Result<Option<RejectId>, Box<RecordError>> {

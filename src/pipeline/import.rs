@@ -10,6 +10,7 @@ mod finish;
 mod origins;
 mod part;
 mod parts;
+mod promote;
 mod stage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -181,7 +182,8 @@ async fn work(session: &Session<'_>) -> Result<(), Stop> {
     finish::end(session, &parts, &failed).await
 }
 
-/// Loads one part to its end; with what it failed, as a whole, once its records were staged.
+/// Loads one part to its end; with what it failed, as a whole, once its records were staged. Its chunks land one by one, or as
+/// one: the job's `atomicity`.
 async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
     part.database.raise_fence(part.session.fence).await?;
     let parents = part.parents()?;
@@ -189,7 +191,7 @@ async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
         part.database.ensure_entity(needed).await?;
     }
     let staged = stage::stage(part, &parents).await?;
-    let failure = finish::promote_all(part, &staged).await?;
+    let failure = promote::promote_all(part, &staged).await?;
     finish::copy_rejects(part, Some(&staged.mapping)).await?;
     Ok(failure)
 }

@@ -1,5 +1,6 @@
 //! What business databases promise, on SQLite and PostgreSQL alike.
 
+mod atomicity;
 mod fence;
 mod fixture;
 mod opening;
@@ -7,3 +8,4 @@ mod promotion;
 mod reading;
 mod staging;
 mod tables;
+mod truncate;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::Session;
 use crate::business::Database;
+use crate::business::policy::{Policy, Truncate};
 use crate::business::staging::Load;
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
@@ -32,6 +33,8 @@ pub(super) struct Part<'a> {
     /// Position within the message, from 0.
     pub(super) entity_no: i32,
     pub(super) wanted: Cow<'a, ImportEntity>,
+    /// How its records come to the target.
+    pub(super) policy: Policy,
     pub(super) entity: &'a Entity,
     pub(super) database: &'a Database,
     pub(super) format: FileFormat,
@@ -60,6 +63,7 @@ impl<'a> Part<'a> {
             session,
             entity_no,
             wanted: Cow::Borrowed(wanted),
+            policy: policy(session, wanted, entity),
             entity,
             database,
             format: session.spec.format.clone(),
@@ -81,6 +85,7 @@ impl<'a> Part<'a> {
             entity_no: self.entity_no,
             entity: self.entity,
             mode: self.wanted.mode,
+            policy: &self.policy,
         }
     }
 
@@ -118,6 +123,7 @@ impl<'a> Part<'a> {
             counts: Counts::default(),
             target_errors: 0,
             started_at: Some(self.session.execution.started_at),
+            truncated: 0,
             finished_at: None,
             warnings: Vec::new(),
         });
@@ -132,6 +138,19 @@ impl<'a> Part<'a> {
         let session = self.session;
         let store = &session.context.store;
         Ok(store.save_entity_run(session.fence, &session.execution.id, run).await?)
+    }
+}
+
+/// What the job says of how an entity's records come to the target. Corrections are added to what their parent landed: they
+/// replace nothing.
+fn policy(session: &Session<'_>, wanted: &ImportEntity, entity: &Entity) -> Policy {
+    let replaces = wanted.truncate && session.message.parent.is_none();
+    let company = entity.company_field.clone().zip(session.message.company.clone());
+    Policy {
+        atomicity: session.spec.atomicity,
+        document_key: wanted.document_key.clone(),
+        truncate: replaces
+            .then(|| company.map_or(Truncate::All, |(field, company)| Truncate::Company { field, company })),
     }
 }
 

@@ -35,8 +35,9 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
     // Once an attempt: what it finds is the same in each.
     let _ = part.warnings.set(drift::judge(part, &mapping)?);
     let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
-    if state.fields != mapping.fields() {
-        let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";
+    if state.fields != mapping.fields() || state.policy != part.policy {
+        let detail =
+            "the entity, or what the job says of it, changed while this message was being loaded; enqueue it again";
         return Err(Stop::fail("definition_changed", detail));
     }
     if state.staged {
@@ -158,6 +159,7 @@ impl Stager<'_> {
             Err(errors) => self.batch.rejected.push(RejectedRecord {
                 origin: typed.origin,
                 errors,
+                document_key: typed.document_key,
             }),
         }
     }
@@ -183,6 +185,7 @@ impl Stager<'_> {
         self.batch.rejected.push(RejectedRecord {
             origin: None,
             errors: vec![error],
+            document_key: Vec::new(),
         });
     }
 

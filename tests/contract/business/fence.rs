@@ -1,6 +1,7 @@
 //! Promise 2: a worker whose lease is over can do nothing.
 
 use tranship::business::BusinessError;
+use tranship::business::policy::Policy;
 use tranship::business::staging::Load;
 use tranship::domain::job::ImportMode;
 use tranship::domain::message::Fence;
@@ -95,6 +96,7 @@ async fn a_message_nobody_raised_a_fence_for_is_refused(database: TestDatabase) 
         entity_no: 0,
         entity: &entity,
         mode: ImportMode::Upsert,
+        policy: &Policy::default(),
     };
     fenced(database.begin_load(load, &field_names(&entity)).await);
 }

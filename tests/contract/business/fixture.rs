@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use tranship::business::policy::Policy;
 use tranship::business::promote::{KeptReject, LoadCounts};
 use tranship::business::snapshot::{Row, Selection};
 use tranship::business::staging::{Load, LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
@@ -131,6 +132,7 @@ pub fn bad_record(record: u64) -> RejectedRecord {
             error(RecordCode::InvalidDecimal, "no number"),
             error(RecordCode::TooLong, "too long"),
         ],
+        document_key: Vec::new(),
     }
 }
 
@@ -169,6 +171,7 @@ pub struct Loading<'a> {
     pub parents: Vec<&'a Entity>,
     pub chunk_records: u64,
     pub mode: ImportMode,
+    pub policy: Policy,
 }
 
 impl<'a> Loading<'a> {
@@ -190,6 +193,7 @@ impl<'a> Loading<'a> {
             parents: Vec::new(),
             chunk_records: 4,
             mode: ImportMode::Upsert,
+            policy: Policy::default(),
         };
         database.raise_fence(fence).await.expect("a new fence");
         database.ensure_entity(entity).await.expect("tables");
@@ -206,6 +210,7 @@ impl<'a> Loading<'a> {
             entity_no: 0,
             entity: self.entity,
             mode: self.mode,
+            policy: &self.policy,
         }
     }
 
