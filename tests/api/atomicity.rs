@@ -287,14 +287,31 @@ async fn rejected_documents_come_back_whole_and_repair_their_parent(backend: Bac
         .await
         .unwrap();
     let corrected = file.replace("many", "6");
-    let answer = app.post(&format!("/api/v1/messages/{id}/resubmit"), corrected).await;
-    assert_eq!(answer.status(), StatusCode::CREATED);
-    let child: Value = answer.json().await.unwrap();
-    app.run_until_idle().await;
-    let child = app.message(child["id"].as_str().unwrap()).await;
+    // A record under an id that is none of the parent's rejects takes its document along.
+    let strange = corrected.replace(".0.1,", ".0.99,");
+    let child = resubmit(&app, id, strange).await;
+    assert_eq!(
+        end(&child),
+        json!(["ProcessedWithErrors", null, [0, 2, 0]]),
+        "{child:#}"
+    );
+    assert_eq!(
+        codes(&app, &child).await,
+        [json!([1, "reference_missing"]), json!([2, "document_rejected"])]
+    );
+
+    let child = resubmit(&app, id, corrected).await;
     assert_eq!(end(&child), json!(["Processed", null, [2, 0, 0]]), "{child:#}");
     assert_eq!(app.message(id).await["records"]["repaired"], 2);
     assert_eq!(landed(&app).await, ["A/1=5", "A/2=6", "B/1=1"]);
+}
+
+async fn resubmit(app: &TestApp, id: &str, file: String) -> Value {
+    let answer = app.post(&format!("/api/v1/messages/{id}/resubmit"), file).await;
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    let child: Value = answer.json().await.unwrap();
+    app.run_until_idle().await;
+    app.message(child["id"].as_str().unwrap()).await
 }
 
 async fn a_file_that_brings_no_document_key_is_refused(backend: Backend) {
