@@ -117,26 +117,18 @@ impl Mapping {
                 typer: CellTyper::new(field),
             });
         }
-        let position = |name: &String| mapping.fields.iter().position(|field| field == name);
         for name in &spec.document_key {
-            match position(name) {
+            match mapping.fields.iter().position(|field| field == name) {
                 Some(at) => mapping.document_key.push(at),
                 None if missing.contains(&name.as_str()) => {}
                 None => missing.push(name),
             }
         }
         if missing.is_empty() {
-            return Ok(mapping);
+            Ok(mapping)
+        } else {
+            Err(required_missing(&missing, header))
         }
-        Err(MappingError {
-            code: "required_column_missing",
-            reason: format!(
-                "no column brings the required fields {}: add the columns, map existing ones in the job, or give the \
-                 fields defaults; the file has {}",
-                missing.join(", "),
-                columns::listed(header)
-            ),
-        })
     }
 
     /// Names of the fields this file brings, in entity order: those with a column, a default or the company.
@@ -281,6 +273,18 @@ impl Source {
 #[must_use]
 pub fn field_meant<'e>(entity: &'e Entity, name: &str) -> Option<&'e str> {
     columns::named(&entity.fields, name).map(|at| entity.fields[at].name.as_str())
+}
+
+fn required_missing(fields: &[&str], header: &[String]) -> MappingError {
+    MappingError {
+        code: "required_column_missing",
+        reason: format!(
+            "no column brings the required fields {}: add the columns, map existing ones in the job, or give the \
+             fields defaults; the file has {}",
+            fields.join(", "),
+            columns::listed(header)
+        ),
+    }
 }
 
 fn column_number(position: usize) -> Option<u32> {
