@@ -25,6 +25,7 @@ CREATE TABLE execution_entities (
     rejected BIGINT NOT NULL,
     skipped BIGINT NOT NULL,
     target_errors BIGINT NOT NULL,
+    truncated BIGINT NOT NULL DEFAULT 0,
     started_at BIGINT,
     finished_at BIGINT,
     -- A JSON list of sentences.

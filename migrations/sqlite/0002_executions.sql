@@ -25,6 +25,7 @@ CREATE TABLE execution_entities (
     rejected INTEGER NOT NULL,
     skipped INTEGER NOT NULL,
     target_errors INTEGER NOT NULL,
+    truncated INTEGER NOT NULL DEFAULT 0,
     started_at INTEGER,
     finished_at INTEGER,
     -- A JSON list of sentences.

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use super::dialect::Dialect;
-use super::session::{Session, Value};
+use super::session::{Fault, Session, Value};
 use super::staging::Load;
 use super::{BusinessError, Database};
 use crate::business::dialect::quote;
@@ -16,11 +16,12 @@ use crate::business::dialect::quote;
 const TABLES: &[&str] = &[
     // The newest epoch that wrote for a message. Never deleted: an old worker must find it.
     "create table if not exists tranship_fence (message {id} not null primary key, epoch bigint not null)",
-    // How far the source was read, and what became of the load as a whole.
+    // How far the source was read, and what became of the load as a whole. `truncated`: rows deleted before its first record
+    // landed, once that has happened.
     "create table if not exists tranship_loads (
        message {id} not null, entity_no bigint not null, entity text not null, target text not null, fields text not null,
-       records bigint not null, line bigint not null, byte bigint not null, staged_rows bigint not null,
-       staged boolean not null, stopped text,
+       policy text not null, records bigint not null, line bigint not null, byte bigint not null, staged_rows bigint not null,
+       staged boolean not null, stopped text, truncated bigint,
        primary key (message, entity_no))",
     // The markers: ranges fixed when staging ends, counts written with the rows they count.
     "create table if not exists tranship_chunks (
@@ -101,6 +102,20 @@ pub(super) async fn lock_schema(session: &mut Session) -> Result<(), sqlx::Error
         Some(lock) => session.run(lock).await,
         None => Ok(()),
     }
+}
+
+/// Serialises promotion per target table (design, Serialisation). Always taken after the fence and alone, so two loads cannot
+/// wait for each other.
+pub(super) async fn lock_target(session: &mut Session, key: &LoadKey) -> Result<(), Fault> {
+    let sql = format!(
+        "select name from tranship_tables where name = $1{}",
+        session.dialect.for_update()
+    );
+    let table = &key.table;
+    if session.row(sql, vec![Value::Text(table.clone())]).await?.is_none() {
+        return Err(BusinessError::Definition(format!("table `{table}` has not been made ready for loads")).into());
+    }
+    Ok(())
 }
 
 async fn create_tables(session: &mut Session) -> Result<(), sqlx::Error> {

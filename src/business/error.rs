@@ -11,6 +11,14 @@ pub enum BusinessError {
     /// The table and the definition do not fit, and no retry will help.
     #[error("{0}")]
     Definition(String),
+    /// A rule of the database, such as a foreign key, keeps a row that a load is to replace. No retry will help.
+    #[error("the rows of table `{table}` cannot be deleted before the load: {detail}")]
+    TruncateRefused {
+        /// The target table.
+        table: String,
+        /// The database's own words.
+        detail: String,
+    },
     /// The settings do not describe a database.
     #[error("{0}")]
     Settings(String),
@@ -70,6 +78,7 @@ impl BusinessError {
             Self::Driver { source, .. } => source,
             Self::Fenced(_)
             | Self::Definition(_)
+            | Self::TruncateRefused { .. }
             | Self::Settings(_)
             | Self::Corrupt { .. }
             | Self::StagingLost { .. } => return false,

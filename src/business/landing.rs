@@ -4,6 +4,7 @@ use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::last_writes::LastWrites;
 use super::refusal::Refusal;
+use super::rejects::Rejected;
 use super::session::{Fault, Session};
 use super::staging::{GOOD_IN_RANGE as GOOD, Load};
 use super::upsert::Upsert;
@@ -35,6 +36,23 @@ enum Change {
     Delete(String),
 }
 
+impl Landed {
+    /// Records that came to the target as they should.
+    pub(super) fn applied(self) -> u64 {
+        self.attempted - self.refused
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            attempted: self.attempted + other.attempted,
+            inserted: self.inserted + other.inserted,
+            updated: self.updated + other.updated,
+            deleted: self.deleted + other.deleted,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
 impl Landing {
     pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String]) -> Self {
         let entity = load.entity;
@@ -50,18 +68,19 @@ impl Landing {
         }
     }
 
-    /// Lands the good rows with record numbers from `first` to `last`.
+    /// Lands the good rows with record numbers from `first` to `last`; also returns those it refuses, for the caller to keep.
     pub(super) async fn run(
         &self,
         session: &mut Session,
         key: &LoadKey,
         first: u64,
         last: u64,
-    ) -> Result<Landed, Fault> {
-        let mut refused = 0;
+    ) -> Result<(Landed, Vec<Rejected>), Fault> {
+        let mut rejected = Vec::new();
         for refusal in &self.refusals {
-            refused += refusal.run(session, key, first, last).await?;
+            rejected.append(&mut refusal.run(session, key, first, last).await?);
         }
+        let refused = rejected.len() as u64;
         let mut landed = match &self.change {
             Change::Upsert(upsert) => {
                 let done = upsert.run(session, key, first, last).await?;
@@ -90,7 +109,7 @@ impl Landing {
         }
         landed.attempted += refused;
         landed.refused = refused;
-        Ok(landed)
+        Ok((landed, rejected))
     }
 }
 

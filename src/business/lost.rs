@@ -58,6 +58,18 @@ impl Database {
         }
     }
 
+    /// A load whose staging turned out to be lost on the way goes back to its source.
+    pub(super) async fn unless_lost<T>(
+        &self,
+        load: Load<'_>,
+        outcome: Result<T, BusinessError>,
+    ) -> Result<T, BusinessError> {
+        match outcome {
+            Err(BusinessError::StagingLost { .. }) => Err(self.send_back(load).await),
+            other => other,
+        }
+    }
+
     pub(super) fn staging_lost(&self, fence: Fence) -> BusinessError {
         BusinessError::StagingLost {
             database: self.name().to_owned(),

@@ -9,7 +9,8 @@
 //!
 //! The way of one load: [`Database::raise_fence`], [`Database::ensure_entity`], [`Database::begin_load`], then
 //! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of
-//! [`Database::chunks`], [`Database::load_counts`], and [`Database::clear_staging`] when the store has the outcome.
+//! [`Database::chunks`] (or [`Database::promote_file`] for all at once), [`Database::load_counts`], and
+//! [`Database::clear_staging`] when the store has the outcome.
 //!
 //! Staging can be filled again from the payload at any time, so PostgreSQL keeps it without a log (`unlogged`), for half the
 //! cost; when the server crashes it empties such tables. That is noticed before a record would go missing, and
@@ -18,13 +19,16 @@
 mod connect;
 mod control;
 pub mod dialect;
+mod documents;
 pub mod error;
 pub mod keys;
 mod landing;
 mod last_writes;
 mod lost;
 mod numbers;
+pub mod policy;
 pub mod promote;
+mod promotion;
 mod refusal;
 mod rejects;
 mod repeated;
@@ -35,6 +39,7 @@ pub mod snapshot;
 pub mod staging;
 pub mod tables;
 mod transaction;
+mod truncate;
 mod upsert;
 mod validate;
 

@@ -2,7 +2,7 @@
 
 use super::control::LoadKey;
 use super::dialect::quote;
-use super::rejects::{self, Rejected};
+use super::rejects::Rejected;
 use super::session::{Fault, Session, Value};
 use super::staging::{GOOD_IN_RANGE, Load, WriteOrder};
 use super::validate;
@@ -74,8 +74,14 @@ impl Refusal {
         })
     }
 
-    /// Rejects what of the range is refused, and says how many that were.
-    pub(super) async fn run(&self, session: &mut Session, key: &LoadKey, first: u64, last: u64) -> Result<u64, Fault> {
+    /// Takes what of the range is refused out of what lands.
+    pub(super) async fn run(
+        &self,
+        session: &mut Session,
+        key: &LoadKey,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Rejected>, Fault> {
         let range = [first.into(), last.into()];
         let values = key.with(range.into_iter().chain(self.values.clone()));
         let rows = session.rows(self.sql.clone(), values).await?;
@@ -95,8 +101,7 @@ impl Refusal {
                 errors: vec![error],
             });
         }
-        rejects::insert(session, key, &rejected).await?;
-        Ok(rejected.len() as u64)
+        Ok(rejected)
     }
 }
 

@@ -28,6 +28,13 @@ pub(super) struct Rejected {
     pub(super) errors: Vec<RecordError>,
 }
 
+impl Rejected {
+    /// Its record's number.
+    pub(super) fn record(&self) -> Option<u64> {
+        self.errors.first().map(|error| error.place.record)
+    }
+}
+
 /// Writes rejects in the transaction that finds them.
 pub(super) async fn insert(session: &mut Session, key: &LoadKey, rejected: &[Rejected]) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = rejected

@@ -2,16 +2,19 @@
 //! bound values on SQLite.
 
 use super::dialect::{Dialect, quote};
+use super::documents::digest;
 use super::session::{Session, Value, int};
-use super::staging::{Load, StagedRecord};
+use super::staging::{Load, RejectedRecord, StagedRecord, StagingBatch};
+use super::validate::REJECTED;
 use crate::domain::cell::Cell;
+use crate::domain::reject::{RecordPlace, RejectId};
 
 /// SQLite's limit of bound values in one statement.
 const BOUND_MAX: usize = 32_766;
 /// More rows in one statement gain nothing, and the statement stays in the cache.
 const ROWS_MAX: usize = 400;
 /// Staging's own columns, in the order both forms write them.
-const OWN_COLUMNS: [&str; 8] = [
+const OWN_COLUMNS: [&str; 9] = [
     "tranship_message",
     "tranship_entity_no",
     "tranship_record",
@@ -19,8 +22,46 @@ const OWN_COLUMNS: [&str; 8] = [
     "tranship_byte_start",
     "tranship_byte_end",
     "tranship_origin",
+    "tranship_document",
     "tranship_state",
 ];
+
+/// One row of staging.
+struct StagedRow<'a> {
+    place: RecordPlace,
+    origin: Option<RejectId>,
+    document: Option<String>,
+    state: i64,
+    cells: &'a [Cell],
+}
+
+impl<'a> StagedRow<'a> {
+    /// Those of a batch: its good records and, where documents land whole, what is known of the others.
+    fn all(load: Load<'_>, fields: &[String], batch: &'a StagingBatch, nothing: &'a [Cell]) -> Vec<Self> {
+        let position = |name: &String| fields.iter().position(|field| field == name);
+        let key: Vec<usize> = load.policy.document_key.iter().filter_map(position).collect();
+        let good = |record: &'a StagedRecord| Self {
+            place: record.place,
+            origin: record.origin,
+            document: (!key.is_empty()).then(|| digest(key.iter().map(|at| &record.cells[*at]))),
+            state: record.state(),
+            cells: &record.cells,
+        };
+        let bad = |record: &'a RejectedRecord| {
+            let known = !record.document_key.is_empty();
+            let place = record.errors.first().filter(|_| known)?.place;
+            Some(Self {
+                place,
+                origin: record.origin,
+                document: Some(digest(record.document_key.iter())),
+                state: REJECTED,
+                cells: nothing,
+            })
+        };
+        let good = batch.records.iter().map(good);
+        good.chain(batch.rejected.iter().filter_map(bad)).collect()
+    }
+}
 
 /// A batch ready to move into its transaction.
 pub(super) enum PreparedRows {
@@ -30,9 +71,12 @@ pub(super) enum PreparedRows {
 }
 
 impl PreparedRows {
-    pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String], records: &[StagedRecord]) -> Self {
-        if records.is_empty() {
-            return Self::Nothing;
+    /// With how many rows there are.
+    pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String], batch: &StagingBatch) -> (Self, u64) {
+        let nothing = vec![Cell::Null; fields.len()];
+        let rows = StagedRow::all(load, fields, batch, &nothing);
+        if rows.is_empty() {
+            return (Self::Nothing, 0);
         }
         let columns = OWN_COLUMNS
             .iter()
@@ -40,33 +84,34 @@ impl PreparedRows {
             .chain(fields.iter().map(|name| quote(name)));
         let columns = columns.collect::<Vec<_>>().join(", ");
         let staging = quote(&load.entity.staging_table());
-        match dialect {
+        let prepared = match dialect {
             Dialect::Postgres => Self::Copy {
                 sql: format!("copy {staging} ({columns}) from stdin"),
-                data: copy_text(load, records),
+                data: copy_text(load, &rows),
             },
             Dialect::Sqlite => {
                 let width = OWN_COLUMNS.len() + fields.len();
-                let rows = (BOUND_MAX / width).clamp(1, ROWS_MAX).min(records.len());
+                let most = (BOUND_MAX / width).clamp(1, ROWS_MAX).min(rows.len());
                 let insert = |rows| {
                     let values = values_list(dialect, rows, width);
                     format!("insert into {staging} ({columns}) values {values}")
                 };
                 // All but the last are the same: thousands of placeholders are not written again for each.
-                let whole = insert(rows);
-                let statements = records.chunks(rows).map(|records| {
-                    let sql = if records.len() == rows {
+                let whole = insert(most);
+                let statements = rows.chunks(most).map(|rows| {
+                    let sql = if rows.len() == most {
                         whole.clone()
                     } else {
-                        insert(records.len())
+                        insert(rows.len())
                     };
-                    let mut values = Vec::with_capacity(records.len() * width);
-                    values.extend(records.iter().flat_map(|record| bound(load, record)));
+                    let mut values = Vec::with_capacity(rows.len() * width);
+                    values.extend(rows.iter().flat_map(|row| bound(load, row)));
                     (sql, values)
                 });
                 Self::Values(statements.collect())
             }
-        }
+        };
+        (prepared, rows.len() as u64)
     }
 
     pub(super) async fn write(self, session: &mut Session) -> Result<(), sqlx::Error> {
@@ -94,7 +139,7 @@ pub(super) fn values_list(dialect: Dialect, rows: usize, width: usize) -> String
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
-fn bound(load: Load<'_>, record: &StagedRecord) -> impl Iterator<Item = Value> {
+fn bound(load: Load<'_>, record: &StagedRow<'_>) -> impl Iterator<Item = Value> {
     let own = [
         Value::Id(load.fence.message.0),
         Value::Int(load.entity_no.into()),
@@ -103,7 +148,8 @@ fn bound(load: Load<'_>, record: &StagedRecord) -> impl Iterator<Item = Value> {
         record.place.byte_start.into(),
         record.place.byte_end.into(),
         Value::OptText(record.origin.map(|origin| origin.to_string())),
-        Value::Int(i64::from(record.state())),
+        Value::OptText(record.document.clone()),
+        Value::Int(record.state),
     ];
     own.into_iter().chain(record.cells.iter().map(|cell| match cell {
         Cell::Null => Value::OptText(None),
@@ -113,7 +159,7 @@ fn bound(load: Load<'_>, record: &StagedRecord) -> impl Iterator<Item = Value> {
     }))
 }
 
-fn copy_text(load: Load<'_>, records: &[StagedRecord]) -> Vec<u8> {
+fn copy_text(load: Load<'_>, records: &[StagedRow<'_>]) -> Vec<u8> {
     use std::io::Write as _;
     const IN_MEMORY: &str = "writing to memory cannot fail";
     let head = format!("{}\t{}", load.fence.message, load.entity_no);
@@ -126,8 +172,9 @@ fn copy_text(load: Load<'_>, records: &[StagedRecord]) -> Vec<u8> {
             Some(origin) => write!(out, "{origin}").expect(IN_MEMORY),
             None => out.extend_from_slice(b"\\N"),
         }
-        write!(out, "\t{}", record.state()).expect(IN_MEMORY);
-        for cell in &record.cells {
+        let document = record.document.as_deref().unwrap_or("\\N");
+        write!(out, "\t{document}\t{}", record.state).expect(IN_MEMORY);
+        for cell in record.cells {
             out.push(b'\t');
             match cell {
                 Cell::Null => out.extend_from_slice(b"\\N"),

@@ -2,6 +2,7 @@
 //! the source was read, so that a rerun goes on after the last staged record.
 
 use super::control::LoadKey;
+use super::policy::Policy;
 use super::rejects::{self, Rejected};
 use super::rows::PreparedRows;
 use super::session::{Fault, Session, Value};
@@ -31,6 +32,8 @@ pub struct Load<'a> {
     pub checks_rules: bool,
     /// How its writes stand to those of other messages, where that is kept.
     pub order: Option<WriteOrder<'a>>,
+    /// Which of them stand or fall together, and what they replace.
+    pub policy: &'a Policy,
 }
 
 /// Which of two writes of a key is the older one: messages of one store are numbered in the order they came.
@@ -57,6 +60,7 @@ impl<'a> Load<'a> {
             numbered: &[],
             checks_rules: true,
             order: None,
+            policy: Policy::record(),
         }
     }
 }
@@ -87,7 +91,7 @@ pub struct StagedRecord {
 
 impl StagedRecord {
     /// What staging says of it: 0 to be promoted, 1 rejected, 2 landed before.
-    pub(super) fn state(&self) -> u8 {
+    pub(super) fn state(&self) -> i64 {
         if self.landed { 2 } else { 0 }
     }
 }
@@ -99,6 +103,8 @@ pub struct RejectedRecord {
     pub origin: Option<RejectId>,
     /// What is wrong, first error first.
     pub errors: Vec<RecordError>,
+    /// The values of the policy's document key, as far as they are known: all of them, or none.
+    pub document_key: Vec<Cell>,
 }
 
 /// What one staging transaction writes.
@@ -117,6 +123,8 @@ pub struct StagingBatch {
 pub struct LoadState {
     /// Names of the entity's fields the file brings, in staging order (as given to `begin_load`).
     pub fields: Vec<String>,
+    /// How its records come to the target (as given to `begin_load`).
+    pub policy: Policy,
     /// How far the source was read.
     pub position: SourcePosition,
     /// Whether staging is complete and the chunk ranges are fixed.
@@ -125,6 +133,8 @@ pub struct LoadState {
     pub stopped: Option<String>,
     /// First and last record of chunks that have landed, in order; only where records are still to be staged.
     pub landed: Vec<(u64, u64)>,
+    /// Rows of the target deleted before its first record landed, if that has happened.
+    pub truncated: Option<u64>,
 }
 
 /// A fixed range of records promoted in one transaction.
@@ -138,6 +148,8 @@ pub struct Chunk {
     pub last_record: u64,
     /// Whether its marker is there.
     pub done: bool,
+    /// Records of it that were not attempted, once its marker is there.
+    pub skipped: u64,
 }
 
 /// The rows of one load with record numbers from `$3` to `$4`.
@@ -172,21 +184,24 @@ impl Database {
         .await
     }
 
-    /// Begins a load or returns what an earlier attempt left. `fields` is stored by the first call and stays.
+    /// Begins a load or returns what an earlier attempt left. `fields` and the policy are stored by the first call and stay.
     ///
     /// # Errors
     /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field.
     pub async fn begin_load(&self, load: Load<'_>, fields: &[String]) -> Result<LoadState, BusinessError> {
-        check_fields(load.entity, fields)?;
+        check_fields(load, fields)?;
         let key = LoadKey::new(load);
-        let stored = serde_json::to_string(fields).map_err(|error| self.corrupt(error.to_string()))?;
-        let first = key.with([load.entity.name.clone(), load.entity.table.clone(), stored].map(Value::Text));
+        let unwritable = |error: serde_json::Error| self.corrupt(error.to_string());
+        let stored = serde_json::to_string(fields).map_err(unwritable)?;
+        let policy = serde_json::to_string(load.policy).map_err(unwritable)?;
+        let first = key.with([load.entity.name.clone(), load.entity.table.clone(), stored, policy].map(Value::Text));
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
                 let sql = "insert into tranship_loads \
-                       (message, entity_no, entity, target, fields, records, line, byte, staged_rows, staged, stopped) \
-                     values ($1, $2, $3, $4, $5, 0, 0, 0, 0, false, null) on conflict (message, entity_no) do nothing";
+                       (message, entity_no, entity, target, fields, policy, records, line, byte, staged_rows, staged, stopped, truncated) \
+                     values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, false, null, null) \
+                     on conflict (message, entity_no) do nothing";
                 session.execute(sql, first).await?;
                 let mut state = database.load_state(session, &key).await?;
                 if !state.staged {
@@ -212,9 +227,9 @@ impl Database {
             )));
         }
         let key = LoadKey::new(load);
-        let rows = PreparedRows::new(self.dialect(), load, fields, &batch.records);
+        let (rows, staged) = PreparedRows::new(self.dialect(), load, fields, batch);
         let rejected: Vec<_> = batch.rejected.iter().map(Rejected::from).collect();
-        let (after, staged) = (batch.after, batch.records.len() as u64);
+        let after = batch.after;
         // A batch that brings records must come from further on: the same one again would stage its records twice.
         let nothing = batch.records.is_empty() && batch.rejected.is_empty();
         let before = if nothing { "records <= $3" } else { "records < $3" };
@@ -300,7 +315,7 @@ impl Database {
 
     /// What the load has come to, as written.
     pub(super) async fn load_state(&self, session: &mut Session, key: &LoadKey) -> Result<LoadState, Fault> {
-        let sql = "select fields, records, line, byte, staged, stopped, target from tranship_loads \
+        let sql = "select fields, records, line, byte, staged, stopped, target, policy, truncated from tranship_loads \
              where message = $1 and entity_no = $2";
         let row = session
             .row(sql, key.with([]))
@@ -316,6 +331,7 @@ impl Database {
         }
         Ok(LoadState {
             fields: serde_json::from_str(&row.text(0)?).map_err(|error| self.corrupt(format!("fields: {error}")))?,
+            policy: serde_json::from_str(&row.text(7)?).map_err(|error| self.corrupt(format!("policy: {error}")))?,
             position: SourcePosition {
                 records: row.count(1)?,
                 line: row.count(2)?,
@@ -324,6 +340,7 @@ impl Database {
             staged: row.flag(4)?,
             stopped: row.opt_text(5)?,
             landed: Vec::new(),
+            truncated: row.opt_int(8)?.and_then(|rows| u64::try_from(rows).ok()),
         })
     }
 }
@@ -338,31 +355,64 @@ impl From<&RejectedRecord> for Rejected {
     }
 }
 
-fn check_fields(entity: &Entity, fields: &[String]) -> Result<(), BusinessError> {
+fn check_fields(load: Load<'_>, fields: &[String]) -> Result<(), BusinessError> {
+    let entity = load.entity;
     let wrong = |detail: String| Err(BusinessError::Definition(format!("entity `{}`: {detail}", entity.name)));
     if let Some(unknown) = fields.iter().find(|name| entity.field(name).is_none()) {
         return wrong(format!("`{unknown}` is not one of its fields"));
     }
-    match entity.key.iter().find(|key| !fields.contains(key)) {
+    let mut needed = entity.key.iter().chain(&load.policy.document_key);
+    match needed.find(|name| !fields.contains(name)) {
         Some(missing) => wrong(format!("the file does not bring the key field `{missing}`")),
         None => Ok(()),
     }
 }
 
-/// Fixes the chunk ranges over the records read, unless they are fixed already, and marks staging complete (promise 2: never
-/// recomputed).
+/// How a chunk begins: nothing of it is done.
+const NEW_CHUNK: &str = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
+    staging_errors, inserted, updated, unchanged, target_errors, skipped, deleted)";
+
+/// Fixes the chunk ranges over the records read, `size` of them each, unless they are fixed already, and marks staging complete
+/// (promise 2: never recomputed).
 pub(super) async fn fix_chunks(session: &mut Session, key: &LoadKey, records: u64, size: u64) -> Result<(), Fault> {
-    let sql = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
-           staging_errors, inserted, updated, unchanged, target_errors, skipped, deleted) \
+    let sql = format!(
+        "{NEW_CHUNK} \
          with recursive starts(chunk_no, first_record) as ( \
            select cast(0 as bigint), cast(1 as bigint) where $3 > 0 and not exists ( \
              select 1 from tranship_chunks c where c.message = $1 and c.entity_no = $2) \
            union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3) \
          select $1, $2, chunk_no, first_record, \
-           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end, false, 0, 0, 0, 0, 0, 0, 0 from starts";
+           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end, false, 0, 0, 0, 0, 0, 0, 0 from starts"
+    );
     session
         .execute(sql, key.with([records.into(), size.max(1).into()]))
         .await?;
+    mark_staged(session, key).await
+}
+
+/// The same with chunks that begin at these records; the first begins at record 1 whatever is said.
+pub(super) async fn fix_chunks_at(
+    session: &mut Session,
+    key: &LoadKey,
+    records: u64,
+    starts: &[u64],
+) -> Result<(), Fault> {
+    let fixed = "select 1 from tranship_chunks where message = $1 and entity_no = $2 limit 1";
+    if session.row(fixed, key.with([])).await?.is_some() {
+        return mark_staged(session, key).await;
+    }
+    let sql = format!("{NEW_CHUNK} select $1, $2, $3, $4, $5, false, 0, 0, 0, 0, 0, 0, 0");
+    let later = starts.iter().skip(1).copied();
+    let firsts = std::iter::once(1).chain(later.clone());
+    let lasts = later.map(|start| start - 1).chain([records]);
+    for ((first, last), chunk_no) in firsts.zip(lasts).zip(0..).filter(|_| records > 0) {
+        let range = [Value::Int(chunk_no), first.into(), last.into()];
+        session.execute(sql.clone(), key.with(range)).await?;
+    }
+    mark_staged(session, key).await
+}
+
+async fn mark_staged(session: &mut Session, key: &LoadKey) -> Result<(), Fault> {
     let sql = "update tranship_chunks set staging_errors = ( \
            select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
              and r.record between tranship_chunks.first_record and tranship_chunks.last_record) \

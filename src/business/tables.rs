@@ -200,6 +200,7 @@ async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fa
     if there.is_empty() {
         session.run(create_staging(dialect, entity)).await?;
         index_own_references(session, entity).await?;
+        index_culprits(session, entity).await?;
     }
     for field in missing_fields(entity, &there).filter(|_| !there.is_empty()) {
         let kind = dialect.staging_type(&field.kind);
@@ -233,6 +234,18 @@ async fn index_own_references(session: &mut Session, entity: &Entity) -> Result<
             .await?;
     }
     Ok(())
+}
+
+/// What is rejected with a document is found by those of its records that are rejected themselves. The name is as long as the
+/// key's index.
+async fn index_culprits(session: &mut Session, entity: &Entity) -> Result<(), Fault> {
+    let staging = entity.staging_table();
+    let (index, staging) = (quote(&format!("{staging}_bad")), quote(&staging));
+    let sql = format!(
+        "create index {index} on {staging} (tranship_message, tranship_entity_no, tranship_document, tranship_record) \
+         where tranship_state = 1 and tranship_document is not null"
+    );
+    Ok(session.run(sql).await?)
 }
 
 pub(super) async fn columns(session: &mut Session, table: &str) -> Result<Vec<Column>, Fault> {
@@ -327,7 +340,7 @@ fn create_staging(dialect: Dialect, entity: &Entity) -> String {
     format!(
         "create {} {} (tranship_message {} not null, tranship_entity_no bigint not null, tranship_record bigint not null, \
          tranship_line bigint not null, tranship_byte_start bigint not null, tranship_byte_end bigint not null, \
-         tranship_origin text, tranship_state smallint not null, {}, \
+         tranship_origin text, tranship_document text, tranship_state smallint not null, {}, \
          primary key (tranship_message, tranship_entity_no, tranship_record))",
         dialect.unlogged_table(),
         quote(&entity.staging_table()),

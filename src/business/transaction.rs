@@ -1,10 +1,13 @@
 //! How a transaction runs: on a task of its own, under the fence, ended whatever happens.
 //!
 //! A caller that is dropped half-way (a client that disconnects, a worker that gives up) cannot leave a connection in the
-//! middle of a transaction, because the transaction is not the caller's: it awaits its task.
+//! middle of a transaction, because the transaction is not the caller's: it awaits its task. Only one that may take long goes
+//! with its caller, and its connection with it.
 
 use std::io;
 use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,6 +23,21 @@ use crate::domain::message::Fence;
 /// without a word, and would hold its worker for ever.
 pub(super) const WORK_MAX: Duration = Duration::from_mins(10);
 
+/// Counts the steps of a long transaction, each of which takes [`WORK_MAX`] at most.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steps(Arc<AtomicU64>);
+
+impl Steps {
+    /// One more is done.
+    pub(super) fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn made(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Work inside a transaction: a boxed future that borrows the session.
 pub(super) type Work<'s, T> = BoxFuture<'s, Result<T, Fault>>;
 
@@ -33,19 +51,29 @@ impl Database {
         self.ensure_control_tables().await?;
         self.write(move |session| {
             Box::pin(async move {
-                // Shared: parts of one message write side by side, and who raises the fence waits for all of them.
-                let sql = format!(
-                    "select epoch from tranship_fence where message = $1 and epoch = $2{}",
-                    session.dialect.for_share()
-                );
-                let values = vec![Value::Id(fence.message.0), Value::Int(fence.epoch)];
-                if session.row(sql, values).await?.is_none() {
-                    return Err(BusinessError::Fenced(fence.message).into());
-                }
+                take_fence(session, fence).await?;
                 work(session).await
             })
         })
         .await
+    }
+
+    /// One writing transaction under the fence that goes on for as long as it makes steps. It is the caller's: one who is
+    /// dropped on the way (a cancellation, a lease that is lost) has it rolled back.
+    pub(super) async fn fenced_long<T, W>(&self, fence: Fence, steps: Steps, work: W) -> Result<T, BusinessError>
+    where
+        T: Send + 'static,
+        W: for<'s> FnOnce(&'s mut Session) -> Work<'s, T> + Send + 'static,
+    {
+        self.ensure_control_tables().await?;
+        let pool = self.writer().await?;
+        let transaction = self.transaction(&pool, Purpose::Write, move |session| {
+            Box::pin(async move {
+                take_fence(session, fence).await?;
+                work(session).await
+            })
+        });
+        self.bounded_by_steps(WORK_MAX, &steps, Box::pin(transaction)).await
     }
 
     /// One reading transaction under the fence. It looks at the fence without taking it: what only reads can do no harm,
@@ -117,6 +145,23 @@ impl Database {
         }
     }
 
+    /// Gives up on work that makes no step for that long.
+    async fn bounded_by_steps<T>(
+        &self,
+        limit: Duration,
+        steps: &Steps,
+        mut work: impl Future<Output = Result<T, BusinessError>> + Unpin,
+    ) -> Result<T, BusinessError> {
+        loop {
+            let made = steps.made();
+            match timeout(limit, &mut work).await {
+                Ok(outcome) => return outcome,
+                Err(_) if steps.made() > made => {}
+                Err(_) => return Err(self.driver(timed_out(limit))),
+            }
+        }
+    }
+
     async fn transaction<T, W>(&self, pool: &Pool, purpose: Purpose, work: W) -> Result<T, BusinessError>
     where
         W: for<'s> FnOnce(&'s mut Session) -> Work<'s, T>,
@@ -176,6 +221,19 @@ impl Database {
             detail: detail.into(),
         }
     }
+}
+
+async fn take_fence(session: &mut Session, fence: Fence) -> Result<(), Fault> {
+    // Shared: parts of one message write side by side, and who raises the fence waits for all of them.
+    let sql = format!(
+        "select epoch from tranship_fence where message = $1 and epoch = $2{}",
+        session.dialect.for_share()
+    );
+    let values = vec![Value::Id(fence.message.0), Value::Int(fence.epoch)];
+    if session.row(sql, values).await?.is_none() {
+        return Err(BusinessError::Fenced(fence.message).into());
+    }
+    Ok(())
 }
 
 /// The driver's error for something that took longer than this.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
+use super::documents::Documents;
 use super::keys::KeysSeen;
+use super::policy::Truncate;
 use super::rejects::{self, Rejected};
 use super::repeated::Repeats;
 use super::rows::values_list;
 use super::rules::RuleCheck;
 use super::session::{DbRow, Fault, Session, Value};
-use super::staging::{GOOD_IN_RANGE, Load, fix_chunks};
+use super::staging::{GOOD_IN_RANGE, Load, fix_chunks, fix_chunks_at};
 use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportMode;
@@ -25,6 +27,8 @@ pub(super) const PLACE: &str =
 const ANALYZE_RECORDS: u64 = 5_000;
 /// Descendants of rejected records taken by one transaction.
 const DESCENDANTS_MAX: u64 = 5_000;
+/// State of a staged record that is rejected for what is wrong with it.
+pub(super) const REJECTED: i64 = 1;
 
 /// The statements of one load's checks, and how to word what they find.
 struct Checks {
@@ -32,16 +36,19 @@ struct Checks {
     references: Vec<ReferenceCheck>,
     /// Those that reject.
     rules: Vec<RuleCheck>,
+    documents: Option<Documents>,
 }
 
 impl Checks {
     fn is_empty(&self) -> bool {
-        self.repeats.is_empty() && self.references.is_empty() && self.rules.is_empty()
+        self.repeats.is_empty() && self.references.is_empty() && self.rules.is_empty() && self.documents.is_none()
     }
 }
 
 struct ReferenceCheck {
     sql: String,
+    /// Values of `sql` and `descendants` after the range or limit.
+    values: Vec<Value>,
     field: String,
     parent_label: String,
     parent_field: String,
@@ -50,11 +57,11 @@ struct ReferenceCheck {
 }
 
 impl Database {
-    /// Numbers the records, rejects staged duplicates (the first of a key stands), records whose parent is missing and records
-    /// that fail a rule, range by range, counts what fails a rule that only warns, then fixes
-    /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
-    /// `references` name; `keys` those of all good records, where one attempt staged them all: otherwise staging is asked.
-    /// Safe to repeat.
+    /// Numbers the records, rejects staged duplicates (the first of a key stands), records whose parent is missing, records that fail
+    /// a rule and what belongs to the same document, range by range, counts what fails a rule that only warns, then fixes the
+    /// chunk ranges of `chunk_records` records each (more where a document is wider) and marks staging complete. `parents` holds
+    /// the entities that `references` name; `keys` those of all good records, where one attempt staged them all: otherwise
+    /// staging is asked. Safe to repeat.
     ///
     /// # Errors
     /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type; when
@@ -90,19 +97,27 @@ impl Database {
             repeats: self.repeats(load, keys).await?,
             references: self.references(load, &state.fields, parents).await?,
             rules: self.rejecting_rules(load).await?,
+            documents: Documents::of(self.dialect(), load),
         });
         self.analyze(load, &key, &checks, records).await?;
         if !checks.is_empty() {
             self.run_checks(load, &key, &checks, records, size).await?;
         }
         self.count_warnings(load, &key, records, size).await?;
+        let starts = match &checks.documents {
+            Some(_) => Some(self.document_starts(load, &key, size).await?),
+            None => None,
+        };
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
-                if !database.load_state(session, &key).await?.staged {
-                    fix_chunks(session, &key, records, size).await?;
+                if database.load_state(session, &key).await?.staged {
+                    return Ok(());
                 }
-                Ok(())
+                match starts {
+                    Some(starts) => fix_chunks_at(session, &key, records, &starts).await,
+                    None => fix_chunks(session, &key, records, size).await,
+                }
             })
         })
         .await
@@ -137,7 +152,14 @@ impl Database {
     ) -> Result<(), BusinessError> {
         // A record rejected for a missing parent may itself be the parent of an earlier one, so a file that refers to itself
         // is looked through until nothing changes. What is left does not depend on the order.
-        while self.check_all(load, key, checks, records, size).await? > 0 {
+        loop {
+            let mut found = self.check_all(load, key, checks, records, size).await?;
+            if let Some(documents) = &checks.documents {
+                found += self.reject_siblings(load, key, documents, records, size).await?;
+            }
+            if found == 0 {
+                return Ok(());
+            }
             let mut again = false;
             for index in 0..checks.references.len() {
                 again |= self.reject_descendants(load, key, checks, index).await?;
@@ -146,7 +168,6 @@ impl Database {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Looks through the good records once, range by range, and returns how many it rejected.
@@ -189,9 +210,10 @@ impl Database {
             let found = self.fenced(load.fence, move |session| {
                 Box::pin(async move {
                     let mut rejected = BTreeMap::new();
-                    let values = key.with([Value::from(DESCENDANTS_MAX)]);
+                    let check = &checks.references[index];
+                    let values = key.with([Value::from(DESCENDANTS_MAX)].into_iter().chain(check.values.clone()));
                     for row in session.rows(sql, values).await? {
-                        add(&mut rejected, &row, missing_parent(&checks.references[index], &row)?)?;
+                        add(&mut rejected, &row, missing_parent(check, &row)?)?;
                     }
                     reject(session, &key, rejected).await
                 })
@@ -262,7 +284,8 @@ async fn check_range(
         .judge_range(session, key, (first, last), &mut rejected)
         .await?;
     for check in &checks.references {
-        for row in session.rows(check.sql.clone(), range()).await? {
+        let values = range().into_iter().chain(check.values.clone()).collect();
+        for row in session.rows(check.sql.clone(), values).await? {
             add(&mut rejected, &row, missing_parent(check, &row)?)?;
         }
     }
@@ -284,7 +307,7 @@ pub(super) async fn reject(
         session.discard();
         return Ok(0);
     }
-    mark_rejected(session, key, rejected.keys().copied()).await?;
+    mark_rejected(session, key, rejected.keys().copied(), REJECTED).await?;
     let rejected: Vec<_> = rejected.into_values().collect();
     rejects::insert(session, key, &rejected).await?;
     Ok(rejected.len())
@@ -301,11 +324,12 @@ pub(super) fn add(rejected: &mut BTreeMap<u64, Rejected>, row: &DbRow, error: Re
     Ok(())
 }
 
-/// Takes records out of what is promoted.
-async fn mark_rejected(
+/// Takes records out of what is promoted. `state` says why, and is never 0.
+pub(super) async fn mark_rejected(
     session: &mut Session,
     key: &LoadKey,
     records: impl Iterator<Item = u64>,
+    state: i64,
 ) -> Result<(), sqlx::Error> {
     let records: Vec<Value> = records.map(Value::from).collect();
     for records in records.chunks(500) {
@@ -317,7 +341,7 @@ async fn mark_rejected(
             dialect.placeholder(records.len() + 2),
         );
         let sql = format!(
-            "update {} set tranship_state = 1 where tranship_record in {list} \
+            "update {} set tranship_state = {state} where tranship_record in {list} \
              and tranship_message = {message} and tranship_entity_no = {entity}",
             key.staging
         );
@@ -356,6 +380,9 @@ fn reference_check(
     let (child, parent_column) = (quote(&field.name), quote(parent_field));
     let shown = shown(dialect, field);
     let same_value = dialect.same_value(&field.kind, &format!("o.{parent_column}"), &format!("s.{child}"));
+    // What the load is going to replace is no parent.
+    let replaced = load.policy.truncate.as_ref().filter(|_| own_entity);
+    let remains = |number: usize| replaced.map_or_else(String::new, |replaced| replaced.spares("p", number));
     let in_this_file = if own_entity {
         format!(
             " and not exists (select 1 from {staging} o where o.tranship_message = $1 and o.tranship_entity_no = $2 \
@@ -367,9 +394,11 @@ fn reference_check(
     ReferenceCheck {
         sql: format!(
             "select {PLACE}, {shown} from {staging} s where {GOOD_IN_RANGE} and s.{child} is not null \
-             and not exists (select 1 from {table} p where p.{parent_column} = s.{child}){in_this_file}"
+             and not exists (select 1 from {table} p where p.{parent_column} = s.{child}{}){in_this_file}",
+            remains(5)
         ),
-        descendants: own_entity.then(|| descendants_sql(dialect, load.entity, field, parent_field)),
+        descendants: own_entity.then(|| descendants_sql(dialect, load.entity, field, parent_field, &remains(4))),
+        values: replaced.map_or_else(Vec::new, Truncate::values),
         field: field.name.clone(),
         parent_label: parent.label.clone(),
         parent_field: parent_field.to_owned(),
@@ -379,7 +408,7 @@ fn reference_check(
 /// Good records whose only parent is rejected, and what hangs on them, in one statement: looked for level by level, a chain
 /// would cost a look through the file for each of its links. Where several records share the value referred to (a field that
 /// is no key), the next look through the file finds that none of them is left.
-fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_field: &str) -> String {
+fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_field: &str, remains: &str) -> String {
     let (staging, table) = (quote(&entity.staging_table()), quote(&entity.table));
     let (child, parent) = (quote(&field.name), quote(parent_field));
     let shown = shown(dialect, field);
@@ -390,10 +419,10 @@ fn descendants_sql(dialect: Dialect, entity: &Entity, field: &Field, parent_fiel
     let (in_s, in_r, in_c, in_o) = (in_load("s"), in_load("r"), in_load("c"), in_load("o"));
     format!(
         "with recursive lost(record) as ( \
-           select s.tranship_record from {staging} s where {in_s} and s.tranship_state = 1 \
+           select s.tranship_record from {staging} s where {in_s} and s.tranship_state <> 0 \
            union select c.tranship_record from lost cross join {staging} r cross join {staging} c \
              where {in_r} and r.tranship_record = lost.record and {in_c} and {refers} and c.tranship_state = 0 \
-               and not exists (select 1 from {table} p where p.{parent} = c.{child}) \
+               and not exists (select 1 from {table} p where p.{parent} = c.{child}{remains}) \
                and not exists (select 1 from {staging} o where {in_o} and {held} and o.tranship_state = 0 \
                  and o.tranship_record <> lost.record)) \
          select {PLACE}, {shown} from lost cross join {staging} s \

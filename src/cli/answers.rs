@@ -202,6 +202,9 @@ pub struct ExecutionEntity {
     /// Its label.
     #[serde(default)]
     pub entity: String,
+    /// Rows deleted from the target before the first record landed.
+    #[serde(default)]
+    pub truncated: u64,
     /// Source to staging.
     #[serde(default)]
     pub staging: Phase,

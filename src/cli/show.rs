@@ -93,8 +93,12 @@ fn entity_line(message: &Message, entity: &ExecutionEntity) -> String {
     if !loads(message) {
         return format!("{label}  {} packed", counted(entity.staging.records, "record"));
     }
+    let truncated = match entity.truncated {
+        0 => String::new(),
+        rows => format!("{} deleted first, ", counted(rows, "row")),
+    };
     format!(
-        "{label}  staging {} ({}, {})  target {} ({} inserted, {} updated, {})",
+        "{label}  staging {} ({}, {})  target {} ({truncated}{} inserted, {} updated, {})",
         plain(&entity.staging.status),
         counted(entity.staging.records, "record"),
         counted(entity.staging.errors, "error"),

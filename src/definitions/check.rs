@@ -9,7 +9,8 @@ use super::entity_file::EntityDraft;
 use super::flow_file::{ExportPlaces, ImportPlaces};
 use super::job_file::JobDraft;
 use super::read::Placed;
-use crate::domain::entity::Entity;
+use crate::domain::entity::{Entity, FieldType};
+use crate::domain::job::ImportMode;
 use crate::hints::{did_you_mean, one_of};
 
 /// Everything that was read, and whether anything could not be.
@@ -304,7 +305,33 @@ fn check_import(draft: &JobDraft, places: &ImportPlaces, entity: &EntityDraft) {
                 .at(&values.span, entity.unknown_field("values for", field));
         }
     }
+    check_document_key(draft, places, entity);
     check_company(draft, fields);
+}
+
+/// Every record must belong to a document, and the same values must look the same.
+fn check_document_key(draft: &JobDraft, places: &ImportPlaces, entity: &EntityDraft) {
+    for (at, part) in places.document_key.iter().enumerate() {
+        let name = &part.value;
+        let message = match entity.entity.field(name) {
+            None => entity.unknown_field("document_key", name),
+            Some(_) if places.document_key[..at].iter().any(|earlier| earlier.value == *name) => {
+                format!("`{name}` is in `document_key` twice")
+            }
+            Some(field) if !field.required => format!(
+                "`{name}` is in `document_key`, so it must be `required` in `{}`: every record belongs to a document",
+                entity.entity.name
+            ),
+            Some(field) if matches!(field.kind, FieldType::Decimal { scale: None, .. }) => format!(
+                "`{name}` is in `document_key`: as a decimal it needs a `scale`, so that 1.0 and 1.00 are equal"
+            ),
+            Some(_) if places.mode == ImportMode::Delete && !entity.entity.is_key(name) => {
+                format!("`{name}` is in `document_key`, but with `mode = \"delete\"` only key fields are read")
+            }
+            Some(_) => continue,
+        };
+        draft.findings.at(&part.span, message);
+    }
 }
 
 /// The job's company must fit the field it will be written to.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::format_file;
 use super::queue_file::read_order;
 use super::read::{Placed, Table};
-use crate::domain::job::{ErrorThreshold, ExportEntity, ExportSpec, ImportEntity, ImportMode, ImportSpec, Order};
+use crate::domain::job::{
+    Atomicity, ErrorThreshold, ExportEntity, ExportSpec, ImportEntity, ImportMode, ImportSpec, Order,
+};
 
 /// One `[[import.entities]]` before its names are resolved.
 pub(super) struct ImportPlaces {
@@ -16,6 +18,9 @@ pub(super) struct ImportPlaces {
     pub values: BTreeMap<String, Placed<BTreeMap<String, Placed<String>>>>,
     pub run_business_logic: Option<bool>,
     pub run_business_validation: Option<bool>,
+    pub document_key: Vec<Placed<String>>,
+    pub truncate: bool,
+    pub truncate_on_empty: bool,
 }
 
 /// One `[[export.entities]]` before its names are resolved.
@@ -31,37 +36,13 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
     let (format, encoding) = format_file::read_import(&section);
     let order = read_order(&section);
     let max_errors = read_max_errors(&section);
-    let atomicities = [("record", true), ("chunk", false), ("file", false), ("document", false)];
-    if let Some(record) = section.choice("atomicity", &atomicities)
-        && !record.value
-    {
-        let message = "not supported in this version: this `atomicity`; use `record` (the default)";
-        section.findings().at(&record.span, message);
-    }
+    let atomicity = section.choice("atomicity", &Atomicity::WORDS);
+    let atomicity = atomicity.map_or_else(Atomicity::default, |atomicity| atomicity.value);
     section.unsupported("skip_staging", "leave it out");
     section.require("entities");
     let mut places = Vec::new();
     for entity in section.tables("entities", "[[import.entities]]") {
-        let name = entity.required_text("entity");
-        let mode = entity.choice("mode", &ImportMode::WORDS);
-        let (map, defaults, values) = (
-            entity.free_texts("map"),
-            entity.free_texts("defaults"),
-            entity.free_tables("values"),
-        );
-        let switch = |key| entity.truth(key).map(|truth| truth.value);
-        let (run_business_logic, run_business_validation) =
-            (switch("run_business_logic"), switch("run_business_validation"));
-        entity.finish();
-        places.extend(name.map(|entity| ImportPlaces {
-            entity,
-            mode: mode.map_or(ImportMode::Upsert, |mode| mode.value),
-            map,
-            defaults,
-            values,
-            run_business_logic,
-            run_business_validation,
-        }));
+        places.extend(read_import_entity(entity, atomicity));
     }
     section.finish();
     let entities = places.iter().map(ImportPlaces::spec).collect();
@@ -70,8 +51,78 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
         encoding,
         entities,
         max_errors,
+        atomicity,
     };
     ((spec, order), places)
+}
+
+fn read_import_entity(table: Table<'_>, atomicity: Atomicity) -> Option<ImportPlaces> {
+    let entity = table.required_text("entity");
+    let mode = table.choice("mode", &ImportMode::WORDS);
+    let mode = mode.map_or(ImportMode::Upsert, |mode| mode.value);
+    let (map, defaults, values) = (
+        table.free_texts("map"),
+        table.free_texts("defaults"),
+        table.free_tables("values"),
+    );
+    let switch = |key| table.truth(key).map(|truth| truth.value);
+    let (run_business_logic, run_business_validation) =
+        (switch("run_business_logic"), switch("run_business_validation"));
+    let document_key = read_document_key(&table, atomicity);
+    let (truncate, truncate_on_empty) = read_truncate(&table, mode);
+    table.finish();
+    entity.map(|entity| ImportPlaces {
+        entity,
+        mode,
+        map,
+        defaults,
+        values,
+        run_business_logic,
+        run_business_validation,
+        document_key,
+        truncate,
+        truncate_on_empty,
+    })
+}
+
+/// The fields that tell documents apart: needed where documents land whole, and of no meaning elsewhere.
+fn read_document_key(table: &Table<'_>, atomicity: Atomicity) -> Vec<Placed<String>> {
+    let written = table.texts("document_key");
+    let message = match (&written, atomicity) {
+        (None, Atomicity::Document) if !table.has("document_key") => {
+            "`atomicity = \"document\"` needs a `document_key`: the fields whose values tell documents apart, such as [\"order_number\"]"
+        }
+        (Some(key), Atomicity::Document) if key.value.is_empty() => {
+            "`document_key` is empty; name the fields whose values tell documents apart"
+        }
+        (Some(_), Atomicity::Record | Atomicity::Chunk | Atomicity::File) => {
+            "`document_key` means nothing without `atomicity = \"document\"`"
+        }
+        _ => return written.map_or_else(Vec::new, |key| key.value),
+    };
+    let span = written.map_or_else(|| table.span().clone(), |key| key.span);
+    table.findings().at(&span, message);
+    Vec::new()
+}
+
+/// Whether the target is emptied first (DMF-4), and by a file without records too.
+fn read_truncate(table: &Table<'_>, mode: ImportMode) -> (bool, bool) {
+    let (truncate, on_empty) = (table.truth("truncate"), table.truth("truncate_on_empty"));
+    let is_set = |truth: &Option<Placed<bool>>| truth.as_ref().is_some_and(|truth| truth.value);
+    if let Some(truncate) = truncate.as_ref().filter(|truncate| truncate.value)
+        && matches!(mode, ImportMode::Update | ImportMode::Delete)
+    {
+        let message =
+            "`truncate` deletes the rows first, so there is nothing left for this `mode`; use `upsert` or `insert`";
+        table.findings().at(&truncate.span, message);
+    }
+    if let Some(on_empty) = on_empty.as_ref().filter(|on_empty| on_empty.value)
+        && !is_set(&truncate)
+    {
+        let message = "`truncate_on_empty` means nothing without `truncate = true`";
+        table.findings().at(&on_empty.span, message);
+    }
+    (is_set(&truncate), is_set(&on_empty))
 }
 
 impl ImportPlaces {
@@ -94,6 +145,9 @@ impl ImportPlaces {
             generated: BTreeSet::new(),
             run_business_logic: self.run_business_logic,
             run_business_validation: self.run_business_validation,
+            document_key: self.document_key.iter().map(|field| field.value.clone()).collect(),
+            truncate: self.truncate,
+            truncate_on_empty: self.truncate_on_empty,
         }
     }
 }

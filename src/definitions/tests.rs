@@ -2,6 +2,7 @@
 
 mod composites;
 mod filling;
+mod landing;
 
 use super::*;
 use crate::domain::entity::FieldType;
@@ -234,7 +235,7 @@ missed = "never"
 [import]
 format = "xls"
 max_errors = "many"
-atomicity = "file"
+atomicity = "all"
 process_in_order = "yes"
 [[import.entities]]
 entity = "Orders"
@@ -277,7 +278,7 @@ entity = "Orders"
         "jobs/a.toml:13: `format` is `xls`, allowed are `csv`, `tsv`, `csv-unicode`, `xml-element`, `xml-attribute`, `json`, \
          `jsonl`, `xlsx` or `fixed`",
         "jobs/a.toml:14: `max_errors` is `many`; write a count such as 10, or a share from \"0%\" to \"100%\"",
-        "jobs/a.toml:15: not supported in this version: this `atomicity`; use `record` (the default)",
+        "jobs/a.toml:15: `atomicity` is `all`, allowed are `record`, `chunk`, `file` or `document`",
         "jobs/a.toml:16: `process_in_order` must be true or false, not a string",
     ];
     assert_eq!(errors, expected, "{errors:#?}");

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::JobId;
 use super::message::Durability;
 use super::pattern::TextPattern;
@@ -226,8 +228,45 @@ pub struct ImportSpec {
     pub encoding: Option<String>,
     /// The entities the job may load, in order.
     pub entities: Vec<ImportEntity>,
-    /// How many rejected records stop promotion before it starts.
+    /// How many rejected records the import takes.
     pub max_errors: Option<ErrorThreshold>,
+    /// Which records of a file stand or fall together.
+    pub atomicity: Atomicity,
+}
+
+impl ImportSpec {
+    /// How many rejected records of a file are allowed, if they are limited at all: none with [`Atomicity::File`] unless
+    /// the job says how many.
+    #[must_use]
+    pub fn allowed_errors(&self) -> Option<ErrorThreshold> {
+        let none = (self.atomicity == Atomicity::File).then_some(ErrorThreshold::Count(0));
+        self.max_errors.or(none)
+    }
+}
+
+/// Which records of a file land or are rejected together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Atomicity {
+    /// Each for itself.
+    #[default]
+    Record,
+    /// Those of one promotion transaction: a rejected one keeps the others from landing.
+    Chunk,
+    /// All of them: nothing lands past the allowed number of rejected ones.
+    File,
+    /// Those of one document: the same values of [`ImportEntity::document_key`].
+    Document,
+}
+
+impl Atomicity {
+    /// The words in definitions.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("record", Self::Record),
+        ("chunk", Self::Chunk),
+        ("file", Self::File),
+        ("document", Self::Document),
+    ];
 }
 
 /// One entity of an import job.
@@ -249,6 +288,12 @@ pub struct ImportEntity {
     pub run_business_logic: Option<bool>,
     /// Whether the entity's rules are checked (`RunBusinessValidation`); none: yes.
     pub run_business_validation: Option<bool>,
+    /// The fields whose values tell documents apart; with [`Atomicity::Document`] only.
+    pub document_key: Vec<String>,
+    /// Whether the target's rows are deleted before the first record lands (DMF-4).
+    pub truncate: bool,
+    /// Whether a file without records deletes them too.
+    pub truncate_on_empty: bool,
 }
 
 impl ImportEntity {
@@ -350,7 +395,7 @@ impl FileFormat {
     }
 }
 
-/// Rejected records past this stop an import before promotion.
+/// Rejected records past this stop an import.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ErrorThreshold {
     /// This many are allowed.

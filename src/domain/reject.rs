@@ -94,6 +94,8 @@ error_codes! {
     Superseded = "superseded",
     /// The target table's own constraints refuse it.
     TargetRejected = "target_rejected",
+    /// Another record of its document is rejected, and the job lands documents whole.
+    DocumentRejected = "document_rejected",
 }
 
 impl fmt::Display for RecordCode {

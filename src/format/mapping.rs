@@ -41,6 +41,8 @@ pub struct Mapping {
     only_new: Vec<String>,
     facts: LoadFacts,
     reject_id_column: Option<usize>,
+    /// Positions in `fields` of the job's document key.
+    document_key: Vec<usize>,
 }
 
 /// Where one field's values come from.
@@ -72,6 +74,8 @@ pub struct TypedRecord {
     pub origin: Option<RejectId>,
     /// Cells in the order of [`Mapping::fields`], or what is wrong.
     pub outcome: Result<Vec<Cell>, Vec<RecordError>>,
+    /// Of a record that is wrong elsewhere the cells of the job's document key; empty when one of them is wrong, too.
+    pub document_key: Vec<Cell>,
 }
 
 impl Mapping {
@@ -98,6 +102,7 @@ impl Mapping {
             only_new: Vec::new(),
             facts: facts.clone(),
             reject_id_column: columns.reject_id,
+            document_key: Vec::new(),
         };
         let mut missing = Vec::new();
         for (field, column) in entity.fields.iter().zip(columns.by_field) {
@@ -130,18 +135,18 @@ impl Mapping {
                 typer: CellTyper::new(field),
             });
         }
-        if missing.is_empty() {
-            return Ok(mapping);
+        for name in &spec.document_key {
+            match mapping.fields.iter().position(|field| field == name) {
+                Some(at) => mapping.document_key.push(at),
+                None if missing.contains(&name.as_str()) => {}
+                None => missing.push(name),
+            }
         }
-        Err(MappingError {
-            code: "required_column_missing",
-            reason: format!(
-                "no column brings the required fields {}: add the columns, map existing ones in the job, or give the \
-                 fields defaults; the file has {}",
-                missing.join(", "),
-                columns::listed(header)
-            ),
-        })
+        if missing.is_empty() {
+            Ok(mapping)
+        } else {
+            Err(required_missing(&missing, header))
+        }
     }
 
     /// Names of the fields this file brings, in entity order: those with a column, a default or the company.
@@ -217,8 +222,25 @@ impl Mapping {
         if errors.is_empty() {
             self.compute(place, &mut typed, &mut errors);
         }
-        let outcome = if errors.is_empty() { Ok(typed) } else { Err(errors) };
-        TypedRecord { origin, outcome }
+        if errors.is_empty() {
+            return TypedRecord {
+                origin,
+                outcome: Ok(typed),
+                document_key: Vec::new(),
+            };
+        }
+        let document_key = self.document_key.iter().map(|at| self.sources[*at].read(cells));
+        TypedRecord {
+            origin,
+            outcome: Err(errors),
+            document_key: document_key.collect::<Result<_, _>>().unwrap_or_default(),
+        }
+    }
+
+    /// Of a typed record's cells those of the job's document key.
+    #[must_use]
+    pub fn document_key(&self, cells: &[Cell]) -> Vec<Cell> {
+        self.document_key.iter().map(|at| cells[*at].clone()).collect()
     }
 
     /// Fills what is computed from the other cells. Only once they are right: one mistake is not to be told twice.
@@ -334,6 +356,18 @@ pub fn field_meant<'e>(entity: &'e Entity, name: &str) -> Option<&'e str> {
 #[must_use]
 pub fn field_of_column(entity: &Entity, map: &BTreeMap<String, String>, column: &str) -> Option<usize> {
     columns::field_of(entity, map, column.trim())
+}
+
+fn required_missing(fields: &[&str], header: &[String]) -> MappingError {
+    MappingError {
+        code: "required_column_missing",
+        reason: format!(
+            "no column brings the required fields {}: add the columns, map existing ones in the job, or give the \
+             fields defaults; the file has {}",
+            fields.join(", "),
+            columns::listed(header)
+        ),
+    }
 }
 
 fn column_number(position: usize) -> Option<u32> {

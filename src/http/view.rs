@@ -109,6 +109,7 @@ fn entity_body(run: &EntityRun) -> Value {
     json!({
         "entity": run.label,
         "company": run.company,
+        "truncated": run.truncated,
         "staging": { "status": run.staging_status, "records": run.staging_records, "errors": run.staging_errors },
         "target": {
             "status": run.target_status,

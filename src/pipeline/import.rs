@@ -12,6 +12,7 @@ mod order;
 mod origins;
 mod part;
 mod parts;
+mod promote;
 mod skipped;
 mod stage;
 
@@ -187,7 +188,8 @@ async fn work(session: &Session<'_>) -> Result<(), Stop> {
     finish::end(session, &parts, &ran).await
 }
 
-/// Loads one part to its end; with what it failed, as a whole, once its records were staged.
+/// Loads one part to its end; with what it failed, as a whole, once its records were staged. Its chunks land one by one, or as
+/// one: the job's `atomicity`.
 async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
     let parents = part.parents()?;
     for needed in parents.iter().copied().chain([part.entity]) {
@@ -197,7 +199,7 @@ async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
         part.database.ensure_last_writes(part.entity).await?;
     }
     let staged = stage::stage(part, &parents).await?;
-    let failure = finish::promote_all(part, &staged).await?;
+    let failure = promote::promote_all(part, &staged).await?;
     finish::copy_rejects(part, Some(&staged.mapping)).await?;
     Ok(failure)
 }

@@ -51,6 +51,8 @@ pub struct EntityRun {
     pub counts: Counts,
     /// Records the target itself rejected.
     pub target_errors: u64,
+    /// Rows deleted from the target before the first record landed. They are no records, and count in nothing else.
+    pub truncated: u64,
     /// When work on the entity began.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -123,6 +125,7 @@ struct EntityRunRow {
     #[sqlx(flatten)]
     counts: CountsRow,
     target_errors: i64,
+    truncated: i64,
     started_at: Option<i64>,
     finished_at: Option<i64>,
     warnings: String,
@@ -139,6 +142,7 @@ impl EntityRunRow {
             staging_errors: count("staging_errors", self.staging_errors)?,
             counts: self.counts.read(TABLE, &id)?,
             target_errors: count("target_errors", self.target_errors)?,
+            truncated: count("truncated", self.truncated)?,
             label: self.label,
             company: self.company,
             staging_status: self.staging_status,
@@ -153,8 +157,8 @@ impl EntityRunRow {
 
 const EXECUTION: &str = "select id, job, message, started_at, finished_at from executions where id = $1";
 const ENTITY_RUNS: &str = "select entity_no, label, company, staging_status, staging_records, staging_errors, \
-    target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, target_errors, started_at, \
-    finished_at, warnings from execution_entities where execution = $1 order by entity_no";
+    target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, target_errors, truncated, \
+    started_at, finished_at, warnings from execution_entities where execution = $1 order by entity_no";
 
 impl Store {
     /// The execution of this id.

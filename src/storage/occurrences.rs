@@ -359,6 +359,7 @@ fn exported(entity_no: i32, label: String, records: u64, now: Timestamp) -> Enti
             ..Counts::default()
         },
         target_errors: 0,
+        truncated: 0,
         started_at: None,
         finished_at: Some(now),
         warnings: Vec::new(),

@@ -120,15 +120,15 @@ pub(super) async fn close_execution(
 pub(super) async fn write_entity_run(tx: &mut Tx, execution: &ExecutionId, run: &EntityRun) -> Result<(), StoreError> {
     let text = "insert into execution_entities (execution, entity_no, label, company, staging_status, staging_records, \
         staging_errors, target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, \
-        target_errors, started_at, finished_at, warnings) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+        target_errors, truncated, started_at, finished_at, warnings) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
         on conflict (execution, entity_no) do update set label = excluded.label, company = excluded.company, \
         staging_status = excluded.staging_status, staging_records = excluded.staging_records, \
         staging_errors = excluded.staging_errors, target_status = excluded.target_status, \
         records_read = excluded.records_read, inserted = excluded.inserted, updated = excluded.updated, \
         unchanged = excluded.unchanged, deleted = excluded.deleted, rejected = excluded.rejected, \
-        skipped = excluded.skipped, target_errors = excluded.target_errors, started_at = excluded.started_at, \
-        finished_at = excluded.finished_at, warnings = excluded.warnings";
+        skipped = excluded.skipped, target_errors = excluded.target_errors, \
+        truncated = excluded.truncated, started_at = excluded.started_at, finished_at = excluded.finished_at, warnings = excluded.warnings";
     let warnings = serde_json::json!(run.warnings).to_string();
     with_pool!(tx.db(), db: Db => {
         sqlx::query::<Db>(text)
@@ -148,6 +148,7 @@ pub(super) async fn write_entity_run(tx: &mut Tx, execution: &ExecutionId, run: 
             .bind(stored(run.counts.rejected))
             .bind(stored(run.counts.skipped))
             .bind(stored(run.target_errors))
+            .bind(stored(run.truncated))
             .bind(run.started_at.map(Timestamp::micros))
             .bind(run.finished_at.map(Timestamp::micros))
             .bind(warnings)

@@ -1,5 +1,6 @@
 //! What business databases promise, on SQLite and PostgreSQL alike.
 
+mod atomicity;
 mod fence;
 mod fixture;
 mod lost;
@@ -11,3 +12,4 @@ mod rules;
 mod staging;
 mod superseded;
 mod tables;
+mod truncate;

@@ -1,5 +1,7 @@
 //! Promise 2: a service killed at any moment of an import loses nothing and does nothing twice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::on_both_databases;
@@ -12,7 +14,10 @@ use crate::wire::{Caller, Message};
 /// Records in each file.
 const RECORDS: u64 = 20_000;
 
-on_both_databases!(an_import_killed_at_random_moments_completes_once);
+on_both_databases!(
+    an_import_killed_at_random_moments_completes_once,
+    a_file_that_replaces_another_is_never_there_in_part,
+);
 
 async fn an_import_killed_at_random_moments_completes_once(store: TestDatabase) {
     // On PostgreSQL a dead worker's lease has to lapse first, which makes each kill cost seconds.
@@ -35,6 +40,29 @@ async fn an_import_killed_at_random_moments_completes_once(store: TestDatabase) 
         kills += import_under_fire(&site, &tester, next, moments).await;
     }
     readings::assert_landed(&site, &files).await;
+}
+
+async fn a_file_that_replaces_another_is_never_there_in_part(store: TestDatabase) {
+    let kills_wanted = if store.url.starts_with("sqlite") { 12 } else { 4 };
+    let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
+    let (site, tester) = crash_site(store).await;
+    readings::define_replacing(&site);
+    let undisturbed = first_import(&site, &tester).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let watching = readings::watch_rows(site.business_url().to_owned(), Arc::clone(&is_over));
+    let watching = tokio::spawn(watching);
+
+    let (mut kills, mut index) = (0, 0);
+    while kills < kills_wanted {
+        index += 1;
+        let moments = (kills..kills_wanted).map(|_| chance.up_to(undisturbed.mul_f64(1.1)));
+        kills += import_under_fire(&site, &tester, file(index), moments).await;
+        readings::assert_landed(&site, &[file(index)]).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let seen = watching.await.expect("the watch ends");
+    let whole = i64::try_from(file(0).good()).expect("small");
+    assert_eq!(seen, [whole].into(), "rows at each look");
 }
 
 /// Pushes one file and kills the service that long after each time a worker takes the message. Returns how many of the kills

@@ -1,6 +1,10 @@
 //! Generated meter readings: a file whose every record is known, and a target table that remembers each write to it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sqlx::{Connection as _, Row as _};
 
@@ -62,6 +66,13 @@ entity = "Meter readings"
 pub fn define(site: &Site) {
     site.write("entities/meter-readings.toml", ENTITY_FILE);
     site.write("jobs/inbound-meter-readings.toml", JOB_FILE);
+}
+
+/// The same job, now one whose every file replaces what is there as a whole.
+pub fn define_replacing(site: &Site) {
+    let import = "format = \"csv\"\natomicity = \"file\"\nmax_errors = \"1%\"";
+    let job = JOB_FILE.replace("format = \"csv\"", import) + "truncate = true\n";
+    site.write("jobs/inbound-meter-readings.toml", &job);
 }
 
 /// Readings `first .. first + count`.
@@ -179,6 +190,17 @@ pub async fn landings(site: &Site) -> u64 {
     u64::try_from(count).expect("a count")
 }
 
+/// How many rows the target table has at each look, from now until `is_over`.
+pub async fn watch_rows(site_url: String, is_over: Arc<AtomicBool>) -> BTreeSet<i64> {
+    let mut business = open(&site_url).await;
+    let mut seen = BTreeSet::new();
+    while !is_over.load(Ordering::Relaxed) {
+        seen.extend(business.numbers("select count(*) from meter_readings").await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    seen
+}
+
 /// The target table holds exactly these files, and no record of the watched ones was written twice.
 pub async fn assert_landed(site: &Site, files: &[Readings]) {
     let mut business = sqlx_any(site).await;
@@ -203,7 +225,10 @@ enum Business {
 }
 
 async fn sqlx_any(site: &Site) -> Business {
-    let url = site.business_url();
+    open(site.business_url()).await
+}
+
+async fn open(url: &str) -> Business {
     if url.starts_with("postgres") {
         Business::Postgres(
             sqlx::PgConnection::connect(url)

@@ -1,8 +1,9 @@
-//! Staging to target and the end: judge the threshold, promote chunk by chunk, copy the markers' counts into the store.
+//! The end: what could not land is given up, rejects and the markers' counts are copied into the store.
 
 use super::order::Ran;
 use super::part::Part;
-use super::stage::{Staged, with_column};
+use super::promote::skipped_chunks;
+use super::stage::with_column;
 use super::{Session, parts};
 use crate::business::promote::LoadCounts;
 use crate::domain::counts::Counts;
@@ -18,24 +19,6 @@ use crate::storage::executions::{EntityRun, ImportOutcome, StoredError};
 pub(super) const CANCELLED: &str = "cancelled";
 /// Rejects copied into the store in one statement.
 const REJECTS_PER_COPY: u32 = 500;
-
-/// Promotes a staged load. With why it was given up, if it was.
-pub(super) async fn promote_all(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
-    part.session.begin_processing().await?;
-    if let Some(failure) = judge(part, staged).await? {
-        return Ok(Some(failure));
-    }
-    let before = part.database.load_counts(part.load()).await?;
-    part.save(&run(part, &before, Phase::Promoting)).await?;
-    match promote(part, staged).await {
-        Ok(()) => Ok(None),
-        Err(Stop::Fail(failure)) => {
-            stop_load(part, &failure).await?;
-            Ok(Some(failure))
-        }
-        Err(other) => Err(other),
-    }
-}
 
 /// Ends a message that failed, wherever it had come to: what landed stays and is counted, rejects are kept, the rest is skipped.
 pub(super) async fn close(session: &Session<'_>, failure: Failure) -> Result<(), Stop> {
@@ -121,9 +104,10 @@ impl Totals {
             }
             let loaded = part.database.load_counts(part.load()).await?;
             totals.counts = totals.counts.plus(loaded.counts);
-            let mut run = run(part, &loaded, phase);
-            run.warnings.extend(rules_told(part).await?);
-            totals.runs.push(run);
+            let mut ended = run(part, &loaded, phase);
+            ended.warnings.extend(rules_told(part).await?);
+            ended.warnings.extend(skipped_chunks(part).await?);
+            totals.runs.push(ended);
             totals.repaired.extend(part.database.repaired(part.load()).await?);
             part.database.clear_staging(part.load()).await?;
         }
@@ -175,59 +159,12 @@ pub(super) async fn give_up_part(part: &Part<'_>, failure: &Failure) -> Result<P
 }
 
 /// Gives up what of a part is not promoted. The reason carries the code, so that a rerun after a crash ends with the same failure.
-async fn stop_load(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
+pub(super) async fn stop_load(part: &Part<'_>, failure: &Failure) -> Result<(), Stop> {
     if !part.database.load_begun(part.load()).await? {
         return Ok(());
     }
     let reason = format!("{}: {}", failure.code, failure.detail);
     Ok(part.database.stop_load(part.load(), &reason).await?)
-}
-
-fn stopped_before(reason: &str) -> Failure {
-    let (code, detail) = reason.split_once(": ").unwrap_or(("stopped", reason));
-    Failure {
-        code: code.to_owned(),
-        detail: detail.to_owned(),
-    }
-}
-
-async fn promote(part: &Part<'_>, staged: &Staged) -> Result<(), Stop> {
-    for chunk in part.database.chunks(part.load()).await? {
-        part.session.checkpoint()?;
-        if !chunk.done {
-            part.database
-                .promote_chunk(part.load(), &staged.state.fields, chunk)
-                .await?;
-            part.session.note_progress().await?;
-        }
-    }
-    Ok(())
-}
-
-/// Judges the error threshold once staging is complete (design section 3): past it nothing is applied.
-async fn judge(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {
-    if let Some(reason) = &staged.state.stopped {
-        return Ok(Some(stopped_before(reason)));
-    }
-    let Some(threshold) = part.session.spec.max_errors else {
-        return Ok(None);
-    };
-    let LoadCounts {
-        counts, staging_errors, ..
-    } = part.database.load_counts(part.load()).await?;
-    if !threshold.exceeded(staging_errors, counts.read) {
-        return Ok(None);
-    }
-    let reason = format!(
-        "{staging_errors} of {} records were rejected, more than `max_errors` allows; nothing was applied",
-        counts.read
-    );
-    let failure = Failure {
-        code: "too_many_errors".to_owned(),
-        detail: reason,
-    };
-    stop_load(part, &failure).await?;
-    Ok(Some(failure))
 }
 
 fn failed(failure: &Failure) -> Event {
@@ -325,6 +262,17 @@ async fn forget_rejects(session: &Session<'_>, parts: &[Part<'_>]) {
     }
 }
 
+/// What is told of a file without records: a table is emptied for one only where the job says so.
+fn empty(part: &Part<'_>) -> &'static str {
+    if part.policy.truncate.is_none() {
+        "the file has no records"
+    } else if part.wanted.truncate_on_empty {
+        "the file has no records, and the rows it replaces were deleted"
+    } else {
+        "the file has no records; the rows it was to replace are kept, because the job does not say `truncate_on_empty = true`"
+    }
+}
+
 /// How far a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -335,11 +283,11 @@ pub(super) enum Phase {
     NotRun,
 }
 
-fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
+pub(super) fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
     let mut run = part.run();
     let staging = match phase {
         Phase::NotRun => "NotRun",
-        Phase::Failed if totals.counts.applied() == 0 => "Error",
+        Phase::Failed if totals.counts.applied() == 0 && totals.target_errors == 0 => "Error",
         _ if totals.staging_errors > 0 => "Error",
         _ => "Finished",
     };
@@ -348,17 +296,18 @@ fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityRun {
     run.staging_errors = totals.staging_errors;
     run.target_errors = totals.target_errors;
     run.counts = totals.counts;
+    run.truncated = totals.truncated;
     let target = match phase {
         Phase::Promoting => "Executing",
         Phase::Ended if totals.target_errors > 0 => "Error",
-        Phase::Failed if totals.counts.applied() > 0 => "Error",
+        Phase::Failed if totals.counts.applied() > 0 || totals.target_errors > 0 => "Error",
         Phase::Failed | Phase::NotRun => "NotRun",
         Phase::Ended => "Finished",
     };
     target.clone_into(&mut run.target_status);
-    let no_records = "the file has no records";
-    if phase == Phase::Ended && totals.counts.read == 0 && !run.warnings.iter().any(|told| told == no_records) {
-        run.warnings.push(no_records.to_owned());
+    let empty = empty(part);
+    if phase == Phase::Ended && totals.counts.read == 0 && !run.warnings.iter().any(|told| told == empty) {
+        run.warnings.push(empty.to_owned());
     }
     let now = || part.session.context.clock.now();
     run.finished_at = (phase != Phase::Promoting).then(|| *part.ended_at.get_or_init(now));

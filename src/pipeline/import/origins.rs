@@ -35,6 +35,7 @@ pub(super) async fn settle(part: &Part<'_>, mapping: &Mapping, batch: &mut Stagi
             batch.rejected.push(RejectedRecord {
                 origin: None,
                 errors: vec![error],
+                document_key: mapping.document_key(&record.cells),
             });
         }
     }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use super::Session;
 use super::order::Place;
 use crate::business::Database;
+use crate::business::policy::{Policy, Truncate};
 use crate::business::staging::{Load, WriteOrder};
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
@@ -58,6 +59,8 @@ pub(super) struct Part<'a> {
     /// Position within the message, from 0.
     pub(super) entity_no: i32,
     pub(super) wanted: Cow<'a, ImportEntity>,
+    /// How its records come to the target.
+    pub(super) policy: Policy,
     pub(super) entity: &'a Entity,
     pub(super) database: &'a Database,
     pub(super) format: FileFormat,
@@ -94,6 +97,7 @@ impl<'a> Part<'a> {
         Ok(Self {
             session,
             entity_no,
+            policy: policy(session, &wanted, entity),
             wanted,
             entity,
             database,
@@ -130,6 +134,7 @@ impl<'a> Part<'a> {
             numbered: filled.map_or(&[], |filled| &filled.numbered),
             checks_rules: self.wanted.runs_validation(),
             order: self.order(),
+            policy: &self.policy,
             ..Load::new(self.session.fence, self.entity_no, self.entity, self.wanted.mode)
         }
     }
@@ -179,6 +184,7 @@ impl<'a> Part<'a> {
             counts: Counts::default(),
             target_errors: 0,
             started_at: Some(self.session.execution.started_at),
+            truncated: 0,
             finished_at: None,
             warnings: Vec::new(),
         });
@@ -202,6 +208,19 @@ impl<'a> Part<'a> {
         let session = self.session;
         let store = &session.context.store;
         Ok(store.save_entity_run(session.fence, &session.execution.id, run).await?)
+    }
+}
+
+/// What the job says of how an entity's records come to the target. Corrections are added to what their parent landed: they
+/// replace nothing.
+fn policy(session: &Session<'_>, wanted: &ImportEntity, entity: &Entity) -> Policy {
+    let replaces = wanted.truncate && session.message.parent.is_none();
+    let company = entity.company_field.clone().zip(session.message.company.clone());
+    Policy {
+        atomicity: session.spec.atomicity,
+        document_key: wanted.document_key.clone(),
+        truncate: replaces
+            .then(|| company.map_or(Truncate::All, |(field, company)| Truncate::Company { field, company })),
     }
 }
 

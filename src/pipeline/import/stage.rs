@@ -45,8 +45,9 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
     warnings.extend(skipped::told(part));
     let _ = part.warnings.set(warnings);
     let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
-    if state.fields != mapping.fields() {
-        let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";
+    if state.fields != mapping.fields() || state.policy != part.policy {
+        let detail =
+            "the entity, or what the job says of it, changed while this message was being loaded; enqueue it again";
         return Err(Stop::fail("definition_changed", detail));
     }
     if state.staged {
@@ -206,6 +207,7 @@ impl Stager<'_> {
             Err(errors) => self.batch.rejected.push(RejectedRecord {
                 origin: typed.origin,
                 errors,
+                document_key: typed.document_key,
             }),
         }
         Ok(())
@@ -246,6 +248,7 @@ impl Stager<'_> {
         self.batch.rejected.push(RejectedRecord {
             origin: None,
             errors: vec![error],
+            document_key: Vec::new(),
         });
     }
 

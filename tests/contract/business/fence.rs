@@ -55,6 +55,8 @@ async fn a_stale_epoch_can_do_nothing_in_any_method(database: TestDatabase) {
     let chunk = database.chunks(current).await.expect("chunks")[0];
     fenced(database.finish_staging(stale, &[], 10, None).await);
     fenced(database.promote_chunk(stale, fields, chunk).await);
+    fenced(database.promote_file(stale, fields, None).await);
+    fenced(database.truncate(stale).await);
     fenced(database.stop_load(stale, "stale").await);
     fenced(database.clear_staging(stale).await);
     fenced(database.forget_rejects(stale.fence).await);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use tranship::business::policy::Policy;
 use tranship::business::promote::{KeptReject, LoadCounts};
 use tranship::business::snapshot::{Row, Selection};
 use tranship::business::staging::{
@@ -134,6 +135,7 @@ pub fn bad_record(record: u64) -> RejectedRecord {
             error(RecordCode::InvalidDecimal, "no number"),
             error(RecordCode::TooLong, "too long"),
         ],
+        document_key: Vec::new(),
     }
 }
 
@@ -177,6 +179,7 @@ pub struct Loading<'a> {
     pub numbered: Vec<String>,
     pub checks_rules: bool,
     pub order: Option<WriteOrder<'a>>,
+    pub policy: Policy,
 }
 
 impl<'a> Loading<'a> {
@@ -202,6 +205,7 @@ impl<'a> Loading<'a> {
             numbered: Vec::new(),
             checks_rules: true,
             order: None,
+            policy: Policy::default(),
         };
         database.raise_fence(fence).await.expect("a new fence");
         database.ensure_entity(entity).await.expect("tables");
@@ -218,6 +222,7 @@ impl<'a> Loading<'a> {
             numbered: &self.numbered,
             checks_rules: self.checks_rules,
             order: self.order,
+            policy: &self.policy,
             ..Load::new(self.fence, 0, self.entity, self.mode)
         }
     }

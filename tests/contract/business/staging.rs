@@ -297,6 +297,7 @@ async fn finishing_twice_changes_nothing(database: TestDatabase) {
         first_record,
         last_record,
         done: false,
+        skipped: 0,
     };
     assert_eq!(chunks, [chunk(0, 1, 2), chunk(1, 3, 3)]);
 

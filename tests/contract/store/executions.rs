@@ -57,6 +57,7 @@ fn run(entity_no: i32) -> EntityRun {
             skipped: 2,
         },
         target_errors: 1,
+        truncated: 7,
         started_at: Some(at(1)),
         finished_at: Some(at(2)),
         warnings: Vec::new(),
