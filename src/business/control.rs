@@ -1,4 +1,4 @@
-//! The control tables of a business database: fence, loads, chunks (the markers), rejects, repairs, promoted tables.
+//! The control tables of a business database: fence, loads, chunks (the markers), rejects, repairs, promoted and staging tables.
 //!
 //! They live beside the business tables because they must commit with them: a marker in another database could be there
 //! without its rows, or the rows without their marker.
@@ -17,7 +17,8 @@ const TABLES: &[&str] = &[
     "create table if not exists tranship_fence (message {id} not null primary key, epoch bigint not null)",
     // How far the source was read, and what became of the load as a whole.
     "create table if not exists tranship_loads (
-       message {id} not null, entity_no bigint not null, entity text not null, target text not null, fields text not null,
+       message {id} not null, entity_no bigint not null, entity text not null, target text not null, staging text not null,
+       fields text not null,
        records bigint not null, line bigint not null, byte bigint not null,
        staged boolean not null, stopped text,
        primary key (message, entity_no))",
@@ -41,6 +42,8 @@ const TABLES: &[&str] = &[
        primary key (message, entity_no, origin))",
     // One row per target table: the lock that serialises promotion into it.
     "create table if not exists tranship_tables (name text not null primary key)",
+    // The staging tables made for each target, numbered in the order they were made.
+    "create table if not exists tranship_stagings (name text not null primary key, target text not null, number bigint not null)",
 ];
 
 /// One load's names and ids, owned, so that they can move into a transaction's task.

@@ -11,6 +11,9 @@ pub enum BusinessError {
     /// The table and the definition do not fit, and no retry will help.
     #[error("{0}")]
     Definition(String),
+    /// The load began under another definition of its entity, and records were read since: it cannot go on under this one.
+    #[error("{0}")]
+    DefinitionChanged(String),
     /// The settings do not describe a database.
     #[error("{0}")]
     Settings(String),
@@ -55,7 +58,11 @@ impl BusinessError {
         let source = match self {
             Self::Unreachable { .. } => return true,
             Self::Driver { source, .. } => source,
-            Self::Fenced(_) | Self::Definition(_) | Self::Settings(_) | Self::Corrupt { .. } => return false,
+            Self::Fenced(_)
+            | Self::Definition(_)
+            | Self::DefinitionChanged(_)
+            | Self::Settings(_)
+            | Self::Corrupt { .. } => return false,
         };
         match source {
             sqlx::Error::Io(_)

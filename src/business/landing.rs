@@ -1,10 +1,12 @@
 //! How the good staged rows of a range come to the target: written by upsert, or removed; and which of them a job refuses to
 //! land because their key is in the target already, or is not.
 
+use super::catalogue::Conversions;
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::rejects::{self, Rejected};
 use super::session::{Fault, Session};
+use super::staging::Load;
 use super::upsert::Upsert;
 use super::validate;
 use crate::domain::entity::Entity;
@@ -47,13 +49,17 @@ struct Refusal {
 }
 
 impl Landing {
-    pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String], mode: ImportMode) -> Self {
+    /// `conversions` says which staged texts the target has a type of its own for.
+    pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String], conversions: &Conversions) -> Self {
+        let Load { entity, mode, .. } = load;
+        let upsert = |only_known| Change::Upsert(Upsert::new(dialect, entity, fields, conversions, only_known));
         Self {
             refusal: Refusal::of(entity, mode),
             good: format!("select count(*) from {} s where {GOOD}", quote(&entity.staging_table())),
             change: match mode {
-                ImportMode::Upsert | ImportMode::Insert => Change::Upsert(Upsert::new(dialect, entity, fields)),
-                ImportMode::Update => Change::Upsert(Upsert::of_known(dialect, entity, fields)),
+                ImportMode::Upsert | ImportMode::Insert => upsert(false),
+                // Of known keys alone there are good rows: what an insert would need a file need not bring.
+                ImportMode::Update => upsert(true),
                 ImportMode::Delete => Change::Delete(delete(entity)),
             },
         }

@@ -11,9 +11,11 @@
 //! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of
 //! [`Database::chunks`], [`Database::load_counts`], and [`Database::clear_staging`] when the store has the outcome.
 
+mod catalogue;
 mod connect;
 mod control;
 pub mod dialect;
+pub mod differences;
 pub mod error;
 mod landing;
 pub mod promote;
@@ -24,6 +26,7 @@ pub mod snapshot;
 pub mod staging;
 pub mod tables;
 mod transaction;
+mod types;
 mod upsert;
 mod validate;
 
@@ -37,6 +40,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use self::catalogue::Conversions;
 use self::connect::Address;
 use self::dialect::Dialect;
 use self::session::Pool;
@@ -80,8 +84,16 @@ struct Inner {
     reader: OnceCell<Pool>,
     /// Whether this process has found or made the control tables.
     control_tables: AtomicBool,
-    /// Entities this process found in order, as they were defined then.
-    checked: Mutex<HashMap<String, Entity>>,
+    /// What this process found in order, by entity.
+    checked: Mutex<HashMap<String, Checked>>,
+}
+
+/// An entity whose tables were found in order.
+#[derive(Clone)]
+struct Checked {
+    /// As it was defined then.
+    entity: Entity,
+    conversions: Conversions,
 }
 
 impl fmt::Debug for Database {
@@ -194,12 +206,20 @@ impl Database {
 
     fn is_checked(&self, entity: &Entity) -> bool {
         let checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.get(&entity.name) == Some(entity)
+        checked
+            .get(&entity.name)
+            .is_some_and(|checked| checked.entity == *entity)
     }
 
-    fn remember_checked(&self, entity: Entity) {
+    fn remember_checked(&self, found: Checked) {
         let mut checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.insert(entity.name.clone(), entity);
+        checked.insert(found.entity.name.clone(), found);
+    }
+
+    fn known_conversions(&self, entity: &Entity) -> Conversions {
+        let checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = checked.get(&entity.name);
+        known.map_or_else(Conversions::new, |known| known.conversions.clone())
     }
 
     /// Forgets everything found in this database: somebody dropped or recreated it.

@@ -63,9 +63,10 @@ impl Database {
     /// Promotes one chunk as the load's mode says (of rows that are there, only the fields the file brings are changed); what
     /// the target itself refuses is isolated by bisection and rejected. A chunk whose marker is there is left alone.
     pub async fn promote_chunk(&self, load: Load<'_>, fields: &[String], chunk: Chunk) -> Result<(), BusinessError> {
+        let conversions = self.conversions(load.entity).await?;
         let promotion = Promotion {
             key: LoadKey::new(load),
-            landing: Landing::new(self.dialect(), load.entity, fields, load.mode),
+            landing: Landing::new(self.dialect(), load, fields, &conversions),
             fields: fields.to_vec(),
         };
         let database = self.clone();

@@ -2,6 +2,7 @@
 //! the source was read, so that a rerun goes on after the last staged record.
 
 use super::control::LoadKey;
+use super::dialect::quote;
 use super::rejects::{self, Rejected};
 use super::rows::PreparedRows;
 use super::session::{Fault, Session, Value};
@@ -72,6 +73,8 @@ pub struct StagingBatch {
 pub struct LoadState {
     /// Names of the entity's fields the file brings, in staging order (as given to `begin_load`).
     pub fields: Vec<String>,
+    /// The staging table its records are in.
+    pub staging: String,
     /// How far the source was read.
     pub position: SourcePosition,
     /// Whether staging is complete and the chunk ranges are fixed.
@@ -121,23 +124,36 @@ impl Database {
         .await
     }
 
-    /// Begins a load or returns what an earlier attempt left. `fields` is stored by the first call and stays.
+    /// Begins a load or returns what an earlier attempt left. `fields` and the entity's definition stay those of the call after
+    /// which the first record was read.
     ///
     /// # Errors
-    /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field.
+    /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field;
+    /// [`BusinessError::DefinitionChanged`] when records were read under another definition of the entity.
     pub async fn begin_load(&self, load: Load<'_>, fields: &[String]) -> Result<LoadState, BusinessError> {
         check_fields(load.entity, fields)?;
         let key = LoadKey::new(load);
         let stored = serde_json::to_string(fields).map_err(|error| self.corrupt(error.to_string()))?;
-        let first = key.with([load.entity.name.clone(), load.entity.table.clone(), stored].map(Value::Text));
+        let (entity, staging) = (load.entity.name.clone(), load.entity.staging_table());
+        let definition = [entity.clone(), load.entity.table.clone(), staging.clone(), stored];
+        let values = key.with(definition.map(Value::Text));
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
-                let sql = "insert into tranship_loads \
-                       (message, entity_no, entity, target, fields, records, line, byte, staged, stopped) \
-                     values ($1, $2, $3, $4, $5, 0, 0, 0, false, null) on conflict (message, entity_no) do nothing";
-                session.execute(sql, first).await?;
-                database.load_state(session, &key).await
+                let sql = "insert into tranship_loads as l \
+                       (message, entity_no, entity, target, staging, fields, records, line, byte, staged, stopped) \
+                     values ($1, $2, $3, $4, $5, $6, 0, 0, 0, false, null) on conflict (message, entity_no) do update \
+                     set entity = excluded.entity, target = excluded.target, staging = excluded.staging, fields = excluded.fields \
+                     where l.records = 0 and not l.staged";
+                session.execute(sql, values).await?;
+                let state = database.load_state(session, &key).await?;
+                if state.staging != staging {
+                    let problem = format!(
+                        "the definition of `{entity}` changed while this message was being loaded; enqueue it again"
+                    );
+                    return Err(BusinessError::DefinitionChanged(problem).into());
+                }
+                Ok(state)
             })
         })
         .await
@@ -224,9 +240,11 @@ impl Database {
             let last = first + CLEAR_RECORDS - 1;
             let records = self.fenced(load.fence, move |session| {
                 Box::pin(async move {
-                    let sql = format!("delete from {} where {IN_RANGE}", key.staging);
+                    // Where they are, not where the entity's records go now.
+                    let state = database.load_state(session, &key).await?;
+                    let sql = format!("delete from {} where {IN_RANGE}", quote(&state.staging));
                     session.execute(sql, key.with([first.into(), last.into()])).await?;
-                    Ok(database.load_state(session, &key).await?.position.records)
+                    Ok(state.position.records)
                 })
             });
             if last >= records.await? {
@@ -238,20 +256,12 @@ impl Database {
 
     /// What the load has come to, as written.
     pub(super) async fn load_state(&self, session: &mut Session, key: &LoadKey) -> Result<LoadState, Fault> {
-        let sql = "select fields, records, line, byte, staged, stopped, target from tranship_loads \
+        let sql = "select fields, records, line, byte, staged, stopped, staging from tranship_loads \
              where message = $1 and entity_no = $2";
         let row = session
             .row(sql, key.with([]))
             .await?
             .ok_or_else(|| self.corrupt("the load has not begun"))?;
-        let target = row.text(6)?;
-        if target != key.table {
-            let problem = format!(
-                "the load began with table `{target}`, its entity now has `{}`",
-                key.table
-            );
-            return Err(BusinessError::Definition(problem).into());
-        }
         Ok(LoadState {
             fields: serde_json::from_str(&row.text(0)?).map_err(|error| self.corrupt(format!("fields: {error}")))?,
             position: SourcePosition {
@@ -261,6 +271,7 @@ impl Database {
             },
             staged: row.flag(4)?,
             stopped: row.opt_text(5)?,
+            staging: row.text(6)?,
         })
     }
 }

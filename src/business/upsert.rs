@@ -1,5 +1,6 @@
 //! The set statement of promotion: staged rows of a range into the target, by upsert on the key, counted exactly.
 
+use super::catalogue::Conversions;
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::session::{Fault, Session};
@@ -22,32 +23,40 @@ pub(super) struct Upsert {
 }
 
 impl Upsert {
-    /// Inserts new keys, updates known ones.
-    pub(super) fn new(dialect: Dialect, entity: &Entity, fields: &[String]) -> Self {
-        Self::of(dialect, entity, fields, false)
-    }
-
-    /// Updates known keys, of which alone there are good rows: what an insert would need a file need not bring.
-    pub(super) fn of_known(dialect: Dialect, entity: &Entity, fields: &[String]) -> Self {
-        Self::of(dialect, entity, fields, true)
-    }
-
-    fn of(dialect: Dialect, entity: &Entity, fields: &[String], only_known: bool) -> Self {
+    /// Inserts new keys and updates known ones, or updates `only_known` ones.
+    pub(super) fn new(
+        dialect: Dialect,
+        entity: &Entity,
+        fields: &[String],
+        conversions: &Conversions,
+        only_known: bool,
+    ) -> Self {
         let (target, staging) = (quote(&entity.table), quote(&entity.staging_table()));
-        let list = |prefix: &str, names: &[String]| {
-            names
-                .iter()
-                .map(|name| format!("{prefix}{}", quote(name)))
-                .collect::<Vec<_>>()
-                .join(", ")
+        let staged = |name: &String| match conversions.get(name) {
+            Some(kind) => format!("s.{}::{kind}", quote(name)),
+            None => format!("s.{}", quote(name)),
         };
+        let list = |names: &[String]| names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
         let others: Vec<String> = fields.iter().filter(|name| !entity.is_key(name)).cloned().collect();
         let range = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
              and s.tranship_record between $3 and $4 and s.tranship_state = 0";
-        let differs = |new: &str| match others.as_slice() {
-            [] => "false".to_owned(),
-            [one] => format!("t.{0} is distinct from {new}{0}", quote(one)),
-            many => format!("({}) is distinct from ({})", list("t.", many), list(new, many)),
+        let excluded = |name: &String| format!("excluded.{}", quote(name));
+        // Not every type that is converted can be compared, but all of them have a text.
+        let compared = |name: &String, value: String| match conversions.get(name) {
+            Some(_) => format!("{value}::text"),
+            None => value,
+        };
+        let differs = |new: &dyn Fn(&String) -> String| {
+            let old: Vec<_> = others
+                .iter()
+                .map(|name| compared(name, format!("t.{}", quote(name))))
+                .collect();
+            let new: Vec<_> = others.iter().map(|name| compared(name, new(name))).collect();
+            match (old.as_slice(), new.as_slice()) {
+                ([], _) => "false".to_owned(),
+                ([old], [new]) => format!("{old} is distinct from {new}"),
+                (old, new) => format!("({}) is distinct from ({})", old.join(", "), new.join(", ")),
+            }
         };
         let action = if others.is_empty() {
             "nothing".to_owned()
@@ -57,7 +66,7 @@ impl Upsert {
                 .map(|name| format!("{0} = excluded.{0}", quote(name)))
                 .collect::<Vec<_>>()
                 .join(", ");
-            format!("update set {set} where {}", differs("excluded."))
+            format!("update set {set} where {}", differs(&excluded))
         };
         let same_key: Vec<_> = entity
             .key
@@ -68,19 +77,22 @@ impl Upsert {
         let change = if only_known {
             // Without other fields nothing differs; a statement needs something to set all the same.
             let set = if others.is_empty() { &entity.key } else { &others };
-            let set: Vec<_> = set.iter().map(|name| format!("{0} = s.{0}", quote(name))).collect();
+            let set: Vec<_> = set
+                .iter()
+                .map(|name| format!("{} = {}", quote(name), staged(name)))
+                .collect();
             format!(
                 "update {target} as t set {} from {staging} s where {range} and {same_key} and {}",
                 set.join(", "),
-                differs("s.")
+                differs(&staged)
             )
         } else {
             format!(
                 "insert into {target} as t ({}) select {} from {staging} s where {range} order by s.tranship_record \
                  on conflict ({}) do {action}",
-                list("", fields),
-                list("s.", fields),
-                list("", &entity.key)
+                list(fields),
+                fields.iter().map(staged).collect::<Vec<_>>().join(", "),
+                list(&entity.key)
             )
         };
         // A row that was there is locked by the upsert before it is changed, which shows in xmax; a new one is not.
@@ -100,7 +112,7 @@ impl Upsert {
                     count: Some(format!(
                         "select count(*), coalesce(sum({known}), 0), coalesce(sum({known} and {}), 0) \
                          from {staging} s left join {target} t on {} where {range}",
-                        differs("s."),
+                        differs(&staged),
                         same_key
                     )),
                     sql: change,

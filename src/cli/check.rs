@@ -8,7 +8,7 @@ use std::path::Path;
 use super::screen::{Screen, Tone, counted, plain};
 use super::settings::{Settings, mistaken};
 use super::{Exit, Failure};
-use crate::business::tables::Difference;
+use crate::business::differences::Difference;
 use crate::business::{BusinessError, Database, DatabaseSettings, Databases};
 use crate::config::{Config, Mistake};
 use crate::definitions::{DefinitionError, Definitions};

@@ -1,6 +1,12 @@
 //! Data entities: named record types and the tables they land in, as read from `entities/*.toml`.
 
+use sha2::{Digest as _, Sha256};
+
 use super::pattern::TextPattern;
+
+/// What of a table's name begins the names of its staging tables, so that these, and their indexes' names, fit PostgreSQL's
+/// 63 bytes.
+const STAGING_STEM_BYTES_MAX: usize = 40;
 
 /// A data entity.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,10 +76,35 @@ impl Entity {
         self.key.iter().any(|k| k == name)
     }
 
-    /// The staging table beside the target.
+    /// The staging table beside the target. Its name follows from what it is made of: an entity whose definition changed gets
+    /// a table of its own, and loads of the earlier definition go on in theirs.
     #[must_use]
     pub fn staging_table(&self) -> String {
-        format!("{}_staging", self.table)
+        let stem = &self.table[..self.table.floor_char_boundary(STAGING_STEM_BYTES_MAX)];
+        format!("{stem}_{}_staging", self.staging_digest())
+    }
+
+    /// Eight hexadecimal digits over everything a staging table and its indexes are made of.
+    fn staging_digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |part: &str| {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        add(&self.table);
+        for field in &self.fields {
+            add(&field.name);
+            // An enum is staged as the text it is; limits are the target's to judge.
+            add(match &field.kind {
+                FieldType::Enum(_) => FieldType::String.name(),
+                kind => kind.name(),
+            });
+            let of_itself = field.references.as_ref().filter(|to| to.entity == self.name);
+            add(of_itself.map_or("", |to| &to.field));
+        }
+        self.key.iter().for_each(|name| add(name));
+        let digest = hash.finalize();
+        digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

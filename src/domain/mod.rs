@@ -15,6 +15,7 @@ pub mod receipt;
 pub mod reject;
 pub mod schedule;
 pub mod status;
+pub mod table;
 pub mod time;
 pub mod webhook;
 pub mod wire;

@@ -91,6 +91,7 @@ impl From<BusinessError> for Stop {
             BusinessError::Definition(detail) | BusinessError::Settings(detail) => {
                 Self::fail("definition_mismatch", detail)
             }
+            BusinessError::DefinitionChanged(detail) => Self::fail("definition_changed", detail),
             other if other.is_unreachable() => Self::Unreachable(other.to_string()),
             other => Self::Retry(other.to_string()),
         }
