@@ -91,8 +91,10 @@ fn type_parts(declared: &str) -> (&str, Vec<u32>) {
         return (declared, Vec::new());
     };
     let inside = rest.split(')').next().unwrap_or_default();
-    let numbers: Option<_> = inside.split(',').map(|n| n.trim().parse().ok()).collect();
-    (base.trim(), numbers.unwrap_or_default())
+    (
+        base.trim(),
+        inside.split(',').filter_map(|n| n.trim().parse().ok()).collect(),
+    )
 }
 
 fn text(max_length: Option<u32>) -> Field {
@@ -210,7 +212,6 @@ fn sqlite_field(declared: &str, base: &str, numbers: &[u32]) -> Option<Field> {
         }
         Affinity::Text => text(numbers.first().copied()),
         Affinity::Blob if declared.trim().is_empty() => text(None),
-        Affinity::Blob => return None,
         Affinity::Real => decimal(DOUBLE_DIGITS, None),
         Affinity::Numeric if named(&["bool"]) => of(FieldType::Bool),
         Affinity::Numeric if named(&["datetime", "timestamp"]) => of(FieldType::Datetime),
@@ -227,7 +228,7 @@ fn sqlite_field(declared: &str, base: &str, numbers: &[u32]) -> Option<Field> {
                 .map(|_| numbers.get(1).copied().unwrap_or(0).min(digits));
             decimal(digits, scale)
         }
-        Affinity::Numeric => return None,
+        Affinity::Blob | Affinity::Numeric => return None,
     })
 }
 

@@ -2,10 +2,15 @@
 
 use std::rc::Rc;
 
-use super::field_file::{self, FieldDraft};
+use super::from_table;
 use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
+use super::{
+    field_file::{self, FieldDraft},
+    source_file::{self, Databases, Source},
+};
 use crate::domain::entity::{Drift, Entity, FieldType};
+use crate::domain::table::ForeignKey;
 use crate::hints::{did_you_mean, nearest};
 
 /// An entity as one file gives it, with the places later checks need.
@@ -19,10 +24,14 @@ pub(super) struct EntityDraft {
     pub table: Placed<String>,
     /// In the order of `entity.fields`.
     pub fields: Vec<FieldDraft>,
+    /// Whether `fields` are all there are: a table that could not be read has others, which nobody can check.
+    pub is_complete: bool,
+    /// What may become references to other entities.
+    pub foreign_keys: Vec<ForeignKey>,
 }
 
-/// Reads an entity. `None` when not even its name can be read.
-pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDraft> {
+/// Reads an entity; what it leaves to its table, from there. `None` when not even its name can be read.
+pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, databases: Databases<'_>) -> Option<EntityDraft> {
     let name = table.required_text("name");
     let fallback = name.clone().unwrap_or(Placed {
         value: String::new(),
@@ -36,6 +45,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     let truth = |key: &'static str, default: bool| table.truth(key).map_or(default, |truth| truth.value);
     let (public, data_management) = (truth("public", true), truth("data_management", true));
     let create_table = truth("create_table", false);
+    let source = source_file::read(&table, &database, &target, create_table, databases);
     refuse_change_tracking(&table);
     let contract = |key: &'static str| {
         table
@@ -44,17 +54,13 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     };
     let (unknown_columns, missing_columns) = (contract("unknown_columns"), contract("missing_columns"));
 
-    table.require("key");
-    let key = table.texts("key").map_or_else(Vec::new, |key| {
-        if key.value.is_empty() {
-            table
-                .findings()
-                .at(&key.span, "`key` is empty; name the fields that tell records apart");
-        }
-        key.value
-    });
+    let key = read_key(&table, &source, &target);
     let company = table.text("company_field");
-    let fields = read_fields(&table);
+    let declared = table.tables("fields", "[[fields]]").into_iter();
+    let declared = declared
+        .filter_map(|field| field_file::read(field, source.table()))
+        .collect();
+    let fields = source.complete(declared, &key, &target, table.findings());
     table.finish();
 
     let mut draft = EntityDraft {
@@ -80,6 +86,8 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
         database,
         table: target,
         fields,
+        is_complete: source.is_known(),
+        foreign_keys: source.table().map_or_else(Vec::new, from_table::foreign_keys),
     };
     draft.check_names();
     draft.check_fields_differ();
@@ -100,14 +108,28 @@ fn refuse_change_tracking(table: &Table<'_>) {
     }
 }
 
-fn read_fields(table: &Table<'_>) -> Vec<FieldDraft> {
-    let written = table.has("fields");
-    let tables = table.tables("fields", "[[fields]]");
-    if !written {
-        let message = "not supported in this version: reading the fields from the table; use one [[fields]] per column";
-        table.findings().at(table.span(), message);
+/// The key as it is written, or as the table has it.
+fn read_key(table: &Table<'_>, source: &Source, target: &Placed<String>) -> Vec<Placed<String>> {
+    if !table.has("key")
+        && let Some(found) = source.key()
+    {
+        let found = found.unwrap_or_else(|why| {
+            table.findings().at(&target.span, why);
+            Vec::new()
+        });
+        return found.into_iter().map(|name| target.with(name)).collect();
     }
-    tables.into_iter().filter_map(field_file::read).collect()
+    if source.is_known() {
+        table.require("key");
+    }
+    table.texts("key").map_or_else(Vec::new, |key| {
+        if key.value.is_empty() {
+            table
+                .findings()
+                .at(&key.span, "`key` is empty; name the fields that tell records apart");
+        }
+        key.value
+    })
 }
 
 impl EntityDraft {
@@ -161,8 +183,7 @@ impl EntityDraft {
                 continue;
             }
             let Some(draft) = self.fields.iter_mut().find(|draft| draft.field.name == part.value) else {
-                let message = self.unknown_field("key field", &part.value);
-                self.findings.at(&part.span, message);
+                self.require_field("key field", part);
                 continue;
             };
             draft.field.required = true;
@@ -183,14 +204,23 @@ impl EntityDraft {
     fn check_company(&self, company: Option<&Placed<String>>) {
         let Some(company) = company else { return };
         match self.fields.iter().find(|draft| draft.field.name == company.value) {
-            None => self
-                .findings
-                .at(&company.span, self.unknown_field("company_field", &company.value)),
+            None => self.require_field("company_field", company),
             Some(draft) if draft.field.kind != FieldType::String => {
                 let message = format!("company_field `{}` must be of type `string`", company.value);
                 self.findings.at(&company.span, message);
             }
             Some(_) => {}
+        }
+    }
+
+    /// Whether a field of this name cannot be: one that is not known may be in a table that could not be read.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.is_complete && !self.fields.iter().any(|draft| draft.field.name == name)
+    }
+
+    fn require_field(&self, what: &str, name: &Placed<String>) {
+        if self.lacks(&name.value) {
+            self.findings.at(&name.span, self.unknown_field(what, &name.value));
         }
     }
 

@@ -7,12 +7,15 @@ mod entity_file;
 mod field_file;
 mod flow_file;
 mod format_file;
+pub mod from_table;
 pub mod init;
 mod job_file;
 mod names;
 mod queue_file;
 mod read;
+mod render;
 mod schedule_file;
+mod source_file;
 mod spelling_file;
 mod webhook_file;
 
@@ -25,6 +28,7 @@ use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
 use check::Drafts;
+use from_table::{Catalogue, NoCatalogue};
 use read::{Findings, Table};
 
 /// A checked set of definitions: every reference between them resolves.
@@ -57,15 +61,34 @@ impl std::fmt::Display for DefinitionError {
 }
 
 impl Definitions {
-    /// Reads both folders. A folder that does not exist is empty. `databases` are the configured names.
+    /// Reads both folders where no database is at hand, so that every field must be declared. `databases` are the configured
+    /// names.
     ///
     /// # Errors
     /// Every mistake found in any file.
     pub fn load(jobs: &Path, entities: &Path, databases: &[String]) -> Result<Self, Vec<DefinitionError>> {
+        Self::load_with(jobs, entities, databases, &NoCatalogue)
+    }
+
+    /// Reads both folders. A folder that does not exist is empty. `databases` are the configured names; the catalogue tells
+    /// what entities leave to their tables, and is asked for tables of these databases only.
+    ///
+    /// # Errors
+    /// Every mistake found in any file.
+    pub fn load_with(
+        jobs: &Path,
+        entities: &Path,
+        databases: &[String],
+        catalogue: &dyn Catalogue,
+    ) -> Result<Self, Vec<DefinitionError>> {
         let mut errors = Vec::new();
         let mut files = Vec::new();
-        let (mut entities, entities_broken) =
-            read_folder(entities, "the entity", entity_file::read, &mut files, &mut errors);
+        let at_hand = source_file::Databases {
+            names: databases,
+            catalogue,
+        };
+        let read_entity = |table: Table<'_>, findings: &Rc<Findings>| entity_file::read(table, findings, at_hand);
+        let (mut entities, entities_broken) = read_folder(entities, "the entity", read_entity, &mut files, &mut errors);
         let (mut jobs, _) = read_folder(jobs, "the job", job_file::read, &mut files, &mut errors);
         Drafts {
             entities: &mut entities,

@@ -58,6 +58,26 @@ impl Drift {
 }
 
 impl Entity {
+    /// An entity with these names, the defaults of everything else, and no key and no fields yet.
+    #[must_use]
+    pub fn named(name: &str, label: &str, table: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            collection: name.to_owned(),
+            public: true,
+            data_management: true,
+            database: "main".to_owned(),
+            table: table.to_owned(),
+            create_table: false,
+            key: Vec::new(),
+            company_field: None,
+            unknown_columns: Drift::default(),
+            missing_columns: Drift::default(),
+            fields: Vec::new(),
+        }
+    }
+
     /// The field of this name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -104,7 +124,10 @@ impl Entity {
         }
         self.key.iter().for_each(|name| add(name));
         let digest = hash.finalize();
-        digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        format!(
+            "{:08x}",
+            u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+        )
     }
 }
 

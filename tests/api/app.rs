@@ -125,9 +125,6 @@ impl TestApp {
             values: setup.settings,
         };
         let config = Config::load(&overrides, &[]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-        let databases: Vec<String> = config.databases.keys().cloned().collect();
-        let definitions = Definitions::load(&config.jobs_dir, &config.entities_dir, &databases)
-            .unwrap_or_else(|errors| panic!("{errors:?}"));
         let clock = Clock::settable(START);
         let options = AppOptions {
             clock: clock.clone(),
@@ -136,6 +133,7 @@ impl TestApp {
         };
         let app = App::build(config, options).await.expect("the application starts");
         let url = format!("http://{}", app.address());
+        let definitions = Definitions::clone(&app.definitions());
         let (context, worker, scheduler, stop) = (app.context(), app.worker(), app.scheduler(), app.stop_handle());
         let webhooks = app.webhooks();
         tokio::spawn(app.run());

@@ -62,7 +62,7 @@ async fn new_fields_are_columns_of_their_own_even_where_rows_are_there(test: Tes
     assert_eq!(outcome(load_rows(&database, &entity, vec![cells]).await), (1, 0, 0, 0));
     // In a table of others a required column is theirs to fill first.
     entity.create_table = false;
-    entity.fields.last_mut().expect("it").name = "wanted".to_owned();
+    "wanted".clone_into(&mut entity.fields.last_mut().expect("it").name);
     let found = differences(&database, &entity).await;
     assert!(found.len() == 1 && !found[0].additive, "{found:#?}");
 }
@@ -251,7 +251,7 @@ async fn a_new_reference_rejects_what_has_no_parent(test: TestDatabase) {
     // One to the entity itself wants an index in staging, which is new as well.
     let mut own = orders();
     own.fields[1] = referring_to(field("customer", FieldType::Int), "Orders", "order_number");
-    own.table = "others".to_owned();
+    "others".clone_into(&mut own.table);
     let mut before = own.clone();
     before.fields[1].references = None;
     let cells = |number, parent| vec![Cell::Int(number), parent, text("1.00")];

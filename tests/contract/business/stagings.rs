@@ -114,7 +114,7 @@ async fn a_load_in_the_middle_is_told_and_keeps_its_counts(test: TestDatabase) {
 
     // So it is with another table.
     let mut moved = before.clone();
-    moved.table = "others".to_owned();
+    "others".clone_into(&mut moved.table);
     let loading = Loading::begin(&database, &before).await;
     loading.stage(batch(1, vec![order(1, "A", "1.00")])).await;
     database.ensure_entity(&moved).await.expect("made");
