@@ -56,12 +56,19 @@ pub struct Setup {
     pub settings: Vec<(String, String)>,
     /// Extra files: name under `jobs/` or `entities/`, text.
     pub files: Vec<(String, String)>,
+    /// Statements for the business database.
+    pub statements: Vec<String>,
 }
 
 impl Setup {
     /// Sets one setting.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         self.settings.push((key.to_owned(), value.into()));
+    }
+
+    /// Runs a statement in the business database before the application starts.
+    pub fn before(&mut self, sql: &str) {
+        self.statements.push(sql.to_owned());
     }
 
     /// Adds a definition file, e.g. `jobs/relay.toml`.
@@ -105,6 +112,7 @@ impl TestApp {
         let mut setup = Setup {
             settings: Vec::new(),
             files: Vec::new(),
+            statements: Vec::new(),
         };
         for (key, value) in [
             ("server.listen", "127.0.0.1:0".to_owned()),
@@ -120,6 +128,9 @@ impl TestApp {
         }
         change(&mut setup);
         write_definitions(&folder, &setup.files);
+        for sql in &setup.statements {
+            crate::support::databases::run(&business.url, sql).await;
+        }
         let overrides = Overrides {
             file: None,
             values: setup.settings,
