@@ -104,7 +104,8 @@ impl Entity {
         format!("{stem}_{}_staging", self.staging_digest())
     }
 
-    /// Eight hexadecimal digits over everything a staging table and its indexes are made of.
+    /// Eight hexadecimal digits over everything a staging table and its indexes are made of. What is missing here would leave
+    /// records of two definitions in one table.
     fn staging_digest(&self) -> String {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
