@@ -114,7 +114,8 @@ fn read_key(table: &Table<'_>, source: &Source, target: &Placed<String>) -> Vec<
         && let Some(found) = source.key()
     {
         let found = found.unwrap_or_else(|why| {
-            table.findings().at(&target.span, why);
+            let message = format!("table `{}`: {why}", target.value);
+            table.findings().at(&target.span, message);
             Vec::new()
         });
         return found.into_iter().map(|name| target.with(name)).collect();

@@ -118,7 +118,7 @@ impl Proposal {
 /// The key of a table: its primary key, if files bring it, else the only other key they bring.
 ///
 /// # Errors
-/// Why there is none, or none can be preferred.
+/// Why there is none, or none can be preferred, to be read after the table's name.
 pub(super) fn key(table: &Table, ignored: &[String]) -> Result<Vec<String>, String> {
     let brought = |name: &String| {
         let usable = |column: &Column| column.filled == Filled::No && !column.converted && column.field.is_ok();
@@ -129,21 +129,20 @@ pub(super) fn key(table: &Table, ignored: &[String]) -> Result<Vec<String>, Stri
         return Ok(primary.clone());
     }
     let others = table.unique_keys.iter().filter(|key| key.iter().all(brought));
-    let name = &table.name;
     match others.collect::<Vec<_>>().as_slice() {
         [only] => Ok((*only).clone()),
-        [] if primary.is_empty() => Err(format!(
-            "table `{name}` has no primary or unique key: give it one on the columns that tell records apart"
-        )),
+        [] if primary.is_empty() => {
+            Err("it has no primary or unique key: give it one on the columns that tell records apart".to_owned())
+        }
         [] => Err(format!(
-            "no file can be expected to bring the primary key ({}) of `{name}`, and it has no other: name the fields that tell \
+            "its primary key ({}) is nothing that files can be expected to bring, and it has no other: name the fields that tell \
              records apart in `key`, the primary key too if files bring it after all",
             primary.join(", ")
         )),
         several => {
             let several: Vec<_> = several.iter().map(|key| format!("({})", key.join(", "))).collect();
             Err(format!(
-                "table `{name}` has several unique keys, {}: name one of them in `key`",
+                "it has several unique keys, {}: name one of them in `key`",
                 several.join(" and ")
             ))
         }

@@ -212,8 +212,8 @@ fn mistakes_are_told_with_their_cure() {
         ),
         (
             "name = \"Orders\"\nignore_columns = [\"number\"]\n",
-            "entities/x.toml:1: no file can be expected to bring the primary key (number) of `orders`, and it has no other: name \
-             the fields that tell records apart in `key`, the primary key too if files bring it after all",
+            "entities/x.toml:1: table `orders`: its primary key (number) is nothing that files can be expected to bring, and it \
+             has no other: name the fields that tell records apart in `key`, the primary key too if files bring it after all",
         ),
         (
             "name = \"Orders\"\ncreate_table = true\n",
