@@ -17,6 +17,8 @@ CREATE TABLE messages (
     blob_key TEXT,
     durability TEXT NOT NULL CHECK (durability IN ('full', 'relaxed')),
     parent UUID,
+    -- Whether a correction counts although it is older than what last wrote its keys.
+    forced BOOLEAN NOT NULL DEFAULT FALSE,
     enqueued_at BIGINT NOT NULL
 ) PARTITION BY RANGE (id);
 

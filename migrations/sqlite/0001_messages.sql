@@ -17,6 +17,8 @@ CREATE TABLE messages (
     blob_key TEXT,
     durability TEXT NOT NULL CHECK (durability IN ('full', 'relaxed')),
     parent BLOB,
+    -- Whether a correction counts although it is older than what last wrote its keys.
+    forced INTEGER NOT NULL DEFAULT FALSE,
     enqueued_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

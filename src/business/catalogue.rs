@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::dialect::{Dialect, quote};
 use super::session::{Fault, Session, Value};
-use super::tables::{OWN_PREFIX, STAGING_SUFFIX};
+use super::tables::{OWN_PREFIX, OWN_SUFFIXES};
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
 use crate::domain::table::{self, Filled, ForeignKey, Table};
@@ -56,7 +56,8 @@ impl Database {
             })
         });
         let mut names = names.await?;
-        names.retain(|name| !name.starts_with(OWN_PREFIX) && !name.ends_with(STAGING_SUFFIX));
+        let is_own = |name: &str| name.starts_with(OWN_PREFIX) || OWN_SUFFIXES.iter().any(|end| name.ends_with(end));
+        names.retain(|name| !is_own(name));
         Ok(names)
     }
 }

@@ -1,4 +1,5 @@
-//! The control tables of a business database: fence, loads, chunks (the markers), rejects, repairs, promoted and staging tables.
+//! The control tables of a business database: fence, loads, chunks (the markers), rejects, warnings, repairs, number sequences,
+//! promoted and staging tables.
 //!
 //! They live beside the business tables because they must commit with them: a marker in another database could be there
 //! without its rows, or the rows without their marker.
@@ -19,7 +20,7 @@ const TABLES: &[&str] = &[
     "create table if not exists tranship_loads (
        message {id} not null, entity_no bigint not null, entity text not null, target text not null, staging text not null,
        fields text not null,
-       records bigint not null, line bigint not null, byte bigint not null,
+       records bigint not null, line bigint not null, byte bigint not null, staged_rows bigint not null,
        staged boolean not null, stopped text,
        primary key (message, entity_no))",
     // The markers: ranges fixed when staging ends, counts written with the rows they count.
@@ -40,6 +41,14 @@ const TABLES: &[&str] = &[
     "create table if not exists tranship_repairs (
        message {id} not null, entity_no bigint not null, origin text not null,
        primary key (message, entity_no, origin))",
+    // How many good records of a range fail a rule that only warns, until the store has it.
+    "create table if not exists tranship_warnings (
+       message {id} not null, entity_no bigint not null, rule text not null, first_record bigint not null,
+       records bigint not null,
+       primary key (message, entity_no, rule, first_record))",
+    // The next number of each sequence.
+    "create table if not exists tranship_numbers (
+       entity text not null, field text not null, next bigint not null, primary key (entity, field))",
     // One row per target table: the lock that serialises promotion into it.
     "create table if not exists tranship_tables (name text not null primary key)",
     // The staging tables made for each target, numbered in the order they were made.

@@ -125,6 +125,38 @@ impl Dialect {
         }
     }
 
+    /// A table whose rows may be lost when the database crashes, and then all of them. SQLite has no such thing.
+    pub(super) fn unlogged_table(self) -> &'static str {
+        match self {
+            Self::Postgres => "unlogged table",
+            Self::Sqlite => "table",
+        }
+    }
+
+    /// Whether a crash of the database may take the rows of staging.
+    pub(super) fn may_lose_staging(self) -> bool {
+        self == Self::Postgres
+    }
+
+    /// SQL that writes a number as text, filled up with zeros to at least `width` digits.
+    pub(super) fn padded(self, number: &str, width: u8) -> String {
+        let text = format!("cast({number} as text)");
+        match self {
+            _ if width == 0 => text,
+            // `lpad` alone would cut a longer number.
+            Self::Postgres => format!("lpad({text}, greatest({width}, length({text})), '0')"),
+            Self::Sqlite => format!("printf('%0{width}d', {number})"),
+        }
+    }
+
+    /// A field of a staged record as a rule is to see it. SQLite keeps decimals as text, which would compare as text.
+    pub(super) fn comparable(self, kind: &FieldType, column: &str) -> String {
+        match (self, kind) {
+            (Self::Sqlite, FieldType::Decimal { .. }) => format!("cast({column} as numeric)"),
+            _ => column.to_owned(),
+        }
+    }
+
     /// Column type of message ids.
     pub(super) fn id_type(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use super::control::lock_schema;
 use super::dialect::{Dialect, quote};
 use super::tables::{check_names, column_definition, create_key, create_target, missing_fields, quoted_list};
 use super::{BusinessError, Database};
+use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Entity, Field, FieldType};
 use crate::domain::table::Filled;
 
@@ -181,8 +182,8 @@ impl Comparison<'_> {
 
     /// The table was made when the field was required. In tables of others a constraint is theirs to keep.
     fn never_null(&self, field: &Field, column: &Column) -> Option<Difference> {
-        let required = field.required || self.entity.is_key(&field.name);
-        if required || !self.entity.create_table || !column.not_null || column.filled != Filled::No {
+        let never_empty = field.required || self.entity.is_key(&field.name) || always_brings_a_value(field);
+        if never_empty || !self.entity.create_table || !column.not_null || column.filled != Filled::No {
             return None;
         }
         Some(Difference::by_hand(
@@ -262,6 +263,11 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// What a computed value is made of may be missing.
+fn always_brings_a_value(field: &Field) -> bool {
+    matches!(field.default, Some(FieldDefault::Constant(_))) || field.auto_number.is_some()
 }
 
 fn alter_type(table: &str, column: &Column, kind: &FieldType, wanted: &str) -> String {

@@ -33,6 +33,16 @@ pub enum BusinessError {
         /// The driver's error.
         source: sqlx::Error,
     },
+    /// The database crashed and lost what was staged. The load goes back to its source; trying again now helps.
+    #[error(
+        "business database `{database}` crashed and lost what was staged of message {message}: the file is read again"
+    )]
+    StagingLost {
+        /// Database name.
+        database: String,
+        /// The message.
+        message: crate::domain::ids::MessageId,
+    },
     /// Nobody answers at the settings' address, or lets us in; trying again later may help.
     #[error("business database `{database}`: cannot connect to PostgreSQL at {server}: {cause}")]
     Unreachable {
@@ -49,7 +59,10 @@ impl BusinessError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Driver { .. } | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::Driver { .. } | Self::Unreachable { .. } | Self::StagingLost { .. }
+        )
     }
 
     /// Whether the database is out of reach or out of means, whatever was asked of it: no fault of the message.
@@ -62,7 +75,8 @@ impl BusinessError {
             | Self::Definition(_)
             | Self::DefinitionChanged(_)
             | Self::Settings(_)
-            | Self::Corrupt { .. } => return false,
+            | Self::Corrupt { .. }
+            | Self::StagingLost { .. } => return false,
         };
         match source {
             sqlx::Error::Io(_)

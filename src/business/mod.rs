@@ -10,6 +10,10 @@
 //! The way of one load: [`Database::raise_fence`], [`Database::ensure_entity`], [`Database::begin_load`], then
 //! [`Database::stage`] batch by batch, [`Database::finish_staging`], [`Database::promote_chunk`] for each of
 //! [`Database::chunks`], [`Database::load_counts`], and [`Database::clear_staging`] when the store has the outcome.
+//!
+//! Staging can be filled again from the payload at any time, so PostgreSQL keeps it without a log (`unlogged`), for half the
+//! cost; when the server crashes it empties such tables. That is noticed before a record would go missing, and
+//! [`BusinessError::StagingLost`] sends the load back to its source; chunks that have landed stay as they are.
 
 mod catalogue;
 mod connect;
@@ -17,10 +21,17 @@ mod control;
 pub mod dialect;
 pub mod differences;
 pub mod error;
+pub mod keys;
 mod landing;
+mod last_writes;
+mod lost;
+mod numbers;
 pub mod promote;
+mod refusal;
 mod rejects;
+mod repeated;
 mod rows;
+mod rules;
 mod session;
 pub mod snapshot;
 pub mod staging;

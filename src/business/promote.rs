@@ -62,6 +62,9 @@ impl Database {
 
     /// Promotes one chunk as the load's mode says (of rows that are there, only the fields the file brings are changed); what
     /// the target itself refuses is isolated by bisection and rejected. A chunk whose marker is there is left alone.
+    ///
+    /// # Errors
+    /// [`BusinessError::StagingLost`] when the database lost what was staged; nothing of the chunk has landed.
     pub async fn promote_chunk(&self, load: Load<'_>, fields: &[String], chunk: Chunk) -> Result<(), BusinessError> {
         let conversions = self.conversions(load.entity).await?;
         let promotion = Promotion {
@@ -69,8 +72,8 @@ impl Database {
             landing: Landing::new(self.dialect(), load, fields, &conversions),
             fields: fields.to_vec(),
         };
-        let database = self.clone();
-        self.fenced(load.fence, move |session| {
+        let (database, fence) = (self.clone(), load.fence);
+        let promoted = self.fenced(load.fence, move |session| {
             Box::pin(async move {
                 promotion.lock_target(session).await?;
                 let Some(marker) = promotion.marker(session, chunk.chunk_no).await? else {
@@ -94,13 +97,20 @@ impl Database {
                         "chunk {} has {size} records, but {good} good and {bad} rejected ones",
                         chunk.chunk_no
                     );
-                    return Err(database.corrupt(problem).into());
+                    return Err(if good + bad < size {
+                        database.short(fence, problem)
+                    } else {
+                        database.corrupt(problem).into()
+                    });
                 }
                 promotion.note_repairs(session, marker.chunk).await?;
                 promotion.mark(session, chunk.chunk_no, outcome).await
             })
-        })
-        .await
+        });
+        match promoted.await {
+            Err(BusinessError::StagingLost { .. }) => Err(self.send_back(load).await),
+            other => other,
+        }
     }
 
     /// What became of the load, summed from its markers.

@@ -141,7 +141,7 @@ impl Database {
         .await
     }
 
-    /// Deletes the rejects of a finished message (the store has them by then); its fence and markers stay.
+    /// Deletes rejects and warnings of a finished message (the store has them by then); its fence and markers stay.
     pub async fn forget_rejects(&self, fence: Fence) -> Result<(), BusinessError> {
         let doomed = "select entity_no, record, ordinal from tranship_rejects where message = $1 limit 5000";
         let sql =
@@ -152,9 +152,19 @@ impl Database {
                 Box::pin(async move { Ok(session.execute(sql, values).await?) })
             });
             if deleted.await? == 0 {
-                return Ok(());
+                break;
             }
         }
+        self.fenced(fence, move |session| {
+            Box::pin(async move {
+                let sql = "delete from tranship_warnings where message = $1";
+                if session.execute(sql, vec![Value::Id(fence.message.0)]).await? == 0 {
+                    session.discard();
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     fn origin(&self, text: &str) -> Result<RejectId, BusinessError> {

@@ -94,7 +94,7 @@ fn bound(load: Load<'_>, record: &StagedRecord) -> impl Iterator<Item = Value> {
         record.place.byte_start.into(),
         record.place.byte_end.into(),
         Value::OptText(record.origin.map(|origin| origin.to_string())),
-        Value::Int(0),
+        Value::Int(i64::from(record.state())),
     ];
     own.into_iter().chain(record.cells.iter().map(|cell| match cell {
         Cell::Null => Value::OptText(None),
@@ -117,7 +117,7 @@ fn copy_text(load: Load<'_>, records: &[StagedRecord]) -> Vec<u8> {
             Some(origin) => write!(out, "{origin}").expect(IN_MEMORY),
             None => out.extend_from_slice(b"\\N"),
         }
-        out.extend_from_slice(b"\t0");
+        write!(out, "\t{}", record.state()).expect(IN_MEMORY);
         for cell in &record.cells {
             out.push(b'\t');
             match cell {

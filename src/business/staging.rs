@@ -24,6 +24,42 @@ pub struct Load<'a> {
     pub entity: &'a Entity,
     /// What becomes of its records.
     pub mode: ImportMode,
+    /// Fields the file brings, but only new rows take: rows that are there keep their own.
+    pub only_new: &'a [String],
+    /// Fields whose missing values are numbers of their sequence. A row that is there keeps its number.
+    pub numbered: &'a [String],
+    /// Whether the entity's rules are checked.
+    pub checks_rules: bool,
+    /// How its writes stand to those of other messages, where that is kept.
+    pub order: Option<WriteOrder<'a>>,
+}
+
+/// Which of two writes of a key is the older one: messages of one store are numbered in the order they came.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteOrder<'a> {
+    /// The store that numbers the messages: numbers of another one say nothing.
+    pub store: &'a str,
+    /// The message's number; a correction has that of the message it goes back to.
+    pub sequence: i64,
+    /// Whether records older than what last wrote their key are rejected (promise 5).
+    pub refuses_older: bool,
+}
+
+impl<'a> Load<'a> {
+    /// A load that takes the file as it is.
+    #[must_use]
+    pub fn new(fence: Fence, entity_no: i32, entity: &'a Entity, mode: ImportMode) -> Self {
+        Self {
+            fence,
+            entity_no,
+            entity,
+            mode,
+            only_new: &[],
+            numbered: &[],
+            checks_rules: true,
+            order: None,
+        }
+    }
 }
 
 /// How far reading the source has come: the place after the last staged or rejected record.
@@ -46,6 +82,15 @@ pub struct StagedRecord {
     pub origin: Option<RejectId>,
     /// One cell per field of [`LoadState::fields`], in that order.
     pub cells: Vec<Cell>,
+    /// Whether its chunk has landed, so that it only stands in staging for others to be compared with.
+    pub landed: bool,
+}
+
+impl StagedRecord {
+    /// What staging says of it: 0 to be promoted, 1 rejected, 2 landed before.
+    pub(super) fn state(&self) -> u8 {
+        if self.landed { 2 } else { 0 }
+    }
 }
 
 /// A record that did not pass parsing or typing. Never empty.
@@ -81,6 +126,8 @@ pub struct LoadState {
     pub staged: bool,
     /// Whether promotion was given up for all records not yet promoted, and why (error threshold).
     pub stopped: Option<String>,
+    /// First and last record of chunks that have landed, in order; only where records are still to be staged.
+    pub landed: Vec<(u64, u64)>,
 }
 
 /// A fixed range of records promoted in one transaction.
@@ -100,8 +147,12 @@ pub struct Chunk {
 pub(super) const IN_RANGE: &str =
     "tranship_message = $1 and tranship_entity_no = $2 and tranship_record between $3 and $4";
 
+/// The good rows `s` of one load with record numbers from `$3` to `$4`.
+pub(super) const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
+     and s.tranship_record between $3 and $4 and s.tranship_state = 0";
+
 /// Records cleared from staging in one transaction.
-const CLEAR_RECORDS: u64 = 5_000;
+const CLEAR_RECORDS: u64 = 20_000;
 
 impl Database {
     /// Raises the message's fence to this epoch; everything of an older epoch is refused from here on.
@@ -125,7 +176,7 @@ impl Database {
     }
 
     /// Begins a load or returns what an earlier attempt left. `fields` and the entity's definition stay those of the call after
-    /// which the first record was read.
+    /// which the first record was read; a load that lost its staging may begin under others only if nothing of it has landed.
     ///
     /// # Errors
     /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field;
@@ -140,18 +191,23 @@ impl Database {
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
+                // A load whose staging was lost is back at its beginning, but what of it has landed came from its definition.
                 let sql = "insert into tranship_loads as l \
-                       (message, entity_no, entity, target, staging, fields, records, line, byte, staged, stopped) \
-                     values ($1, $2, $3, $4, $5, $6, 0, 0, 0, false, null) on conflict (message, entity_no) do update \
+                       (message, entity_no, entity, target, staging, fields, records, line, byte, staged_rows, staged, stopped) \
+                     values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, false, null) on conflict (message, entity_no) do update \
                      set entity = excluded.entity, target = excluded.target, staging = excluded.staging, fields = excluded.fields \
-                     where l.records = 0 and not l.staged";
+                     where l.records = 0 and not l.staged and not exists (select 1 from tranship_chunks c \
+                       where c.message = l.message and c.entity_no = l.entity_no and c.done)";
                 session.execute(sql, values).await?;
-                let state = database.load_state(session, &key).await?;
+                let mut state = database.load_state(session, &key).await?;
                 if state.staging != staging {
                     let problem = format!(
                         "the definition of `{entity}` changed while this message was being loaded; enqueue it again"
                     );
                     return Err(BusinessError::DefinitionChanged(problem).into());
+                }
+                if !state.staged {
+                    state.landed = landed(session, &key).await?;
                 }
                 Ok(state)
             })
@@ -171,7 +227,7 @@ impl Database {
         let key = LoadKey::new(load);
         let rows = PreparedRows::new(self.dialect(), load, fields, &batch.records);
         let rejected: Vec<_> = batch.rejected.iter().map(Rejected::from).collect();
-        let after = batch.after;
+        let (after, staged) = (batch.after, batch.records.len() as u64);
         // A batch that brings records must come from further on: the same one again would stage its records twice.
         let nothing = batch.records.is_empty() && batch.rejected.is_empty();
         let before = if nothing { "records <= $3" } else { "records < $3" };
@@ -180,10 +236,10 @@ impl Database {
             Box::pin(async move {
                 // First the position: a load that is complete, or further on, takes nothing more.
                 let sql = format!(
-                    "update tranship_loads set records = $3, line = $4, byte = $5 \
+                    "update tranship_loads set records = $3, line = $4, byte = $5, staged_rows = staged_rows + $6 \
                      where message = $1 and entity_no = $2 and not staged and {before}"
                 );
-                let position = [after.records, after.line, after.byte].map(Value::from);
+                let position = [after.records, after.line, after.byte, staged].map(Value::from);
                 if session.execute(sql, key.with(position)).await? == 0 {
                     let problem = "a batch arrived for a load that has not begun, is complete, or is further on";
                     return Err(database.corrupt(problem).into());
@@ -220,7 +276,10 @@ impl Database {
                 if !state.staged {
                     fix_chunks(session, &key, state.position.records, state.position.records.max(1)).await?;
                 }
-                let sql = "update tranship_loads set stopped = coalesce(stopped, $3) where message = $1 and entity_no = $2";
+                // A load that went back to its source has read fewer records than it knows to be there.
+                let sql = "update tranship_loads set stopped = coalesce(stopped, $3), \
+                       records = coalesce((select max(last_record) from tranship_chunks where message = $1 and entity_no = $2), records) \
+                     where message = $1 and entity_no = $2";
                 session.execute(sql, key.with([reason])).await?;
                 let sql = "update tranship_chunks set done = true, skipped = last_record - first_record + 1 - staging_errors \
                      where message = $1 and entity_no = $2 and not done";
@@ -272,6 +331,7 @@ impl Database {
             staged: row.flag(4)?,
             stopped: row.opt_text(5)?,
             staging: row.text(6)?,
+            landed: Vec::new(),
         })
     }
 }
@@ -286,6 +346,14 @@ impl From<&RejectedRecord> for Rejected {
     }
 }
 
+/// First and last record of the chunks that have landed, in order.
+async fn landed(session: &mut Session, key: &LoadKey) -> Result<Vec<(u64, u64)>, Fault> {
+    let sql = "select first_record, last_record from tranship_chunks \
+         where message = $1 and entity_no = $2 and done order by chunk_no";
+    let rows = session.rows(sql, key.with([])).await?;
+    rows.iter().map(|row| Ok((row.count(0)?, row.count(1)?))).collect()
+}
+
 fn check_fields(entity: &Entity, fields: &[String]) -> Result<(), BusinessError> {
     let wrong = |detail: String| Err(BusinessError::Definition(format!("entity `{}`: {detail}", entity.name)));
     if let Some(unknown) = fields.iter().find(|name| entity.field(name).is_none()) {
@@ -297,21 +365,25 @@ fn check_fields(entity: &Entity, fields: &[String]) -> Result<(), BusinessError>
     }
 }
 
-/// Fixes the chunk ranges over the records read and marks staging complete (promise 2: never recomputed).
+/// Fixes the chunk ranges over the records read, unless they are fixed already, and marks staging complete (promise 2: never
+/// recomputed).
 pub(super) async fn fix_chunks(session: &mut Session, key: &LoadKey, records: u64, size: u64) -> Result<(), Fault> {
     let sql = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
            staging_errors, inserted, updated, unchanged, target_errors, skipped, deleted) \
          with recursive starts(chunk_no, first_record) as ( \
-           select cast(0 as bigint), cast(1 as bigint) where $3 > 0 \
-           union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3), \
-         ranges as (select chunk_no, first_record, \
-           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end as last_record from starts) \
-         select $1, $2, chunk_no, first_record, last_record, false, \
-           (select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
-             and r.record between ranges.first_record and ranges.last_record), 0, 0, 0, 0, 0, 0 from ranges";
+           select cast(0 as bigint), cast(1 as bigint) where $3 > 0 and not exists ( \
+             select 1 from tranship_chunks c where c.message = $1 and c.entity_no = $2) \
+           union all select chunk_no + 1, first_record + $4 from starts where first_record + $4 <= $3) \
+         select $1, $2, chunk_no, first_record, \
+           case when first_record + $4 - 1 < $3 then first_record + $4 - 1 else $3 end, false, 0, 0, 0, 0, 0, 0, 0 from starts";
     session
         .execute(sql, key.with([records.into(), size.max(1).into()]))
         .await?;
+    let sql = "update tranship_chunks set staging_errors = ( \
+           select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
+             and r.record between tranship_chunks.first_record and tranship_chunks.last_record) \
+         where message = $1 and entity_no = $2 and not done";
+    session.execute(sql, key.with([])).await?;
     let sql = "update tranship_loads set staged = true where message = $1 and entity_no = $2";
     session.execute(sql, key.with([])).await?;
     Ok(())

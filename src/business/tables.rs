@@ -1,5 +1,7 @@
 //! Generated tables: control tables, targets with `create_table`, staging beside each target.
 
+use std::collections::BTreeSet;
+
 use super::catalogue::{Column, Conversions, columns, conversions, has_key};
 use super::control::lock_schema;
 use super::dialect::{Dialect, quote};
@@ -10,8 +12,8 @@ use crate::domain::entity::{Entity, Field};
 /// Staging's own columns begin with this, so that a business field may be called `line` or `state`.
 pub(super) const OWN_PREFIX: &str = "tranship_";
 
-/// What the name of a staging table ends with.
-pub(super) const STAGING_SUFFIX: &str = "_staging";
+/// What the names of the tables beside a target end with.
+pub(super) const OWN_SUFFIXES: [&str; 2] = ["_staging", "_last_write"];
 
 impl Database {
     /// Creates control tables, the target (with `create_table`) and staging where they are missing. Cheap when all is there.
@@ -71,11 +73,6 @@ pub(super) fn check_names(dialect: Dialect, entity: &Entity) -> Result<(), Busin
     Ok(())
 }
 
-/// The name of the index on staging's key.
-fn index_name(entity: &Entity) -> String {
-    format!("{}_key", entity.staging_table())
-}
-
 async fn ensure_target(session: &mut Session, entity: &Entity) -> Result<Conversions, Fault> {
     let wrong = |detail: String| BusinessError::Definition(format!("entity `{}`: {detail}", entity.name));
     let table = &entity.table;
@@ -107,24 +104,11 @@ async fn ensure_target(session: &mut Session, entity: &Entity) -> Result<Convers
 }
 
 async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fault> {
-    let dialect = session.dialect;
     let name = entity.staging_table();
     if !columns(session, &name).await?.is_empty() {
         return Ok(());
     }
-    session.run(create_staging(dialect, entity)).await?;
-    let (index, staging) = (quote(&index_name(entity)), quote(&name));
-    let keys = entity.key.iter().filter_map(|name| entity.field(name));
-    let keys: Vec<_> = keys
-        .map(|field| dialect.indexed(&field.kind, &quote(&field.name)))
-        .collect();
-    let columns = format!(
-        "tranship_message, tranship_entity_no, {}, tranship_record",
-        keys.join(", ")
-    );
-    session
-        .run(format!("create index {index} on {staging} ({columns})"))
-        .await?;
+    session.run(create_staging(session.dialect, entity)).await?;
     index_own_references(session, entity).await?;
     number_staging(session, &name, &entity.table).await?;
     drop_old_stagings(session, &entity.table).await
@@ -139,8 +123,9 @@ async fn number_staging(session: &mut Session, name: &str, target: &str) -> Resu
     Ok(())
 }
 
-/// Drops what earlier definitions left behind: a staging table goes when no load needs its records any more. The last but one
-/// stays, because a process that has not read the new definition yet may be about to use it.
+/// Drops what earlier definitions left behind: a staging table goes when no load needs it any more, be it for records that are
+/// there or for those a load that lost its staging is yet to stage again. The last but one stays, because a process that has
+/// not read the new definition yet may be about to use it.
 async fn drop_old_stagings(session: &mut Session, target: &str) -> Result<(), Fault> {
     let sql = "select s.name from tranship_stagings s where s.target = $1 and s.number < \
            (select max(o.number) - 1 from tranship_stagings o where o.target = $1) \
@@ -155,22 +140,32 @@ async fn drop_old_stagings(session: &mut Session, target: &str) -> Result<(), Fa
     Ok(())
 }
 
-/// The children of a rejected record are looked up by the field that refers to it.
+/// The children of a rejected record are looked up by the field that refers to it, and a record's parent by the field it refers to.
 async fn index_own_references(session: &mut Session, entity: &Entity) -> Result<(), Fault> {
-    let dialect = session.dialect;
-    let (name, staging) = (entity.staging_table(), quote(&entity.staging_table()));
-    let of_itself = |field: &&Field| field.references.as_ref().is_some_and(|to| to.entity == entity.name);
-    for field in entity.fields.iter().filter(of_itself) {
-        let mut index = format!("{name}_ref_{}", field.name);
-        index.truncate(index.floor_char_boundary(dialect.name_bytes_max()));
-        let (index, column) = (quote(&index), dialect.indexed(&field.kind, &quote(&field.name)));
-        // Two long names may be cut to the same one: the second field goes without, which is slower and as right.
+    let name = entity.staging_table();
+    for at in own_references(entity) {
+        let field = &entity.fields[at];
+        let column = session.dialect.indexed(&field.kind, &quote(&field.name));
+        // By its place, not by its name: that might be cut to the same as another's.
+        let (index, staging) = (quote(&format!("{name}_{at}")), quote(&name));
         let columns = format!("tranship_message, tranship_entity_no, {column}");
         session
-            .run(format!("create index if not exists {index} on {staging} ({columns})"))
+            .run(format!("create index {index} on {staging} ({columns})"))
             .await?;
     }
     Ok(())
+}
+
+/// The places of fields that refer to the entity itself, and of those referred to.
+fn own_references(entity: &Entity) -> BTreeSet<usize> {
+    let mut places = BTreeSet::new();
+    for (at, field) in entity.fields.iter().enumerate() {
+        if let Some(to) = field.references.as_ref().filter(|to| to.entity == entity.name) {
+            places.insert(at);
+            places.extend(entity.field_index(&to.field));
+        }
+    }
+    places
 }
 
 pub(super) fn missing_fields<'a>(entity: &'a Entity, there: &'a [Column]) -> impl Iterator<Item = &'a Field> {
@@ -218,10 +213,11 @@ fn create_staging(dialect: Dialect, entity: &Entity) -> String {
         .map(|field| format!("{} {}", quote(&field.name), dialect.staging_type(&field.kind)))
         .collect();
     format!(
-        "create table {} (tranship_message {} not null, tranship_entity_no bigint not null, tranship_record bigint not null, \
+        "create {} {} (tranship_message {} not null, tranship_entity_no bigint not null, tranship_record bigint not null, \
          tranship_line bigint not null, tranship_byte_start bigint not null, tranship_byte_end bigint not null, \
          tranship_origin text, tranship_state smallint not null, {}, \
          primary key (tranship_message, tranship_entity_no, tranship_record))",
+        dialect.unlogged_table(),
         quote(&entity.staging_table()),
         dialect.id_type(),
         fields.join(", ")

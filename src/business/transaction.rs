@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::dialect::{FaultKind, Purpose};
 use super::session::{Fault, Pool, Session, Value, message_of};
-use super::tables::{OWN_PREFIX, STAGING_SUFFIX};
+use super::tables::{OWN_PREFIX, OWN_SUFFIXES};
 use super::{BusinessError, Database};
 use crate::domain::message::Fence;
 
@@ -162,8 +162,9 @@ impl Database {
     /// Control tables and staging are ours to make; a missing target is the operator's.
     fn is_own_table_missing(&self, error: &sqlx::Error) -> bool {
         error.as_database_error().is_some_and(|error| {
-            let names_ours = [OWN_PREFIX, STAGING_SUFFIX]
+            let names_ours = OWN_SUFFIXES
                 .iter()
+                .chain([&OWN_PREFIX])
                 .any(|part| error.message().contains(part));
             names_ours && self.dialect().is_missing_table(error)
         })

@@ -4,8 +4,8 @@ use super::catalogue::Conversions;
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::session::{Fault, Session};
+use super::staging::{GOOD_IN_RANGE as RANGE, Load};
 use super::tables::quoted_list;
-use crate::domain::entity::Entity;
 
 /// What an upsert did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,25 +23,24 @@ pub(super) struct Upsert {
     sql: String,
 }
 
-/// The good staged rows `s` of a range.
-const RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
-    and s.tranship_record between $3 and $4 and s.tranship_state = 0";
-
 impl Upsert {
     /// Inserts new keys and updates known ones, or updates `only_known` ones.
     pub(super) fn new(
         dialect: Dialect,
-        entity: &Entity,
+        load: Load<'_>,
         fields: &[String],
         conversions: &Conversions,
         only_known: bool,
     ) -> Self {
+        let entity = load.entity;
+        let changing = |name: &&String| !entity.is_key(name) && !load.only_new.contains(name);
         let parts = Parts {
             target: quote(&entity.table),
             staging: quote(&entity.staging_table()),
             key: &entity.key,
             fields,
-            others: fields.iter().filter(|name| !entity.is_key(name)).collect(),
+            changing: fields.iter().filter(changing).collect(),
+            numbered: load.numbered,
             conversions,
         };
         let change = if only_known { parts.update() } else { parts.insert() };
@@ -100,8 +99,9 @@ struct Parts<'a> {
     staging: String,
     key: &'a [String],
     fields: &'a [String],
-    /// The fields that are not part of the key.
-    others: Vec<&'a String>,
+    /// The fields that a row takes which is there already.
+    changing: Vec<&'a String>,
+    numbered: &'a [String],
     conversions: &'a Conversions,
 }
 
@@ -114,19 +114,37 @@ impl Parts<'_> {
         }
     }
 
-    /// Whether any field that is not part of the key differs from what `new` makes of its name. Not every type that is
-    /// converted can be compared, but all of them have a text.
+    /// What a row that is there gets of a value: a number once given stays.
+    fn given(&self, name: &str, value: String) -> String {
+        if self.numbered.iter().any(|numbered| numbered == name) {
+            format!("coalesce(t.{}, {value})", quote(name))
+        } else {
+            value
+        }
+    }
+
+    /// Sets what a row takes that is there, to what `new` makes of each name.
+    fn set(&self, names: &[&String], new: impl Fn(&str) -> String) -> String {
+        let set = names
+            .iter()
+            .map(|name| format!("{} = {}", quote(name), self.given(name, new(name))));
+        set.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether any field that a row takes differs from what `new` makes of its name. Not every type that is converted can be
+    /// compared, but all of them have a text.
     fn differs(&self, new: impl Fn(&str) -> String) -> String {
         let compared = |name: &str, value: String| match self.conversions.get(name) {
             Some(_) => format!("{value}::text"),
             None => value,
         };
         let list = |value: &dyn Fn(&str) -> String| {
-            let values = self.others.iter().map(|name| compared(name, value(name)));
+            let values = self.changing.iter().map(|name| compared(name, value(name)));
             values.collect::<Vec<_>>().join(", ")
         };
-        let (old, new) = (list(&|name| format!("t.{}", quote(name))), list(&new));
-        match self.others.len() {
+        let old = list(&|name| format!("t.{}", quote(name)));
+        let new = list(&|name| self.given(name, new(name)));
+        match self.changing.len() {
             0 => "false".to_owned(),
             1 => format!("{old} is distinct from {new}"),
             _ => format!("({old}) is distinct from ({new})"),
@@ -140,14 +158,13 @@ impl Parts<'_> {
 
     fn insert(&self) -> String {
         let excluded = |name: &str| format!("excluded.{}", quote(name));
-        let set = self
-            .others
-            .iter()
-            .map(|name| format!("{} = {}", quote(name), excluded(name)));
-        let set = set.collect::<Vec<_>>().join(", ");
-        let action = match self.others.len() {
+        let action = match self.changing.len() {
             0 => "nothing".to_owned(),
-            _ => format!("update set {set} where {}", self.differs(excluded)),
+            _ => format!(
+                "update set {} where {}",
+                self.set(&self.changing, excluded),
+                self.differs(excluded)
+            ),
         };
         let staged: Vec<_> = self.fields.iter().map(|name| self.staged(name)).collect();
         format!(
@@ -162,19 +179,15 @@ impl Parts<'_> {
 
     fn update(&self) -> String {
         // Without other fields nothing differs; a statement needs something to set all the same.
-        let set = if self.others.is_empty() {
+        let names: Vec<&String> = if self.changing.is_empty() {
             self.key.iter().collect()
         } else {
-            self.others.clone()
+            self.changing.clone()
         };
-        let set: Vec<_> = set
-            .iter()
-            .map(|name| format!("{} = {}", quote(name), self.staged(name)))
-            .collect();
         format!(
             "update {} as t set {} from {} s where {RANGE} and {} and {}",
             self.target,
-            set.join(", "),
+            self.set(&names, |name| self.staged(name)),
             self.staging,
             self.same_key(),
             self.differs(|name| self.staged(name))

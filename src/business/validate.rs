@@ -5,30 +5,37 @@ use std::sync::Arc;
 
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
+use super::keys::KeysSeen;
 use super::rejects::{self, Rejected};
+use super::repeated::Repeats;
 use super::rows::values_list;
+use super::rules::RuleCheck;
 use super::session::{DbRow, Fault, Session, Value};
-use super::staging::{Load, fix_chunks};
+use super::staging::{GOOD_IN_RANGE, Load, fix_chunks};
 use super::{BusinessError, Database};
 use crate::domain::entity::{Entity, Field};
 use crate::domain::job::ImportMode;
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
 
-/// From this size on a fresh table's statistics matter to the planner; for references within the file they always do.
-const ANALYZE_RECORDS: u64 = 5_000;
 /// Place and origin of a staged record: columns 0 to 4 of every check.
-const PLACE: &str = "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
-const GOOD_IN_RANGE: &str = "s.tranship_message = $1 and s.tranship_entity_no = $2 \
-     and s.tranship_record between $3 and $4 and s.tranship_state = 0";
+pub(super) const PLACE: &str =
+    "s.tranship_record, s.tranship_line, s.tranship_byte_start, s.tranship_byte_end, s.tranship_origin";
 
 /// Descendants of rejected records taken by one transaction.
 const DESCENDANTS_MAX: u64 = 5_000;
 
 /// The statements of one load's checks, and how to word what they find.
 struct Checks {
-    duplicates: String,
-    key: Vec<String>,
+    repeats: Repeats,
     references: Vec<ReferenceCheck>,
+    /// Those that reject.
+    rules: Vec<RuleCheck>,
+}
+
+impl Checks {
+    fn is_empty(&self) -> bool {
+        self.repeats.is_empty() && self.references.is_empty() && self.rules.is_empty()
+    }
 }
 
 struct ReferenceCheck {
@@ -41,17 +48,21 @@ struct ReferenceCheck {
 }
 
 impl Database {
-    /// Rejects staged duplicates (the first of a key stands) and records whose parent is missing, range by range, then fixes
+    /// Numbers the records, rejects staged duplicates (the first of a key stands), records whose parent is missing and records
+    /// that fail a rule, range by range, counts what fails a rule that only warns, then fixes
     /// the chunk ranges of `chunk_records` records each and marks staging complete. `parents` holds the entities that
-    /// `references` name. Safe to repeat.
+    /// `references` name; `keys` those of all good records, where one attempt staged them all: otherwise staging is asked.
+    /// Safe to repeat.
     ///
     /// # Errors
-    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type.
+    /// [`BusinessError::Definition`] when a parent is not given, lives in another database, or its field has another type; when
+    /// the database does not understand a rule; when a sequence has come to its end.
     pub async fn finish_staging(
         &self,
         load: Load<'_>,
         parents: &[&Entity],
         chunk_records: u64,
+        keys: Option<KeysSeen>,
     ) -> Result<(), BusinessError> {
         let key = LoadKey::new(load);
         let state = {
@@ -64,19 +75,25 @@ impl Database {
         if state.staged {
             return Ok(());
         }
-        let checks = Arc::new(self.checks(load, &state.fields, parents).await?);
+        self.check_staged(load).await?;
         let (records, size) = (state.position.records, chunk_records.max(1));
-        if let Some(sql) = self
-            .dialect()
-            .analyze(&key.staging)
-            .filter(|_| records >= ANALYZE_RECORDS || checks.references.iter().any(|check| check.descendants.is_some()))
-        {
-            self.fenced(load.fence, move |session| {
-                Box::pin(async move { Ok(session.run(sql).await?) })
-            })
-            .await?;
+        self.number_records(load, &key, records, size).await?;
+        // A key that was numbered just now has not been seen before.
+        let numbered = load.entity.key.iter().any(|name| load.numbered.contains(name));
+        let keys = match keys.filter(|_| !numbered) {
+            Some(keys) => keys,
+            None => self.recalled_keys(load, &state.fields).await?,
+        };
+        let checks = Arc::new(Checks {
+            repeats: self.repeats(load, keys).await?,
+            references: self.references(load, &state.fields, parents).await?,
+            rules: self.rejecting_rules(load).await?,
+        });
+        self.analyze(load, &key, &checks).await?;
+        if !checks.is_empty() {
+            self.run_checks(load, &key, &checks, records, size).await?;
         }
-        self.run_checks(load, &key, &checks, records, size).await?;
+        self.count_warnings(load, &key, records, size).await?;
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
@@ -85,6 +102,18 @@ impl Database {
                 }
                 Ok(())
             })
+        })
+        .await
+    }
+
+    /// Where records refer to records of the same file, the planner has to know how many there are.
+    async fn analyze(&self, load: Load<'_>, key: &LoadKey, checks: &Checks) -> Result<(), BusinessError> {
+        let of_itself = checks.references.iter().any(|check| check.descendants.is_some());
+        let Some(sql) = self.dialect().analyze(&key.staging).filter(|_| of_itself) else {
+            return Ok(());
+        };
+        self.fenced(load.fence, move |session| {
+            Box::pin(async move { Ok(session.run(sql).await?) })
         })
         .await
     }
@@ -164,7 +193,12 @@ impl Database {
         }
     }
 
-    async fn checks(&self, load: Load<'_>, fields: &[String], parents: &[&Entity]) -> Result<Checks, BusinessError> {
+    async fn references(
+        &self,
+        load: Load<'_>,
+        fields: &[String],
+        parents: &[&Entity],
+    ) -> Result<Vec<ReferenceCheck>, BusinessError> {
         let mut references = Vec::new();
         // Whatever a row that is to go refers to may be gone before it.
         let referring = fields.iter().filter(|_| load.mode != ImportMode::Delete);
@@ -200,11 +234,7 @@ impl Database {
             self.ensure_entity(parent).await?;
             references.push(reference_check(dialect, load, field, parent, &target.name, own_entity));
         }
-        Ok(Checks {
-            duplicates: duplicates_sql(self.dialect(), load.entity),
-            key: load.entity.key.clone(),
-            references,
-        })
+        Ok(references)
     }
 }
 
@@ -218,19 +248,29 @@ async fn check_range(
 ) -> Result<usize, Fault> {
     let range = || key.with([first.into(), last.into()]);
     let mut rejected: BTreeMap<u64, Rejected> = BTreeMap::new();
-    for row in session.rows(checks.duplicates.clone(), range()).await? {
-        add(&mut rejected, &row, duplicate(checks, &row)?)?;
-    }
+    checks
+        .repeats
+        .judge_range(session, key, (first, last), &mut rejected)
+        .await?;
     for check in &checks.references {
         for row in session.rows(check.sql.clone(), range()).await? {
             add(&mut rejected, &row, missing_parent(check, &row)?)?;
+        }
+    }
+    for rule in &checks.rules {
+        for (row, error) in rule.failures(session, key, first, last).await? {
+            add(&mut rejected, &row, error)?;
         }
     }
     reject(session, key, rejected).await
 }
 
 /// Keeps the rejects and takes their records out of what is promoted.
-async fn reject(session: &mut Session, key: &LoadKey, rejected: BTreeMap<u64, Rejected>) -> Result<usize, Fault> {
+pub(super) async fn reject(
+    session: &mut Session,
+    key: &LoadKey,
+    rejected: BTreeMap<u64, Rejected>,
+) -> Result<usize, Fault> {
     if rejected.is_empty() {
         session.discard();
         return Ok(0);
@@ -241,7 +281,7 @@ async fn reject(session: &mut Session, key: &LoadKey, rejected: BTreeMap<u64, Re
     Ok(rejected.len())
 }
 
-fn add(rejected: &mut BTreeMap<u64, Rejected>, row: &DbRow, error: RecordError) -> Result<(), Fault> {
+pub(super) fn add(rejected: &mut BTreeMap<u64, Rejected>, row: &DbRow, error: RecordError) -> Result<(), Fault> {
     let origin = row.opt_text(4)?;
     let record = rejected.entry(error.place.record).or_insert(Rejected {
         origin,
@@ -290,59 +330,9 @@ pub(super) fn place(row: &DbRow) -> Result<RecordPlace, sqlx::Error> {
 }
 
 /// As much of a staged value as a reject shows: a file may bring thousands of long ones.
-fn shown(dialect: Dialect, field: &Field) -> String {
+pub(super) fn shown(dialect: Dialect, field: &Field) -> String {
     let value = dialect.canonical(&field.kind, &format!("s.{}", quote(&field.name)));
     format!("substr({value}, 1, {})", RecordError::VALUE_CHARS_MAX)
-}
-
-fn duplicates_sql(dialect: Dialect, entity: &Entity) -> String {
-    let staging = quote(&entity.staging_table());
-    let fields = entity.key.iter().filter_map(|name| entity.field(name));
-    let shown: Vec<_> = fields.map(|field| shown(dialect, field)).collect();
-    let fields = entity.key.iter().filter_map(|name| entity.field(name));
-    let same_key: Vec<_> = fields
-        .map(|field| {
-            let name = quote(&field.name);
-            dialect.same_value(&field.kind, &format!("o.{name}"), &format!("s.{name}"))
-        })
-        .collect();
-    let (shown, same_key) = (shown.join(", "), same_key.join(" and "));
-    // The first record of the key is looked up row by row through staging's index; written as a join, a planner without
-    // statistics compares the range with the whole file.
-    format!(
-        "select {PLACE}, s.first_record, \
-           (select f.tranship_line from {staging} f where f.tranship_message = $1 and f.tranship_entity_no = $2 \
-             and f.tranship_record = s.first_record), {shown} \
-         from (select s.*, (select min(o.tranship_record) from {staging} o \
-             where o.tranship_message = $1 and o.tranship_entity_no = $2 and {same_key}) as first_record \
-           from {staging} s where {GOOD_IN_RANGE}) s \
-         where s.first_record < s.tranship_record"
-    )
-}
-
-fn duplicate(checks: &Checks, row: &DbRow) -> Result<RecordError, Fault> {
-    let mut values = Vec::with_capacity(checks.key.len());
-    for index in 0..checks.key.len() {
-        values.push(row.opt_text(7 + index)?.unwrap_or_default());
-    }
-    let named: Vec<_> = checks
-        .key
-        .iter()
-        .zip(&values)
-        .map(|(name, value)| format!("{name} = {}", RecordError::clip(value)))
-        .collect();
-    let (record, line) = (row.count(5)?, row.count(6)?);
-    Ok(RecordError {
-        place: place(row)?,
-        column: None,
-        field: (checks.key.len() == 1).then(|| checks.key[0].clone()),
-        code: RecordCode::DuplicateKey,
-        value: Some(values.join(", ")),
-        reason: format!(
-            "record {record} (line {line}) of this file has the same key: {}",
-            named.join(", ")
-        ),
-    })
 }
 
 fn reference_check(

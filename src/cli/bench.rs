@@ -1,10 +1,11 @@
 //! `tranship bench`: how fast this service is here, beside what its disk charges for durability.
 //!
-//! Owns: the load of a relay job over HTTP and what is printed about it. Rates differ from machine to machine, so every
+//! Owns: the load of a relay job and of an import over HTTP, and what is printed about them. Rates differ from machine to machine, so every
 //! figure stands beside a calibration of fsync. Refuses: peers, which `scripts/bench` races against.
 
 mod fsync;
 mod http;
+mod import;
 mod latency;
 mod report;
 mod service;
@@ -38,18 +39,24 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(20);
 pub enum Bench {
     /// Load a relay job over HTTP: enqueue, lease, acknowledge, and poll
     Queue(Box<Queue>),
+    /// Land generated sales orders in a table: over HTTP, staged, checked, promoted
+    Import(Box<import::Import>),
 }
 
 impl Bench {
     /// Whether answers are to be JSON.
     pub(super) fn json(&self) -> bool {
-        let Self::Queue(queue) = self;
-        queue.json
+        match self {
+            Self::Queue(queue) => queue.json,
+            Self::Import(import) => import.json,
+        }
     }
 
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
-        let Self::Queue(queue) = self;
-        queue.run(screen).await
+        match self {
+            Self::Queue(queue) => queue.run(screen).await,
+            Self::Import(import) => import.run(screen).await,
+        }
     }
 }
 

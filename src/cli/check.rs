@@ -1,6 +1,7 @@
 //! `tranship check`: settings, definitions and tables, without starting anything.
 
 mod exports;
+mod rules;
 
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub(super) const NO_JOBS_YET: &str = "no jobs here yet: `tranship init FILE` mak
 /// Check settings, definitions and tables without starting anything
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Ends with 2 when a file has mistakes, the database refuses an export's selection, or a table needs a change that only you can make; its SQL is printed.
+Ends with 2 when a file has mistakes, the database refuses an export's selection or an entity's rule, or a table needs a change that only you can make; its SQL is printed.
 What is missing and only adds is no mistake: the service makes it, or --apply does.")]
 pub struct Check {
     /// Make the changes that only add: missing tables, columns, indexes
@@ -177,6 +178,9 @@ pub(super) async fn judge<'a>(
     }
     let refused = exports::refused(databases, definitions, &findings.verdicts).await?;
     findings.mistakes.extend(refused);
+    findings
+        .mistakes
+        .extend(rules::refused(databases, &findings.verdicts).await?);
     Ok(findings)
 }
 

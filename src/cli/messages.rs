@@ -65,6 +65,9 @@ pub enum Messages {
         /// The corrected file; leave the `_reject_id` column as it is
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Let the records count even where a newer message wrote their keys (`superseded`)
+        #[arg(long)]
+        force: bool,
         /// Stay until the child has ended, and show how
         #[arg(long)]
         wait: bool,
@@ -105,9 +108,14 @@ impl Messages {
             Self::Show { message, errors, .. } => show(&api, screen, &message, errors).await,
             Self::Rejects { message, out, .. } => rejects(&api, screen, &message, out.as_deref()).await,
             Self::Resubmit {
-                message, file, wait, ..
+                message,
+                file,
+                force,
+                wait,
+                ..
             } => {
-                let to = api.at(&["api", "v1", "messages", &message, "resubmit"], &[]);
+                let query: &[_] = if force { &[("force", "true")] } else { &[] };
+                let to = api.at(&["api", "v1", "messages", &message, "resubmit"], query);
                 let child = push::send_file(&api, screen, &file, to, None).await?;
                 status::follow(&api, screen, child, wait).await
             }

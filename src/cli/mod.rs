@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod entities;
 mod exit;
+mod generate;
 mod health;
 mod init;
 mod jobs;
@@ -94,6 +95,9 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
     Health(health::Health),
+    /// Make sample data of any size
+    #[command(subcommand)]
+    Generate(generate::Generate),
     /// Measure how fast the service is here
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -116,6 +120,7 @@ impl Command {
             Self::Client(client) => client.json(),
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
+            Self::Generate(generate) => generate.json(),
             Self::Bench(bench) => bench.json(),
         }
     }
@@ -136,6 +141,7 @@ impl Command {
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
+            Self::Generate(generate) => Box::pin(generate.run(screen)).await,
             Self::Bench(bench) => Box::pin(bench.run(screen)).await,
         }
     }

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use super::from_table;
 use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
+use super::rule_file;
 use super::{
     field_file::{self, FieldDraft},
     source_file::{self, Databases, Source},
 };
+use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Drift, Entity, FieldType};
 use crate::domain::table::ForeignKey;
 use crate::hints::{did_you_mean, nearest};
@@ -61,6 +63,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, databases: Databas
         .filter_map(|field| field_file::read(field, source.table()))
         .collect();
     let fields = source.complete(declared, &key, &target, table.findings());
+    let (rules, rule_fields) = rule_file::read(&table);
     table.finish();
 
     let mut draft = EntityDraft {
@@ -79,6 +82,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, databases: Databas
             unknown_columns,
             missing_columns,
             fields: Vec::new(),
+            rules,
         },
         name: name?,
         label,
@@ -93,6 +97,8 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, databases: Databas
     draft.check_fields_differ();
     draft.check_key(&key);
     draft.check_company(company.as_ref());
+    draft.check_computed(&source);
+    draft.check_rules(&rule_fields);
     draft.entity.fields = draft.fields.iter().map(|draft| draft.field.clone()).collect();
     Some(draft)
 }
@@ -222,6 +228,45 @@ impl EntityDraft {
     fn require_field(&self, what: &str, name: &Placed<String>) {
         if self.lacks(&name.value) {
             self.findings.at(&name.span, self.unknown_field(what, &name.value));
+        }
+    }
+
+    /// What a value is computed from must be there by then: fields are computed in their order.
+    fn check_computed(&self, source: &Source) {
+        for (at, draft) in self.fields.iter().enumerate() {
+            let (Some(FieldDefault::Computed(computed)), Some(place)) = (&draft.field.default, &draft.compute) else {
+                continue;
+            };
+            for name in computed.fields() {
+                let flaw = match self.fields.iter().position(|draft| draft.field.name == name) {
+                    None => self.lacks(name).then(|| self.unknown_field("`compute`:", name)),
+                    Some(from) if self.fields[from].field.auto_number.is_some() => Some(format!(
+                        "`compute`: `{name}` gets its number after all is computed; put the text into the `format` of its \
+                         `auto_number`"
+                    )),
+                    Some(from) if self.fields[from].compute.is_some() && from >= at => {
+                        let cure = match source.table() {
+                            // Moving it in the file would change nothing.
+                            Some(_) => "the table's columns come in that order, so write out what it is computed from",
+                            None => "put its [[fields]] above this one",
+                        };
+                        Some(format!(
+                            "`compute`: `{name}` is filled after `{}`; {cure}",
+                            draft.field.name
+                        ))
+                    }
+                    Some(_) => None,
+                };
+                if let Some(flaw) = flaw {
+                    self.findings.at(&place.span, flaw);
+                }
+            }
+        }
+    }
+
+    fn check_rules(&self, fields: &[Placed<String>]) {
+        for field in fields {
+            self.require_field("a rule's field", field);
         }
     }
 

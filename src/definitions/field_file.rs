@@ -2,6 +2,7 @@
 
 use chrono::format::{Item, StrftimeItems};
 
+use super::default_file;
 use super::names;
 use super::read::{Placed, Table};
 use super::spelling_file;
@@ -26,6 +27,8 @@ pub(super) struct FieldDraft {
     pub required: Option<Placed<bool>>,
     /// Where the reference stands.
     pub reference: Option<Placed<()>>,
+    /// Where its computed default stands.
+    pub compute: Option<Placed<()>>,
 }
 
 impl FieldDraft {
@@ -36,6 +39,7 @@ impl FieldDraft {
             field,
             required: None,
             reference: None,
+            compute: None,
         }
     }
 }
@@ -62,6 +66,7 @@ pub(super) fn read(table: Table<'_>, columns: Option<&table::Table>) -> Option<F
     let (min, max) = read_range(&table, &kind);
     let reference = read_reference(&table);
     let spelling = spelling_file::read(&table, &kind);
+    let filling = default_file::read(&table, &kind);
     let draft_field = |name: String| Field {
         name,
         required: match &required {
@@ -79,9 +84,12 @@ pub(super) fn read(table: Table<'_>, columns: Option<&table::Table>) -> Option<F
         group_separator: spelling.group_separator,
         time_zone: spelling.time_zone,
         references: reference.as_ref().map(|reference| reference.value.clone()),
+        default: filling.default.as_ref().map(|default| default.value.clone()),
+        auto_number: filling.auto_number.as_ref().map(|number| number.value.clone()),
         kind,
     };
     let field = draft_field(name.as_ref().map_or_else(String::new, |name| name.value.clone()));
+    filling.check(&table, &field);
     table.finish();
     let reference = reference.map(|reference| reference.with(()));
     name.map(|name| FieldDraft {
@@ -89,6 +97,7 @@ pub(super) fn read(table: Table<'_>, columns: Option<&table::Table>) -> Option<F
         name,
         required,
         reference,
+        compute: filling.default.map(|default| default.with(())),
     })
 }
 

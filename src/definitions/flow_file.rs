@@ -1,6 +1,6 @@
 //! `[import]` and `[export]` of a job file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::format_file;
 use super::queue_file::read_order;
@@ -14,6 +14,8 @@ pub(super) struct ImportPlaces {
     pub map: BTreeMap<String, Placed<String>>,
     pub defaults: BTreeMap<String, Placed<String>>,
     pub values: BTreeMap<String, Placed<BTreeMap<String, Placed<String>>>>,
+    pub run_business_logic: Option<bool>,
+    pub run_business_validation: Option<bool>,
 }
 
 /// One `[[export.entities]]` before its names are resolved.
@@ -47,6 +49,9 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
             entity.free_texts("defaults"),
             entity.free_tables("values"),
         );
+        let switch = |key| entity.truth(key).map(|truth| truth.value);
+        let (run_business_logic, run_business_validation) =
+            (switch("run_business_logic"), switch("run_business_validation"));
         entity.finish();
         places.extend(name.map(|entity| ImportPlaces {
             entity,
@@ -54,6 +59,8 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
             map,
             defaults,
             values,
+            run_business_logic,
+            run_business_validation,
         }));
     }
     section.finish();
@@ -84,6 +91,9 @@ impl ImportPlaces {
                 .iter()
                 .map(|(field, map)| (field.clone(), texts(&map.value)))
                 .collect(),
+            generated: BTreeSet::new(),
+            run_business_logic: self.run_business_logic,
+            run_business_validation: self.run_business_validation,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Files are the truth for jobs. Loading is all or nothing: a broken file leaves the running set as it was.
 
 mod check;
+mod default_file;
 mod entity_file;
 mod field_file;
 mod flow_file;
@@ -14,6 +15,7 @@ mod names;
 mod queue_file;
 mod read;
 mod render;
+mod rule_file;
 mod schedule_file;
 mod source_file;
 mod spelling_file;
@@ -26,7 +28,7 @@ use toml::de::DeTable;
 
 use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Order};
 use check::Drafts;
 use from_table::{Catalogue, NoCatalogue};
 use read::{Findings, Table};
@@ -134,6 +136,16 @@ impl Definitions {
     #[must_use]
     pub fn entity(&self, name: &str) -> Option<&Entity> {
         self.entities.iter().find(|e| e.name == name)
+    }
+
+    /// Whether a job that keeps its messages in order loads this entity.
+    #[must_use]
+    pub fn is_kept_in_order(&self, entity: &str) -> bool {
+        let loads = |job: &Job| {
+            let wanted = job.import.iter().flat_map(|import| &import.entities);
+            wanted.into_iter().any(|wanted| wanted.entity == entity)
+        };
+        self.jobs.iter().any(|job| job.queue.order != Order::None && loads(job))
     }
 
     /// The entity with this label or technical name, any case.

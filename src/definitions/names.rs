@@ -34,6 +34,9 @@ pub(super) fn table_flaw(name: &str) -> Option<String> {
     if lower.ends_with("_staging") {
         return Some("ends with `_staging`, which is kept for generated staging tables".to_owned());
     }
+    if lower.ends_with("_last_write") {
+        return Some("ends with `_last_write`, which is kept for tables that say who last wrote a key".to_owned());
+    }
     if lower.starts_with("sqlite_") {
         return Some("begins with `sqlite_`, which SQLite keeps for itself".to_owned());
     }
@@ -144,6 +147,7 @@ mod tests {
             assert!(identifier_flaw(bad).is_some(), "{bad:?}");
         }
         assert!(table_flaw("orders_Staging").is_some());
+        assert!(table_flaw("orders_LAST_write").is_some());
         assert!(table_flaw("sqlite_master").is_some());
         assert!(field_flaw("_error").is_some());
         assert!(title_flaw("../etc").is_some());

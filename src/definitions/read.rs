@@ -204,6 +204,11 @@ impl<'a> Table<'a> {
         self.typed(key, "a number", scalar)
     }
 
+    /// A text, number or truth value, as text.
+    pub fn constant(&self, key: &'static str) -> Option<Placed<String>> {
+        self.typed(key, "a text, a number, true or false", scalar)
+    }
+
     /// One of a set of words.
     pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Placed<T>> {
         let text = self.text(key)?;

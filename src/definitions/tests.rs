@@ -1,5 +1,7 @@
 //! Definitions as people write them, right and wrong.
 
+mod filling;
+
 use super::*;
 use crate::domain::entity::FieldType;
 use crate::domain::job::{DataSource, Direction, ErrorThreshold, FileFormat, Missed, Overlap};
@@ -446,7 +448,7 @@ fn every_example_in_the_readmes_loads() {
         .map(|(path, text)| (path.as_str(), text.as_str()))
         .collect::<Vec<_>>();
     let set = load(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
-    assert_eq!((set.entities.len(), set.jobs.len()), (2, 3));
+    assert_eq!((set.entities.len(), set.jobs.len()), (3, 3));
 }
 
 /// The relay job with this `[webhook]` section, which begins at line 6.

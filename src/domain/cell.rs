@@ -16,3 +16,17 @@ pub enum Cell {
     /// Text, or the canonical text of a decimal, date, datetime, time, GUID or enum value.
     Text(String),
 }
+
+impl Cell {
+    /// The canonical text, truth values as `Yes` and `No` (FMT-13); `None` for no value.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Int(number) => Some(number.to_string()),
+            Self::Bool(true) => Some("Yes".to_owned()),
+            Self::Bool(false) => Some("No".to_owned()),
+            Self::Text(text) => Some(text.clone()),
+        }
+    }
+}

@@ -2,7 +2,10 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::auto_number::AutoNumber;
+use super::computed::FieldDefault;
 use super::pattern::TextPattern;
+use super::rule::Rule;
 
 /// What of a table's name begins the names of its staging tables, so that these, and their indexes' names, fit PostgreSQL's
 /// 63 bytes.
@@ -37,6 +40,8 @@ pub struct Entity {
     pub missing_columns: Drift,
     /// All fields in table order. Key fields are `required`.
     pub fields: Vec<Field>,
+    /// What its records must hold to, beyond their types, in the order written.
+    pub rules: Vec<Rule>,
 }
 
 /// What is done about a file whose columns are not those of its entity.
@@ -75,6 +80,7 @@ impl Entity {
             unknown_columns: Drift::default(),
             missing_columns: Drift::default(),
             fields: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
@@ -96,6 +102,12 @@ impl Entity {
         self.key.iter().any(|k| k == name)
     }
 
+    /// The table beside the target that says which message last wrote a key.
+    #[must_use]
+    pub fn last_write_table(&self) -> String {
+        format!("{}_last_write", self.table)
+    }
+
     /// The staging table beside the target. Its name follows from what it is made of: an entity whose definition changed gets
     /// a table of its own, and loads of the earlier definition go on in theirs.
     #[must_use]
@@ -104,8 +116,8 @@ impl Entity {
         format!("{stem}_{}_staging", self.staging_digest())
     }
 
-    /// Eight hexadecimal digits over everything a staging table and its indexes are made of. What is missing here would leave
-    /// records of two definitions in one table.
+    /// Eight hexadecimal digits over everything a staging table and its indexes are made of, and over the key, by which its
+    /// records repeat each other. What is missing here would leave records of two definitions in one table.
     fn staging_digest(&self) -> String {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
@@ -163,6 +175,10 @@ pub struct Field {
     pub time_zone: Option<chrono_tz::Tz>,
     /// The record this value must point at.
     pub references: Option<Reference>,
+    /// What stands for a value that a record does not bring.
+    pub default: Option<FieldDefault>,
+    /// The sequence that numbers records without a value (string and int only).
+    pub auto_number: Option<AutoNumber>,
 }
 
 /// A field's type.

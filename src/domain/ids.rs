@@ -196,6 +196,12 @@ pub fn new_folder_id() -> String {
     Uuid::new_v4().hyphenated().to_string()
 }
 
+/// A new text that no other service store is known by.
+#[must_use]
+pub fn new_store_id() -> String {
+    new_folder_id()
+}
+
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,6 +1,6 @@
 //! Recurring data jobs, as read from `jobs/*.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ids::JobId;
 use super::message::Durability;
@@ -243,6 +243,26 @@ pub struct ImportEntity {
     pub defaults: BTreeMap<String, String>,
     /// Field → (value in the file → value stored).
     pub values: BTreeMap<String, BTreeMap<String, String>>,
+    /// Fields that a manifest wants numbered where the file brings nothing: by their sequence, else by the record's number.
+    pub generated: BTreeSet<String>,
+    /// Whether the entity's defaults and sequences fill what the file does not bring (`RunBusinessLogic`); none: yes.
+    pub run_business_logic: Option<bool>,
+    /// Whether the entity's rules are checked (`RunBusinessValidation`); none: yes.
+    pub run_business_validation: Option<bool>,
+}
+
+impl ImportEntity {
+    /// Whether the entity's defaults and sequences fill what the file does not bring.
+    #[must_use]
+    pub fn runs_logic(&self) -> bool {
+        self.run_business_logic.unwrap_or(true)
+    }
+
+    /// Whether the entity's rules are checked.
+    #[must_use]
+    pub fn runs_validation(&self) -> bool {
+        self.run_business_validation.unwrap_or(true)
+    }
 }
 
 /// What becomes of an entity's records in the target.

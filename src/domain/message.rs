@@ -181,6 +181,8 @@ pub struct Message {
     pub durability: Durability,
     /// The message it corrects.
     pub parent: Option<MessageId>,
+    /// Whether its records land even where something newer wrote their keys.
+    pub forced: bool,
     /// Its execution, once one began (RI-33).
     pub execution: Option<ExecutionId>,
     /// When it was enqueued.

@@ -4,7 +4,9 @@
 //! entities and jobs, counts and record errors. Refuses: I/O, SQL, HTTP, async. Everything here can be
 //! tested with plain values.
 
+pub mod auto_number;
 pub mod cell;
+pub mod computed;
 pub mod counts;
 pub mod entity;
 pub mod ids;
@@ -13,6 +15,7 @@ pub mod message;
 pub mod pattern;
 pub mod receipt;
 pub mod reject;
+pub mod rule;
 pub mod schedule;
 pub mod status;
 pub mod table;

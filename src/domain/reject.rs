@@ -84,6 +84,10 @@ error_codes! {
     AlreadyThere = "already_there",
     /// No row with the key is in the target, and the job only updates or deletes.
     NotThere = "not_there",
+    /// One of the entity's rules is false for it.
+    RuleFailed = "rule_failed",
+    /// A newer message wrote its key since, and the job keeps its messages in order.
+    Superseded = "superseded",
     /// The target table's own constraints refuse it.
     TargetRejected = "target_rejected",
 }

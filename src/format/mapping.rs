@@ -1,9 +1,10 @@
-//! File columns to entity fields: names, map, value maps, defaults, company.
+//! File columns to entity fields: names, map, value maps, defaults, company, what is computed.
 //!
 //! Everything that can be settled once per file is settled in [`Mapping::new`]: which column feeds which field, how its cells are typed,
 //! and what stands in for an empty one (typed already). Converting a record then only reads cells.
 
 mod columns;
+mod fallback;
 #[cfg(test)]
 mod tests;
 
@@ -11,13 +12,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::domain::cell::Cell;
-use crate::domain::entity::{Entity, Field};
+use crate::domain::computed::LoadFacts;
+use crate::domain::entity::Entity;
 use crate::domain::job::{ImportEntity, ImportMode};
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
 
 use super::excerpt;
-use super::typed::{CellError, CellTyper, type_cell};
+use super::typed::{CellError, CellTyper};
 use columns::Columns;
+use fallback::Fallback;
 
 /// Column in a rejects file that carries the reject's id back.
 pub const REJECT_ID_COLUMN: &str = "_reject_id";
@@ -33,6 +36,10 @@ pub struct Mapping {
     ignored: Vec<String>,
     missing: Vec<String>,
     sources: Vec<Source>,
+    /// Positions of the sources whose empty cells are computed, in the order of the fields.
+    computed: Vec<usize>,
+    only_new: Vec<String>,
+    facts: LoadFacts,
     reject_id_column: Option<usize>,
 }
 
@@ -41,8 +48,8 @@ pub struct Mapping {
 struct Source {
     /// Position of the file's column, if it has one.
     column: Option<usize>,
-    /// What an empty or absent cell becomes: the company, the job's default, or nothing.
-    fallback: Cell,
+    /// What an empty or absent cell becomes.
+    fallback: Fallback,
     /// Text in the file → text to type.
     values: BTreeMap<String, String>,
     typer: CellTyper,
@@ -69,8 +76,8 @@ pub struct TypedRecord {
 
 impl Mapping {
     /// Matches a header to an entity: by the job's map, then by field name in any case (spaces, `_` and `-` are ignored).
-    /// Fields without a column take the job's default; the company field takes `company`, which goes before a default. Columns
-    /// nobody wants are listed in [`Mapping::ignored`].
+    /// Fields without a value take, whichever is there first: the company (the company field does), the job's default, what the
+    /// entity says. Columns nobody wants are listed in [`Mapping::ignored`].
     ///
     /// # Errors
     /// [`MappingError`] when a key or required field has no source, one field has two, or a default or the company is no
@@ -79,7 +86,7 @@ impl Mapping {
         entity: &Entity,
         spec: &ImportEntity,
         header: &[String],
-        company: Option<&str>,
+        facts: &LoadFacts,
     ) -> Result<Self, MappingError> {
         let columns = Columns::of(entity, spec, header)?;
         let mut mapping = Self {
@@ -87,6 +94,9 @@ impl Mapping {
             ignored: columns.ignored,
             missing: Vec::new(),
             sources: Vec::new(),
+            computed: Vec::new(),
+            only_new: Vec::new(),
+            facts: facts.clone(),
             reject_id_column: columns.reject_id,
         };
         let mut missing = Vec::new();
@@ -95,8 +105,10 @@ impl Mapping {
             if spec.mode == ImportMode::Delete && !is_key {
                 continue;
             }
-            let fallback = fallback(entity, field, spec, company)?;
-            if column.is_none() && fallback == Cell::Null {
+            let (fallback, is_entitys) = Fallback::of(entity, field, spec, facts.company.as_deref())?;
+            // Of what a file has no column for, a row that is there has its own.
+            let for_new = column.is_none() && is_entitys && !is_key;
+            if column.is_none() && fallback.is_nothing() || for_new && spec.mode == ImportMode::Update {
                 // A row that is there has what an update does not bring.
                 if is_key || field.required && spec.mode != ImportMode::Update {
                     missing.push(field.name.as_str());
@@ -105,6 +117,12 @@ impl Mapping {
                 continue;
             }
             mapping.fields.push(field.name.clone());
+            if for_new && !fallback.is_number() {
+                mapping.only_new.push(field.name.clone());
+            }
+            if fallback.is_computed() {
+                mapping.computed.push(mapping.sources.len());
+            }
             mapping.sources.push(Source {
                 column,
                 fallback,
@@ -161,6 +179,20 @@ impl Mapping {
         &self.missing
     }
 
+    /// Fields whose values are made up for new rows alone: the file has no column for them, so a row that is there keeps its own.
+    #[must_use]
+    pub fn only_new(&self) -> &[String] {
+        &self.only_new
+    }
+
+    /// Fields whose empty cells get a number of their sequence once all records are staged.
+    #[must_use]
+    pub fn numbered(&self) -> Vec<String> {
+        let sources = self.fields.iter().zip(&self.sources);
+        let numbered = sources.filter(|(_, source)| source.fallback.is_number());
+        numbered.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Types one record. Every bad cell is reported, not only the first.
     ///
     /// A `_reject_id` that cannot be read refers to no rejected record: the record is refused with `reference_missing`,
@@ -176,11 +208,54 @@ impl Mapping {
         for (name, source) in self.fields.iter().zip(&self.sources) {
             match source.read(cells) {
                 Ok(cell) => typed.push(cell),
-                Err(error) => errors.push(source.report(place, name, cells, error)),
+                Err(error) => {
+                    errors.push(source.report(place, name, cells, error));
+                    typed.push(Cell::Null);
+                }
             }
+        }
+        if errors.is_empty() {
+            self.compute(place, &mut typed, &mut errors);
         }
         let outcome = if errors.is_empty() { Ok(typed) } else { Err(errors) };
         TypedRecord { origin, outcome }
+    }
+
+    /// Fills what is computed from the other cells. Only once they are right: one mistake is not to be told twice.
+    fn compute(&self, place: RecordPlace, typed: &mut [Cell], errors: &mut Vec<RecordError>) {
+        for &at in &self.computed {
+            let source = &self.sources[at];
+            let Fallback::Computed(filling) = &source.fallback else {
+                continue;
+            };
+            if typed[at] != Cell::Null {
+                continue;
+            }
+            let value_of = |name: &str| {
+                let field = self.fields.iter().position(|field| field == name)?;
+                typed[field].text()
+            };
+            let text = filling.computed.text(&self.facts, place.record, value_of);
+            let outcome = match &text {
+                None => Ok(Cell::Null),
+                Some(text) => filling.typer.read(text),
+            };
+            let outcome = outcome.and_then(|cell| match (cell, source.typer.missing()) {
+                (Cell::Null, Some(error)) => Err(error),
+                (cell, _) => Ok(cell),
+            });
+            match outcome {
+                Ok(cell) => typed[at] = cell,
+                Err(error) => errors.push(RecordError {
+                    place,
+                    column: source.column.and_then(column_number),
+                    field: Some(self.fields[at].clone()),
+                    code: error.code,
+                    value: text.map(|text| excerpt::stored(&text)),
+                    reason: format!("computed, as the file brings nothing: {}", error.reason),
+                }),
+            }
+        }
     }
 
     fn origin(&self, place: RecordPlace, cells: &[Cow<'_, [u8]>]) -> Result<Option<RejectId>, Box<RecordError>> {
@@ -229,8 +304,10 @@ impl Source {
 
     fn instead_of_empty(&self) -> Result<Cell, CellError> {
         match (&self.fallback, self.typer.missing()) {
-            (Cell::Null, Some(error)) => Err(error),
-            (fallback, _) => Ok(fallback.clone()),
+            (Fallback::Nothing, Some(error)) => Err(error),
+            (Fallback::Value(cell), _) => Ok(cell.clone()),
+            // Filled once the other cells are read, or when the record is numbered.
+            (Fallback::Nothing | Fallback::Computed(_) | Fallback::Number, _) => Ok(Cell::Null),
         }
     }
 
@@ -267,21 +344,4 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> CellError {
             error.valid_up_to()
         ),
     }
-}
-
-/// What stands in for an empty cell of this field, typed: the company, then the job's default, then nothing.
-fn fallback(entity: &Entity, field: &Field, spec: &ImportEntity, company: Option<&str>) -> Result<Cell, MappingError> {
-    let is_company = entity.company_field.as_deref() == Some(field.name.as_str());
-    let company = company
-        .map(str::trim)
-        .filter(|company| is_company && !company.is_empty());
-    let (text, code, what) = match (company, spec.defaults.get(&field.name)) {
-        (Some(company), _) => (company.to_lowercase(), "company_invalid", "company"),
-        (None, Some(default)) => (default.clone(), "default_invalid", "default"),
-        (None, None) => return Ok(Cell::Null),
-    };
-    type_cell(field, &text).map_err(|error| MappingError {
-        code,
-        reason: format!("the {what} is no value of field {}: {}", field.name, error.reason),
-    })
 }

@@ -52,6 +52,14 @@ pub fn type_cell(field: &Field, text: &str) -> Result<Cell, CellError> {
     }
 }
 
+/// Types a value of our own making: in canonical form, whatever files spell the field's values like.
+///
+/// # Errors
+/// [`CellError`] with the code and a sentence.
+pub fn type_canonical(field: &Field, text: &str) -> Result<Cell, CellError> {
+    CellTyper::canonical(field).read(text)
+}
+
 /// A field's definition, resolved for typing many cells.
 #[derive(Debug)]
 pub struct CellTyper {
@@ -124,6 +132,19 @@ impl CellTyper {
             },
             time_zone: field.time_zone,
         }
+    }
+
+    /// Resolves a field for values in canonical form (see [`Cell`]): its spelling does not count, its limits do.
+    #[must_use]
+    pub fn canonical(field: &Field) -> Self {
+        Self::new(&Field {
+            formats: Vec::new(),
+            null_tokens: Vec::new(),
+            decimal_comma: false,
+            group_separator: None,
+            time_zone: None,
+            ..field.clone()
+        })
     }
 
     /// Types one cell, whether or not the field is required: the caller may have a value for an empty one.

@@ -246,7 +246,8 @@ fn media_type(job: &Job, format: &FileFormat) -> &'static str {
     }
 }
 
-/// `POST /api/v1/messages/{id}/resubmit`: corrected records as a child message (promise 5); the original stays as it is.
+/// `POST /api/v1/messages/{id}/resubmit?force=`: corrected records as a child message (promise 5); the original stays as it is.
+/// Forced, they count even where something newer wrote their keys.
 pub async fn resubmit(
     api: web::Data<Api>,
     request: HttpRequest,
@@ -274,6 +275,7 @@ pub async fn resubmit(
             company: parent.company.clone(),
             external_id: parent.external_id.clone(),
             parent: Some(parent.id),
+            forced: Query::of(&request).truth("force")?.unwrap_or(false),
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
         take_in(&api, &definitions, job, envelope, body).await

@@ -28,6 +28,22 @@ impl Query {
             .map(|(_, v)| v.clone())
     }
 
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn truth(&self, name: &str) -> Result<Option<bool>, Problem> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.trim() {
+            "true" => Ok(Some(true)),
+            "false" => Ok(Some(false)),
+            _ => {
+                let detail = format!("{name} is `{text}`; write true or false");
+                Err(Problem::bad("invalid_truth", detail))
+            }
+        }
+    }
+
     /// A whole number.
     ///
     /// # Errors

@@ -80,6 +80,7 @@ pub fn summary(definitions: &Definitions, message: &Message) -> Value {
         "digest": message.digest.content_digest(),
         "bytes": message.bytes,
         "durability": message.durability.as_str(),
+        "forced": message.forced,
         "attempt": message.attempt,
         "enqueued_at": message.enqueued_at,
         "not_before": message.not_before,

@@ -55,6 +55,8 @@ pub struct Envelope {
     pub sender: String,
     /// The message this one corrects.
     pub parent: Option<MessageId>,
+    /// Whether its records land even where something newer wrote their keys.
+    pub forced: bool,
     /// Digest the sender says the payload has (RFC 9530); checked before anything is stored.
     pub expected_digest: Option<Digest>,
     /// The sender's name for this enqueue: the same again is not another message.
@@ -299,6 +301,7 @@ fn new_message(
         payload: payload.payload.clone(),
         durability: durability(context, job),
         parent: envelope.parent,
+        forced: envelope.forced,
     }
 }
 

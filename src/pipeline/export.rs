@@ -295,6 +295,7 @@ async fn queue(
         payload: payload.payload.clone(),
         durability: super::enqueue::durability(context, job),
         parent: None,
+        forced: false,
         placement: placement(context, job, now),
         identities: Vec::new(),
         webhook: None,

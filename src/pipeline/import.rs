@@ -7,15 +7,18 @@
 
 mod drift;
 mod finish;
+mod order;
 mod origins;
 mod part;
 mod parts;
+mod skipped;
 mod stage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use self::order::MessageOrder;
 use self::part::Part;
 use super::stop::{RunEnd, Stop};
 use super::{Context, new_execution_id};
@@ -33,6 +36,8 @@ struct Session<'a> {
     job: &'a Job,
     spec: &'a ImportSpec,
     execution: Execution,
+    /// Where the message stands among all that write, if any of its entities is kept in order.
+    order: Option<MessageOrder>,
     stopping: &'a CancellationToken,
     /// Whether this attempt has told the store that it got somewhere.
     progressed: AtomicBool,
@@ -149,6 +154,7 @@ async fn open<'a>(
         .clone()
         .unwrap_or_else(|| new_execution_id(&job.name, now));
     let execution = context.store.begin_execution(claimed.fence(), id, now).await?;
+    let order = MessageOrder::of(context, definitions, spec, message).await?;
     Ok(Session {
         context,
         definitions,
@@ -157,6 +163,7 @@ async fn open<'a>(
         job,
         spec,
         execution,
+        order,
         stopping,
         progressed: AtomicBool::new(false),
         processing: AtomicBool::new(false),
@@ -187,6 +194,9 @@ async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
     let parents = part.parents()?;
     for needed in parents.iter().copied().chain([part.entity]) {
         part.database.ensure_entity(needed).await?;
+    }
+    if part.load().order.is_some() {
+        part.database.ensure_last_writes(part.entity).await?;
     }
     let staged = stage::stage(part, &parents).await?;
     let failure = finish::promote_all(part, &staged).await?;

@@ -50,6 +50,8 @@ pub struct NewMessage {
     pub durability: Durability,
     /// The message it corrects.
     pub parent: Option<MessageId>,
+    /// Whether its records land even where something newer wrote their keys.
+    pub forced: bool,
     /// Where in the queue it stands.
     pub placement: Placement,
     /// By what it is known: the same again is this message, not another one.
@@ -158,6 +160,7 @@ impl NewMessage {
                 .map_or(PayloadAt::Inline, |key| PayloadAt::Blob(key.clone())),
             durability: self.durability,
             parent: self.parent,
+            forced: self.forced,
             execution: None,
             enqueued_at: now,
             last_dequeued_at: None,
@@ -416,8 +419,8 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
     for portion in portions(tx.dialect(), fresh) {
         let text = format!(
             "insert into messages (id, job, direction, entity, company, external_id, enqueued_by, digest, bytes, blob_key, \
-             durability, parent, enqueued_at) {}",
-            portion.inserted(13)
+             durability, parent, forced, enqueued_at) {}",
+            portion.inserted(14)
         );
         with_pool!(tx.db(), db: Db => {
             let mut insert = sqlx::query::<Db>(sql(text));
@@ -435,6 +438,7 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
                     .bind(new.blob().map(|key| key.0.as_str()))
                     .bind(new.durability.as_str())
                     .bind(new.parent.map(|id| id.0))
+                    .bind(new.forced)
                     .bind(now.micros());
             }
             insert.bind(portion.count()).execute(db).await.map(|_| ())

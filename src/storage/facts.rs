@@ -4,6 +4,13 @@ use super::pool::{execute, fetch_optional};
 use super::{Store, StoreError};
 
 impl Store {
+    /// The fact of this name, where it was written down.
+    pub async fn fact(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        let select = "select value from store_facts where name = $1";
+        let standing: Option<(String,)> = fetch_optional!(self.reader(), (String,), select, name)?;
+        Ok(standing.map(|(value,)| value))
+    }
+
     /// Writes a fact down unless there is one of this name, and returns the one that stands: of processes that start at once,
     /// all get what the first wrote.
     pub async fn remember(&self, name: &'static str, value: &str) -> Result<String, StoreError> {

@@ -106,6 +106,21 @@ impl Store {
         rows.into_iter().map(Message::try_from).collect()
     }
 
+    /// The number a message stands in its queue by. A correction has that of the oldest message it goes back to that is still
+    /// kept: what it brings is as old.
+    pub async fn original_sequence(&self, id: MessageId) -> Result<i64, StoreError> {
+        let text = "with recursive line (id, parent, age) as ( \
+               select m.id, m.parent, cast(0 as bigint) from messages m where m.id = $1 \
+               union all select m.id, m.parent, line.age + 1 from line join messages m on m.id = line.parent), \
+             numbered as (select line.age, coalesce((select q.seq from queue q where q.message = line.id), \
+               (select o.seq from outcomes o where o.message = line.id)) as seq from line) \
+             select seq from numbered where seq is not null order by age desc limit 1";
+        let sequence: Option<(i64,)> = fetch_optional!(self.reader(), (i64,), text, id.0)?;
+        sequence
+            .map(|(sequence,)| sequence)
+            .ok_or_else(|| corrupt("messages", "id", &id, "neither in the queue nor ended"))
+    }
+
     /// Direct children (resubmissions) of a message, oldest first.
     pub async fn children(&self, parent: MessageId) -> Result<Vec<MessageId>, StoreError> {
         let rows: Vec<(Uuid,)> = fetch_all!(

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 macro_rules! message_columns {
     () => {
         "select m.id, m.job, m.direction, m.entity, m.company, m.external_id, m.enqueued_by, m.digest, m.bytes, m.blob_key, \
-         m.durability, m.parent, m.enqueued_at, "
+         m.durability, m.parent, m.forced, m.enqueued_at, "
     };
 }
 
@@ -85,6 +85,7 @@ pub(super) struct MessageRow {
     blob_key: Option<String>,
     durability: String,
     parent: Option<Uuid>,
+    forced: bool,
     execution: Option<String>,
     enqueued_at: i64,
     dequeued_at: Option<i64>,
@@ -185,6 +186,7 @@ impl TryFrom<MessageRow> for Message {
                 .find(|d| d.as_str() == row.durability)
                 .ok_or_else(|| bad("durability", &row.durability))?,
             parent: row.parent.map(MessageId),
+            forced: row.forced,
             execution: row.execution.map(ExecutionId),
             enqueued_at: Timestamp(row.enqueued_at),
             last_dequeued_at: row.dequeued_at.map(Timestamp),

@@ -1,7 +1,7 @@
 //! Entities that leave their fields to their tables, and loads that meet another definition than they began with.
 
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tranship::business::staging::{Load, SourcePosition, StagedRecord, StagingBatch};
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::FieldType;
@@ -13,6 +13,7 @@ use crate::app::{Backend, Setup, TestApp};
 
 crate::on_both_backends!(
     an_entity_of_its_table_is_loaded_and_taken_out,
+    what_its_table_says_goes_with_defaults_numbers_and_rules,
     a_load_that_began_under_another_definition_ends_with_a_clear_answer,
 );
 
@@ -100,6 +101,81 @@ async fn an_entity_of_its_table_is_loaded_and_taken_out(backend: Backend) {
     assert_eq!(lines, expected, "filtered and in order");
 }
 
+const GOODS: &str = r#"
+name = "Goods"
+fields_from_table = true
+missing_columns = "ignore"
+[[fields]]
+name = "title"
+default = "untitled"
+[[fields]]
+name = "code"
+auto_number = { format = "G-{:04}" }
+[[fields]]
+name = "label"
+compute = "{number}: {title}"
+[[fields]]
+name = "more"
+type = "string"
+default = '{"made": 1}'
+[[fields]]
+name = "tags"
+type = "string"
+default = "{}"
+[[rules]]
+name = "weight"
+check = "weight < 100"
+message = "too heavy"
+field = "weight"
+"#;
+
+/// Columns read and fields declared, some of types that PostgreSQL makes of texts, filled, numbered and judged together.
+async fn what_its_table_says_goes_with_defaults_numbers_and_rules(backend: Backend) {
+    let (json, array) = match backend {
+        Backend::Sqlite => ("text", "text"),
+        Backend::Postgres => ("jsonb", "text[]"),
+    };
+    let app = TestApp::with(backend, |setup: &mut Setup| {
+        setup.before(&format!(
+            "create table goods (number int primary key, weight decimal(8,2), title varchar(10) not null, code varchar(8), \
+             label varchar(40), more {json}, tags {array})"
+        ));
+        setup.file("entities/goods.toml", GOODS);
+        setup.file(
+            "jobs/inbound-goods.toml",
+            "id = \"00000000-0000-4000-8000-0000000000e3\"\nname = \"Inbound goods\"\ndirection = \"import\"\n\
+             clients = [\"tester\"]\n[import]\nformat = \"csv\"\n[[import.entities]]\nentity = \"Goods\"\n",
+        );
+    })
+    .await;
+    let goods =
+        "select cast(number as text), title, code, label, cast(more as text), cast(tags as text) from goods order by 1";
+    let message = app
+        .import("Inbound goods", "Goods", "number,weight\n1,5\n2,100\n")
+        .await;
+    assert_eq!(message["records"]["inserted"], 1, "{message:#}");
+    assert_eq!(message["errors"][0]["code"], "rule_failed", "{message:#}");
+    let filled = ["1", "untitled", "G-0001", "1: untitled", "{\"made\": 1}", "{}"];
+    let row = |cells: [&str; 6]| cells.map(|cell| Some(cell.to_owned())).to_vec();
+    assert_eq!(app.rows(goods).await, [row(filled)]);
+
+    // A row that is there keeps what the file has no column for, and its number.
+    let file = "number,weight,title,code,more\n1,6,screw,MINE,\"{\"\"made\"\": 2}\"\n3,7,,,\n";
+    let message = app.import("Inbound goods", "Goods", file).await;
+    let records = &message["records"];
+    assert_eq!(
+        (&records["updated"], &records["inserted"]),
+        (&json!(1), &json!(1)),
+        "{message:#}"
+    );
+    let updated = ["1", "screw", "G-0001", "1: untitled", "{\"made\": 2}", "{}"];
+    // The second number went to the record that the rule rejected.
+    let inserted = ["3", "untitled", "G-0003", "3: untitled", "{\"made\": 1}", "{}"];
+    assert_eq!(app.rows(goods).await, [row(updated), row(inserted)]);
+    let again = app.import("Inbound goods", "Goods", file).await;
+    assert_eq!(again["records"]["unchanged"], 2, "{again:#}");
+}
+
 async fn a_load_that_began_under_another_definition_ends_with_a_clear_answer(backend: Backend) {
     let app = TestApp::with(backend, parts).await;
     let file = "Nr,title,weight\n1,screw,1\n2,bolt,2\n3,nut,3\n";
@@ -113,17 +189,13 @@ async fn a_load_that_began_under_another_definition_ends_with_a_clear_answer(bac
         message: id.parse().expect("an id"),
         epoch: 0,
     };
-    let load = Load {
-        fence,
-        entity_no: 0,
-        entity: &earlier,
-        mode: ImportMode::Upsert,
-    };
+    let load = Load::new(fence, 0, &earlier, ImportMode::Upsert);
     let database = app.context.databases.get("main").expect("the database");
     database.raise_fence(fence).await.expect("the first epoch");
     database.ensure_entity(&earlier).await.expect("the tables");
     database.begin_load(load, &fields).await.expect("a load");
     let record = |record: u64| StagedRecord {
+        landed: false,
         place: RecordPlace {
             record,
             line: record + 1,

@@ -37,27 +37,40 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts the real service on a free port, in a new folder below `parent`.
+    /// Starts the real service on a free port, in a new folder below `parent`, with a relay job.
     ///
     /// # Errors
     /// When the folder cannot be written or the service does not start.
     pub(super) async fn start(parent: &Path, store: Option<&str>) -> Result<Self, Failure> {
-        let folder = parent.join(format!("tranship-bench-{}", MessageId::generate()));
+        let folder = new_folder(parent).await?;
         let jobs = folder.join("jobs");
         let write = async {
-            tokio::fs::create_dir(&folder).await?;
             tokio::fs::create_dir(&jobs).await?;
             tokio::fs::create_dir(folder.join("entities")).await?;
             tokio::fs::write(jobs.join("bench-relay.toml"), JOB_FILE).await
         };
         write.await.map_err(|error| Failure::file("write", &folder, &error))?;
+        Self::start_in(folder, store, None).await
+    }
+
+    /// Starts it in a folder whose definitions are written.
+    ///
+    /// # Errors
+    /// When the service does not start.
+    pub(super) async fn start_in(
+        folder: PathBuf,
+        store: Option<&str>,
+        business: Option<&str>,
+    ) -> Result<Self, Failure> {
         let options = AppOptions {
             clock: Clock::system(),
             first_client: FirstClient::WhenLoopback,
             background: Background::On,
         };
         let broken = |error: anyhow::Error| Failure::failed(format!("{error:#}"));
-        let app = App::build(config(&folder, store)?, options).await.map_err(broken)?;
+        let app = App::build(config(&folder, store, business)?, options)
+            .await
+            .map_err(broken)?;
         let (client, secret) = app.first_client().ok_or_else(|| {
             Failure::failed("the service made no first client: the store is not empty")
                 .cure("Name an empty database with --store.")
@@ -90,14 +103,26 @@ impl Embedded {
     }
 }
 
+/// Makes a folder for a service of our own.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) async fn new_folder(parent: &Path) -> Result<PathBuf, Failure> {
+    let folder = parent.join(format!("tranship-bench-{}", MessageId::generate()));
+    let made = tokio::fs::create_dir(&folder).await;
+    made.map_err(|error| Failure::file("write", &folder, &error))?;
+    Ok(folder)
+}
+
 /// The defaults, with every path in the folder and a free port. The environment has no say.
-fn config(folder: &Path, store: Option<&str>) -> Result<Config, Failure> {
+fn config(folder: &Path, store: Option<&str>, business: Option<&str>) -> Result<Config, Failure> {
     let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut values = vec![
         ("jobs_dir".to_owned(), at("jobs")),
         ("entities_dir".to_owned(), at("entities")),
     ];
     values.extend(store.map(|url| ("store.url".to_owned(), url.to_owned())));
+    values.extend(business.map(|url| ("databases.main.url".to_owned(), url.to_owned())));
     let flags = Settings {
         values,
         data_dir: Some(folder.join("data")),

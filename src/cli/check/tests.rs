@@ -86,6 +86,37 @@ async fn a_filter_the_database_refuses_is_a_mistake_of_its_job() {
 }
 
 #[tokio::test]
+async fn a_rule_the_database_does_not_understand_is_a_mistake_of_its_entity() {
+    let place = Place::new("status = 'open'");
+    let entity = std::fs::read_to_string(place.path("entities/orders.toml")).expect("the entity");
+    let rule = |check: &str| {
+        place.write(
+            "entities/orders.toml",
+            &format!("{entity}[[rules]]\nname = \"known\"\ncheck = \"{check}\"\nmessage = \"m\"\n"),
+        );
+    };
+    rule("stauts = 'open'");
+    assert_eq!(
+        place.mistakes(false).await,
+        [],
+        "nobody to ask before the file is there"
+    );
+    // The database is there, the entity's table need not be.
+    std::fs::write(place.path("business.db"), "").expect("an empty database");
+    let mistakes = place.mistakes(false).await;
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert_eq!(mistakes[0].place, "entity `OrderEntity`");
+    assert!(mistakes[0].message.contains("rule `known`"), "{mistakes:?}");
+    assert!(mistakes[0].message.contains("stauts"), "{mistakes:?}");
+    // A rule that asks a table which is yet to be made is asked again once it is there.
+    rule("exists (select 1 from orders o where o.stauts = 'open')");
+    assert_eq!(place.mistakes(false).await, []);
+    assert_eq!(place.mistakes(true).await.len(), 1);
+    rule("exists (select 1 from orders o where o.status = record.status)");
+    assert_eq!(place.mistakes(false).await, []);
+}
+
+#[tokio::test]
 async fn a_column_that_only_apply_adds_is_not_in_order_until_then() {
     let place = Place::new("status = 'open'");
     assert!(!place.in_need(false).await, "a missing table is made on first use");

@@ -6,8 +6,10 @@ use crate::business::Databases;
 use crate::cli::screen::{Screen, Tone, plain};
 use crate::cli::{Exit, Failure};
 use crate::definitions::Definitions;
+use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Entity, Field, FieldType};
 use crate::domain::job::Job;
+use crate::domain::rule::{Rule, Severity};
 use crate::domain::table::Table;
 use crate::hints::did_you_mean;
 
@@ -71,6 +73,7 @@ pub(super) async fn show(
             .iter()
             .map(|field| as_json(entity, field, &found))
             .collect();
+        answer["rules"] = entity.rules.iter().map(rule_as_json).collect();
         screen.json(&answer);
         return Ok(Exit::Ok);
     }
@@ -101,9 +104,19 @@ pub(super) async fn show(
         }
     ));
     screen.line("");
-    let mut rows = vec![["field", "type", "", "column", "refers to"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["field", "type", "", "column", "refers to", "when missing"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(entity.fields.iter().map(|field| row(entity, field, &found)));
     screen.table(&rows);
+    if !entity.rules.is_empty() {
+        screen.line("");
+        let mut rows = vec![["rule", "check", ""].map(str::to_owned).to_vec()];
+        rows.extend(entity.rules.iter().map(rule_row));
+        screen.table(&rows);
+    }
     Ok(Exit::Ok)
 }
 
@@ -184,12 +197,51 @@ fn as_json(entity: &Entity, field: &Field, found: &Found) -> Value {
         _ => None,
     };
     let references = field.references.as_ref();
+    let (constant, computed) = match &field.default {
+        Some(FieldDefault::Constant(text)) => (Some(text), None),
+        Some(FieldDefault::Computed(computed)) => (None, Some(computed.to_string())),
+        None => (None, None),
+    };
+    let number = field.auto_number.as_ref();
+    let number = number.map(|number| json!({"format": number.format.to_string(), "start": number.start}));
     json!({
         "name": field.name, "type": field.kind.name(), "key": entity.is_key(&field.name), "required": field.required,
         "max_length": field.max_length, "precision": precision, "scale": scale, "values": values,
         "min": field.min, "max": field.max, "column": found.declared(field),
         "references": references.map(|to| json!({"entity": to.entity, "field": to.field})),
+        "default": constant, "compute": computed, "auto_number": number,
     })
+}
+
+fn rule_as_json(rule: &Rule) -> Value {
+    json!({
+        "rule": rule.name, "check": rule.check, "message": rule.message, "field": rule.field,
+        "severity": severity(rule.severity),
+    })
+}
+
+fn rule_row(rule: &Rule) -> Vec<String> {
+    vec![
+        plain(&rule.name),
+        plain(&rule.check),
+        severity(rule.severity).to_owned(),
+    ]
+}
+
+/// The word in definitions.
+fn severity(severity: Severity) -> &'static str {
+    let word = Severity::WORDS.iter().find(|(_, known)| *known == severity);
+    word.map_or("", |(word, _)| word)
+}
+
+/// What stands for a missing value, as definitions write it.
+fn when_missing(field: &Field) -> String {
+    match (&field.default, &field.auto_number) {
+        (Some(FieldDefault::Constant(text)), _) => text.clone(),
+        (Some(FieldDefault::Computed(computed)), _) => computed.to_string(),
+        (None, Some(number)) => format!("number {}", number.format),
+        (None, None) => String::new(),
+    }
 }
 
 fn row(entity: &Entity, field: &Field, found: &Found) -> Vec<String> {
@@ -214,6 +266,7 @@ fn row(entity: &Entity, field: &Field, found: &Found) -> Vec<String> {
         role.to_owned(),
         column,
         references.unwrap_or_default(),
+        plain(&when_missing(field)),
     ]
 }
 

@@ -198,6 +198,54 @@ fn jobs_are_checked_against_the_fields_that_were_read() {
 }
 
 #[test]
+fn rules_and_missing_values_are_checked_against_the_fields_that_were_read() {
+    let orders = |table: &str, more: &str| {
+        let text =
+            format!("name = \"Orders\"\ntable = \"{table}\"\nkey = [\"number\"]\nfields_from_table = true\n{more}");
+        load(&[("entities/o.toml", &text)])
+    };
+    let rule =
+        |field: &str| format!("[[rules]]\nname = \"r\"\ncheck = \"true\"\nmessage = \"m\"\nfield = \"{field}\"\n");
+    let more = "[[fields]]\nname = \"customer\"\ncompute = \"C{number}\"\n[[fields]]\nname = \"extra\"\ndefault = 1\n";
+    let set = orders("orders", &format!("{more}{}", rule("customer"))).expect("a good set");
+    let entity = &set.entities[0];
+    assert!(entity.field("customer").expect("it").default.is_some());
+    assert_eq!(entity.rules.len(), 1);
+
+    let slips = format!(
+        "[[fields]]\nname = \"customer\"\ncompute = \"C{{nmber}}\"\n{}",
+        rule("custmer")
+    );
+    assert_eq!(
+        orders("orders", &slips).expect_err("two slips"),
+        [
+            "entities/o.toml:7: `compute`: `nmber` is not a field of `Orders`; did you mean `number`?",
+            "entities/o.toml:12: a rule's field `custmer` is not a field of `Orders`; did you mean `customer`?"
+        ]
+    );
+    let errors = orders("none", &slips).expect_err("no table");
+    assert_eq!(errors.len(), 1, "they may be in the table: {errors:#?}");
+
+    // What a column takes is what its default must be.
+    let errors = orders("orders", "[[fields]]\nname = \"number\"\ndefault = \"many\"\n").expect_err("a text");
+    assert!(
+        errors[0].contains("`default`: `many` is not a whole number"),
+        "{errors:?}"
+    );
+
+    // Above or below in the file is nothing to fields in the order of their columns.
+    let backwards = "[[fields]]\nname = \"customer\"\ncompute = \"{number}\"\n\
+                     [[fields]]\nname = \"number\"\ncompute = \"{customer}\"\n";
+    assert_eq!(
+        orders("orders", backwards).expect_err("each of the other"),
+        [
+            "entities/o.toml:10: `compute`: `customer` is filled after `number`; the table's columns come in that order, so write \
+          out what it is computed from"
+        ]
+    );
+}
+
+#[test]
 fn mistakes_are_told_with_their_cure() {
     let mistakes = |text: &str| load(&[("entities/x.toml", text)]).expect_err("a mistake");
     for (text, expected) in [

@@ -1,8 +1,11 @@
 //! Columns find their fields, and a record says everything that is wrong with it.
 
+mod filling;
+
 use super::*;
-use crate::domain::entity::{Drift, FieldType};
+use crate::domain::entity::{Drift, Field, FieldType};
 use crate::domain::ids::MessageId;
+use crate::domain::time::Timestamp;
 
 fn field(name: &str, kind: FieldType) -> Field {
     Field {
@@ -49,6 +52,7 @@ fn entity() -> Entity {
             ),
             field("error", FieldType::String),
         ],
+        rules: Vec::new(),
     }
 }
 
@@ -60,8 +64,18 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect()
 }
 
+fn facts(company: Option<&str>) -> LoadFacts {
+    LoadFacts {
+        began_at: Timestamp(1_767_600_000_000_000),
+        company: company.map(str::to_owned),
+        message_id: "m".to_owned(),
+        external_id: None,
+        enqueued_at: Timestamp(0),
+    }
+}
+
 fn mapping(spec: &ImportEntity, header: &[&str], company: Option<&str>) -> Result<Mapping, MappingError> {
-    Mapping::new(&entity(), spec, &strings(header), company)
+    Mapping::new(&entity(), spec, &strings(header), &facts(company))
 }
 
 const PLACE: RecordPlace = RecordPlace {

@@ -49,6 +49,10 @@ pub struct PackageEntity {
     pub level: u32,
     /// `SequenceInLevel`.
     pub sequence: u32,
+    /// `RunBusinessLogic`, where it is said (DMF-8).
+    pub run_business_logic: Option<bool>,
+    /// `RunBusinessValidation`, where it is said.
+    pub run_business_validation: Option<bool>,
     /// `EntityMapList`; empty means: by name (FMT-7).
     pub fields: Vec<FieldMap>,
     /// The style sheets of `EntityTransformList`.
@@ -67,6 +71,8 @@ impl Default for PackageEntity {
             execution_unit: 1,
             level: 1,
             sequence: 1,
+            run_business_logic: None,
+            run_business_validation: None,
             fields: Vec::new(),
             transforms: Vec::new(),
         }
@@ -336,6 +342,8 @@ impl PackageEntity {
             "ExecutionUnit" => self.execution_unit = number(name, value)?,
             "LevelInExecutionUnit" => self.level = number(name, value)?,
             "SequenceInLevel" => self.sequence = number(name, value)?,
+            "RunBusinessLogic" => self.run_business_logic = said(name, value)?,
+            "RunBusinessValidation" => self.run_business_validation = said(name, value)?,
             _ => {}
         }
         Ok(())
@@ -380,6 +388,14 @@ fn yes(name: &str, value: &str) -> Result<bool, PackageError> {
         let value = excerpt::quoted(value);
         Err(unexpected(format!("{name} is {value}, expected Yes or No")))
     }
+}
+
+/// The same, where it is said at all.
+fn said(name: &str, value: &str) -> Result<Option<bool>, PackageError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    yes(name, value).map(Some)
 }
 
 /// A place in the order of execution; nothing is the first.

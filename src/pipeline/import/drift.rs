@@ -30,6 +30,15 @@ fn judged(drift: Drift, names: &[String], (code, what): (&'static str, &str)) ->
     if names.is_empty() || drift == Drift::Ignore {
         return Ok(None);
     }
+    let sentence = format!("{what}: {}", listed(names));
+    if drift == Drift::Reject {
+        return Err(Stop::fail(code, format!("{sentence}; the entity refuses such files")));
+    }
+    Ok(Some(sentence))
+}
+
+/// Names for a sentence, a bounded number of them.
+pub(super) fn listed(names: &[String]) -> String {
     let shown: Vec<String> = names
         .iter()
         .take(LISTED_MAX)
@@ -41,9 +50,5 @@ fn judged(drift: Drift, names: &[String], (code, what): (&'static str, &str)) ->
     } else {
         String::new()
     };
-    let sentence = format!("{what}: {}{more}", shown.join(", "));
-    if drift == Drift::Reject {
-        return Err(Stop::fail(code, format!("{sentence}; the entity refuses such files")));
-    }
-    Ok(Some(sentence))
+    format!("{}{more}", shown.join(", "))
 }

@@ -138,12 +138,30 @@ impl Totals {
             }
             let loaded = part.database.load_counts(part.load()).await?;
             totals.counts = totals.counts.plus(loaded.counts);
-            totals.runs.push(run(part, &loaded, phase));
+            let mut run = run(part, &loaded, phase);
+            run.warnings.extend(rules_told(part).await?);
+            totals.runs.push(run);
             totals.repaired.extend(part.database.repaired(part.load()).await?);
             part.database.clear_staging(part.load()).await?;
         }
         Ok(totals)
     }
+}
+
+/// The rules that some records fail and land all the same.
+async fn rules_told(part: &Part<'_>) -> Result<Vec<String>, Stop> {
+    let failed = part.database.rule_warnings(part.load()).await?;
+    let told = failed.into_iter().map(|(name, records)| {
+        let rule = part.entity.rules.iter().find(|rule| rule.name == name);
+        let message = rule.map_or("", |rule| rule.message.as_str());
+        let records = if records == 1 {
+            "1 record".to_owned()
+        } else {
+            format!("{records} records")
+        };
+        format!("rule `{name}`: {message} ({records})")
+    });
+    Ok(told.collect())
 }
 
 /// Gives up a part that failed on the way: what of it landed stays, what was rejected is kept.

@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 
 use super::Session;
 use crate::business::Database;
-use crate::business::staging::Load;
+use crate::business::staging::{Load, WriteOrder};
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
-use crate::domain::job::{FileFormat, ImportEntity, ImportSpec, Job};
+use crate::domain::job::{FileFormat, ImportEntity, ImportSpec, Job, Order};
+use crate::format::mapping::Mapping;
 use crate::pipeline::package_file::Member;
 use crate::pipeline::stop::Stop;
 use crate::storage::executions::EntityRun;
@@ -24,6 +25,24 @@ pub(super) enum Source {
     Missing(String),
     /// It is not to be read any more: the part is only brought to its end.
     Closed,
+}
+
+/// What is made up where the file brings nothing.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    /// Fields that only new rows take.
+    only_new: Vec<String>,
+    /// Fields that are numbered.
+    numbered: Vec<String>,
+}
+
+impl From<&Mapping> for Filled {
+    fn from(mapping: &Mapping) -> Self {
+        Self {
+            only_new: mapping.only_new().to_owned(),
+            numbered: mapping.numbered(),
+        }
+    }
 }
 
 /// One data file and what becomes of it.
@@ -41,6 +60,8 @@ pub(super) struct Part<'a> {
     pub(super) known: Option<EntityRun>,
     /// What was found in this attempt that somebody may want to look at.
     pub(super) warnings: OnceLock<Vec<String>>,
+    /// Known once the file's columns are.
+    pub(super) filled: OnceLock<Filled>,
 }
 
 impl<'a> Part<'a> {
@@ -72,16 +93,30 @@ impl<'a> Part<'a> {
                 .find(|run| run.entity_no == entity_no)
                 .cloned(),
             warnings: OnceLock::new(),
+            filled: OnceLock::new(),
         })
     }
 
     pub(super) fn load(&self) -> Load<'_> {
+        let filled = self.filled.get();
         Load {
-            fence: self.session.fence,
-            entity_no: self.entity_no,
-            entity: self.entity,
-            mode: self.wanted.mode,
+            only_new: filled.map_or(&[], |filled| &filled.only_new),
+            numbered: filled.map_or(&[], |filled| &filled.numbered),
+            checks_rules: self.wanted.runs_validation(),
+            order: self.order(),
+            ..Load::new(self.session.fence, self.entity_no, self.entity, self.wanted.mode)
         }
+    }
+
+    /// How its writes stand to those of other messages, where a job keeps the entity's in order.
+    fn order(&self) -> Option<WriteOrder<'_>> {
+        let order = self.session.order.as_ref()?;
+        let is_kept = self.session.definitions.is_kept_in_order(&self.entity.name);
+        is_kept.then_some(WriteOrder {
+            store: &order.store,
+            sequence: order.sequence,
+            refuses_older: self.session.job.queue.order != Order::None && !self.session.message.forced,
+        })
     }
 
     /// The entities whose tables this one refers to.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Session;
 use super::part::{Part, Source};
+use crate::domain::entity::{Entity, FieldType};
 use crate::domain::job::{DataSource, ImportEntity};
 use crate::format::mapping::field_meant;
 use crate::format::package::{FieldMap, PackageEntity};
@@ -94,9 +95,11 @@ fn part<'a>(
     if let Some((format, encoding)) = format_of(listed) {
         (part.format, part.encoding) = (format, encoding);
     }
-    refuse_what_would_be_ignored(listed)?;
     let entity = part.entity;
+    refuse_what_would_be_ignored(entity, listed)?;
     let wanted = part.wanted.to_mut();
+    wanted.run_business_logic = wanted.run_business_logic.or(listed.run_business_logic);
+    wanted.run_business_validation = wanted.run_business_validation.or(listed.run_business_validation);
     for line in &listed.fields {
         if !line.column.is_empty() {
             wanted
@@ -106,6 +109,9 @@ fn part<'a>(
         }
         if let Some(field) = field_meant(entity, &line.field) {
             convert(wanted, field, line);
+            if line.auto_generated {
+                wanted.generated.insert(field.to_owned());
+            }
         }
     }
     Ok(part)
@@ -126,7 +132,7 @@ fn convert(wanted: &mut ImportEntity, field: &str, line: &FieldMap) {
 }
 
 /// A manifest that asks for what cannot be done loads nothing: what is left out would be missed by nobody.
-fn refuse_what_would_be_ignored(listed: &PackageEntity) -> Result<(), Stop> {
+fn refuse_what_would_be_ignored(entity: &Entity, listed: &PackageEntity) -> Result<(), Stop> {
     if let Some(transform) = listed.transforms.first() {
         let detail = format!(
             "`{}` is to be transformed by `{transform}` first, which is not supported: transform the file before it is packed",
@@ -134,9 +140,15 @@ fn refuse_what_would_be_ignored(listed: &PackageEntity) -> Result<(), Stop> {
         );
         return Err(Stop::fail("transform_unsupported", detail));
     }
-    if let Some(line) = listed.fields.iter().find(|line| line.auto_generated) {
+    for line in listed.fields.iter().filter(|line| line.auto_generated) {
+        let field = field_meant(entity, &line.field).and_then(|name| entity.field(name));
+        let why = match field.map(|field| &field.kind) {
+            Some(FieldType::String | FieldType::Int | FieldType::Decimal { .. }) => continue,
+            Some(kind) => format!("a number is no value of its type, `{}`", kind.name()),
+            None => "the entity has no such field".to_owned(),
+        };
         let detail = format!(
-            "the field `{}` of `{}` is to be generated, which is not supported: put its values into the file",
+            "the field `{}` of `{}` is to be generated, but {why}",
             line.field, listed.name
         );
         return Err(Stop::fail("manifest_unsupported", detail));

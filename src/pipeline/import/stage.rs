@@ -1,10 +1,17 @@
 //! Source to staging: read the payload once, parse and type what is not staged yet, stage it batch by batch.
+//!
+//! While the database takes one batch, the next is read: a load takes as long as the slower of the two, not as both.
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use super::part::{Part, Source};
-use super::{drift, origins};
+use super::{drift, origins, skipped};
+use crate::business::BusinessError;
+use crate::business::keys::KeysSeen;
 use crate::business::staging::{LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
+use crate::domain::computed::LoadFacts;
 use crate::domain::entity::Entity;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
@@ -33,7 +40,10 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         feed(&mut *reader, file.next().await?);
     };
     // Once an attempt: what it finds is the same in each.
-    let _ = part.warnings.set(drift::judge(part, &mapping)?);
+    let _ = part.filled.set((&mapping).into());
+    let mut warnings = drift::judge(part, &mapping)?;
+    warnings.extend(skipped::told(part));
+    let _ = part.warnings.set(warnings);
     let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
     if state.fields != mapping.fields() {
         let detail = "the entity or the job's map changed while this message was being loaded; enqueue it again";
@@ -46,28 +56,42 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         let SourcePosition { records, line, byte } = state.position;
         reader.skip_to(Position { records, line, byte });
     }
-    let mut stager = Stager {
-        part,
-        mapping: &mapping,
-        batch: StagingBatch::default(),
-        bytes: 0,
-        staged_to: state.position,
-        reported: part.session.context.clock.now(),
-    };
-    loop {
-        if stager.drain(&mut *reader).await? {
-            break;
-        }
-        // The last chunk comes only once the digest of all bytes proved right.
-        feed(&mut *reader, file.next().await?);
-    }
-    stager.flush(reader.position()).await?;
+    let keys = read(part, &mut file, &mut *reader, &mapping, &state).await?;
     let chunk_records = part.session.context.limits.import.chunk_records;
     part.database
-        .finish_staging(part.load(), parents, chunk_records)
+        .finish_staging(part.load(), parents, chunk_records, keys)
         .await?;
     state.staged = true;
     Ok(Staged { state, mapping })
+}
+
+/// Reads what is not staged yet to the end of the file. With the keys of all good records, if this attempt has seen them all.
+async fn read(
+    part: &Part<'_>,
+    file: &mut DataFile,
+    reader: &mut dyn RecordReader,
+    mapping: &Mapping,
+    state: &LoadState,
+) -> Result<Option<KeysSeen>, Stop> {
+    let is_first = state.position == SourcePosition::default();
+    let mut stager = Stager {
+        part,
+        mapping,
+        keys: is_first.then(|| KeysSeen::new(part.entity, mapping.fields())),
+        landed: &state.landed,
+        batch: StagingBatch::default(),
+        bytes: 0,
+        staged_to: state.position,
+        writing: None,
+        reported: part.session.context.clock.now(),
+    };
+    while !stager.drain(reader).await? {
+        // The last chunk comes only once the digest of all bytes proved right.
+        feed(reader, file.next().await?);
+    }
+    stager.flush(reader.position()).await?;
+    stager.written().await?;
+    Ok(stager.keys)
 }
 
 async fn open(part: &Part<'_>) -> Result<DataFile, Stop> {
@@ -107,8 +131,15 @@ fn map(part: &Part<'_>, header: &[String]) -> Result<Mapping, Stop> {
     } else {
         header
     };
-    let company = part.session.message.company.as_deref();
-    Mapping::new(part.entity, &part.wanted, header, company).map_err(|e| Stop::fail(e.code, e.reason))
+    let message = part.session.message;
+    let facts = LoadFacts {
+        began_at: part.session.execution.started_at,
+        company: message.company.clone(),
+        message_id: message.id.to_string(),
+        external_id: message.external_id.clone(),
+        enqueued_at: message.enqueued_at,
+    };
+    Mapping::new(part.entity, &part.wanted, header, &facts).map_err(|e| Stop::fail(e.code, e.reason))
 }
 
 fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {
@@ -122,11 +153,17 @@ fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {
 struct Stager<'a> {
     part: &'a Part<'a>,
     mapping: &'a Mapping,
+    /// Of all good records, if this attempt reads them all.
+    keys: Option<KeysSeen>,
+    /// Chunks that landed before, those behind us taken away.
+    landed: &'a [(u64, u64)],
     batch: StagingBatch,
     /// Source bytes of the records in the batch.
     bytes: u64,
     /// Where the last batch ended.
     staged_to: SourcePosition,
+    /// The batch before, on its way into the database.
+    writing: Option<BoxFuture<'a, Result<(), BusinessError>>>,
     reported: Timestamp,
 }
 
@@ -137,7 +174,7 @@ impl Stager<'_> {
             match reader.step() {
                 Step::NeedInput => return Ok(false),
                 Step::End => return Ok(true),
-                Step::Record(record) => self.take(&record),
+                Step::Record(record) => self.take(&record)?,
                 Step::Damaged(damage) => self.take_damage(damage),
             }
             if self.full() {
@@ -146,20 +183,43 @@ impl Stager<'_> {
         }
     }
 
-    fn take(&mut self, record: &Record<'_>) {
+    fn take(&mut self, record: &Record<'_>) -> Result<(), Stop> {
         self.bytes += record.place.byte_end - record.place.byte_start;
+        let landed = self.has_landed(record.place.record);
         let typed = self.mapping.convert(record.place, &record.cells);
         match typed.outcome {
-            Ok(cells) => self.batch.records.push(StagedRecord {
-                place: record.place,
-                origin: typed.origin,
-                cells,
-            }),
+            Ok(cells) => {
+                let staged = StagedRecord {
+                    place: record.place,
+                    origin: typed.origin,
+                    cells,
+                    landed,
+                };
+                if let Some(keys) = &mut self.keys {
+                    let noted = keys.note(&staged);
+                    noted.map_err(|error| Stop::Retry(format!("cannot keep the keys of the file: {error}")))?;
+                }
+                self.batch.records.push(staged);
+            }
+            // Its reject was kept when its chunk landed.
+            Err(_) if landed => {}
             Err(errors) => self.batch.rejected.push(RejectedRecord {
                 origin: typed.origin,
                 errors,
             }),
         }
+        Ok(())
+    }
+
+    /// Whether the record's chunk has landed. Asked in the order of records.
+    fn has_landed(&mut self, record: u64) -> bool {
+        while let Some(&(first, last)) = self.landed.first() {
+            if record <= last {
+                return record >= first;
+            }
+            self.landed = &self.landed[1..];
+        }
+        false
     }
 
     fn take_damage(&mut self, damage: Damage) {
@@ -171,6 +231,9 @@ impl Stager<'_> {
             excerpt,
         } = damage;
         self.bytes += place.byte_end - place.byte_start;
+        if self.has_landed(place.record) {
+            return;
+        }
         let value = (!excerpt.is_empty()).then(|| RecordError::clip(&excerpt));
         let error = RecordError {
             place,
@@ -205,12 +268,29 @@ impl Stager<'_> {
         origins::settle(self.part, self.mapping, &mut batch).await?;
         batch.after = after;
         self.bytes = 0;
-        self.part
-            .database
-            .stage(self.part.load(), self.mapping.fields(), &batch)
-            .await?;
-        self.part.session.note_progress().await?;
+        self.written().await?;
+        self.write(batch);
         self.report(records).await
+    }
+
+    /// Starts writing a batch.
+    fn write(&mut self, batch: StagingBatch) {
+        let (part, fields) = (self.part, self.mapping.fields());
+        let mut writing = async move { part.database.stage(part.load(), fields, &batch).await }.boxed();
+        // The first poll hands it to a task of its own, which goes on by itself.
+        self.writing = match (&mut writing).now_or_never() {
+            Some(done) => Some(std::future::ready(done).boxed()),
+            None => Some(writing),
+        };
+    }
+
+    /// Waits until the batch on its way is in the database.
+    async fn written(&mut self) -> Result<(), Stop> {
+        if let Some(writing) = self.writing.take() {
+            writing.await?;
+            self.part.session.note_progress().await?;
+        }
+        Ok(())
     }
 
     /// Tells pollers how far staging is, but not more often than they could notice.

@@ -4,6 +4,7 @@
 use tranship::business::Database;
 use tranship::business::differences::Difference;
 use tranship::domain::cell::Cell;
+use tranship::domain::computed::{Computed, Fact, FieldDefault};
 use tranship::domain::entity::{Entity, FieldType};
 
 use super::fixture::*;
@@ -16,6 +17,7 @@ on_both_databases!(
     a_narrower_field_needs_no_change,
     another_type_is_changed_by_hand,
     a_field_that_may_be_empty_now_or_is_gone_is_told,
+    a_column_that_is_always_filled_may_refuse_nulls,
     a_key_that_grew_or_changed_is_told,
     a_missing_unique_index_is_made_in_own_tables_only,
     a_new_reference_rejects_what_has_no_parent,
@@ -173,6 +175,20 @@ async fn a_field_that_may_be_empty_now_or_is_gone_is_told(test: TestDatabase) {
         );
         let cells = vec![Cell::Int(2), text("2.00")];
         assert_eq!(outcome(load_rows(&database, &gone, vec![cells]).await), (1, 0, 0, 0));
+    }
+}
+
+async fn a_column_that_is_always_filled_may_refuse_nulls(test: TestDatabase) {
+    let (database, mut entity) = (open(&test), orders());
+    entity.fields[1].required = true;
+    load_rows(&database, &entity, vec![order(1, "A", "1.00")]).await;
+    entity.fields[1].required = false;
+    let computed = FieldDefault::Computed(Computed::of(Fact::Company));
+    let constant = FieldDefault::Constant("nobody".to_owned());
+    for (default, told) in [(computed, 1), (constant, 0)] {
+        entity.fields[1].default = Some(default);
+        let found = differences(&database, &entity).await;
+        assert_eq!(found.len(), told, "{found:#?}");
     }
 }
 

@@ -43,14 +43,17 @@ async fn a_stale_epoch_can_do_nothing_in_any_method(database: TestDatabase) {
             .stage(stale, fields, &batch(4, vec![order(3, "D", "1.00")]))
             .await,
     );
-    fenced(database.finish_staging(stale, &[], 10).await);
+    fenced(database.finish_staging(stale, &[], 10, None).await);
     fenced(database.stop_load(stale, "stale").await);
     let now = database.begin_load(current, fields).await.expect("the state");
     assert_eq!((now.position, now.staged, now.stopped), (after(3), false, None));
 
-    database.finish_staging(current, &[], 10).await.expect("validated");
+    database
+        .finish_staging(current, &[], 10, None)
+        .await
+        .expect("validated");
     let chunk = database.chunks(current).await.expect("chunks")[0];
-    fenced(database.finish_staging(stale, &[], 10).await);
+    fenced(database.finish_staging(stale, &[], 10, None).await);
     fenced(database.promote_chunk(stale, fields, chunk).await);
     fenced(database.stop_load(stale, "stale").await);
     fenced(database.clear_staging(stale).await);
@@ -95,12 +98,7 @@ async fn a_message_nobody_raised_a_fence_for_is_refused(database: TestDatabase) 
         message: tranship::domain::ids::MessageId::generate(),
         epoch: 1,
     };
-    let load = Load {
-        fence,
-        entity_no: 0,
-        entity: &entity,
-        mode: ImportMode::Upsert,
-    };
+    let load = Load::new(fence, 0, &entity, ImportMode::Upsert);
     fenced(database.begin_load(load, &field_names(&entity)).await);
 }
 

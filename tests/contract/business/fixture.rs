@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tranship::business::promote::{KeptReject, LoadCounts};
 use tranship::business::snapshot::{Row, Selection};
-use tranship::business::staging::{Load, LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch};
+use tranship::business::staging::{
+    Load, LoadState, RejectedRecord, SourcePosition, StagedRecord, StagingBatch, WriteOrder,
+};
 use tranship::business::{BusinessError, Database, DatabaseSettings, Databases};
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::{Drift, Entity, Field, FieldType, Reference};
@@ -56,6 +58,7 @@ pub fn entity(name: &str, table: &str, key: &[&str], fields: Vec<Field>) -> Enti
         unknown_columns: Drift::Warn,
         missing_columns: Drift::Warn,
         fields,
+        rules: Vec::new(),
     }
 }
 
@@ -139,6 +142,7 @@ pub fn batch(first: u64, rows: Vec<Vec<Cell>>) -> StagingBatch {
     let records: Vec<_> = (first..)
         .zip(rows)
         .map(|(record, cells)| StagedRecord {
+            landed: false,
             place: place(record),
             origin: None,
             cells,
@@ -169,6 +173,10 @@ pub struct Loading<'a> {
     pub parents: Vec<&'a Entity>,
     pub chunk_records: u64,
     pub mode: ImportMode,
+    pub only_new: Vec<String>,
+    pub numbered: Vec<String>,
+    pub checks_rules: bool,
+    pub order: Option<WriteOrder<'a>>,
 }
 
 impl<'a> Loading<'a> {
@@ -190,6 +198,10 @@ impl<'a> Loading<'a> {
             parents: Vec::new(),
             chunk_records: 4,
             mode: ImportMode::Upsert,
+            only_new: Vec::new(),
+            numbered: Vec::new(),
+            checks_rules: true,
+            order: None,
         };
         database.raise_fence(fence).await.expect("a new fence");
         database.ensure_entity(entity).await.expect("tables");
@@ -202,10 +214,11 @@ impl<'a> Loading<'a> {
 
     pub fn load(&self) -> Load<'_> {
         Load {
-            fence: self.fence,
-            entity_no: 0,
-            entity: self.entity,
-            mode: self.mode,
+            only_new: &self.only_new,
+            numbered: &self.numbered,
+            checks_rules: self.checks_rules,
+            order: self.order,
+            ..Load::new(self.fence, 0, self.entity, self.mode)
         }
     }
 
@@ -225,7 +238,7 @@ impl<'a> Loading<'a> {
 
     pub async fn finish_staging(&self) -> Result<(), BusinessError> {
         self.database
-            .finish_staging(self.load(), &self.parents, self.chunk_records)
+            .finish_staging(self.load(), &self.parents, self.chunk_records, None)
             .await
     }
 
@@ -243,6 +256,13 @@ impl<'a> Loading<'a> {
         self.finish_staging().await.expect("validated");
         self.promote().await;
         self.counts().await
+    }
+
+    /// As if the worker had died in the last moment before staging was complete.
+    pub async fn die_before_staging_is_complete(&self, test: &TestDatabase) {
+        let mut plain = Plain::open(test).await;
+        plain.run("delete from tranship_chunks").await;
+        plain.run("update tranship_loads set staged = false").await;
     }
 
     pub async fn counts(&self) -> LoadCounts {

@@ -1,5 +1,6 @@
 //! Staging to target: exact counts, what the target refuses, loads side by side.
 
+use tranship::business::BusinessError;
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::{Field, FieldType};
 use tranship::domain::job::ImportMode;
@@ -363,7 +364,12 @@ async fn a_record_that_is_neither_good_nor_rejected_stops_its_chunk(database: Te
         .await;
     let chunk = database.chunks(loading.load()).await.expect("chunks")[0];
     let stopped = database.promote_chunk(loading.load(), &loading.fields, chunk).await;
-    assert!(stopped.is_err_and(|error| error.to_string().contains("1 good and 0 rejected")));
+    // On PostgreSQL a crash of the server may have taken it (see `lost`); SQLite loses nothing.
+    match (stopped, Plain::open(&test).await.is_sqlite()) {
+        (Err(BusinessError::StagingLost { .. }), false) => {}
+        (Err(error), true) => assert!(error.to_string().contains("1 good and 0 rejected"), "{error}"),
+        (other, _) => panic!("{other:?}"),
+    }
     assert_eq!(read_all(&database, &entity).await, Vec::<Vec<_>>::new());
 }
 

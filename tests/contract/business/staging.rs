@@ -445,6 +445,7 @@ async fn an_applied_correction_is_a_repair_and_a_rejected_one_is_not(database: T
         .zip(rows)
         .zip(&origins)
         .map(|((record, cells), origin)| StagedRecord {
+            landed: false,
             place: place(record),
             origin: Some(*origin),
             cells,

@@ -63,15 +63,11 @@ async fn a_load_after_the_change_does_not_meet_one_before_it(test: TestDatabase)
 
 /// The same load, claimed again by a worker that has read the new definition.
 fn again<'a>(old: &Loading<'_>, entity: &'a Entity) -> Load<'a> {
-    Load {
-        fence: Fence {
-            epoch: old.fence.epoch + 1,
-            ..old.fence
-        },
-        entity_no: 0,
-        entity,
-        mode: ImportMode::Upsert,
-    }
+    let fence = Fence {
+        epoch: old.fence.epoch + 1,
+        ..old.fence
+    };
+    Load::new(fence, 0, entity, ImportMode::Upsert)
 }
 
 async fn a_load_in_the_middle_is_told_and_keeps_its_counts(test: TestDatabase) {

@@ -68,6 +68,7 @@ fn inline(job: JobId, direction: Direction) -> NewMessage {
         payload: NewPayload::Inline(Bytes::from_static(b"abc")),
         durability: Durability::Full,
         parent: None,
+        forced: false,
         placement: Placement::default(),
         identities: Vec::new(),
         webhook: None,

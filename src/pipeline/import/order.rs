@@ -1,0 +1,42 @@
+//! Where a message stands among all that write the same tables (promise 5: `superseded`).
+
+use crate::definitions::Definitions;
+use crate::domain::ids;
+use crate::domain::job::ImportSpec;
+use crate::domain::message::Message;
+use crate::pipeline::Context;
+use crate::storage::StoreError;
+
+/// The fact that names the store itself.
+const STORE_ID: &str = "store";
+
+/// The number of a message, and whose number it is.
+pub(super) struct MessageOrder {
+    pub(super) store: String,
+    pub(super) sequence: i64,
+}
+
+impl MessageOrder {
+    /// Of a message with an entity that some job keeps in order. A correction is as old as the message it goes back to.
+    pub(super) async fn of(
+        context: &Context,
+        definitions: &Definitions,
+        spec: &ImportSpec,
+        message: &Message,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut entities = spec.entities.iter();
+        if !entities.any(|wanted| definitions.is_kept_in_order(&wanted.entity)) {
+            return Ok(None);
+        }
+        let store = &context.store;
+        let known = store.fact(STORE_ID).await?;
+        let store_id = match known {
+            Some(known) => known,
+            None => store.remember(STORE_ID, &ids::new_store_id()).await?,
+        };
+        Ok(Some(Self {
+            store: store_id,
+            sequence: store.original_sequence(message.id).await?,
+        }))
+    }
+}
