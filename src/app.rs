@@ -3,6 +3,7 @@
 //! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
+pub(crate) mod definitions;
 mod first_look;
 mod listener;
 
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::tokens::TokenIssuer;
 use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
-use crate::business::{DatabaseSettings, Databases};
+use crate::business::Databases;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::definitions::Definitions;
@@ -105,7 +106,8 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
-        let definitions = load_definitions(&config)?;
+        let databases = definitions::databases(&config)?;
+        let definitions = load_definitions(&config, &databases).await?;
         let listener = listener::bind(config.server.listen)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Handle::current();
@@ -128,7 +130,7 @@ impl App {
         }
         store.set_webhook_rules(webhook::rules(&definitions, config.server.public_url.as_ref()));
         let context = Context {
-            databases: databases(&config)?,
+            databases,
             blobs,
             clock: options.clock.clone(),
             limits: Arc::new(Limits {
@@ -238,6 +240,12 @@ impl App {
         self.webhooks.clone()
     }
 
+    /// The definitions as they are now.
+    #[must_use]
+    pub fn definitions(&self) -> Arc<Definitions> {
+        Arc::clone(&self.api.definitions.borrow())
+    }
+
     /// What the use cases work with, for tests.
     #[must_use]
     pub fn context(&self) -> Context {
@@ -264,7 +272,7 @@ impl App {
         }
         background.spawn(reload_on_hangup(
             Arc::clone(&self.config),
-            self.api.context.store.clone(),
+            self.api.context.clone(),
             self.definitions,
             self.stopping.clone(),
         ));
@@ -309,23 +317,11 @@ impl App {
     }
 }
 
-fn load_definitions(config: &Config) -> anyhow::Result<Definitions> {
-    let databases: Vec<String> = config.databases.keys().cloned().collect();
-    Definitions::load(&config.jobs_dir, &config.entities_dir, &databases).map_err(|errors| {
+async fn load_definitions(config: &Config, databases: &Databases) -> anyhow::Result<Definitions> {
+    definitions::load(config, databases).await.map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the definitions have mistakes:\n  {}", lines.join("\n  "))
     })
-}
-
-fn databases(config: &Config) -> anyhow::Result<Databases> {
-    let settings = config.databases.iter().map(|(name, database)| {
-        let settings = DatabaseSettings {
-            url: database.url.clone(),
-            max_connections: database.max_connections,
-        };
-        (name.clone(), settings)
-    });
-    Ok(Databases::new(&settings.collect())?)
 }
 
 /// Any process on a store may get any message, so all of them must find its payload: a folder that is not the one the store
@@ -452,10 +448,11 @@ async fn tidy_regularly(context: Context, stopping: CancellationToken) {
     }
 }
 
-/// SIGHUP reads the definitions again; a broken file leaves the running set as it was and says why.
+/// SIGHUP reads the definitions again; a broken file, or a table that cannot be read, leaves the running set as it was and
+/// says why.
 async fn reload_on_hangup(
     config: Arc<Config>,
-    store: Store,
+    context: Context,
     definitions: watch::Sender<Arc<Definitions>>,
     stopping: CancellationToken,
 ) {
@@ -467,14 +464,16 @@ async fn reload_on_hangup(
             _ = hangup.recv() => {}
             () = stopping.cancelled() => return,
         }
-        match load_definitions(&config) {
+        match load_definitions(&config, &context.databases).await {
             Ok(loaded) => {
                 tracing::info!(
                     jobs = loaded.jobs.len(),
                     entities = loaded.entities.len(),
                     "definitions reloaded"
                 );
-                store.set_webhook_rules(webhook::rules(&loaded, config.server.public_url.as_ref()));
+                context
+                    .store
+                    .set_webhook_rules(webhook::rules(&loaded, config.server.public_url.as_ref()));
                 let _ = definitions.send(Arc::new(loaded));
             }
             Err(error) => tracing::error!("definitions not reloaded, the running ones stay: {error}"),

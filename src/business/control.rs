@@ -1,5 +1,5 @@
-//! The control tables of a business database: fence, loads, chunks (the markers), rejects, warnings, repairs, promoted tables,
-//! number sequences.
+//! The control tables of a business database: fence, loads, chunks (the markers), rejects, warnings, repairs, number sequences,
+//! promoted and staging tables.
 //!
 //! They live beside the business tables because they must commit with them: a marker in another database could be there
 //! without its rows, or the rows without their marker.
@@ -19,8 +19,9 @@ const TABLES: &[&str] = &[
     // How far the source was read, and what became of the load as a whole. `truncated`: rows deleted before its first record
     // landed, once that has happened.
     "create table if not exists tranship_loads (
-       message {id} not null, entity_no bigint not null, entity text not null, target text not null, fields text not null,
-       policy text not null, records bigint not null, line bigint not null, byte bigint not null, staged_rows bigint not null,
+       message {id} not null, entity_no bigint not null, entity text not null, target text not null, staging text not null,
+       fields text not null, policy text not null,
+       records bigint not null, line bigint not null, byte bigint not null, staged_rows bigint not null,
        staged boolean not null, stopped text, truncated bigint,
        primary key (message, entity_no))",
     // The markers: ranges fixed when staging ends, counts written with the rows they count.
@@ -51,6 +52,8 @@ const TABLES: &[&str] = &[
        entity text not null, field text not null, next bigint not null, primary key (entity, field))",
     // One row per target table: the lock that serialises promotion into it.
     "create table if not exists tranship_tables (name text not null primary key)",
+    // The staging tables made for each target, numbered in the order they were made.
+    "create table if not exists tranship_stagings (name text not null primary key, target text not null, number bigint not null)",
 ];
 
 /// One load's names and ids, owned, so that they can move into a transaction's task.

@@ -19,6 +19,9 @@ pub enum BusinessError {
         /// The database's own words.
         detail: String,
     },
+    /// The load began under another definition of its entity, and records were read since: it cannot go on under this one.
+    #[error("{0}")]
+    DefinitionChanged(String),
     /// The settings do not describe a database.
     #[error("{0}")]
     Settings(String),
@@ -79,6 +82,7 @@ impl BusinessError {
             Self::Fenced(_)
             | Self::Definition(_)
             | Self::TruncateRefused { .. }
+            | Self::DefinitionChanged(_)
             | Self::Settings(_)
             | Self::Corrupt { .. }
             | Self::StagingLost { .. } => return false,

@@ -1,5 +1,6 @@
 //! How the good staged rows of a range come to the target: some are refused, the others written by upsert or removed.
 
+use super::catalogue::Conversions;
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::last_writes::LastWrites;
@@ -54,14 +55,17 @@ impl Landed {
 }
 
 impl Landing {
-    pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String]) -> Self {
+    /// `conversions` says which staged texts the target has a type of its own for.
+    pub(super) fn new(dialect: Dialect, load: Load<'_>, fields: &[String], conversions: &Conversions) -> Self {
         let entity = load.entity;
+        let upsert = |only_known| Change::Upsert(Upsert::new(dialect, load, fields, conversions, only_known));
         Self {
             refusals: Refusal::of(load),
             good: format!("select count(*) from {} s where {GOOD}", quote(&entity.staging_table())),
             change: match load.mode {
-                ImportMode::Upsert | ImportMode::Insert => Change::Upsert(Upsert::new(dialect, load, fields)),
-                ImportMode::Update => Change::Upsert(Upsert::of_known(dialect, load, fields)),
+                ImportMode::Upsert | ImportMode::Insert => upsert(false),
+                // Of known keys alone there are good rows: what an insert would need a file need not bring.
+                ImportMode::Update => upsert(true),
                 ImportMode::Delete => Change::Delete(delete(entity)),
             },
             last_writes: LastWrites::of(load),

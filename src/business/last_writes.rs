@@ -4,11 +4,11 @@
 //! are kept in order ask it. A key it does not know was written before anybody took note, so any message is newer. A
 //! deleted key stays in it, so that a late record does not bring the row back.
 
+use super::catalogue::columns;
 use super::control::{LoadKey, lock_schema};
 use super::dialect::{Dialect, quote};
 use super::session::{Fault, Session, Value};
 use super::staging::{GOOD_IN_RANGE, Load};
-use super::tables::columns;
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
 

@@ -16,9 +16,11 @@
 //! cost; when the server crashes it empties such tables. That is noticed before a record would go missing, and
 //! [`BusinessError::StagingLost`] sends the load back to its source; chunks that have landed stay as they are.
 
+mod catalogue;
 mod connect;
 mod control;
 pub mod dialect;
+pub mod differences;
 mod documents;
 pub mod error;
 pub mod keys;
@@ -40,6 +42,7 @@ pub mod staging;
 pub mod tables;
 mod transaction;
 mod truncate;
+mod types;
 mod upsert;
 mod validate;
 
@@ -53,6 +56,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use self::catalogue::Conversions;
 use self::connect::Address;
 use self::dialect::Dialect;
 use self::session::Pool;
@@ -96,8 +100,16 @@ struct Inner {
     reader: OnceCell<Pool>,
     /// Whether this process has found or made the control tables.
     control_tables: AtomicBool,
-    /// Entities this process found in order, as they were defined then.
-    checked: Mutex<HashMap<String, Entity>>,
+    /// What this process found in order, by entity.
+    checked: Mutex<HashMap<String, Checked>>,
+}
+
+/// An entity whose tables were found in order.
+#[derive(Clone)]
+struct Checked {
+    /// As it was defined then.
+    entity: Entity,
+    conversions: Conversions,
 }
 
 impl fmt::Debug for Database {
@@ -210,12 +222,20 @@ impl Database {
 
     fn is_checked(&self, entity: &Entity) -> bool {
         let checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.get(&entity.name) == Some(entity)
+        checked
+            .get(&entity.name)
+            .is_some_and(|checked| checked.entity == *entity)
     }
 
-    fn remember_checked(&self, entity: Entity) {
+    fn remember_checked(&self, found: Checked) {
         let mut checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.insert(entity.name.clone(), entity);
+        checked.insert(found.entity.name.clone(), found);
+    }
+
+    fn known_conversions(&self, entity: &Entity) -> Conversions {
+        let checked = self.inner.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = checked.get(&entity.name);
+        known.map_or_else(Conversions::new, |known| known.conversions.clone())
     }
 
     /// Forgets everything found in this database: somebody dropped or recreated it.

@@ -68,7 +68,7 @@ impl Database {
     /// [`BusinessError::TruncateRefused`] when the rows the load replaces cannot be deleted; [`BusinessError::StagingLost`] when the
     /// database lost what was staged. Nothing landed then.
     pub async fn promote_chunk(&self, load: Load<'_>, fields: &[String], chunk: Chunk) -> Result<(), BusinessError> {
-        let promotion = Promotion::new(self, load, fields, None);
+        let promotion = Promotion::new(self, load, fields, None).await?;
         // A chunk that splits no document may be wide, and takes as long.
         if load.policy.atomicity == Atomicity::Document {
             return self.promote_long(load, promotion, Some(chunk.chunk_no)).await;
@@ -91,7 +91,7 @@ impl Database {
         fields: &[String],
         allowed: Option<ErrorThreshold>,
     ) -> Result<(), BusinessError> {
-        let promotion = Promotion::new(self, load, fields, allowed);
+        let promotion = Promotion::new(self, load, fields, allowed).await?;
         self.promote_long(load, promotion, None).await
     }
 

@@ -4,7 +4,6 @@
 //! Whether what a pass landed may stay is the policy's to say. If not, the pass is rolled back to a savepoint, its rejects are
 //! kept, and either another pass lands what is left without them or nothing of the chunks lands.
 
-use super::Database;
 use super::control::{LoadKey, lock_target};
 use super::dialect::FaultKind;
 use super::documents::Documents;
@@ -16,6 +15,7 @@ use super::staging::{Chunk, IN_RANGE, Load};
 use super::transaction::Steps;
 use super::truncate::Truncation;
 use super::validate::{self, REJECTED, mark_rejected};
+use super::{BusinessError, Database};
 use crate::domain::job::{Atomicity, ErrorThreshold};
 use crate::domain::message::Fence;
 use crate::domain::reject::RecordError;
@@ -76,20 +76,26 @@ enum Verdict {
 }
 
 impl Promotion {
-    pub(super) fn new(database: &Database, load: Load<'_>, fields: &[String], allowed: Option<ErrorThreshold>) -> Self {
+    pub(super) async fn new(
+        database: &Database,
+        load: Load<'_>,
+        fields: &[String],
+        allowed: Option<ErrorThreshold>,
+    ) -> Result<Self, BusinessError> {
+        let conversions = database.conversions(load.entity).await?;
         let dialect = database.dialect();
-        Self {
+        Ok(Self {
             steps: Steps::default(),
             database: database.clone(),
             key: LoadKey::new(load),
             fence: load.fence,
-            landing: Landing::new(dialect, load, fields),
+            landing: Landing::new(dialect, load, fields, &conversions),
             fields: fields.to_vec(),
             atomicity: load.policy.atomicity,
             documents: Documents::of(dialect, load),
             truncation: Truncation::of(load),
             allowed,
-        }
+        })
     }
 
     /// Promotes the chunk of this number, or all of them, unless it is done.

@@ -2,6 +2,7 @@
 //! the source was read, so that a rerun goes on after the last staged record.
 
 use super::control::LoadKey;
+use super::dialect::quote;
 use super::policy::Policy;
 use super::rejects::{self, Rejected};
 use super::rows::PreparedRows;
@@ -125,6 +126,8 @@ pub struct LoadState {
     pub fields: Vec<String>,
     /// How its records come to the target (as given to `begin_load`).
     pub policy: Policy,
+    /// The staging table its records are in.
+    pub staging: String,
     /// How far the source was read.
     pub position: SourcePosition,
     /// Whether staging is complete and the chunk ranges are fixed.
@@ -184,32 +187,49 @@ impl Database {
         .await
     }
 
-    /// Begins a load or returns what an earlier attempt left. `fields` and the policy are stored by the first call and stay.
+    /// Begins a load or returns what an earlier attempt left. `fields` and the entity's definition stay those of the call after
+    /// which the first record was read, the policy that of the first call; a load that lost its staging may begin under another
+    /// definition only if nothing of it has landed.
     ///
     /// # Errors
-    /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field.
+    /// [`BusinessError::Definition`] when `fields` names something that is no field, or lacks a key field;
+    /// [`BusinessError::DefinitionChanged`] when records were read under another definition of the entity.
     pub async fn begin_load(&self, load: Load<'_>, fields: &[String]) -> Result<LoadState, BusinessError> {
         check_fields(load, fields)?;
         let key = LoadKey::new(load);
         let unwritable = |error: serde_json::Error| self.corrupt(error.to_string());
         let stored = serde_json::to_string(fields).map_err(unwritable)?;
         let policy = serde_json::to_string(load.policy).map_err(unwritable)?;
-        let first = key.with([load.entity.name.clone(), load.entity.table.clone(), stored, policy].map(Value::Text));
+        let (entity, staging) = (load.entity.name.clone(), load.entity.staging_table());
+        let definition = [
+            entity.clone(),
+            load.entity.table.clone(),
+            staging.clone(),
+            stored,
+            policy,
+        ];
+        let values = key.with(definition.map(Value::Text));
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
-                let sql = "insert into tranship_loads \
-                       (message, entity_no, entity, target, fields, policy, records, line, byte, staged_rows, staged, stopped, truncated) \
-                     values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, false, null, null) \
-                     on conflict (message, entity_no) do nothing";
-                session.execute(sql, first).await?;
+                // A load whose staging was lost is back at its beginning, but what of it has landed came from its definition.
+                let sql = "insert into tranship_loads as l \
+                       (message, entity_no, entity, target, staging, fields, policy, records, line, byte, staged_rows, staged, stopped, \
+                        truncated) \
+                     values ($1, $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, false, null, null) on conflict (message, entity_no) do update \
+                     set entity = excluded.entity, target = excluded.target, staging = excluded.staging, fields = excluded.fields \
+                     where l.records = 0 and not l.staged and not exists (select 1 from tranship_chunks c \
+                       where c.message = l.message and c.entity_no = l.entity_no and c.done)";
+                session.execute(sql, values).await?;
                 let mut state = database.load_state(session, &key).await?;
+                if state.staging != staging {
+                    let problem = format!(
+                        "the definition of `{entity}` changed while this message was being loaded; enqueue it again"
+                    );
+                    return Err(BusinessError::DefinitionChanged(problem).into());
+                }
                 if !state.staged {
-                    let sql = "select first_record, last_record from tranship_chunks \
-                         where message = $1 and entity_no = $2 and done order by chunk_no";
-                    let rows = session.rows(sql, key.with([])).await?;
-                    let landed = rows.iter().map(|row| Ok((row.count(0)?, row.count(1)?)));
-                    state.landed = landed.collect::<Result<_, Fault>>()?;
+                    state.landed = landed(session, &key).await?;
                 }
                 Ok(state)
             })
@@ -301,9 +321,11 @@ impl Database {
             let last = first + CLEAR_RECORDS - 1;
             let records = self.fenced(load.fence, move |session| {
                 Box::pin(async move {
-                    let sql = format!("delete from {} where {IN_RANGE}", key.staging);
+                    // Where they are, not where the entity's records go now.
+                    let state = database.load_state(session, &key).await?;
+                    let sql = format!("delete from {} where {IN_RANGE}", quote(&state.staging));
                     session.execute(sql, key.with([first.into(), last.into()])).await?;
-                    Ok(database.load_state(session, &key).await?.position.records)
+                    Ok(state.position.records)
                 })
             });
             if last >= records.await? {
@@ -315,20 +337,12 @@ impl Database {
 
     /// What the load has come to, as written.
     pub(super) async fn load_state(&self, session: &mut Session, key: &LoadKey) -> Result<LoadState, Fault> {
-        let sql = "select fields, records, line, byte, staged, stopped, target, policy, truncated from tranship_loads \
+        let sql = "select fields, records, line, byte, staged, stopped, staging, policy, truncated from tranship_loads \
              where message = $1 and entity_no = $2";
         let row = session
             .row(sql, key.with([]))
             .await?
             .ok_or_else(|| self.corrupt("the load has not begun"))?;
-        let target = row.text(6)?;
-        if target != key.table {
-            let problem = format!(
-                "the load began with table `{target}`, its entity now has `{}`",
-                key.table
-            );
-            return Err(BusinessError::Definition(problem).into());
-        }
         Ok(LoadState {
             fields: serde_json::from_str(&row.text(0)?).map_err(|error| self.corrupt(format!("fields: {error}")))?,
             policy: serde_json::from_str(&row.text(7)?).map_err(|error| self.corrupt(format!("policy: {error}")))?,
@@ -339,6 +353,7 @@ impl Database {
             },
             staged: row.flag(4)?,
             stopped: row.opt_text(5)?,
+            staging: row.text(6)?,
             landed: Vec::new(),
             truncated: row.opt_int(8)?.and_then(|rows| u64::try_from(rows).ok()),
         })
@@ -353,6 +368,14 @@ impl From<&RejectedRecord> for Rejected {
             errors: record.errors.clone(),
         }
     }
+}
+
+/// First and last record of the chunks that have landed, in order.
+async fn landed(session: &mut Session, key: &LoadKey) -> Result<Vec<(u64, u64)>, Fault> {
+    let sql = "select first_record, last_record from tranship_chunks \
+         where message = $1 and entity_no = $2 and done order by chunk_no";
+    let rows = session.rows(sql, key.with([])).await?;
+    rows.iter().map(|row| Ok((row.count(0)?, row.count(1)?))).collect()
 }
 
 fn check_fields(load: Load<'_>, fields: &[String]) -> Result<(), BusinessError> {

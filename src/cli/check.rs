@@ -3,14 +3,14 @@
 mod exports;
 mod rules;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::screen::{Screen, Tone, counted, plain};
 use super::settings::{Settings, mistaken};
 use super::{Exit, Failure};
-use crate::business::tables::Difference;
-use crate::business::{BusinessError, Database, DatabaseSettings, Databases};
+use crate::app;
+use crate::business::differences::Difference;
+use crate::business::{BusinessError, Database, Databases};
 use crate::config::{Config, Mistake};
 use crate::definitions::{DefinitionError, Definitions};
 use crate::domain::entity::Entity;
@@ -76,41 +76,55 @@ impl Findings<'_> {
 
 impl Check {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
-        let read = self.settings.read().map_err(|mistakes| ("settings", mistakes));
-        let read = read.and_then(|config| match read_definitions(&config) {
-            Ok(definitions) => Ok((config, definitions)),
-            Err(mistakes) => Err(("definitions", mistakes)),
-        });
-        let (config, definitions) = match read {
-            Ok(read) => read,
-            Err((_, mistakes)) if screen.is_json() => {
-                screen.json(&as_json(&Definitions::default(), &Findings::only(mistakes)));
-                return Ok(Exit::Usage);
-            }
-            Err((what, mistakes)) => return Err(mistaken(what, &mistakes)),
+        let config = match self.settings.read() {
+            Ok(config) => config,
+            Err(mistakes) => return refuse(screen, "settings", mistakes),
         };
         let databases = open_databases(&config)?;
-        let judged = judge(&databases, &definitions, self.apply).await;
+        let ended = match read_definitions(&config, &databases).await {
+            Ok(definitions) => self.compare(screen, &config, &databases, &definitions).await,
+            Err(mistakes) => refuse(screen, "definitions", mistakes),
+        };
         databases.close().await;
-        let findings = judged?;
+        ended
+    }
+
+    async fn compare(
+        &self,
+        screen: &Screen,
+        config: &Config,
+        databases: &Databases,
+        definitions: &Definitions,
+    ) -> Result<Exit, Failure> {
+        let findings = judge(databases, definitions, self.apply).await?;
         if screen.is_json() {
-            screen.json(&as_json(&definitions, &findings));
+            screen.json(&as_json(definitions, &findings));
         } else {
-            print(screen, &config, &definitions, &findings);
+            print(screen, config, definitions, &findings);
         }
         Ok(if findings.needs_hand() { Exit::Usage } else { Exit::Ok })
     }
+}
+
+/// Nothing can be compared before these mistakes are gone.
+fn refuse(screen: &Screen, what: &str, mistakes: Vec<Mistake>) -> Result<Exit, Failure> {
+    if !screen.is_json() {
+        return Err(mistaken(what, &mistakes));
+    }
+    screen.json(&as_json(&Definitions::default(), &Findings::only(mistakes)));
+    Ok(Exit::Usage)
 }
 
 /// Reads the definitions the configuration names.
 ///
 /// # Errors
 /// [`Exit::Usage`] with every mistake.
-pub(super) fn load_definitions(config: &Config) -> Result<Definitions, Failure> {
-    read_definitions(config).map_err(|mistakes| mistaken("definitions", &mistakes))
+pub(super) async fn load_definitions(config: &Config, databases: &Databases) -> Result<Definitions, Failure> {
+    let read = read_definitions(config, databases).await;
+    read.map_err(|mistakes| mistaken("definitions", &mistakes))
 }
 
-pub(super) fn read_definitions(config: &Config) -> Result<Definitions, Vec<Mistake>> {
+pub(super) async fn read_definitions(config: &Config, databases: &Databases) -> Result<Definitions, Vec<Mistake>> {
     // The default folders may be missing, because a first start needs none. A folder somebody named is a wish.
     let folders = [("jobs_dir", &config.jobs_dir), ("entities_dir", &config.entities_dir)];
     let missing: Vec<_> = folders
@@ -125,9 +139,8 @@ pub(super) fn read_definitions(config: &Config) -> Result<Definitions, Vec<Mista
     if !missing.is_empty() {
         return Err(missing);
     }
-    let names: Vec<String> = config.databases.keys().cloned().collect();
-    Definitions::load(&config.jobs_dir, &config.entities_dir, &names)
-        .map_err(|mistakes| mistakes.into_iter().map(in_file).collect())
+    let loaded = app::definitions::load(config, databases).await;
+    loaded.map_err(|mistakes| mistakes.into_iter().map(in_file).collect())
 }
 
 fn in_file(mistake: DefinitionError) -> Mistake {
@@ -141,18 +154,7 @@ fn in_file(mistake: DefinitionError) -> Mistake {
 }
 
 pub(super) fn open_databases(config: &Config) -> Result<Databases, Failure> {
-    let settings: BTreeMap<_, _> = config
-        .databases
-        .iter()
-        .map(|(name, database)| {
-            let settings = DatabaseSettings {
-                url: database.url.clone(),
-                max_connections: database.max_connections,
-            };
-            (name.clone(), settings)
-        })
-        .collect();
-    Databases::new(&settings).map_err(|error| Failure::usage(error.to_string()))
+    app::definitions::databases(config).map_err(|error| Failure::usage(error.to_string()))
 }
 
 pub(super) async fn judge<'a>(

@@ -1,7 +1,7 @@
 //! The command line: what people and scripts type.
 //!
 //! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
-//! `doctor`, `init` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
+//! `doctor`, `init`, `entities` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
 mod answers;
@@ -12,6 +12,7 @@ mod client;
 mod connection;
 mod demo;
 mod doctor;
+mod entities;
 mod exit;
 mod generate;
 mod health;
@@ -72,6 +73,9 @@ enum Command {
     Init(init::Init),
     /// Check settings, definitions and tables without starting anything
     Check(check::Check),
+    /// Write entities from tables, list and show them
+    #[command(subcommand)]
+    Entities(entities::Entities),
     /// Send a file to a job
     Push(push::Push),
     /// Collect what a job has queued
@@ -107,6 +111,7 @@ impl Command {
             Self::Demo(demo) => demo.json,
             Self::Init(init) => init.json,
             Self::Check(check) => check.json,
+            Self::Entities(entities) => entities.json(),
             Self::Push(push) => push.connection.json,
             Self::Pull(pull) => pull.connection.json,
             Self::Status(status) => status.connection.json,
@@ -127,6 +132,7 @@ impl Command {
             Self::Demo(demo) => Box::pin(demo.run(screen)).await,
             Self::Init(init) => Box::pin(init.run(screen)).await,
             Self::Check(check) => Box::pin(check.run(screen)).await,
+            Self::Entities(entities) => Box::pin(entities.run(screen)).await,
             Self::Push(push) => Box::pin(push.run(screen)).await,
             Self::Pull(pull) => Box::pin(pull.run(screen)).await,
             Self::Status(status) => Box::pin(status.run(screen)).await,

@@ -43,7 +43,10 @@ impl Serve {
         } else {
             FirstClient::Never
         };
-        let definitions = check::load_definitions(&config)?;
+        let databases = check::open_databases(&config)?;
+        let definitions = check::load_definitions(&config, &databases).await;
+        databases.close().await;
+        let definitions = definitions?;
         let options = AppOptions {
             clock: Clock::system(),
             first_client,

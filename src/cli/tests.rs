@@ -50,6 +50,12 @@ fn every_command_of_the_manual_is_taken() {
         ],
         &["check", "--apply", "--json"],
         &[
+            "entities", "add", "--table", "t", "--name", "N", "--label", "L", "--print",
+        ],
+        &["entities", "add", "--database", "erp", "--all", "--force", "--json"],
+        &["entities", "list", "--data-dir", "d"],
+        &["entities", "show", "N", "--json"],
+        &[
             "push",
             "f.csv",
             "--job",
@@ -121,6 +127,8 @@ fn mistakes_end_with_two_and_the_nearest_command_is_named() {
         &["client", "add", "shop", "--role", "king"],
         &["jobs", "list", "--url", "localhost:8080"],
         &["serve", "--set", "nonsense"],
+        &["entities", "add"],
+        &["entities", "add", "--all", "--table", "t"],
     ] {
         let error = parse(line).err().unwrap_or_else(|| panic!("{line:?} was taken"));
         assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line:?}");

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::composite_file::CompositeDraft;
 use super::entity_file::EntityDraft;
 use super::flow_file::{ExportPlaces, ImportPlaces};
+use super::from_table;
 use super::job_file::JobDraft;
 use super::read::Placed;
 use crate::domain::entity::{Entity, FieldType};
@@ -31,6 +32,7 @@ impl Drafts<'_> {
         self.check_composite_names();
         self.check_databases();
         self.check_tables();
+        self.link_foreign_keys();
         self.resolve_references();
         self.resolve_composites();
         self.check_job_names();
@@ -109,6 +111,23 @@ impl Drafts<'_> {
             "there is no entity `{name}`{}",
             did_you_mean(name, names.chain(composites))
         )
+    }
+
+    /// Foreign keys of tables that were read are references, where no other is declared.
+    fn link_foreign_keys(&mut self) {
+        let mut linked = Vec::new();
+        for (at, child) in self.entities.iter().enumerate() {
+            for (position, field) in child.entity.fields.iter().enumerate() {
+                let parents = self.entities.iter().map(|draft| &draft.entity);
+                let found = from_table::reference(&child.entity, field, &child.foreign_keys, parents);
+                if field.references.is_none() && found.is_some() {
+                    linked.push((at, position, found));
+                }
+            }
+        }
+        for (at, position, reference) in linked {
+            self.entities[at].entity.fields[position].references = reference;
+        }
     }
 
     fn resolve_references(&mut self) {
@@ -254,9 +273,10 @@ fn reference_flaw(
     parent: &EntityDraft,
     parent_field: &str,
 ) -> Option<String> {
-    let Some(target) = parent.fields.iter().find(|draft| draft.field.name == parent_field) else {
+    if parent.lacks(parent_field) {
         return Some(parent.unknown_field("reference", parent_field));
-    };
+    }
+    let target = parent.fields.iter().find(|draft| draft.field.name == parent_field)?;
     if child.entity.database != parent.entity.database {
         return Some(format!(
             "`{}` is in database `{}` and `{}` in `{}`; a reference needs both in one",
@@ -280,7 +300,7 @@ fn check_import(draft: &JobDraft, places: &ImportPlaces, entity: &EntityDraft) {
     let fields = &entity.entity;
     let mut sources: HashMap<&str, &str> = HashMap::new();
     for (column, field) in &places.map {
-        if fields.field(&field.value).is_none() {
+        if entity.lacks(&field.value) {
             let message = entity.unknown_field(&format!("map target of column `{column}`,"), &field.value);
             draft.findings.at(&field.span, message);
         } else if let Some(other) = sources.insert(&field.value, column) {
@@ -292,14 +312,14 @@ fn check_import(draft: &JobDraft, places: &ImportPlaces, entity: &EntityDraft) {
         }
     }
     for (field, value) in &places.defaults {
-        if fields.field(field).is_none() {
+        if entity.lacks(field) {
             draft
                 .findings
                 .at(&value.span, entity.unknown_field("default for", field));
         }
     }
     for (field, values) in &places.values {
-        if fields.field(field).is_none() {
+        if entity.lacks(field) {
             draft
                 .findings
                 .at(&values.span, entity.unknown_field("values for", field));
@@ -352,7 +372,7 @@ fn check_company(draft: &JobDraft, entity: &Entity) {
 fn check_export(draft: &JobDraft, places: &ExportPlaces, entity: &EntityDraft) {
     for (what, list) in [("fields:", &places.fields), ("order_by:", &places.order_by)] {
         for (at, field) in list.iter().enumerate() {
-            if entity.entity.field(&field.value).is_none() {
+            if entity.lacks(&field.value) {
                 draft.findings.at(&field.span, entity.unknown_field(what, &field.value));
             } else if list[..at].iter().any(|earlier| earlier.value == field.value) {
                 draft

@@ -2,12 +2,17 @@
 
 use std::rc::Rc;
 
-use super::field_file::{self, FieldDraft};
+use super::from_table;
 use super::names::{self, snake_case};
 use super::read::{Findings, Placed, Table};
 use super::rule_file;
+use super::{
+    field_file::{self, FieldDraft},
+    source_file::{self, Databases, Source},
+};
 use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Drift, Entity, Field, FieldType};
+use crate::domain::table::ForeignKey;
 use crate::hints::{did_you_mean, nearest};
 
 /// An entity as one file gives it, with the places later checks need.
@@ -21,10 +26,14 @@ pub(super) struct EntityDraft {
     pub table: Placed<String>,
     /// In the order of `entity.fields`.
     pub fields: Vec<FieldDraft>,
+    /// Whether `fields` are all there are: a table that could not be read has others, which nobody can check.
+    pub is_complete: bool,
+    /// What may become references to other entities.
+    pub foreign_keys: Vec<ForeignKey>,
 }
 
-/// Reads an entity. `None` when not even its name can be read.
-pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDraft> {
+/// Reads an entity; what it leaves to its table, from there. `None` when not even its name can be read.
+pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, databases: Databases<'_>) -> Option<EntityDraft> {
     let name = table.required_text("name");
     let fallback = name.clone().unwrap_or(Placed {
         value: String::new(),
@@ -38,6 +47,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     let truth = |key: &'static str, default: bool| table.truth(key).map_or(default, |truth| truth.value);
     let (public, data_management) = (truth("public", true), truth("data_management", true));
     let create_table = truth("create_table", false);
+    let source = source_file::read(&table, &database, &target, create_table, databases);
     refuse_change_tracking(&table);
     let contract = |key: &'static str| {
         table
@@ -46,17 +56,13 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
     };
     let (unknown_columns, missing_columns) = (contract("unknown_columns"), contract("missing_columns"));
 
-    table.require("key");
-    let key = table.texts("key").map_or_else(Vec::new, |key| {
-        if key.value.is_empty() {
-            table
-                .findings()
-                .at(&key.span, "`key` is empty; name the fields that tell records apart");
-        }
-        key.value
-    });
+    let key = read_key(&table, &source, &target);
     let company = table.text("company_field");
-    let fields = read_fields(&table);
+    let declared = table.tables("fields", "[[fields]]").into_iter();
+    let declared = declared
+        .filter_map(|field| field_file::read(field, source.table()))
+        .collect();
+    let fields = source.complete(declared, &key, &target, table.findings());
     let (rules, rule_fields) = rule_file::read(&table);
     table.finish();
 
@@ -84,12 +90,14 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityDr
         database,
         table: target,
         fields,
+        is_complete: source.is_known(),
+        foreign_keys: source.table().map_or_else(Vec::new, from_table::foreign_keys),
     };
     draft.check_names();
     draft.check_fields_differ();
     draft.check_key(&key);
     draft.check_company(company.as_ref());
-    draft.check_computed();
+    draft.check_computed(&source);
     draft.check_rules(&rule_fields);
     draft.entity.fields = draft.fields.iter().map(|draft| draft.field.clone()).collect();
     Some(draft)
@@ -106,14 +114,29 @@ fn refuse_change_tracking(table: &Table<'_>) {
     }
 }
 
-fn read_fields(table: &Table<'_>) -> Vec<FieldDraft> {
-    let written = table.has("fields");
-    let tables = table.tables("fields", "[[fields]]");
-    if !written {
-        let message = "not supported in this version: reading the fields from the table; use one [[fields]] per column";
-        table.findings().at(table.span(), message);
+/// The key as it is written, or as the table has it.
+fn read_key(table: &Table<'_>, source: &Source, target: &Placed<String>) -> Vec<Placed<String>> {
+    if !table.has("key")
+        && let Some(found) = source.key()
+    {
+        let found = found.unwrap_or_else(|why| {
+            let message = format!("table `{}`: {why}", target.value);
+            table.findings().at(&target.span, message);
+            Vec::new()
+        });
+        return found.into_iter().map(|name| target.with(name)).collect();
     }
-    tables.into_iter().filter_map(field_file::read).collect()
+    if source.is_known() {
+        table.require("key");
+    }
+    table.texts("key").map_or_else(Vec::new, |key| {
+        if key.value.is_empty() {
+            table
+                .findings()
+                .at(&key.span, "`key` is empty; name the fields that tell records apart");
+        }
+        key.value
+    })
 }
 
 impl EntityDraft {
@@ -167,8 +190,7 @@ impl EntityDraft {
                 continue;
             }
             let Some(draft) = self.fields.iter_mut().find(|draft| draft.field.name == part.value) else {
-                let message = self.unknown_field("key field", &part.value);
-                self.findings.at(&part.span, message);
+                self.require_field("key field", part);
                 continue;
             };
             draft.field.required = true;
@@ -189,9 +211,7 @@ impl EntityDraft {
     fn check_company(&self, company: Option<&Placed<String>>) {
         let Some(company) = company else { return };
         match self.fields.iter().find(|draft| draft.field.name == company.value) {
-            None => self
-                .findings
-                .at(&company.span, self.unknown_field("company_field", &company.value)),
+            None => self.require_field("company_field", company),
             Some(draft) if draft.field.kind != FieldType::String => {
                 let message = format!("company_field `{}` must be of type `string`", company.value);
                 self.findings.at(&company.span, message);
@@ -200,23 +220,41 @@ impl EntityDraft {
         }
     }
 
+    /// Whether a field of this name cannot be: one that is not known may be in a table that could not be read.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.is_complete && !self.fields.iter().any(|draft| draft.field.name == name)
+    }
+
+    fn require_field(&self, what: &str, name: &Placed<String>) {
+        if self.lacks(&name.value) {
+            self.findings.at(&name.span, self.unknown_field(what, &name.value));
+        }
+    }
+
     /// What a value is computed from must be there by then: fields are computed in their order.
-    fn check_computed(&self) {
+    fn check_computed(&self, source: &Source) {
         for (at, draft) in self.fields.iter().enumerate() {
             let (Some(FieldDefault::Computed(computed)), Some(place)) = (&draft.field.default, &draft.compute) else {
                 continue;
             };
             for name in computed.fields() {
                 let flaw = match self.fields.iter().position(|draft| draft.field.name == name) {
-                    None => Some(self.unknown_field("`compute`:", name)),
+                    None => self.lacks(name).then(|| self.unknown_field("`compute`:", name)),
                     Some(from) if self.fields[from].field.auto_number.is_some() => Some(format!(
                         "`compute`: `{name}` gets its number after all is computed; put the text into the `format` of its \
                          `auto_number`"
                     )),
-                    Some(from) if self.fields[from].compute.is_some() && from >= at => Some(format!(
-                        "`compute`: `{name}` is filled after `{}`; put its [[fields]] above this one",
-                        draft.field.name
-                    )),
+                    Some(from) if self.fields[from].compute.is_some() && from >= at => {
+                        let cure = match source.table() {
+                            // Moving it in the file would change nothing.
+                            Some(_) => "the table's columns come in that order, so write out what it is computed from",
+                            None => "put its [[fields]] above this one",
+                        };
+                        Some(format!(
+                            "`compute`: `{name}` is filled after `{}`; {cure}",
+                            draft.field.name
+                        ))
+                    }
                     Some(_) => None,
                 };
                 if let Some(flaw) = flaw {
@@ -228,10 +266,7 @@ impl EntityDraft {
 
     fn check_rules(&self, fields: &[Placed<String>]) {
         for field in fields {
-            if !self.fields.iter().any(|draft| draft.field.name == field.value) {
-                self.findings
-                    .at(&field.span, self.unknown_field("a rule's field", &field.value));
-            }
+            self.require_field("a rule's field", field);
         }
     }
 

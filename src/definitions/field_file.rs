@@ -7,6 +7,7 @@ use super::names;
 use super::read::{Placed, Table};
 use super::spelling_file;
 use crate::domain::entity::{Field, FieldType, Reference};
+use crate::domain::table;
 use crate::hints::one_of;
 
 /// The words for types.
@@ -30,9 +31,27 @@ pub(super) struct FieldDraft {
     pub compute: Option<Placed<()>>,
 }
 
-/// Reads one field. `None` when not even its name can be read.
-pub(super) fn read(table: Table<'_>) -> Option<FieldDraft> {
+impl FieldDraft {
+    /// A field that stands in no file, but follows from what stands at `place`.
+    pub fn undeclared(field: Field, place: &Placed<String>) -> Self {
+        Self {
+            name: place.with(field.name.clone()),
+            field,
+            required: None,
+            reference: None,
+            compute: None,
+        }
+    }
+}
+
+/// Reads one field. What it does not say is taken from the column of its name, where `columns` are given. `None` when not even
+/// its name can be read.
+pub(super) fn read(table: Table<'_>, columns: Option<&table::Table>) -> Option<FieldDraft> {
     let name = table.required_text("name");
+    let column = columns
+        .zip(name.as_ref())
+        .and_then(|(columns, name)| columns.column(&name.value));
+    let column = column.and_then(|column| column.field.as_ref().ok());
     if let Some(name) = &name
         && let Some(flaw) = names::field_flaw(&name.value)
     {
@@ -40,18 +59,23 @@ pub(super) fn read(table: Table<'_>) -> Option<FieldDraft> {
             .findings()
             .at(&name.span, format!("field `{}` {flaw}", name.value));
     }
-    let kind = read_type(&table);
+    let kind = read_type(&table, column);
     let required = table.truth("required");
+    // Limits say something of their own type only.
+    let same_kind = column.filter(|column| column.kind.name() == kind.name());
     let (min, max) = read_range(&table, &kind);
     let reference = read_reference(&table);
     let spelling = spelling_file::read(&table, &kind);
     let filling = default_file::read(&table, &kind);
     let draft_field = |name: String| Field {
         name,
-        required: required.as_ref().is_some_and(|required| required.value),
-        max_length: read_max_length(&table, &kind),
-        min,
-        max,
+        required: match &required {
+            Some(required) => required.value,
+            None => column.is_some_and(|column| column.required),
+        },
+        max_length: read_max_length(&table, &kind).or_else(|| same_kind?.max_length),
+        min: min.clone().or_else(|| same_kind?.min.clone()),
+        max: max.clone().or_else(|| same_kind?.max.clone()),
         formats: read_formats(&table, &kind),
         null_tokens: texts(&table, "null_tokens"),
         trim: spelling.trim,
@@ -83,9 +107,11 @@ fn texts(table: &Table<'_>, key: &'static str) -> Vec<String> {
 }
 
 /// The type, with the keys that only one type has.
-fn read_type(table: &Table<'_>) -> FieldType {
+fn read_type(table: &Table<'_>, column: Option<&Field>) -> FieldType {
     let word = table.text("type");
-    let written = word.as_ref().map_or("string", |word| word.value.as_str());
+    let column = column.map(|column| &column.kind);
+    let otherwise = column.map_or("string", FieldType::name);
+    let written = word.as_ref().map_or(otherwise, |word| word.value.as_str());
     // Going on as if the right word stood there keeps the other keys from being blamed.
     let kind = synonym(written).unwrap_or(written);
     if let Some(word) = &word
@@ -116,13 +142,13 @@ fn read_type(table: &Table<'_>) -> FieldType {
     }
     match kind {
         "int" => FieldType::Int,
-        "decimal" => read_decimal(table, precision.map(|digits| digits.value), scale),
+        "decimal" => read_decimal(table, precision.map(|digits| digits.value), scale, column),
         "bool" => FieldType::Bool,
         "date" => FieldType::Date,
         "datetime" => FieldType::Datetime,
         "time" => FieldType::Time,
         "guid" => FieldType::Guid,
-        "enum" => read_enum(table, values),
+        "enum" => read_enum(table, values, column),
         _ => FieldType::String,
     }
 }
@@ -141,7 +167,18 @@ fn synonym(word: &str) -> Option<&'static str> {
     Some(ours)
 }
 
-fn read_decimal(table: &Table<'_>, precision: Option<u32>, scale: Option<Placed<u32>>) -> FieldType {
+fn read_decimal(
+    table: &Table<'_>,
+    precision: Option<u32>,
+    scale: Option<Placed<u32>>,
+    column: Option<&FieldType>,
+) -> FieldType {
+    if let (None, None, Some(FieldType::Decimal { precision, scale })) = (precision, &scale, column) {
+        return FieldType::Decimal {
+            precision: *precision,
+            scale: *scale,
+        };
+    }
     let precision = precision.unwrap_or(PRECISION_DEFAULT);
     if let Some(scale) = scale.as_ref().filter(|scale| scale.value > precision) {
         let message = format!("`scale` {} is more than `precision` {precision}", scale.value);
@@ -153,7 +190,10 @@ fn read_decimal(table: &Table<'_>, precision: Option<u32>, scale: Option<Placed<
     }
 }
 
-fn read_enum(table: &Table<'_>, values: Option<Placed<Vec<Placed<String>>>>) -> FieldType {
+fn read_enum(table: &Table<'_>, values: Option<Placed<Vec<Placed<String>>>>, column: Option<&FieldType>) -> FieldType {
+    if let (None, Some(FieldType::Enum(values))) = (&values, column) {
+        return FieldType::Enum(values.clone());
+    }
     let Some(values) = values.filter(|values| !values.value.is_empty()) else {
         table.findings().at(
             table.span(),

@@ -5,12 +5,14 @@
 //! are valid definitions.
 
 mod column;
+mod job;
 mod key;
-mod render;
 
 use std::collections::HashMap;
 
-use super::names::{self, snake_case};
+use super::names::{self, cut, label, snake_case, technical_name};
+use super::render;
+use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
 use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
 use column::Guess;
@@ -101,10 +103,17 @@ pub fn infer(sample: &Sample<'_>) -> Result<Inferred, InferError> {
     let job = format!("Inbound {}", lower_first(&label));
     let job_id = JobId::generate();
     let entity = technical_name(&label);
+    let fields = columns.iter().map(|column| column.guess.field(&column.field)).collect();
+    let described = Entity {
+        create_table: true,
+        key: key.clone(),
+        fields,
+        ..Entity::named(&entity, &label, &table)
+    };
     Ok(Inferred {
-        entity_toml: render::entity(sample, &entity, &label, &table, &key, &columns),
-        job_toml: render::job(sample, job_id, &job, &label, &columns),
-        config_toml: render::config(),
+        entity_toml: render::entity(&origin(sample), &described),
+        job_toml: job::job(sample, job_id, &job, &label, &columns),
+        config_toml: job::config(),
         key,
         job_id,
         job,
@@ -132,6 +141,15 @@ pub fn guess_delimiter(header_line: &[u8]) -> u8 {
         .rev()
         .max_by_key(|(_, count)| *count)
         .map_or(b',', |(delimiter, _)| *delimiter)
+}
+
+fn origin(sample: &Sample<'_>) -> String {
+    format!(
+        "Made by `tranship init` from {}, of which {} records were looked at. Types, lengths and the key are\nguesses from \
+         them: check what you know better. entities/README.md explains every key.",
+        render::quote(sample.file_name),
+        sample.rows.len()
+    )
 }
 
 fn columns(sample: &Sample<'_>) -> Result<Vec<Column>, InferError> {
@@ -219,36 +237,11 @@ fn table_name(file_name: &str) -> String {
     }
 }
 
-/// At most so many bytes, never within a letter.
-fn cut(text: &str, bytes: usize) -> String {
-    let end = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
-    text[..end].trim_end_matches('_').to_owned()
-}
-
-/// `order_lines` as `Order lines`.
-fn label(table: &str) -> String {
-    let words = table.replace('_', " ");
-    let mut chars = words.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars
         .next()
         .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// `Order lines` as `OrderLines`.
-fn technical_name(label: &str) -> String {
-    let name = label.split(' ').map(self::label).collect::<String>();
-    // Capitals may take more bytes than the letters they come from.
-    cut(&name, names::IDENTIFIER_MAX_BYTES)
 }
 
 #[cfg(test)]

@@ -9,13 +9,16 @@ mod entity_file;
 mod field_file;
 mod flow_file;
 mod format_file;
+pub mod from_table;
 pub mod init;
 mod job_file;
 mod names;
 mod queue_file;
 mod read;
+mod render;
 mod rule_file;
 mod schedule_file;
+mod source_file;
 mod spelling_file;
 mod webhook_file;
 
@@ -31,6 +34,7 @@ use crate::domain::job::{Job, Order};
 use check::Drafts;
 use composite_file::CompositeDraft;
 use entity_file::EntityDraft;
+use from_table::{Catalogue, NoCatalogue};
 use read::{Findings, Table};
 
 /// A checked set of definitions: every reference between them resolves.
@@ -65,14 +69,34 @@ impl std::fmt::Display for DefinitionError {
 }
 
 impl Definitions {
-    /// Reads both folders. A folder that does not exist is empty. `databases` are the configured names.
+    /// Reads both folders where no database is at hand, so that every field must be declared. `databases` are the configured
+    /// names.
     ///
     /// # Errors
     /// Every mistake found in any file.
     pub fn load(jobs: &Path, entities: &Path, databases: &[String]) -> Result<Self, Vec<DefinitionError>> {
+        Self::load_with(jobs, entities, databases, &NoCatalogue)
+    }
+
+    /// Reads both folders. A folder that does not exist is empty. `databases` are the configured names; the catalogue tells
+    /// what entities leave to their tables, and is asked for tables of these databases only.
+    ///
+    /// # Errors
+    /// Every mistake found in any file.
+    pub fn load_with(
+        jobs: &Path,
+        entities: &Path,
+        databases: &[String],
+        catalogue: &dyn Catalogue,
+    ) -> Result<Self, Vec<DefinitionError>> {
         let mut errors = Vec::new();
         let mut files = Vec::new();
-        let (drafts, entities_broken) = read_folder(entities, "the entity", read_entity, &mut files, &mut errors);
+        let at_hand = source_file::Databases {
+            names: databases,
+            catalogue,
+        };
+        let read = |table: Table<'_>, findings: &Rc<Findings>| read_entity(table, findings, at_hand);
+        let (drafts, entities_broken) = read_folder(entities, "the entity", read, &mut files, &mut errors);
         let (mut entities, mut composites) = (Vec::new(), Vec::new());
         for draft in drafts {
             match draft {
@@ -179,11 +203,11 @@ enum EntityFile {
     Composite(CompositeDraft),
 }
 
-fn read_entity(table: Table<'_>, findings: &Rc<Findings>) -> Option<EntityFile> {
+fn read_entity(table: Table<'_>, findings: &Rc<Findings>, at_hand: source_file::Databases<'_>) -> Option<EntityFile> {
     if table.has("composite") {
         return composite_file::read(table, findings).map(EntityFile::Composite);
     }
-    let entity = entity_file::read(table, findings)?;
+    let entity = entity_file::read(table, findings, at_hand)?;
     Some(EntityFile::Entity(Box::new(entity)))
 }
 

@@ -98,6 +98,27 @@ pub fn snake_case(name: &str) -> String {
         .join("_")
 }
 
+/// At most so many bytes, never within a letter.
+pub(super) fn cut(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].trim_end_matches('_').to_owned()
+}
+
+/// `order_lines` as `Order lines`.
+pub(super) fn label(table: &str) -> String {
+    let words = table.replace('_', " ");
+    let mut chars = words.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// `Order lines` as `OrderLines`.
+pub(super) fn technical_name(label: &str) -> String {
+    let name = label.split(' ').map(self::label).collect::<String>();
+    // Capitals may take more bytes than the letters they come from.
+    cut(&name, IDENTIFIER_MAX_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,6 +66,17 @@ impl std::str::FromStr for NumberFormat {
     }
 }
 
+impl fmt::Display for NumberFormat {
+    /// As it is written in definitions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, width, after } = self;
+        match width {
+            0 => write!(f, "{before}{{}}{after}"),
+            _ => write!(f, "{before}{{:0{width}}}{after}"),
+        }
+    }
+}
+
 /// The text has no place for a number, or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidNumberFormat;
@@ -93,6 +104,7 @@ mod tests {
         ] {
             let format: NumberFormat = written.parse().unwrap_or_else(|error| panic!("{written}: {error}"));
             assert_eq!(format.text(42), text, "{written}");
+            assert_eq!(format.to_string().parse(), Ok(format), "{written}");
         }
         assert!("{}".parse::<NumberFormat>().is_ok_and(|format| format.is_plain()));
     }

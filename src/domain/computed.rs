@@ -166,6 +166,26 @@ impl std::str::FromStr for Computed {
     }
 }
 
+impl fmt::Display for Computed {
+    /// As it is written in definitions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Piece::Field(name) => write!(f, "{{{name}}}")?,
+                Piece::Fact(fact) => {
+                    let word = Fact::WORDS
+                        .iter()
+                        .find(|(_, known)| known == fact)
+                        .map(|(word, _)| word);
+                    write!(f, "{{{}()}}", word.copied().unwrap_or_default())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn piece(name: &str) -> Result<Piece, InvalidComputed> {
     let Some(word) = name.strip_suffix("()") else {
         return Ok(Piece::Field(name.to_owned()));
@@ -238,6 +258,19 @@ mod tests {
             ("{message_id()}", "m"),
         ] {
             assert_eq!(text(written).as_deref(), Some(value), "{written}");
+        }
+    }
+
+    #[test]
+    fn it_is_written_as_it_was_read() {
+        for written in [
+            "{number}",
+            "SO-{number}/{record_number()}",
+            "{{{number}}}",
+            "{now()} {{{{",
+        ] {
+            let computed: Computed = written.parse().unwrap_or_else(|error| panic!("{written}: {error}"));
+            assert_eq!(computed.to_string(), written);
         }
     }
 

@@ -1,9 +1,15 @@
 //! Data entities: named record types and the tables they land in, as read from `entities/*.toml`.
 
+use sha2::{Digest as _, Sha256};
+
 use super::auto_number::AutoNumber;
 use super::computed::FieldDefault;
 use super::pattern::TextPattern;
 use super::rule::Rule;
+
+/// What of a table's name begins the names of its staging tables, so that these, and their indexes' names, fit PostgreSQL's
+/// 63 bytes.
+const STAGING_STEM_BYTES_MAX: usize = 40;
 
 /// A data entity.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +63,27 @@ impl Drift {
 }
 
 impl Entity {
+    /// An entity with these names, the defaults of everything else, and no key and no fields yet.
+    #[must_use]
+    pub fn named(name: &str, label: &str, table: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            collection: name.to_owned(),
+            public: true,
+            data_management: true,
+            database: "main".to_owned(),
+            table: table.to_owned(),
+            create_table: false,
+            key: Vec::new(),
+            company_field: None,
+            unknown_columns: Drift::default(),
+            missing_columns: Drift::default(),
+            fields: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
     /// The field of this name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -81,10 +108,39 @@ impl Entity {
         format!("{}_last_write", self.table)
     }
 
-    /// The staging table beside the target.
+    /// The staging table beside the target. Its name follows from what it is made of: an entity whose definition changed gets
+    /// a table of its own, and loads of the earlier definition go on in theirs.
     #[must_use]
     pub fn staging_table(&self) -> String {
-        format!("{}_staging", self.table)
+        let stem = &self.table[..self.table.floor_char_boundary(STAGING_STEM_BYTES_MAX)];
+        format!("{stem}_{}_staging", self.staging_digest())
+    }
+
+    /// Eight hexadecimal digits over everything a staging table and its indexes are made of, and over the key, by which its
+    /// records repeat each other. What is missing here would leave records of two definitions in one table.
+    fn staging_digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |part: &str| {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        add(&self.table);
+        for field in &self.fields {
+            add(&field.name);
+            // An enum is staged as the text it is; limits are the target's to judge.
+            add(match &field.kind {
+                FieldType::Enum(_) => FieldType::String.name(),
+                kind => kind.name(),
+            });
+            let of_itself = field.references.as_ref().filter(|to| to.entity == self.name);
+            add(of_itself.map_or("", |to| &to.field));
+        }
+        self.key.iter().for_each(|name| add(name));
+        let digest = hash.finalize();
+        format!(
+            "{:08x}",
+            u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+        )
     }
 }
 

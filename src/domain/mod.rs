@@ -19,6 +19,7 @@ pub mod reject;
 pub mod rule;
 pub mod schedule;
 pub mod status;
+pub mod table;
 pub mod time;
 pub mod webhook;
 pub mod wire;

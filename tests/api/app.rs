@@ -56,12 +56,19 @@ pub struct Setup {
     pub settings: Vec<(String, String)>,
     /// Extra files: name under `jobs/` or `entities/`, text.
     pub files: Vec<(String, String)>,
+    /// Statements for the business database.
+    pub statements: Vec<String>,
 }
 
 impl Setup {
     /// Sets one setting.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         self.settings.push((key.to_owned(), value.into()));
+    }
+
+    /// Runs a statement in the business database before the application starts.
+    pub fn before(&mut self, sql: &str) {
+        self.statements.push(sql.to_owned());
     }
 
     /// Adds a definition file, e.g. `jobs/relay.toml`.
@@ -105,6 +112,7 @@ impl TestApp {
         let mut setup = Setup {
             settings: Vec::new(),
             files: Vec::new(),
+            statements: Vec::new(),
         };
         for (key, value) in [
             ("server.listen", "127.0.0.1:0".to_owned()),
@@ -120,14 +128,14 @@ impl TestApp {
         }
         change(&mut setup);
         write_definitions(&folder, &setup.files);
+        for sql in &setup.statements {
+            crate::support::databases::run(&business.url, sql).await;
+        }
         let overrides = Overrides {
             file: None,
             values: setup.settings,
         };
         let config = Config::load(&overrides, &[]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-        let databases: Vec<String> = config.databases.keys().cloned().collect();
-        let definitions = Definitions::load(&config.jobs_dir, &config.entities_dir, &databases)
-            .unwrap_or_else(|errors| panic!("{errors:?}"));
         let clock = Clock::settable(START);
         let options = AppOptions {
             clock: clock.clone(),
@@ -136,6 +144,7 @@ impl TestApp {
         };
         let app = App::build(config, options).await.expect("the application starts");
         let url = format!("http://{}", app.address());
+        let definitions = Definitions::clone(&app.definitions());
         let (context, worker, scheduler, stop) = (app.context(), app.worker(), app.scheduler(), app.stop_handle());
         let webhooks = app.webhooks();
         tokio::spawn(app.run());

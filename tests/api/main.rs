@@ -24,6 +24,7 @@ mod damage;
 mod dead_letters;
 mod delays;
 mod disconnects;
+mod entities;
 mod exports;
 mod formats;
 mod identity;

@@ -1,6 +1,8 @@
 //! What business databases promise, on SQLite and PostgreSQL alike.
 
 mod atomicity;
+mod catalogue;
+mod changes;
 mod fence;
 mod fixture;
 mod lost;
@@ -10,6 +12,7 @@ mod promotion;
 mod reading;
 mod rules;
 mod staging;
+mod stagings;
 mod superseded;
 mod tables;
 mod truncate;

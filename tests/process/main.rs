@@ -13,6 +13,7 @@ mod wire;
 mod compose;
 mod crash;
 mod doctor;
+mod entities;
 mod first_steps;
 mod held;
 mod idle;

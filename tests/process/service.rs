@@ -132,6 +132,11 @@ impl Service {
         self.signal("CONT");
     }
 
+    /// SIGHUP: it reads its definitions again.
+    pub fn reload(&self) {
+        self.signal("HUP");
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("the child can be asked").is_none()

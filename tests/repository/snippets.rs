@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tranship::config::{Config, Overrides};
 use tranship::definitions::Definitions;
+use tranship::definitions::from_table::Catalogue;
+use tranship::domain::entity::{Field, FieldType};
+use tranship::domain::table::{Column, Filled, Table};
 
 use crate::markdown::blocks;
 use crate::{files, repository};
@@ -21,7 +24,7 @@ fn kind(text: &str) -> Kind {
     let table = table(text);
     if table.contains_key("direction") {
         Kind::Job
-    } else if ["fields", "key", "composite"]
+    } else if ["fields", "key", "table", "composite"]
         .iter()
         .any(|key| table.contains_key(*key))
     {
@@ -126,11 +129,38 @@ fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
             names.push(name);
         }
     }
-    let mistakes = Definitions::load(&jobs, &entities, &["main".to_owned()])
+    let mistakes = Definitions::load_with(&jobs, &entities, &["main".to_owned()], &AnyTable)
         .err()
         .unwrap_or_default();
     let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     lines.join("\n")
+}
+
+/// Every table is there, with a number for its key.
+struct AnyTable;
+
+impl Catalogue for AnyTable {
+    fn table(&self, _: &str, table: &str) -> Result<Table, String> {
+        let name = "number".to_owned();
+        let field = Field {
+            name: name.clone(),
+            kind: FieldType::Int,
+            ..Field::default()
+        };
+        Ok(Table {
+            name: table.to_owned(),
+            primary_key: vec![name.clone()],
+            columns: vec![Column {
+                name,
+                declared: "bigint".to_owned(),
+                filled: Filled::No,
+                field: Ok(field),
+                converted: false,
+            }],
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+        })
+    }
 }
 
 fn table(text: &str) -> toml::Table {

@@ -150,3 +150,21 @@ where
         .map(|at| row.try_get::<Option<String>, _>(at).expect("a cell cast to text"))
         .collect()
 }
+
+/// Runs statements in a database a test prepares. A SQLite file is made where it is missing.
+pub async fn run(url: &str, sql: &str) {
+    let query = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        if let Some(folder) = std::path::Path::new(file).parent() {
+            std::fs::create_dir_all(folder).expect("a folder");
+        }
+        let mut connection = sqlx::SqliteConnection::connect(&format!("{url}?mode=rwc"))
+            .await
+            .expect("the file opens");
+        query.execute(&mut connection).await.expect(sql);
+        connection.close().await.expect("it closes");
+    } else {
+        let mut connection = sqlx::PgConnection::connect(url).await.expect("the server answers");
+        query.execute(&mut connection).await.expect(sql);
+    }
+}

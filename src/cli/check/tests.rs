@@ -52,8 +52,8 @@ impl Place {
     /// Whether the check would end with 2.
     async fn in_need(&self, apply: bool) -> bool {
         let config = self.config();
-        let definitions = read_definitions(&config).expect("definitions");
         let databases = open_databases(&config).expect("databases");
+        let definitions = read_definitions(&config, &databases).await.expect("definitions");
         let findings = judge(&databases, &definitions, apply).await.expect("a judgement");
         databases.close().await;
         findings.needs_hand()
@@ -61,8 +61,8 @@ impl Place {
 
     async fn mistakes(&self, apply: bool) -> Vec<Mistake> {
         let config = self.config();
-        let definitions = read_definitions(&config).expect("definitions");
         let databases = open_databases(&config).expect("databases");
+        let definitions = read_definitions(&config, &databases).await.expect("definitions");
         let findings = judge(&databases, &definitions, apply).await.expect("a judgement");
         databases.close().await;
         findings.mistakes
@@ -131,11 +131,12 @@ async fn a_column_that_only_apply_adds_is_not_in_order_until_then() {
     assert!(!place.in_need(false).await);
 }
 
-#[test]
-fn a_folder_somebody_named_must_be_there() {
+#[tokio::test]
+async fn a_folder_somebody_named_must_be_there() {
     let mut config = Place::new("1 = 1").config();
     config.jobs_dir = "no/such/folder".into();
-    let mistakes = read_definitions(&config).expect_err("no folder");
+    let databases = open_databases(&config).expect("databases");
+    let mistakes = read_definitions(&config, &databases).await.expect_err("no folder");
     assert_eq!(mistakes[0].place, "jobs_dir");
     assert!(mistakes[0].message.contains("no/such/folder"), "{mistakes:?}");
 }

@@ -9,7 +9,11 @@ use crate::definitions::Definitions;
 
 /// Looks at all of them.
 pub(super) async fn examine(config: &Config, chart: &mut Chart) {
-    let definitions = match check::read_definitions(config) {
+    let databases = match check::open_databases(config) {
+        Ok(databases) => databases,
+        Err(failure) => return chart.add(Finding::bad("databases", failure.what, "Correct the settings.")),
+    };
+    let definitions = match check::read_definitions(config, &databases).await {
         Ok(definitions) => {
             chart.add(read(config, &definitions));
             Some(definitions)
@@ -21,16 +25,11 @@ pub(super) async fn examine(config: &Config, chart: &mut Chart) {
             None
         }
     };
-    match check::open_databases(config) {
-        Ok(databases) => {
-            let all_answer = look_at_databases(config, &databases, chart).await;
-            if let Some(definitions) = definitions.filter(|_| all_answer) {
-                look_at_tables(&databases, &definitions, chart).await;
-            }
-            databases.close().await;
-        }
-        Err(failure) => chart.add(Finding::bad("databases", failure.what, "Correct the settings.")),
+    let all_answer = look_at_databases(config, &databases, chart).await;
+    if let Some(definitions) = definitions.filter(|_| all_answer) {
+        look_at_tables(&databases, &definitions, chart).await;
     }
+    databases.close().await;
 }
 
 /// A mistake in a file, with its place.

@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
-use crate::domain::entity::FieldType;
+use crate::domain::entity::{Field, FieldType};
 use crate::domain::ids::parse_guid;
 
 /// Texts that often stand for "no value".
@@ -24,6 +24,18 @@ pub struct Guess {
 }
 
 impl Guess {
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Field {
+        Field {
+            name: name.to_owned(),
+            kind: self.kind.clone(),
+            max_length: self.max_length,
+            formats: self.formats.clone(),
+            null_tokens: self.null_tokens.clone(),
+            ..Field::default()
+        }
+    }
+
     fn of(kind: FieldType) -> Self {
         Self {
             kind,

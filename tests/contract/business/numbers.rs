@@ -15,6 +15,7 @@ on_both_databases!(
     a_rerun_changes_no_number,
     loads_at_once_never_share_a_number,
     a_row_that_is_there_keeps_its_number_and_takes_none,
+    an_update_of_the_rest_keeps_the_number_too,
     a_sequence_begins_behind_what_the_table_has,
     a_number_may_be_the_key,
     a_sequence_without_room_says_so,
@@ -138,6 +139,24 @@ async fn a_row_that_is_there_keeps_its_number_and_takes_none(database: TestDatab
             row(&["3", "T-0003/x"])
         ]
     );
+}
+
+async fn an_update_of_the_rest_keeps_the_number_too(database: TestDatabase) {
+    let (database, mut entity) = (open(&database), tickets());
+    entity.fields.push(field("title", FieldType::String));
+    let load = async |mode, number, title| {
+        let mut loading = begin(&database, &entity, "number").await;
+        loading.mode = mode;
+        loading
+            .stage(batch(1, vec![vec![Cell::Int(1), number, text(title)]]))
+            .await;
+        outcome(loading.finish().await)
+    };
+    assert_eq!(load(ImportMode::Upsert, Cell::Null, "old").await, (1, 0, 0, 0));
+    for (mode, title) in [(ImportMode::Upsert, "new"), (ImportMode::Update, "newer")] {
+        assert_eq!(load(mode, text("other"), title).await, (0, 1, 0, 0));
+        assert_eq!(read_all(&database, &entity).await, [row(&["1", "T-0001/x", title])]);
+    }
 }
 
 async fn a_sequence_begins_behind_what_the_table_has(database: TestDatabase) {

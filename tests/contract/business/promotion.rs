@@ -357,7 +357,10 @@ async fn a_record_that_is_neither_good_nor_rejected_stops_its_chunk(database: Te
     loading.finish_staging().await.expect("validated");
     Plain::open(&test)
         .await
-        .run("delete from orders_staging where tranship_record = 2")
+        .run(&format!(
+            "delete from {} where tranship_record = 2",
+            entity.staging_table()
+        ))
         .await;
     let chunk = database.chunks(loading.load()).await.expect("chunks")[0];
     let stopped = database.promote_chunk(loading.load(), &loading.fields, chunk).await;

@@ -415,9 +415,10 @@ async fn clearing_staging_keeps_counts_and_rejects(database: TestDatabase) {
     assert_eq!(outcome(counts), (5_999, 0, 0, 1));
 
     let mut plain = Plain::open(&test).await;
-    assert_eq!(plain.number("select count(*) from orders_staging").await, 6_000);
+    let count = format!("select count(*) from {}", entity.staging_table());
+    assert_eq!(plain.number(&count).await, 6_000);
     database.clear_staging(loading.load()).await.expect("cleared");
-    assert_eq!(plain.number("select count(*) from orders_staging").await, 0);
+    assert_eq!(plain.number(&count).await, 0);
     assert_eq!(loading.rejects().await.len(), 1);
     database.forget_rejects(loading.fence).await.expect("forgotten");
     assert_eq!(loading.rejects().await, []);

@@ -237,7 +237,6 @@ async fn another_key_begins_anew(database: TestDatabase) {
     rekeyed.key = names(&["order_number", "customer"]);
     rekeyed.fields[1] = field("customer", FieldType::String);
     plain.run("drop table orders").await;
-    plain.run("drop table orders_staging").await;
     let again = open(&test);
     let late = load(&again, &rekeyed, Some(order_of(3)), vec![order(1, "nine", "1.00")]).await;
     assert_eq!(outcome(late), (1, 0, 0, 0));

@@ -1,62 +1,10 @@
-//! The three texts. Everything that came from outside passes through [`quote`], comments included.
+//! The job file and the settings file. Everything that came from outside passes through [`quote`], comments included.
 
 use std::fmt::Write as _;
 
 use super::{Column, Sample};
-use crate::domain::entity::FieldType;
+use crate::definitions::render::quote;
 use crate::domain::ids::JobId;
-
-/// The entity file.
-pub fn entity(sample: &Sample<'_>, name: &str, label: &str, table: &str, key: &[String], columns: &[Column]) -> String {
-    let mut text = format!(
-        "# Made by `tranship init` from {file}, of which {records} records were looked at. Types, lengths and the key are\n\
-         # guesses from them: check what you know better. entities/README.md explains every key.\n\
-         name = {name}\n\
-         label = {label}   # the name on the wire and in manifests\n\
-         table = {table}\n\
-         create_table = true   # made on first use when it is missing\n\
-         key = [{key}]\n",
-        file = quote(sample.file_name),
-        records = sample.rows.len(),
-        name = quote(name),
-        label = quote(label),
-        table = quote(table),
-        key = list(key),
-    );
-    for column in columns {
-        text.push_str(&field(column));
-    }
-    text
-}
-
-fn field(column: &Column) -> String {
-    let guess = &column.guess;
-    let mut text = format!(
-        "\n[[fields]]\nname = {}\ntype = \"{}\"\n",
-        quote(&column.field),
-        guess.kind.name()
-    );
-    let mut line = |key: &str, value: String| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{key} = {value}");
-    };
-    if let Some(length) = guess.max_length {
-        line("max_length", length.to_string());
-    }
-    if let FieldType::Decimal { precision, scale } = guess.kind {
-        line("precision", precision.to_string());
-        if let Some(scale) = scale {
-            line("scale", scale.to_string());
-        }
-    }
-    if !guess.formats.is_empty() {
-        line("formats", format!("[{}]", list(&guess.formats)));
-    }
-    if !guess.null_tokens.is_empty() {
-        line("null_tokens", format!("[{}]", list(&guess.null_tokens)));
-    }
-    text
-}
 
 /// The job file.
 pub fn job(sample: &Sample<'_>, id: JobId, name: &str, label: &str, columns: &[Column]) -> String {
@@ -115,10 +63,6 @@ pub fn config() -> String {
         .to_owned()
 }
 
-fn list(texts: &[String]) -> String {
-    texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ")
-}
-
 /// A key: bare where TOML allows it.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -127,21 +71,4 @@ fn key(name: &str) -> String {
     } else {
         quote(name)
     }
-}
-
-/// A basic TOML string on one line, whatever it holds.
-fn quote(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
