@@ -9,8 +9,8 @@ use crate::support::raw_zip::{self, RawMember};
 use crate::support::{damage, files};
 use crate::wire::Caller;
 
-/// The most memory the process may ever have. A debug build comes to about 130 MiB.
-const PEAK_KIB_MAX: u64 = 256 * 1024;
+/// The most memory the process may ever have. A debug build comes to about 225 MiB, 64 of them the index of a workbook's texts.
+const PEAK_KIB_MAX: u64 = 320 * 1024;
 /// What `file.max_unpacked_bytes` is set to: a gigabyte takes a debug build too long.
 const UNPACKED_BYTES_MAX: usize = 48 << 20;
 /// A field nobody wants.
@@ -294,26 +294,27 @@ fn workbooks() -> Vec<Case> {
     let text = |text: &str| format!("<c t=\"inlineStr\"><is><t>{text}</t></is></c>");
     let row = |cells: &[&str]| format!("<row>{}</row>", cells.iter().map(|cell| text(cell)).collect::<String>());
     let head = row(&["reading", "meter"]);
-    let packed =
-        |rows: &str, strings: Option<&str>| files::workbook_of(rows, strings, zip::CompressionMethod::Deflated);
-    // Packed, it would be a bomb first.
-    let stored = |rows: &str| files::workbook_of(rows, None, zip::CompressionMethod::Stored);
+    let packed = |rows: &str| files::workbook_of(rows, None, zip::CompressionMethod::Deflated);
+    // Packed, they would be bombs first.
+    let stored = |rows: &str, strings| files::workbook_of(rows, strings, zip::CompressionMethod::Stored);
     let wide = format!("{head}<row>{}</row>{}", "<c/>".repeat(MILLIONS), row(&["11", "M"]));
     let blank = format!("{head}{}{}", "<row><c/></row>".repeat(MILLIONS), row(&["12", "M"]));
+    let strings = "<si/>".repeat(9_000_000);
     let cell = format!(
         "{head}{}{}",
         row(&["1", &"x".repeat(UNPACKED_BYTES_MAX / 2)]),
         row(&["13", "M"])
     );
     vec![
-        case("xlsx", "cells", packed(&wide, None), "", 1),
-        case("xlsx", "rows", packed(&blank, None), "", 1),
-        case("xlsx", "a long cell", stored(&cell), "record_too_large", 1),
+        case("xlsx", "cells", packed(&wide), "", 1),
+        case("xlsx", "rows", packed(&blank), "", 1),
+        case("xlsx", "a bomb", packed(&cell), "unpacked_too_large", 0),
+        case("xlsx", "a long cell", stored(&cell, None), "record_too_large", 1),
         case(
             "xlsx",
             "shared strings",
-            packed(&head, Some(&"<si/>".repeat(9_000_000))),
-            "xlsx_damaged",
+            stored(&head, Some(&strings)),
+            "unpacked_too_large",
             0,
         ),
     ]
