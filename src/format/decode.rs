@@ -11,7 +11,7 @@
 //!
 //! # Cost
 //! What comes out comes in pieces of at most [`PIECE_BYTES_MAX`], however much a few bytes unpack to; memory holds what was last
-//! fed. A file that unpacks to more than it may is given up.
+//! fed and, of zstd, a window of 8 MiB. A file that unpacks to more than it may is given up.
 
 mod text;
 mod unpack;
@@ -21,6 +21,7 @@ use encoding_rs::Encoding;
 
 use self::text::Text;
 use self::unpack::Unpack;
+use super::budget;
 use super::record::FileError;
 
 /// Longest piece handed out, in bytes.
@@ -45,6 +46,7 @@ pub struct Decoder {
     unpack: Unpack,
     text: Option<Text>,
     out: Vec<u8>,
+    packed: u64,
     unpacked: u64,
     unpacked_max: u64,
     ended: bool,
@@ -58,6 +60,7 @@ impl Decoder {
             unpack: Unpack::default(),
             text: options.is_text.then(|| Text::new(options.encoding, options.is_xml)),
             out: Vec::new(),
+            packed: 0,
             unpacked: 0,
             unpacked_max: options.max_unpacked_bytes,
             ended: false,
@@ -66,6 +69,7 @@ impl Decoder {
 
     /// Adds bytes of the payload.
     pub fn feed(&mut self, bytes: Bytes) {
+        self.packed += bytes.len() as u64;
         self.unpack.feed(bytes);
     }
 
@@ -90,8 +94,12 @@ impl Decoder {
         while self.out.is_empty() && !self.ended {
             let length = self.unpack.read(&mut raw)?;
             self.unpacked += length as u64;
-            if self.unpacked > self.unpacked_max {
-                return Err(too_large(self.unpacked_max));
+            let most = budget::unpacked_max(self.packed, self.unpacked_max);
+            if self.unpacked > most && self.unpack.is_packed() {
+                return Err(FileError {
+                    code: "unpacked_too_large",
+                    reason: budget::too_large("file", most),
+                });
             }
             self.ended = length == 0 && self.unpack.is_done();
             match &mut self.text {
@@ -103,16 +111,6 @@ impl Decoder {
             }
         }
         Ok((!self.out.is_empty()).then_some(self.out.as_slice()))
-    }
-}
-
-fn too_large(allowed: u64) -> FileError {
-    FileError {
-        code: "unpacked_too_large",
-        reason: format!(
-            "the file unpacks to more than {allowed} bytes, which `file.max_unpacked_bytes` allows: split it, or raise the \
-             limit"
-        ),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records that name their own members (JSON, XML), behind the interface of a file with a header.
 //!
 //! Such a file has no header: which fields it brings is read off its first records, [`SAMPLE_RECORDS`] of them or
-//! [`SAMPLE_BYTES`] of text, and is then fixed like a header, for a load must know it before its first row. A name that turns up
+//! [`SAMPLE_BYTES`] of those that could be read, and is then fixed like a header, for a load must know it before its first row. A name that turns up
 //! only later would be lost, so its record is refused with `unexpected_member` instead.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use crate::domain::reject::{RecordCode, RecordPlace};
 
 /// Records that say what a file brings.
 pub const SAMPLE_RECORDS: usize = 1000;
-/// Bytes of text after which fewer have to do.
+/// Bytes of records that could be read after which fewer have to do. One too long to be read says nothing, and takes nothing.
 pub const SAMPLE_BYTES: u64 = 1 << 20;
 
 /// A record as its format has it.
@@ -62,6 +62,8 @@ pub struct Named<S> {
     source: S,
     /// What was read for the header, each with the position behind it.
     sampled: VecDeque<(NamedStep, Position)>,
+    /// Bytes of the records among them.
+    sampled_bytes: u64,
     header: Option<Result<Vec<String>, FileError>>,
     by_name: HashMap<String, usize>,
     columns_max: usize,
@@ -76,6 +78,7 @@ impl<S: NamedSource> Named<S> {
         Self {
             source,
             sampled: VecDeque::new(),
+            sampled_bytes: 0,
             header: None,
             by_name: HashMap::new(),
             columns_max,
@@ -85,13 +88,15 @@ impl<S: NamedSource> Named<S> {
 
     /// `None`: more input is needed.
     fn sample(&mut self) -> Result<Option<Vec<String>>, FileError> {
-        while self.sampled.len() < SAMPLE_RECORDS && self.source.position().byte < SAMPLE_BYTES {
+        while self.sampled.len() < SAMPLE_RECORDS && self.sampled_bytes < SAMPLE_BYTES {
             let step = self.source.step()?;
-            match step {
+            match &step {
                 NamedStep::NeedInput => return Ok(None),
                 NamedStep::End => break,
-                step => self.sampled.push_back((step, self.source.position())),
+                NamedStep::Record(record) => self.sampled_bytes += record.place.byte_end - record.place.byte_start,
+                NamedStep::Damaged(_) => {}
             }
+            self.sampled.push_back((step, self.source.position()));
         }
         let mut names = Vec::new();
         for (step, _) in &self.sampled {

@@ -3,6 +3,7 @@
 //! A zip's directory stands at its end, so a package cannot be read as it comes. Nothing of it is trusted: names that lead out
 //! of it are refused, what it unpacks to is bounded, and its files are anonymous, gone with the process.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use super::source::{self, SourceError};
 use super::stop::Stop;
 use crate::domain::job::FileFormat;
 use crate::domain::message::Message;
-use crate::format::budget::Budget;
+use crate::format::budget::{self, Budget};
 use crate::format::package::{MANIFEST_FILE, Manifest, PACKAGE_HEADER_FILE, PackageEntity, read_manifest};
 
 /// Most members.
@@ -40,6 +41,8 @@ pub(super) struct PackageFile {
 struct Shared {
     file: Mutex<File>,
     metadata: Arc<ZipArchiveMetadata>,
+    /// Bytes that may be unpacked.
+    unpacked_max: u64,
     /// Bytes that may still be unpacked.
     left: Mutex<u64>,
 }
@@ -73,27 +76,7 @@ impl PackageFile {
     }
 
     fn read(mut spooled: File, unpacked_max: u64) -> Result<Self, Stop> {
-        // What it lists is read before anything is known of it.
-        let directory = Budget::new(BufReader::new(&spooled), DIRECTORY_BYTES_MAX);
-        let archive = ZipArchive::new(directory).map_err(|error| damaged(&error))?;
-        let metadata = archive.metadata();
-        let names: Result<Vec<String>, ZipError> = archive.file_names().map(|name| Ok(name?.into_owned())).collect();
-        let names = names.map_err(|error| damaged(&error))?;
-        drop(archive);
-        if names.len() > MEMBERS_MAX {
-            let detail = format!(
-                "the package has {} members, at most {MEMBERS_MAX} are allowed",
-                names.len()
-            );
-            return Err(Stop::fail("package_damaged", detail));
-        }
-        if let Some(name) = names.iter().find(|name| leads_out(name)) {
-            let detail = format!(
-                "the package has a member called `{}`, which leads out of it",
-                shown(name)
-            );
-            return Err(Stop::fail("package_unsafe_name", detail));
-        }
+        let (metadata, names) = list(&spooled)?;
         let mut document = |name| document(&metadata, &mut spooled, &names, name);
         let Some(header) = document(PACKAGE_HEADER_FILE)? else {
             let detail = format!("the file has no {PACKAGE_HEADER_FILE} at its root, so it is no data package (FMT-6)");
@@ -104,9 +87,12 @@ impl PackageFile {
             return Err(Stop::fail("manifest_missing", detail));
         };
         let manifest = read_manifest(&bytes).map_err(|error| Stop::fail(error.code, error.reason))?;
+        let packed = spooled.metadata().map_err(|error| spill(&error))?.len();
+        let unpacked_max = budget::unpacked_max(packed, unpacked_max);
         let shared = Shared {
             file: Mutex::new(spooled),
             metadata,
+            unpacked_max,
             left: Mutex::new(unpacked_max),
         };
         Ok(Self {
@@ -192,8 +178,7 @@ impl Member {
                 break;
             }
             let Some(rest) = left.checked_sub(length as u64) else {
-                let detail =
-                    "the package unpacks to more than `file.max_unpacked_bytes` allows: split it, or raise the limit";
+                let detail = budget::too_large("package", self.shared.unpacked_max);
                 return Err(Stop::fail("unpacked_too_large", detail));
             };
             *left = rest;
@@ -202,6 +187,40 @@ impl Member {
         file.seek(SeekFrom::Start(0)).map_err(|error| spill(&error))?;
         Ok(file)
     }
+}
+
+/// What members it has, none of which leads out of it or may be taken for another.
+fn list(spooled: &File) -> Result<(Arc<ZipArchiveMetadata>, Vec<String>), Stop> {
+    // What it lists is read before anything is known of it.
+    let directory = Budget::new(BufReader::new(spooled), DIRECTORY_BYTES_MAX);
+    let archive = ZipArchive::new(directory).map_err(|error| damaged(&error))?;
+    let metadata = archive.metadata();
+    let names: Result<Vec<String>, ZipError> = archive.file_names().map(|name| Ok(name?.into_owned())).collect();
+    let names = names.map_err(|error| damaged(&error))?;
+    if names.len() > MEMBERS_MAX {
+        let detail = format!(
+            "the package has {} members, at most {MEMBERS_MAX} are allowed",
+            names.len()
+        );
+        return Err(Stop::fail("package_damaged", detail));
+    }
+    if let Some(name) = names.iter().find(|name| leads_out(name)) {
+        let detail = format!(
+            "the package has a member called `{}`, which leads out of it",
+            shown(name)
+        );
+        return Err(Stop::fail("package_unsafe_name", detail));
+    }
+    let mut seen = HashSet::new();
+    let twice = names.iter().find(|name| !seen.insert(name.to_lowercase()));
+    if twice.is_some() || metadata.has_duplicate_names() {
+        let called = twice.map_or_else(|| "of one name".to_owned(), |name| format!("called `{}`", shown(name)));
+        let detail = format!(
+            "the package has two members {called} (in any case): nobody can tell which one is meant, leave one of them out"
+        );
+        return Err(Stop::fail("package_damaged", detail));
+    }
+    Ok((metadata, names))
 }
 
 /// One of the two files every package has, which are read whole.

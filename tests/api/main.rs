@@ -24,6 +24,7 @@ mod delays;
 mod disconnects;
 mod exports;
 mod formats;
+mod hostile;
 mod identity;
 mod leases;
 mod lost_blobs;

@@ -15,6 +15,7 @@ mod crash;
 mod doctor;
 mod first_steps;
 mod held;
+mod hostile;
 mod idle;
 mod lease;
 mod out_of_reach;

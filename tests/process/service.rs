@@ -139,10 +139,22 @@ impl Service {
 
     /// Resident memory.
     pub fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most resident memory it ever had.
+    pub fn peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("/proc knows the process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.and_then(|n| n.parse().ok()).expect("VmRSS is a number")
+        let number = status
+            .lines()
+            .find_map(|text| text.strip_prefix(line)?.split_whitespace().next());
+        number
+            .and_then(|n| n.parse().ok())
+            .unwrap_or_else(|| panic!("{line} is a number"))
     }
 
     /// Clock ticks of CPU it used, in user and kernel mode (`proc(5)`: fields 14 and 15 of `stat`).

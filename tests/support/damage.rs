@@ -1,5 +1,7 @@
 //! Damage to files: what breaks on the way, and what somebody would try.
 
+use std::fmt::Write as _;
+
 use super::chance::Chance;
 
 /// Pieces that mean something to one reader or another.
@@ -77,4 +79,14 @@ fn damage(file: &mut Vec<u8>, chance: &mut Chance) {
             file.splice(at..at, token.iter().copied());
         }
     }
+}
+
+/// A document type with an entity `l9` that expands to a billion others.
+pub fn laughing_doctype() -> String {
+    let mut text = "<!DOCTYPE D [<!ENTITY l0 \"lol\">".to_owned();
+    for level in 1..10 {
+        let lower = format!("&l{};", level - 1).repeat(10);
+        write!(text, "<!ENTITY l{level} \"{lower}\">").expect("it goes into memory");
+    }
+    text + "]>"
 }

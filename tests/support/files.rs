@@ -103,56 +103,65 @@ impl Data<'_> {
     }
 
     fn workbook_packed(&self, method: zip::CompressionMethod) -> Vec<u8> {
-        let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
-        let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-        let package = "http://schemas.openxmlformats.org/package/2006/relationships";
-        let mut sheet = format!("<worksheet xmlns=\"{main}\"><sheetData>");
         let names: Vec<String> = self.names.iter().map(|&name| name.to_owned()).collect();
+        let mut rows = String::new();
         for (number, cells) in std::iter::once(&names).chain(self.rows).enumerate() {
-            write!(sheet, "<row r=\"{}\">", number + 1).expect("it goes into memory");
+            write!(rows, "<row r=\"{}\">", number + 1).expect("it goes into memory");
             for cell in cells {
                 let text = escaped(cell);
                 write!(
-                    sheet,
+                    rows,
                     "<c t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>"
                 )
                 .expect("it goes into memory");
             }
-            sheet += "</row>";
+            rows += "</row>";
         }
-        sheet += "</sheetData></worksheet>";
-        let parts = [
-            (
-                "_rels/.rels",
-                format!(
-                    "<Relationships xmlns=\"{package}\"><Relationship Id=\"r\" Type=\"{office}/officeDocument\" \
-                     Target=\"xl/workbook.xml\"/></Relationships>"
-                ),
-            ),
-            (
-                "xl/workbook.xml",
-                format!(
-                    "<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets><sheet name=\"Things\" sheetId=\"1\" r:id=\"s\"/>\
-                     </sheets></workbook>"
-                ),
-            ),
-            (
-                "xl/_rels/workbook.xml.rels",
-                format!(
-                    "<Relationships xmlns=\"{package}\"><Relationship Id=\"s\" Type=\"{office}/worksheet\" \
-                     Target=\"worksheets/sheet1.xml\"/></Relationships>"
-                ),
-            ),
-            ("xl/worksheets/sheet1.xml", sheet),
-        ];
-        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        for (name, text) in parts {
-            let options = zip::write::SimpleFileOptions::default().compression_method(method);
-            zip.start_file(name, options).expect("it goes into memory");
-            zip.write_all(text.as_bytes()).expect("it goes into memory");
-        }
-        zip.finish().expect("it goes into memory").into_inner()
+        workbook_of(&rows, None, method)
     }
+}
+
+/// A workbook of one sheet with these rows, and these shared strings.
+pub fn workbook_of(rows: &str, strings: Option<&str>, method: zip::CompressionMethod) -> Vec<u8> {
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let sheet = format!("<worksheet xmlns=\"{main}\"><sheetData>{rows}</sheetData></worksheet>");
+    let strings = strings.map(|items| ("xl/sharedStrings.xml", format!("<sst xmlns=\"{main}\">{items}</sst>")));
+    let shared = strings.as_ref().map_or_else(String::new, |_| {
+        format!("<Relationship Id=\"t\" Type=\"{office}/sharedStrings\" Target=\"sharedStrings.xml\"/>")
+    });
+    let parts = [
+        (
+            "_rels/.rels",
+            format!(
+                "<Relationships xmlns=\"{package}\"><Relationship Id=\"r\" Type=\"{office}/officeDocument\" \
+                     Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                "<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets><sheet name=\"Things\" sheetId=\"1\" r:id=\"s\"/>\
+                     </sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                "<Relationships xmlns=\"{package}\"><Relationship Id=\"s\" Type=\"{office}/worksheet\" \
+                     Target=\"worksheets/sheet1.xml\"/>{shared}</Relationships>"
+            ),
+        ),
+        ("xl/worksheets/sheet1.xml", sheet),
+    ];
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in parts.into_iter().chain(strings) {
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        zip.start_file(name, options).expect("it goes into memory");
+        zip.write_all(text.as_bytes()).expect("it goes into memory");
+    }
+    zip.finish().expect("it goes into memory").into_inner()
 }
 
 fn quoted(cell: &str, delimiter: char) -> String {

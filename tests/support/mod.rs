@@ -7,3 +7,4 @@ pub mod chance;
 pub mod damage;
 pub mod databases;
 pub mod files;
+pub mod raw_zip;

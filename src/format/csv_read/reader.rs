@@ -383,8 +383,7 @@ fn check_file_start(bytes: &[u8]) -> Result<(), FileError> {
     if bytes.is_empty() {
         return Err(FileError {
             code: "file_empty",
-            reason: "the file is empty: it has 0 bytes (DMF2053); send at least a header line with the column names"
-                .to_owned(),
+            reason: "the file is empty (DMF2053); send at least a header line with the column names".to_owned(),
         });
     }
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {

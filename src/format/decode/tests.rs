@@ -116,6 +116,38 @@ fn what_unpacks_to_too_much_is_given_up_in_time() {
     };
     let error = read(options, &bomb, usize::MAX).unwrap_err();
     assert_eq!(error.code, "unpacked_too_large");
+    // What is not packed unpacks to nothing.
+    assert_eq!(read(options, &vec![b'x'; 2 << 20], 64 << 10).unwrap().len(), 2 << 20);
+}
+
+#[test]
+fn a_small_file_cannot_become_a_large_one() {
+    let options = DecodeOptions {
+        max_unpacked_bytes: u64::MAX,
+        is_text: false,
+        ..OPTIONS
+    };
+    let few = 64 << 20;
+    let unpacked = |bytes: usize| read(options, &zstd(&vec![0; bytes]), usize::MAX);
+    assert_eq!(unpacked(few).unwrap().len(), few);
+    let error = unpacked(few + 1).unwrap_err();
+    assert_eq!(error.code, "unpacked_too_large");
+    assert!(error.reason.contains("1,000 bytes for each packed one"), "{error}");
+}
+
+#[test]
+fn a_window_that_would_fill_the_memory_is_refused() {
+    let packed = |window_log| {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window_log).unwrap();
+        // Nobody says beforehand how long it gets, so the frame has to name its window.
+        encoder.write_all(b"a,b\r\n").unwrap();
+        encoder.finish().unwrap()
+    };
+    assert_eq!(read(OPTIONS, &packed(23), usize::MAX).unwrap(), b"a,b\r\n");
+    let error = read(OPTIONS, &packed(24), usize::MAX).unwrap_err();
+    assert_eq!(error.code, "packing_damaged");
+    assert!(error.reason.contains("--long"), "{error}");
 }
 
 #[test]

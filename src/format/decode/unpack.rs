@@ -11,6 +11,9 @@ use crate::format::record::FileError;
 /// Most bytes unpacked in one go.
 pub(super) const ROUND_BYTES: usize = 16 << 10;
 
+/// Longest window of a zstd frame, as a power of two: 8 MiB, which RFC 8878 asks of every decoder. It is held in memory.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
@@ -101,6 +104,11 @@ impl Unpack {
         self.done
     }
 
+    /// Whether the file is packed; known once bytes were read.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.state, State::Gzip(_) | State::Zstd(_))
+    }
+
     /// The next bytes; none while more is to be fed, or at the end.
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<usize, FileError> {
         self.look_at_the_start()?;
@@ -136,8 +144,7 @@ impl Unpack {
         self.state = if start.starts_with(GZIP) {
             State::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(fed)))
         } else if start == ZSTD {
-            let decoder = zstd::stream::read::Decoder::with_buffer(fed);
-            State::Zstd(decoder.map_err(|error| damaged("zstd", &error))?)
+            State::Zstd(zstd_decoder(fed).map_err(|error| damaged("zstd", &error))?)
         } else {
             State::Plain(fed)
         };
@@ -170,9 +177,22 @@ impl fmt::Debug for State {
     }
 }
 
+fn zstd_decoder(fed: Fed) -> io::Result<zstd::stream::read::Decoder<'static, Fed>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(fed)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+    Ok(decoder)
+}
+
 fn damaged(packing: &str, error: &io::Error) -> FileError {
+    let how = if packing == "zstd" {
+        ", without `--long` or `--ultra`, whose windows are longer than 8 MiB,"
+    } else {
+        ""
+    };
     FileError {
         code: "packing_damaged",
-        reason: format!("the {packing} data cannot be unpacked ({error}): pack the file again and send it once more"),
+        reason: format!(
+            "the {packing} data cannot be unpacked ({error}): pack the file again{how} and send it once more"
+        ),
     }
 }

@@ -9,7 +9,7 @@ use zip::read::ZipArchiveMetadata;
 use zip::{ZipArchive, ZipReadOptions};
 
 use super::refusal::{PartError, damaged, not_xlsx};
-use crate::format::budget::Budget;
+use crate::format::budget::{Budget, RATIO_MAX};
 use crate::format::record::FileError;
 
 /// What an old `.xls`, and a workbook with a password, begins with: both are OLE2 compound files.
@@ -18,10 +18,8 @@ const OLE2_MAGIC: &[u8] = b"\xD0\xCF\x11\xE0";
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 /// Most bytes read to learn what members a zip has; tens of thousands fit, a workbook has a few dozen.
 const DIRECTORY_BYTES_MAX: u64 = 4 << 20;
-/// Until here a part may be packed ever so well.
+/// Until here a part may be packed ever so well; beyond, [`RATIO_MAX`] counts.
 const RATIO_FREE_BYTES: u64 = 1 << 20;
-/// Beyond, so many bytes may come out for each packed one. Deflate can do 1032, honest sheets reach a tenth.
-const RATIO_MAX: u64 = 1000;
 
 /// An opened zip.
 #[derive(Debug)]
