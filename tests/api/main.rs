@@ -37,6 +37,7 @@ mod queue_snapshot;
 mod relay;
 mod resubmit;
 mod rules;
+mod side_by_side;
 mod status;
 mod superseded;
 mod uploads;
