@@ -19,6 +19,7 @@ mod hostile;
 mod idle;
 mod lease;
 mod out_of_reach;
+mod packages;
 mod several;
 mod shutdown;
 mod snippets;
