@@ -118,7 +118,7 @@ impl Dialect {
     }
 
     /// The same for a few columns and from a small sample, in a fiftieth of the time; for the rest of the transaction.
-    pub(super) fn analyze_roughly(self, quoted_table: &str, columns: &[&str]) -> Option<String> {
+    pub(super) fn analyze_roughly(self, quoted_table: &str, columns: &[String]) -> Option<String> {
         match self {
             Self::Postgres => Some(format!(
                 "set local default_statistics_target = 10; analyze {quoted_table} ({})",

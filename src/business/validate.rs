@@ -123,15 +123,22 @@ impl Database {
         .await
     }
 
-    /// Without statistics of a table that has just grown, the planner walks the whole load for each range of it. Where records
-    /// refer to records of the same file, their fields count as well.
+    /// Without statistics of a table that has just grown, the planner walks the whole load for each range of it, or the parents for
+    /// each record. Where records refer to records of the same file, all their fields count.
     async fn analyze(&self, load: Load<'_>, key: &LoadKey, checks: &Checks, records: u64) -> Result<(), BusinessError> {
         let of_itself = checks.references.iter().any(|check| check.descendants.is_some());
         let sql = if of_itself {
             self.dialect().analyze(&key.staging)
         } else {
-            let place = ["tranship_message", "tranship_entity_no", "tranship_record"];
-            self.dialect().analyze_roughly(&key.staging, &place)
+            let own = [
+                "tranship_message",
+                "tranship_entity_no",
+                "tranship_record",
+                "tranship_state",
+            ];
+            let referring = checks.references.iter().map(|check| quote(&check.field));
+            let columns: Vec<_> = own.map(str::to_owned).into_iter().chain(referring).collect();
+            self.dialect().analyze_roughly(&key.staging, &columns)
         };
         let Some(sql) = sql.filter(|_| of_itself || records >= ANALYZE_RECORDS) else {
             return Ok(());
