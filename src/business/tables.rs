@@ -157,8 +157,7 @@ async fn index_own_references(session: &mut Session, entity: &Entity) -> Result<
     Ok(())
 }
 
-/// What is rejected with a document is found by those of its records that are rejected themselves. The name is as long as the
-/// key's index.
+/// What is rejected with a document is found by those of its records that are rejected themselves.
 async fn index_culprits(session: &mut Session, entity: &Entity) -> Result<(), Fault> {
     let staging = entity.staging_table();
     let (index, staging) = (quote(&format!("{staging}_bad")), quote(&staging));

@@ -334,7 +334,7 @@ fn check_document_key(draft: &JobDraft, places: &ImportPlaces, entity: &EntityDr
     for (at, part) in places.document_key.iter().enumerate() {
         let name = &part.value;
         let message = match entity.entity.field(name) {
-            None => entity.unknown_field("document_key", name),
+            None if entity.lacks(name) => entity.unknown_field("document_key", name),
             Some(_) if places.document_key[..at].iter().any(|earlier| earlier.value == *name) => {
                 format!("`{name}` is in `document_key` twice")
             }
@@ -348,7 +348,7 @@ fn check_document_key(draft: &JobDraft, places: &ImportPlaces, entity: &EntityDr
             Some(_) if places.mode == ImportMode::Delete && !entity.entity.is_key(name) => {
                 format!("`{name}` is in `document_key`, but with `mode = \"delete\"` only key fields are read")
             }
-            Some(_) => continue,
+            None | Some(_) => continue,
         };
         draft.findings.at(&part.span, message);
     }

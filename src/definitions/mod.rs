@@ -167,7 +167,8 @@ impl Definitions {
     }
 
     /// The entity of this technical name, or those of the composite entity of this name.
-    fn single<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+    #[must_use]
+    pub fn single<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
         match self.composite(name) {
             Some(composite) => composite.parts.iter().map(|part| part.entity.as_str()).collect(),
             None => vec![name],

@@ -13,6 +13,7 @@ use crate::wire::Caller;
 
 on_both_databases!(
     files_made_of_tables_pass_the_check_and_load,
+    composites_rules_and_what_is_missing_are_shown,
     the_running_service_follows_its_table_and_survives_its_loss,
     a_start_whose_tables_cannot_be_read_says_where,
 );
@@ -147,6 +148,39 @@ async fn files_made_of_tables_pass_the_check_and_load(store: TestDatabase) {
     .await;
     assert_eq!(landed.len(), 2, "the database numbered them");
     assert!(service.stop().await.success());
+}
+
+async fn composites_rules_and_what_is_missing_are_shown(store: TestDatabase) {
+    let site = Site::on(store).await;
+    run(site.business_url(), &shop(site.business_url())).await;
+    site.run(&["entities", "add", "--all"]);
+    let both = "name = \"Both\"\n[[composite]]\nentity = \"Customers\"\nelement = \"C\"\n\
+                [[composite]]\nentity = \"OrderLines\"\nelement = \"L\"\nparent = \"Customers\"\n";
+    site.write("entities/both.toml", both);
+    let tags = "name = \"Tags\"\ncreate_table = true\nkey = [\"name\"]\n[[fields]]\nname = \"name\"\n\
+                [[fields]]\nname = \"code\"\ncompute = \"{name}-{record_number()}\"\n\
+                [[rules]]\nname = \"short\"\ncheck = \"length(name) < 5\"\nmessage = \"too long\"\n";
+    site.write("entities/tags.toml", tags);
+    site.run(&["check"]);
+    let listed = answer(&site, &["entities", "list", "--json"]);
+    assert_eq!(
+        listed["composites"][0]["entities"],
+        serde_json::json!(["Customers", "OrderLines"])
+    );
+    let shown = answer(&site, &["entities", "show", "tags", "--json"]);
+    assert_eq!(
+        (&shown["fields"][1]["compute"], &shown["rules"][0]["rule"]),
+        (
+            &serde_json::json!("{name}-{record_number()}"),
+            &serde_json::json!("short")
+        )
+    );
+    let printed = site.run(&["entities", "show", "tags"]);
+    let printed = String::from_utf8_lossy(&printed.stdout);
+    assert!(
+        printed.contains("{name}-{record_number()}") && printed.contains("length(name) < 5"),
+        "{printed}"
+    );
 }
 
 /// Waits until the log says it so many times.

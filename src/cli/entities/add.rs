@@ -15,6 +15,7 @@ use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::definitions::from_table::Proposal;
+use crate::domain::composite::Composite;
 use crate::domain::entity::Entity;
 use crate::hints::one_of;
 
@@ -153,7 +154,9 @@ impl Add {
             .iter()
             .filter(|entity| Some(&entity.name) != replaced.as_ref());
         let others = others.chain(plan.made.iter().map(|made| &made.proposal.entity));
-        if let Some(why) = self.conflict(&proposal.entity, others) {
+        let composites = (definitions.composites.iter()).filter(|composite| Some(&composite.name) != replaced.as_ref());
+        let conflict = self.conflict(&proposal.entity, others);
+        if let Some(why) = conflict.or_else(|| self.composed(&proposal.entity, composites)) {
             return Ok(Err(why));
         }
         Ok(Ok(Made { proposal, file }))
@@ -180,6 +183,20 @@ impl Add {
                 other.name, other.table
             )
         })
+    }
+
+    /// Composite entities share their names with entities.
+    fn composed<'c>(&self, entity: &Entity, mut composites: impl Iterator<Item = &'c Composite>) -> Option<String> {
+        let own = [&entity.name, &entity.label].map(|name| name.to_lowercase());
+        let taken = |composite: &&Composite| {
+            let names = [&composite.name, &composite.label];
+            names.iter().any(|name| own.contains(&name.to_lowercase()))
+        };
+        let other = composites.find(taken).filter(|_| !self.print)?;
+        Some(format!(
+            "composite entity `{}` has that name already; give it another with --name and --label",
+            other.name
+        ))
     }
 
     fn report(&self, screen: &Screen, plan: &Plan) {

@@ -6,6 +6,7 @@ use crate::business::Databases;
 use crate::cli::screen::{Screen, Tone, plain};
 use crate::cli::{Exit, Failure};
 use crate::definitions::Definitions;
+use crate::domain::composite::Composite;
 use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Entity, Field, FieldType};
 use crate::domain::job::Job;
@@ -41,8 +42,22 @@ pub(super) async fn list(screen: &Screen, databases: &Databases, definitions: &D
         ]);
         answers.push(outline(entity, &found, definitions));
     }
+    let mut composites = Vec::new();
+    for composite in &definitions.composites {
+        let parts = definitions.single(&composite.name);
+        let jobs = jobs_naming(definitions, &composite.name).count();
+        rows.push(vec![
+            composite.name.clone(),
+            composite.label.clone(),
+            format!("composite of {}", parts.join(", ")),
+            String::new(),
+            jobs.to_string(),
+            String::new(),
+        ]);
+        composites.push(json!({"composite": composite.name, "label": composite.label, "entities": parts}));
+    }
     if screen.is_json() {
-        screen.json(&json!({"entities": answers}));
+        screen.json(&json!({"entities": answers, "composites": composites}));
     } else if answers.is_empty() {
         screen.note("There are no entities yet: `tranship init FILE` makes one from a sample, `tranship entities add` from a table.");
     } else {
@@ -59,6 +74,11 @@ pub(super) async fn show(
 ) -> Result<Exit, Failure> {
     let entity = definitions.find_entity(name).ok_or_else(|| {
         let known = definitions.entities.iter();
+        if let Some(composite) = composite(definitions, name) {
+            let parts = definitions.single(&composite.name).join(", ");
+            let message = format!("`{name}` is a composite entity; show one of {parts}");
+            return Failure::new(Exit::Refused, message);
+        }
         let hint = did_you_mean(
             name,
             known.flat_map(|entity| [entity.name.as_str(), entity.label.as_str()]),
@@ -120,6 +140,17 @@ pub(super) async fn show(
     Ok(Exit::Ok)
 }
 
+/// The composite entity of this label or technical name, any case.
+fn composite<'d>(definitions: &'d Definitions, name: &str) -> Option<&'d Composite> {
+    let wanted = name.to_lowercase();
+    let is_called = |composite: &&Composite| {
+        [&composite.name, &composite.label]
+            .map(|name| name.to_lowercase())
+            .contains(&wanted)
+    };
+    definitions.composites.iter().find(is_called)
+}
+
 async fn look(databases: &Databases, entity: &Entity) -> Found {
     let Some(database) = databases.get(&entity.database) else {
         return Found::Unknown(format!("database `{}` is not configured", entity.database));
@@ -159,21 +190,28 @@ impl Found {
     }
 }
 
-/// The jobs that load the entity or take it out.
+/// The jobs that load the entity or take it out, by itself or within a composite.
 fn jobs_of<'d>(definitions: &'d Definitions, entity: &'d Entity) -> impl Iterator<Item = &'d Job> {
     definitions.jobs.iter().filter(|job| {
-        let imported = job
-            .import
-            .iter()
-            .flat_map(|import| &import.entities)
-            .map(|wanted| &wanted.entity);
-        let exported = job
-            .export
-            .iter()
-            .flat_map(|export| &export.entities)
-            .map(|wanted| &wanted.entity);
-        imported.chain(exported).any(|name| *name == entity.name)
+        let mut singles = named(job).flat_map(|name| definitions.single(name));
+        singles.any(|name| name == entity.name)
     })
+}
+
+/// The jobs that name the entity or composite entity themselves.
+fn jobs_naming<'d>(definitions: &'d Definitions, name: &'d str) -> impl Iterator<Item = &'d Job> {
+    definitions
+        .jobs
+        .iter()
+        .filter(move |job| named(job).any(|named| named == name))
+}
+
+/// The entities and composite entities a job names.
+fn named(job: &Job) -> impl Iterator<Item = &str> {
+    let imported = job.import.iter().flat_map(|import| &import.entities);
+    let exported = job.export.iter().flat_map(|export| &export.entities);
+    let imported = imported.map(|wanted| wanted.entity.as_str());
+    imported.chain(exported.map(|wanted| wanted.entity.as_str()))
 }
 
 fn outline(entity: &Entity, found: &Found, definitions: &Definitions) -> Value {

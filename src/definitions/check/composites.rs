@@ -3,9 +3,9 @@
 use super::Drafts;
 use crate::definitions::composite_file::{CompositeDraft, PartPlaces};
 use crate::definitions::entity_file::EntityDraft;
-use crate::definitions::field_file::FieldDraft;
 use crate::definitions::flow_file::ImportPlaces;
 use crate::definitions::job_file::JobDraft;
+use crate::domain::entity::Field;
 use crate::domain::job::{DataSource, FileFormat};
 
 impl Drafts<'_> {
@@ -167,10 +167,10 @@ fn inherited(
     for (field, from) in inherit {
         let kind = |draft: &EntityDraft, name: &str| draft.entity_field(name).map(|field| field.kind.name());
         let (own, other) = (kind(entity, field), kind(around, &from.value));
-        if own.is_none() {
+        if entity.lacks(field) {
             draft.findings.at(&from.span, entity.unknown_field("inherit:", field));
         }
-        if other.is_none() {
+        if around.lacks(&from.value) {
             draft
                 .findings
                 .at(&from.span, around.unknown_field("inherit from", &from.value));
@@ -193,8 +193,9 @@ fn inherited(
 fn by_reference(entity: &EntityDraft, around: &EntityDraft) -> Vec<(String, String)> {
     let mut fields = Vec::new();
     for key in &around.entity.key {
-        let refers = |draft: &&FieldDraft| {
-            let reference = draft.field.references.as_ref();
+        // Not of the draft's: foreign keys of tables are references, too.
+        let refers = |field: &&Field| {
+            let reference = field.references.as_ref();
             reference.is_some_and(|reference| reference.field == *key && around.is_called(&reference.entity))
         };
         let same = || {
@@ -202,7 +203,8 @@ fn by_reference(entity: &EntityDraft, around: &EntityDraft) -> Vec<(String, Stri
             let field = entity.entity_field(key)?;
             (field.kind.name() == kind).then(|| field.name.clone())
         };
-        let referring = entity.fields.iter().find(refers).map(|draft| draft.field.name.clone());
+        let referring = entity.entity.fields.iter().find(refers);
+        let referring = referring.map(|field| field.name.clone());
         fields.extend(referring.or_else(same).map(|field| (field, key.clone())));
     }
     fields

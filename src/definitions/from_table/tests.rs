@@ -246,6 +246,40 @@ fn rules_and_missing_values_are_checked_against_the_fields_that_were_read() {
 }
 
 #[test]
+fn entities_of_tables_go_into_composites_and_documents() {
+    let customers = (
+        "entities/c.toml",
+        "name = \"Customers\"\nignore_columns = [\"photo\"]\n",
+    );
+    let both = "name = \"Both\"\n[[composite]]\nentity = \"Customers\"\nelement = \"CUSTOMER\"\n\
+                [[composite]]\nentity = \"Orders\"\nelement = \"ORDER\"\nparent = \"Customers\"\n";
+    let orders = ("entities/o.toml", "name = \"Orders\"\n");
+    let set = load(&[customers, orders, ("entities/b.toml", both)]).expect("a good set");
+    assert_eq!(
+        set.composites[0].parts[1].inherit,
+        [("customer".to_owned(), "account".to_owned())],
+        "the foreign key says what is taken over"
+    );
+
+    // What may be in a table that could not be read is not missing.
+    let unread = (
+        "entities/o.toml",
+        "name = \"Orders\"\ntable = \"none\"\nkey = [\"number\"]\n",
+    );
+    let inherit = format!("{both}inherit = {{ client = \"account\" }}\n");
+    let job = "id = \"6d31e09f-0249-459f-94f0-aad9c2c47b64\"\nname = \"In\"\ndirection = \"import\"\nsample = true\n\
+               [import]\nformat = \"csv\"\natomicity = \"document\"\n[[import.entities]]\nentity = \"Orders\"\n\
+               document_key = [\"number\"]\n";
+    let errors = load(&[customers, unread, ("entities/b.toml", &inherit), ("jobs/j.toml", job)]).expect_err("no table");
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    let errors = load(&[customers, orders, ("entities/b.toml", &inherit)]).expect_err("no client");
+    assert!(
+        errors[0].contains("inherit: `client` is not a field of `Orders`"),
+        "{errors:#?}"
+    );
+}
+
+#[test]
 fn mistakes_are_told_with_their_cure() {
     let mistakes = |text: &str| load(&[("entities/x.toml", text)]).expect_err("a mistake");
     for (text, expected) in [
