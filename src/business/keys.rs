@@ -5,7 +5,7 @@
 //! staging is asked, so a repeat is never found where there is none, and two keys of one fingerprint (a chance of one in 2^64 for
 //! any two, under a key drawn anew for each load) hide nothing but a repeat of the second of them, which lands as an update.
 //!
-//! Memory is bounded: past [`IN_MEMORY_MAX`] sorted runs go to a temporary file, and are merged from there.
+//! Memory is bounded: past a million records, sorted runs go to a temporary file, and are merged from there.
 
 mod runs;
 

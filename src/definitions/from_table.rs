@@ -33,7 +33,7 @@ impl Catalogue for NoCatalogue {
 /// An entity made of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
-    /// The entity; references are still to be set ([`link`]).
+    /// The entity; references are still to be set (`link`).
     pub entity: Entity,
     /// Columns that are no fields, each with the reason.
     pub left_out: Vec<(String, String)>,
