@@ -1,6 +1,7 @@
 //! Records that repeat the key of an earlier one: suspected by fingerprint, proved in staging, rejected. The first stands.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
@@ -31,15 +32,19 @@ impl Database {
     /// The suspects, to be judged range by range. Where they are more than can be kept, they are judged here and now, alone.
     pub(super) async fn repeats(&self, load: Load<'_>, keys: KeysSeen) -> Result<Repeats, BusinessError> {
         let mut found = sorted(keys).await.map_err(|error| self.no_room(error))?;
-        let mut repeats = Repeats {
-            dialect: self.dialect(),
-            entity: load.entity.clone(),
-            suspects: found.batch(KEPT_MAX).map_err(|error| self.no_room(error))?,
+        let mut next = || {
+            let suspects = found.batch(KEPT_MAX).map_err(|error| self.no_room(error))?;
+            Ok::<_, BusinessError>(Repeats {
+                dialect: self.dialect(),
+                entity: load.entity.clone(),
+                suspects,
+            })
         };
+        let mut repeats = next()?;
         while repeats.suspects.len() == KEPT_MAX {
-            let all = std::sync::Arc::new(repeats);
+            let all = Arc::new(repeats);
             for first in (0..KEPT_MAX).step_by(AT_ONCE) {
-                let (key, all) = (LoadKey::new(load), std::sync::Arc::clone(&all));
+                let (key, all) = (LoadKey::new(load), Arc::clone(&all));
                 let judged = self.fenced(load.fence, move |session| {
                     Box::pin(async move {
                         let mut rejected = BTreeMap::new();
@@ -50,11 +55,7 @@ impl Database {
                 });
                 judged.await?;
             }
-            repeats = Repeats {
-                dialect: self.dialect(),
-                entity: load.entity.clone(),
-                suspects: found.batch(KEPT_MAX).map_err(|error| self.no_room(error))?,
-            };
+            repeats = next()?;
         }
         repeats.suspects.sort_unstable_by_key(|suspect| suspect.record);
         Ok(repeats)
