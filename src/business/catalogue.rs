@@ -99,7 +99,7 @@ impl Column {
 
 /// The columns of a table; none when there is no such table.
 pub(super) async fn columns(session: &mut Session, table: &str) -> Result<Vec<Column>, Fault> {
-    let name = Value::Text(session.dialect.catalogue_name(table));
+    let name = Value::Text(catalogue_name(session.dialect, table));
     let rows = session.rows(session.dialect.columns(), vec![name]).await?;
     let mut columns = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -124,7 +124,7 @@ pub(super) async fn columns(session: &mut Session, table: &str) -> Result<Vec<Co
 
 /// The unconditional unique keys of a table that an upsert may name.
 pub(super) async fn keys(session: &mut Session, table: &str) -> Result<Vec<Key>, Fault> {
-    let name = Value::Text(session.dialect.catalogue_name(table));
+    let name = Value::Text(catalogue_name(session.dialect, table));
     let mut keys: Vec<Key> = Vec::new();
     for row in session.rows(session.dialect.unique_keys(), vec![name]).await? {
         let (name, column, is_primary) = (row.text(0)?, row.text(1)?, row.flag(2)?);
@@ -156,7 +156,7 @@ impl Key {
 }
 
 async fn foreign_keys(session: &mut Session, table: &str) -> Result<Vec<ForeignKey>, Fault> {
-    let name = Value::Text(session.dialect.catalogue_name(table));
+    let name = Value::Text(catalogue_name(session.dialect, table));
     let rows = session.rows(session.dialect.foreign_keys(), vec![name]).await?;
     let mut keys = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -191,15 +191,15 @@ fn same_name(dialect: Dialect, one: &str, other: &str) -> bool {
     }
 }
 
-impl Dialect {
-    /// How catalogue queries want a table's name: PostgreSQL resolves it like a statement would, SQLite takes it bare.
-    fn catalogue_name(self, table: &str) -> String {
-        match self {
-            Self::Postgres => quote(table),
-            Self::Sqlite => table.to_owned(),
-        }
+/// How catalogue queries want a table's name: PostgreSQL resolves it like a statement would, SQLite takes it bare.
+pub(super) fn catalogue_name(dialect: Dialect, table: &str) -> String {
+    match dialect {
+        Dialect::Postgres => quote(table),
+        Dialect::Sqlite => table.to_owned(),
     }
+}
 
+impl Dialect {
     /// Lists the tables a statement finds by their bare names.
     fn tables(self) -> &'static str {
         match self {

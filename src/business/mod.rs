@@ -17,6 +17,7 @@
 //! [`BusinessError::StagingLost`] sends the load back to its source; chunks that have landed stay as they are.
 
 mod catalogue;
+mod check_constraints;
 mod connect;
 mod control;
 pub mod dialect;
@@ -28,6 +29,7 @@ mod landing;
 mod last_writes;
 mod lost;
 mod numbers;
+mod pieces;
 pub mod policy;
 pub mod promote;
 mod promotion;
@@ -39,6 +41,7 @@ mod rules;
 mod session;
 pub mod snapshot;
 pub mod staging;
+mod suspects;
 pub mod tables;
 mod transaction;
 mod truncate;

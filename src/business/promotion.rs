@@ -1,17 +1,19 @@
 //! What happens inside a promoting transaction.
 //!
-//! Chunks land in a *pass*: piece by piece; where the target refuses, a piece is halved until the records at fault stand alone.
-//! Whether what a pass landed may stay is the policy's to say. If not, the pass is rolled back to a savepoint, its rejects are
+//! Chunks land in a *pass*: piece by piece; where the target refuses one, it is cut at the records under suspicion, and then
+//! halved until those at fault stand alone. Whether what a pass landed may stay is the policy's to say. If not, the pass is rolled back to a savepoint, its rejects are
 //! kept, and either another pass lands what is left without them or nothing of the chunks lands.
 
 use super::control::{LoadKey, lock_target};
 use super::dialect::FaultKind;
 use super::documents::Documents;
 use super::landing::{Landed, Landing};
+use super::pieces;
 use super::promote::chunk;
 use super::rejects::{self, Rejected};
 use super::session::{DbRow, Fault, Session, Value};
 use super::staging::{Chunk, IN_RANGE, Load};
+use super::suspects::Suspects;
 use super::transaction::Steps;
 use super::truncate::Truncation;
 use super::validate::{self, REJECTED, mark_rejected};
@@ -20,8 +22,8 @@ use crate::domain::job::{Atomicity, ErrorThreshold};
 use crate::domain::message::Fence;
 use crate::domain::reject::RecordError;
 
-/// Records landed by one statement; only a chunk as wide as a scattered document has more.
-const PIECE_RECORDS: u64 = 50_000;
+/// Whether the target refused any of these many chunks before decides whether it is asked before it is tried.
+const CHUNKS_REMEMBERED: u64 = 8;
 /// Rejects of one pass held in memory, where a pass can be repeated without them. A piece may bring more.
 const REJECTS_PER_PASS: usize = 10_000;
 
@@ -32,6 +34,7 @@ pub(super) struct Promotion {
     fence: Fence,
     key: LoadKey,
     landing: Landing,
+    suspects: Suspects,
     fields: Vec<String>,
     atomicity: Atomicity,
     documents: Option<Documents>,
@@ -44,6 +47,8 @@ pub(super) struct Promotion {
 struct Marker {
     chunk: Chunk,
     staging_errors: u64,
+    /// Whether the target refused records of the chunks before.
+    is_suspect: bool,
     /// Rejected in this transaction.
     target_errors: u64,
 }
@@ -90,6 +95,7 @@ impl Promotion {
             key: LoadKey::new(load),
             fence: load.fence,
             landing: Landing::new(dialect, load, fields, &conversions),
+            suspects: Suspects::new(fields, &conversions),
             fields: fields.to_vec(),
             atomicity: load.policy.atomicity,
             documents: Documents::of(dialect, load),
@@ -116,14 +122,17 @@ impl Promotion {
     async fn markers(&self, session: &mut Session, chunk_no: Option<i64>) -> Result<Vec<Marker>, Fault> {
         let one = if chunk_no.is_some() { " and chunk_no = $3" } else { "" };
         let sql = format!(
-            "select chunk_no, first_record, last_record, done, skipped, staging_errors from tranship_chunks \
-             where message = $1 and entity_no = $2{one} order by chunk_no"
+            "select chunk_no, first_record, last_record, done, skipped, staging_errors, \
+               exists (select 1 from tranship_chunks p where p.message = c.message and p.entity_no = c.entity_no \
+                 and p.chunk_no between c.chunk_no - {CHUNKS_REMEMBERED} and c.chunk_no - 1 and p.target_errors > 0) \
+             from tranship_chunks c where message = $1 and entity_no = $2{one} order by chunk_no"
         );
         let rows = session.rows(sql, self.key.with(chunk_no.map(Value::Int))).await?;
         let marker = |row: &DbRow| {
             Ok(Marker {
                 chunk: chunk(row)?,
                 staging_errors: row.count(5)?,
+                is_suspect: row.flag(6)?,
                 target_errors: 0,
             })
         };
@@ -167,7 +176,7 @@ impl Promotion {
     async fn pass(&self, session: &mut Session, markers: &[Marker]) -> Result<Pass, Fault> {
         let mut pass = Pass::default();
         for marker in markers {
-            let Some(landed) = self.land(session, marker.chunk, &mut pass.rejected).await? else {
+            let Some(landed) = self.land(session, marker, &mut pass.rejected).await? else {
                 return Ok(pass);
             };
             // Promise 4, chunk by chunk: a record that is neither good nor rejected is lost, and nothing may land then.
@@ -191,37 +200,42 @@ impl Promotion {
         Ok(pass)
     }
 
-    /// Lands a chunk; where the target refuses, halves it until the records at fault stand alone. `None` where there are more
-    /// of those than one pass holds.
+    /// Lands a chunk; where the target refuses a piece, makes smaller ones of it until the records at fault stand alone. `None`
+    /// where there are more of those than one pass holds.
     async fn land(
         &self,
         session: &mut Session,
-        chunk: Chunk,
+        marker: &Marker,
         rejected: &mut Vec<Rejected>,
     ) -> Result<Option<Landed>, Fault> {
         let mut outcome = Landed::default();
-        let mut pieces = pieces(chunk);
-        while let Some((first, last)) = pieces.pop() {
+        let mut pieces = pieces::of(marker.chunk);
+        let mut is_suspect = marker.is_suspect;
+        while let Some(piece) = pieces.pop() {
             // What is landed record by record is landed in one pass: a chunk is its bound.
             if self.atomicity != Atomicity::Record && rejected.len() >= REJECTS_PER_PASS {
                 return Ok(None);
             }
+            if is_suspect && !piece.is_cut {
+                let suspects = self.suspects.among(session, &self.key, piece.first, piece.last).await?;
+                pieces.extend(piece.cut_at(&suspects));
+                continue;
+            }
             session.run("savepoint piece").await?;
-            match self.landing.run(session, &self.key, first, last).await {
+            match self.landing.run(session, &self.key, piece.first, piece.last).await {
                 Ok((done, refused)) => {
                     outcome = outcome.plus(done);
                     rejected.extend(refused);
                 }
                 Err(Fault::Driver(error)) if session.dialect.kind(&error) == FaultKind::Record => {
                     session.run("rollback to savepoint piece").await?;
-                    if first == last {
-                        rejected.push(self.refuse(session, first, &error).await?);
+                    if piece.first == piece.last {
+                        rejected.push(self.refuse(session, piece.first, &error).await?);
                         outcome.attempted += 1;
                         outcome.refused += 1;
                     } else {
-                        let middle = first + (last - first) / 2;
-                        // The lower half is on top: records land in their order.
-                        pieces.extend([(middle + 1, last), (first, middle)]);
+                        is_suspect = true;
+                        pieces.extend(piece.smaller());
                     }
                 }
                 Err(fault) => return Err(fault),
@@ -346,19 +360,6 @@ impl Promotion {
         session.execute(sql, self.key.with(values)).await?;
         Ok(())
     }
-}
-
-/// The chunk in pieces of a size that one statement takes, the first on top.
-fn pieces(chunk: Chunk) -> Vec<(u64, u64)> {
-    let mut pieces = Vec::new();
-    let mut first = chunk.first_record;
-    while first <= chunk.last_record {
-        let last = first.saturating_add(PIECE_RECORDS - 1).min(chunk.last_record);
-        pieces.push((first, last));
-        first = last + 1;
-    }
-    pieces.reverse();
-    pieces
 }
 
 /// PostgreSQL names the column of a violated NOT NULL.

@@ -85,6 +85,50 @@ impl Dialect {
     }
 }
 
+/// What a column has room for, where PostgreSQL refuses more. SQLite's columns have room for everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Characters(u32),
+    Between(i64, i64),
+    Digits { before_point: u32, scale: u32 },
+}
+
+impl Dialect {
+    /// The room of a column of this declared type, if it is bounded.
+    pub(super) fn room(self, declared: &str) -> Option<Room> {
+        if self == Self::Sqlite {
+            return None;
+        }
+        let (base, numbers) = type_parts(declared);
+        match (base, numbers.as_slice()) {
+            ("character varying" | "character", [most]) => Some(Room::Characters(*most)),
+            ("numeric", [precision, rest @ ..]) => {
+                let scale = rest.first().copied().unwrap_or(0);
+                let before_point = precision.checked_sub(scale)?;
+                Some(Room::Digits { before_point, scale })
+            }
+            _ => int_room(base).map(|(least, most)| Room::Between(least, most)),
+        }
+    }
+
+    /// A value of which nothing is known, of this declared type.
+    pub(super) fn unknown(self, declared: &str) -> String {
+        match self {
+            Self::Postgres => format!("null::{declared}"),
+            Self::Sqlite => "null".to_owned(),
+        }
+    }
+
+    /// A staged value as a column of this declared type keeps it: SQLite's affinity makes numbers of texts.
+    pub(super) fn as_stored(self, declared: &str, value: &str) -> String {
+        let declared = declared.to_ascii_lowercase();
+        match (self, affinity(&declared)) {
+            (Self::Postgres, _) | (_, Affinity::Text | Affinity::Blob) => value.to_owned(),
+            (Self::Sqlite, _) => format!("cast({value} as numeric)"),
+        }
+    }
+}
+
 /// `numeric(18,2)` → (`numeric`, [18, 2]); `timestamp(3) with time zone` → (`timestamp`, [3]). An array is a type of its own.
 fn type_parts(declared: &str) -> (&str, Vec<u32>) {
     let Some((base, rest)) = declared.split_once('(').filter(|_| !declared.ends_with(']')) else {
