@@ -231,10 +231,7 @@ impl<'r, T> Portion<'r, T> {
 
     /// Rows to compare with, which are all that is bound.
     pub(super) fn values(&self, columns: usize) -> String {
-        match self.dialect {
-            Dialect::Sqlite => vec![format!("({})", unnumbered(columns)); self.size].join(", "),
-            Dialect::Postgres => value_rows(self.size, columns),
-        }
+        value_rows(self.dialect, self.size, columns)
     }
 
     /// What follows `insert into t (…)`: as many rows as the number bound last says.
@@ -266,10 +263,14 @@ pub(super) fn placeholders(first: usize, count: usize) -> String {
         .join(", ")
 }
 
-/// `($1, $2), ($3, $4), …`: rows of placeholders for a multi-row `values`.
-pub(super) fn value_rows(rows: usize, columns: usize) -> String {
+/// `($1, $2), ($3, $4), …` or `(?, ?), (?, ?), …`: rows of placeholders for a multi-row `values`, which are all that is bound.
+pub(super) fn value_rows(dialect: Dialect, rows: usize, columns: usize) -> String {
+    let row = |row: usize| match dialect {
+        Dialect::Sqlite => unnumbered(columns),
+        Dialect::Postgres => placeholders(1 + row * columns, columns),
+    };
     (0..rows)
-        .map(|row| format!("({})", placeholders(1 + row * columns, columns)))
+        .map(|at| format!("({})", row(at)))
         .collect::<Vec<_>>()
         .join(", ")
 }

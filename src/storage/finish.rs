@@ -146,7 +146,7 @@ async fn insert_repairs(tx: &mut Tx, child: MessageId, rejects: &[&RejectId]) ->
          select column1, column2, column3, column4 from (values {}) as given \
          where exists (select 1 from record_errors e where e.message = column1 and e.entity_no = column2 \
          and e.record = column3 and e.ordinal = 0) on conflict (message, entity_no, record) do nothing",
-        value_rows(rejects.len(), 4)
+        value_rows(tx.dialect(), rejects.len(), 4)
     );
     with_pool!(tx.db(), db: Db => {
         let mut insert = sqlx::query::<Db>(sql(text));

@@ -165,7 +165,7 @@ pub(super) async fn group_errors(tx: &mut Tx, message: MessageId) -> Result<(), 
 async fn insert(tx: &mut Tx, errors: &[StoredError]) -> Result<(), StoreError> {
     let text = format!(
         "insert into record_errors ({COLUMNS}) values {} on conflict (message, entity_no, record, ordinal) do nothing",
-        value_rows(errors.len(), COLUMN_COUNT)
+        value_rows(tx.dialect(), errors.len(), COLUMN_COUNT)
     );
     with_pool!(tx.db(), db: Db => {
         let mut insert = sqlx::query::<Db>(sql(text));

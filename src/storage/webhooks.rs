@@ -209,7 +209,7 @@ async fn insert_deliveries(tx: &mut Tx, new: &[NewDelivery], now: Timestamp) -> 
     let text = format!(
         "insert into webhook_deliveries (id, job, message, event, url, destination, body, state, epoch, attempt, due_at, \
          created_at) values {}",
-        value_rows(new.len(), 12)
+        value_rows(tx.dialect(), new.len(), 12)
     );
     with_pool!(tx.db(), db: Db => {
         let mut insert = sqlx::query::<Db>(sql(text));
