@@ -2,7 +2,7 @@
 
 use super::control::LoadKey;
 use super::promote::KeptReject;
-use super::rows::values_list;
+use super::rows::{few_sizes, values_list};
 use super::session::{DbRow, Fault, Session, Value, message_of};
 use super::staging::Load;
 use super::{BusinessError, Database};
@@ -47,7 +47,7 @@ pub(super) async fn insert(session: &mut Session, key: &LoadKey, rejected: &[Rej
                 .map(|(error, ordinal)| values(key, record, error, ordinal))
         })
         .collect();
-    for rows in rows.chunks(ROWS_MAX) {
+    for rows in few_sizes(&rows, ROWS_MAX) {
         let sql = format!("{INSERT}{}", values_list(session.dialect, rows.len(), COLUMNS));
         session.execute(sql, rows.concat()).await?;
     }

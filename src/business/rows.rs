@@ -96,9 +96,9 @@ impl PreparedRows {
                     let values = values_list(dialect, rows, width);
                     format!("insert into {staging} ({columns}) values {values}")
                 };
-                // All but the last are the same: thousands of placeholders are not written again for each.
+                // Thousands of placeholders are not written again for each statement of the same size.
                 let whole = insert(most);
-                let statements = rows.chunks(most).map(|rows| {
+                let statements = few_sizes(&rows, most).map(|rows| {
                     let sql = if rows.len() == most {
                         whole.clone()
                     } else {
@@ -126,6 +126,19 @@ impl PreparedRows {
         }
         Ok(())
     }
+}
+
+/// Rows in statements of at most `most` of them, and of few sizes: `most`, then powers of two. A statement is prepared once for
+/// each size, and batches that lost a bad record or two would have it prepared for every number there is.
+pub(super) fn few_sizes<T>(rows: &[T], most: usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let power = 1 << rest.len().checked_ilog2()?;
+        let size = if rest.len() >= most { most } else { power };
+        let (next, after) = rest.split_at(size);
+        rest = after;
+        Some(next)
+    })
 }
 
 /// `(?, ?), (?, ?)` or `($1, $2), ($3, $4)`.
@@ -198,5 +211,19 @@ fn escape(text: &str, out: &mut Vec<u8>) {
             b'\r' => out.extend_from_slice(b"\\r"),
             other => out.push(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::few_sizes;
+
+    #[test]
+    fn any_number_of_rows_is_cut_into_statements_of_few_sizes() {
+        let sizes = |rows: usize| few_sizes(&vec![0; rows], 400).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(0), Vec::<usize>::new());
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(800), [400, 400]);
+        assert_eq!(sizes(1_195), [400, 400, 256, 128, 8, 2, 1]);
     }
 }
