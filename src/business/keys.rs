@@ -70,11 +70,9 @@ impl KeysSeen {
         }
     }
 
-    /// Notes a record. Records come in the file's order, each once.
-    ///
-    /// # Errors
-    /// When the temporary file cannot be written.
-    pub fn note(&mut self, record: &StagedRecord) -> io::Result<()> {
+    /// The fingerprint of a record's key.
+    #[must_use]
+    pub fn fingerprint(&self, record: &StagedRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         for &(at, is_decimal) in &self.key {
             match &record.cells[at] {
@@ -86,7 +84,15 @@ impl KeysSeen {
             }
             hasher.write_u8(0xff);
         }
-        self.add(hasher.finish(), record.place.record)
+        hasher.finish()
+    }
+
+    /// Notes a record. Records come in the file's order, each once.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn note(&mut self, record: &StagedRecord) -> io::Result<()> {
+        self.add(self.fingerprint(record), record.place.record)
     }
 
     /// Notes a record by the canonical texts of its key.

@@ -22,6 +22,7 @@ mod connect;
 mod control;
 pub mod dialect;
 pub mod differences;
+pub mod direct;
 mod documents;
 pub mod error;
 pub mod keys;

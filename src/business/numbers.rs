@@ -17,7 +17,7 @@ const DIGITS_MAX: u32 = 18;
 
 /// The statements that number one field of one load.
 #[derive(Clone)]
-struct Numbering {
+pub(super) struct Numbering {
     entity: String,
     field: Field,
     number: AutoNumber,
@@ -42,22 +42,14 @@ impl Database {
         records: u64,
         size: u64,
     ) -> Result<(), BusinessError> {
-        let fields = load.numbered.iter().filter_map(|name| load.entity.field(name));
-        let numberings: Vec<Numbering> = fields
-            .filter_map(|field| Numbering::of(self.dialect(), load.entity, field))
-            .collect();
+        let numberings = self.numberings(load);
         let mut first = 1;
         while first <= records && !numberings.is_empty() {
             let last = first.saturating_add(size - 1).min(records);
             let (key, numberings) = (key.clone(), numberings.clone());
             self.fenced(load.fence, move |session| {
                 Box::pin(async move {
-                    let mut changed = 0;
-                    // In the order of the fields, as every load does, so that two never wait for each other.
-                    for numbering in &numberings {
-                        changed += numbering.run(session, &key, first, last).await?;
-                    }
-                    if changed == 0 {
+                    if number_range(session, &key, &numberings, first, last).await? == 0 {
                         session.discard();
                     }
                     Ok(())
@@ -68,6 +60,30 @@ impl Database {
         }
         Ok(())
     }
+
+    /// What a load numbers.
+    pub(super) fn numberings(&self, load: Load<'_>) -> Vec<Numbering> {
+        let fields = load.numbered.iter().filter_map(|name| load.entity.field(name));
+        fields
+            .filter_map(|field| Numbering::of(self.dialect(), load.entity, field))
+            .collect()
+    }
+}
+
+/// Numbers the good records of a range, and returns how many it changed.
+pub(super) async fn number_range(
+    session: &mut Session,
+    key: &LoadKey,
+    numberings: &[Numbering],
+    first: u64,
+    last: u64,
+) -> Result<u64, Fault> {
+    let mut changed = 0;
+    // In the order of the fields, as every load does, so that two never wait for each other.
+    for numbering in numberings {
+        changed += numbering.run(session, key, first, last).await?;
+    }
+    Ok(changed)
 }
 
 impl Numbering {

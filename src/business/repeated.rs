@@ -10,7 +10,7 @@ use super::rejects::Rejected;
 use super::rows::values_list;
 use super::session::{DbRow, Fault, Session, Value};
 use super::staging::Load;
-use super::validate::{PLACE, add, place, reject, shown};
+use super::validate::{PLACE, add, nothing_written_for, place, reject, shown};
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
 use crate::domain::reject::{RecordCode, RecordError};
@@ -50,7 +50,8 @@ impl Database {
                         let mut rejected = BTreeMap::new();
                         all.judge(session, &key, &all.suspects[first..first + AT_ONCE], &mut rejected)
                             .await?;
-                        reject(session, &key, rejected).await
+                        let found = reject(session, &key, rejected).await?;
+                        Ok(nothing_written_for(session, found))
                     })
                 });
                 judged.await?;
@@ -63,6 +64,15 @@ impl Database {
 }
 
 impl Repeats {
+    /// Of records no two of which have the same key.
+    pub(super) fn none(dialect: Dialect, entity: &Entity) -> Self {
+        Self {
+            dialect,
+            entity: entity.clone(),
+            suspects: Vec::new(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.suspects.is_empty()
     }

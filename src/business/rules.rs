@@ -39,6 +39,14 @@ impl Database {
         self.rules_of(load, Severity::Reject).await
     }
 
+    /// The rules that only warn.
+    ///
+    /// # Errors
+    /// As [`Self::rejecting_rules`].
+    pub(super) async fn warning_rules(&self, load: Load<'_>) -> Result<Vec<RuleCheck>, BusinessError> {
+        self.rules_of(load, Severity::Warn).await
+    }
+
     /// Counts, range by range, the good records that fail a rule which only warns. Safe to repeat.
     pub(super) async fn count_warnings(
         &self,
@@ -47,7 +55,7 @@ impl Database {
         records: u64,
         size: u64,
     ) -> Result<(), BusinessError> {
-        let rules = self.rules_of(load, Severity::Warn).await?;
+        let rules = self.warning_rules(load).await?;
         let mut first = 1;
         while first <= records && !rules.is_empty() {
             let last = first.saturating_add(size - 1).min(records);
@@ -171,7 +179,13 @@ impl RuleCheck {
     }
 
     /// Writes down how many good records of a range fail; `false` when there are none.
-    async fn count(&self, session: &mut Session, key: &LoadKey, first: u64, last: u64) -> Result<bool, Fault> {
+    pub(super) async fn count(
+        &self,
+        session: &mut Session,
+        key: &LoadKey,
+        first: u64,
+        last: u64,
+    ) -> Result<bool, Fault> {
         let found = self.ask(session, key, first, last).await?;
         let records = (found.rows.len() + found.broken.len()) as u64;
         if records == 0 {

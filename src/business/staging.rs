@@ -392,7 +392,7 @@ fn check_fields(load: Load<'_>, fields: &[String]) -> Result<(), BusinessError> 
 }
 
 /// How a chunk begins: nothing of it is done.
-const NEW_CHUNK: &str = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
+pub(super) const NEW_CHUNK: &str = "insert into tranship_chunks (message, entity_no, chunk_no, first_record, last_record, done, \
     staging_errors, inserted, updated, unchanged, target_errors, skipped, deleted)";
 
 /// Fixes the chunk ranges over the records read, `size` of them each, unless they are fixed already, and marks staging complete
@@ -435,7 +435,7 @@ pub(super) async fn fix_chunks_at(
     mark_staged(session, key).await
 }
 
-async fn mark_staged(session: &mut Session, key: &LoadKey) -> Result<(), Fault> {
+pub(super) async fn mark_staged(session: &mut Session, key: &LoadKey) -> Result<(), Fault> {
     let sql = "update tranship_chunks set staging_errors = ( \
            select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
              and r.record between tranship_chunks.first_record and tranship_chunks.last_record) \

@@ -31,7 +31,7 @@ const DESCENDANTS_MAX: u64 = 5_000;
 pub(super) const REJECTED: i64 = 1;
 
 /// The statements of one load's checks, and how to word what they find.
-struct Checks {
+pub(super) struct Checks {
     repeats: Repeats,
     references: Vec<ReferenceCheck>,
     /// Those that reject.
@@ -40,6 +40,11 @@ struct Checks {
 }
 
 impl Checks {
+    /// Whether a record may refer to one of the same file.
+    pub(super) fn of_itself(&self) -> bool {
+        self.references.iter().any(|check| check.descendants.is_some())
+    }
+
     fn is_empty(&self) -> bool {
         self.repeats.is_empty() && self.references.is_empty() && self.rules.is_empty() && self.documents.is_none()
     }
@@ -123,10 +128,25 @@ impl Database {
         .await
     }
 
+    /// The checks of a load whose batches are judged by themselves, each without a key that comes twice.
+    pub(super) async fn batch_checks(
+        &self,
+        load: Load<'_>,
+        fields: &[String],
+        parents: &[&Entity],
+    ) -> Result<Checks, BusinessError> {
+        Ok(Checks {
+            repeats: Repeats::none(self.dialect(), load.entity),
+            references: self.references(load, fields, parents).await?,
+            rules: self.rejecting_rules(load).await?,
+            documents: None,
+        })
+    }
+
     /// Without statistics of a table that has just grown, the planner walks the whole load for each range of it, or the parents for
     /// each record. Where records refer to records of the same file, all their fields count.
     async fn analyze(&self, load: Load<'_>, key: &LoadKey, checks: &Checks, records: u64) -> Result<(), BusinessError> {
-        let of_itself = checks.references.iter().any(|check| check.descendants.is_some());
+        let of_itself = checks.of_itself();
         let sql = if of_itself {
             self.dialect().analyze(&key.staging)
         } else {
@@ -192,7 +212,10 @@ impl Database {
             let last = first.saturating_add(size - 1).min(records);
             let (key, checks) = (key.clone(), Arc::clone(checks));
             let in_range = self.fenced(load.fence, move |session| {
-                Box::pin(async move { check_range(session, &key, &checks, first, last).await })
+                Box::pin(async move {
+                    let found = check_range(session, &key, &checks, first, last).await?;
+                    Ok(nothing_written_for(session, found))
+                })
             });
             found += in_range.await?;
             first = last + 1;
@@ -222,7 +245,8 @@ impl Database {
                     for row in session.rows(sql, values).await? {
                         add(&mut rejected, &row, missing_parent(check, &row)?)?;
                     }
-                    reject(session, &key, rejected).await
+                    let found = reject(session, &key, rejected).await?;
+                    Ok(nothing_written_for(session, found))
                 })
             });
             if found.await? == 0 {
@@ -276,8 +300,16 @@ impl Database {
     }
 }
 
+/// A transaction that rejected none has written nothing.
+pub(super) fn nothing_written_for(session: &mut Session, found: usize) -> usize {
+    if found == 0 {
+        session.discard();
+    }
+    found
+}
+
 /// Checks the good records of a range once, and returns how many it rejected.
-async fn check_range(
+pub(super) async fn check_range(
     session: &mut Session,
     key: &LoadKey,
     checks: &Checks,
@@ -311,7 +343,6 @@ pub(super) async fn reject(
     rejected: BTreeMap<u64, Rejected>,
 ) -> Result<usize, Fault> {
     if rejected.is_empty() {
-        session.discard();
         return Ok(0);
     }
     mark_rejected(session, key, rejected.keys().copied(), REJECTED).await?;

@@ -38,7 +38,7 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
     let max_errors = read_max_errors(&section);
     let atomicity = section.choice("atomicity", &Atomicity::WORDS);
     let atomicity = atomicity.map_or_else(Atomicity::default, |atomicity| atomicity.value);
-    section.unsupported("skip_staging", "leave it out");
+    let skip_staging = read_skip_staging(&section, atomicity, max_errors);
     section.require("entities");
     let mut places = Vec::new();
     for entity in section.tables("entities", "[[import.entities]]") {
@@ -52,6 +52,7 @@ pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<Impor
         entities,
         max_errors,
         atomicity,
+        skip_staging,
     };
     ((spec, order), places)
 }
@@ -171,6 +172,23 @@ fn read_max_errors(section: &Table<'_>) -> Option<ErrorThreshold> {
         section.findings().at(&text.span, message);
     }
     threshold
+}
+
+/// Whether records land as they are read: not where something is judged over the whole file before the first one lands.
+fn read_skip_staging(section: &Table<'_>, atomicity: Atomicity, max_errors: Option<ErrorThreshold>) -> bool {
+    let Some(skip) = section.truth("skip_staging").filter(|skip| skip.value) else {
+        return false;
+    };
+    let word = Atomicity::WORDS.iter().find(|(_, known)| *known == atomicity);
+    let message = match (word, max_errors) {
+        (_, Some(_)) => "`max_errors` is judged over the whole file before its first record lands, which `skip_staging` does not wait for; leave one of them out".to_owned(),
+        (Some((word, _)), None) if atomicity != Atomicity::Record => {
+            format!("`atomicity = \"{word}\"` needs records to wait in staging for each other; leave it or `skip_staging` out")
+        }
+        _ => return true,
+    };
+    section.findings().at(&skip.span, message);
+    false
 }
 
 /// Reads `[export]`.

@@ -232,6 +232,8 @@ pub struct ImportSpec {
     pub max_errors: Option<ErrorThreshold>,
     /// Which records of a file stand or fall together.
     pub atomicity: Atomicity,
+    /// Whether batches land as they are read, without a stay in staging. With [`Atomicity::Record`] and no limit of errors only.
+    pub skip_staging: bool,
 }
 
 impl ImportSpec {

@@ -5,6 +5,7 @@
 //! step reads back what an earlier attempt left and goes on from there. The business database's markers are the truth about what
 //! landed; the store's counts are copied from them at the end (promise 2).
 
+mod direct;
 mod drift;
 mod finish;
 mod message_order;

@@ -14,11 +14,11 @@ crate::on_both_backends!(whatever_is_sent_adds_up,);
 const FILES: (usize, usize) = (120, 10_000);
 const NAMES: [&str; 3] = ["CustomerID", "CompanyName", "City"];
 
-/// A job's own lines, and its files before they are damaged.
-fn formats(data: &Data<'_>) -> Vec<(&'static str, Vec<u8>)> {
+/// A job's own lines, and its files before they are damaged: through staging, and past it.
+fn formats(data: &Data<'_>) -> Vec<(String, Vec<u8>)> {
     let fixed = "format = \"fixed\"\ncolumns = [{ name = \"CustomerID\", width = 8 }, { name = \"CompanyName\", width = 30 }, \
         { name = \"City\", width = 20 }]";
-    vec![
+    let formats = [
         ("format = \"csv\"", data.delimited(',').into()),
         ("format = \"tsv\"", data.delimited('\t').into()),
         ("format = \"csv-unicode\"", files::utf16(&data.delimited(','))),
@@ -28,7 +28,10 @@ fn formats(data: &Data<'_>) -> Vec<(&'static str, Vec<u8>)> {
         ("format = \"xml-element\"", data.xml_element().into()),
         ("format = \"xml-attribute\"", data.xml_attribute().into()),
         ("format = \"xlsx\"", data.stored_workbook()),
-    ]
+    ];
+    let ways = ["", "\nskip_staging = true"];
+    let both = |(lines, seed): (&str, Vec<u8>)| ways.map(|way| (format!("{lines}{way}"), seed.clone()));
+    formats.into_iter().flat_map(both).collect()
 }
 
 async fn whatever_is_sent_adds_up(backend: Backend) {

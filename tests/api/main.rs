@@ -44,6 +44,7 @@ mod relay;
 mod resubmit;
 mod rules;
 mod side_by_side;
+mod skip_staging;
 mod status;
 mod superseded;
 mod truncate;

@@ -142,3 +142,34 @@ fn a_load_that_replaces_rows_brings_new_ones() {
         ["jobs/inbound.toml:14: `truncate_on_empty` means nothing without `truncate = true`"]
     );
 }
+
+#[test]
+fn what_does_not_wait_in_staging_is_judged_by_itself() {
+    let set = |import: &str| {
+        let job = job(import, "").replace("max_errors = \"5%\"\n", "");
+        let files = [
+            ("entities/customers.toml", CUSTOMERS),
+            ("entities/orders.toml", ORDERS),
+            ("jobs/inbound.toml", job.as_str()),
+        ];
+        load(&files).map(|set| set.jobs[0].import.as_ref().expect("its section").skip_staging)
+    };
+    assert_eq!(set(""), Ok(false));
+    assert_eq!(set("skip_staging = true\n"), Ok(true));
+    assert_eq!(set("skip_staging = true\natomicity = \"record\"\n"), Ok(true));
+    let file = "skip_staging = true\natomicity = \"file\"\n";
+    assert_eq!(
+        set(file).expect_err("a mistake"),
+        [
+            "jobs/inbound.toml:11: `atomicity = \"file\"` needs records to wait in staging for each other; leave it or `skip_staging` out"
+        ]
+    );
+    let limit = "skip_staging = true\nmax_errors = \"5%\"\n";
+    assert_eq!(
+        set(limit).expect_err("a mistake"),
+        [
+            "jobs/inbound.toml:12: `max_errors` is judged over the whole file before its first record lands, which `skip_staging` does \
+             not wait for; leave one of them out"
+        ]
+    );
+}

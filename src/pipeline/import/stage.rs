@@ -1,11 +1,12 @@
 //! Source to staging: read the payload once, parse and type what is not staged yet, stage it batch by batch.
 //!
-//! While the database takes one batch, the next is read: a load takes as long as the slower of the two, not as both.
+//! With `skip_staging` a batch lands as it is staged. While the database takes one batch, the next is read: a load takes as long as the slower of the two, not as both.
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use super::direct::Direct;
 use super::part::{Part, Source};
 use super::{drift, origins, skipped};
 use crate::business::BusinessError;
@@ -58,12 +59,18 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
         let SourcePosition { records, line, byte } = state.position;
         reader.skip_to(Position { records, line, byte });
     }
-    let keys = read(part, &mut file, &mut *reader, &mapping, &state).await?;
+    let direct = Direct::begin(part, &mapping, parents).await?;
+    let is_direct = direct.is_some();
+    let keys = read(part, &mut file, &mut *reader, &mapping, &state, direct).await?;
     let _ = part.remarks.set(reader.remarks());
-    let chunk_records = part.session.context.limits.import.chunk_records;
-    part.database
-        .finish_staging(part.load(), parents, chunk_records, keys)
-        .await?;
+    if is_direct {
+        part.database.end_landing(part.load()).await?;
+    } else {
+        let chunk_records = part.session.context.limits.import.chunk_records;
+        part.database
+            .finish_staging(part.load(), parents, chunk_records, keys)
+            .await?;
+    }
     state.staged = true;
     Ok(Staged { state, mapping })
 }
@@ -75,12 +82,15 @@ async fn read(
     reader: &mut dyn RecordReader,
     mapping: &Mapping,
     state: &LoadState,
+    direct: Option<Direct>,
 ) -> Result<Option<KeysSeen>, Stop> {
-    let is_first = state.position == SourcePosition::default();
+    let is_first = state.position == SourcePosition::default() && direct.is_none();
     let mut stager = Stager {
         part,
         mapping,
         keys: is_first.then(|| KeysSeen::new(part.entity, mapping.fields())),
+        direct,
+        held: None,
         landed: &state.landed,
         batch: StagingBatch::default(),
         bytes: 0,
@@ -156,6 +166,10 @@ struct Stager<'a> {
     mapping: &'a Mapping,
     /// Of all good records, if this attempt reads them all.
     keys: Option<KeysSeen>,
+    /// Where batches land as they are.
+    direct: Option<Direct>,
+    /// A record that may not land together with the batch, and begins the next.
+    held: Option<StagedRecord>,
     /// Chunks that landed before, those behind us taken away.
     landed: &'a [(u64, u64)],
     batch: StagingBatch,
@@ -175,7 +189,10 @@ impl Stager<'_> {
             match reader.step() {
                 Step::NeedInput => return Ok(false),
                 Step::End => return Ok(true),
-                Step::Record(record) => self.take(&record)?,
+                Step::Record(record) => {
+                    self.take(&record)?;
+                    self.release().await?;
+                }
                 Step::Damaged(damage) => self.take_damage(damage),
             }
             if self.full() {
@@ -200,7 +217,7 @@ impl Stager<'_> {
                     let noted = keys.note(&staged);
                     noted.map_err(|error| Stop::Retry(format!("cannot keep the keys of the file: {error}")))?;
                 }
-                self.batch.records.push(staged);
+                self.add(staged);
             }
             // Its reject was kept when its chunk landed.
             Err(_) if landed => {}
@@ -210,6 +227,27 @@ impl Stager<'_> {
                 document_key: typed.document_key,
             }),
         }
+        Ok(())
+    }
+
+    /// Adds a record to the batch, or holds it back where it cannot land with it.
+    fn add(&mut self, staged: StagedRecord) {
+        match &mut self.direct {
+            Some(direct) if direct.repeats(&staged) => self.held = Some(staged),
+            Some(direct) => {
+                direct.note(&staged);
+                self.batch.records.push(staged);
+            }
+            None => self.batch.records.push(staged),
+        }
+    }
+
+    /// Ends the batch before the record that is held back, which begins the next.
+    async fn release(&mut self) -> Result<(), Stop> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let (records, line, byte) = (held.place.record - 1, held.place.line, held.place.byte_start);
+        self.flush(Position { records, line, byte }).await?;
+        self.add(held);
         Ok(())
     }
 
@@ -279,7 +317,14 @@ impl Stager<'_> {
     /// Starts writing a batch.
     fn write(&mut self, batch: StagingBatch) {
         let (part, fields) = (self.part, self.mapping.fields());
-        let mut writing = async move { part.database.stage(part.load(), fields, &batch).await }.boxed();
+        let asked = self.direct.as_mut().map(Direct::end_batch);
+        let mut writing = async move {
+            match &asked {
+                Some(asked) => part.database.land(part.load(), fields, asked, &batch).await,
+                None => part.database.stage(part.load(), fields, &batch).await,
+            }
+        }
+        .boxed();
         // The first poll hands it to a task of its own, which goes on by itself.
         self.writing = match (&mut writing).now_or_never() {
             Some(done) => Some(std::future::ready(done).boxed()),

@@ -43,6 +43,10 @@ async fn a_stale_epoch_can_do_nothing_in_any_method(database: TestDatabase) {
             .stage(stale, fields, &batch(4, vec![order(3, "D", "1.00")]))
             .await,
     );
+    let asked = database.batch_checks_of(current, fields, &[]).await.expect("checks");
+    let later = batch(4, vec![order(3, "D", "1.00")]);
+    fenced(database.land(stale, fields, &asked, &later).await);
+    fenced(database.end_landing(stale).await);
     fenced(database.finish_staging(stale, &[], 10, None).await);
     fenced(database.stop_load(stale, "stale").await);
     let now = database.begin_load(current, fields).await.expect("the state");
