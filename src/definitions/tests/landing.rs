@@ -164,11 +164,11 @@ fn what_does_not_wait_in_staging_is_judged_by_itself() {
             "jobs/inbound.toml:11: `atomicity = \"file\"` needs records to wait in staging for each other; leave it or `skip_staging` out"
         ]
     );
-    let limit = "skip_staging = true\nmax_errors = \"5%\"\n";
+    let limit = "skip_staging = true\nmax_errors = \"10%\"\n";
     assert_eq!(
         set(limit).expect_err("a mistake"),
         [
-            "jobs/inbound.toml:12: `max_errors` is judged over the whole file before its first record lands, which `skip_staging` does \
+            "jobs/inbound.toml:11: `max_errors` is judged over the whole file before its first record lands, which `skip_staging` does \
              not wait for; leave one of them out"
         ]
     );
