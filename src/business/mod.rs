@@ -66,6 +66,9 @@ use self::dialect::Dialect;
 use self::session::Pool;
 use crate::domain::entity::Entity;
 
+/// Ranges of one load that are checked at the same time; more than there are cores gain nothing.
+const RANGES_AT_ONCE: usize = 4;
+
 /// How to reach one business database. `Debug` hides the URL, which may hold a password.
 #[derive(Clone)]
 pub struct DatabaseSettings {
@@ -209,6 +212,14 @@ impl Database {
 
     fn dialect(&self) -> Dialect {
         self.inner.address.dialect()
+    }
+
+    /// How many transactions of one load may write at once. SQLite has one writer; on PostgreSQL others want connections, too.
+    fn writers_at_once(&self) -> usize {
+        match self.dialect() {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => (self.inner.max_connections as usize / 2).clamp(1, RANGES_AT_ONCE),
+        }
     }
 
     async fn writer(&self) -> Result<Pool, BusinessError> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::control::LoadKey;
 use super::dialect::{Dialect, quote};
 use super::documents::Documents;
@@ -197,7 +199,8 @@ impl Database {
         }
     }
 
-    /// Looks through the good records once, range by range, and returns how many it rejected.
+    /// Looks through the good records once, range by range, and returns how many it rejected. Ranges do not wait for each other
+    /// where the database takes several writers: what is left does not depend on their order.
     async fn check_all(
         &self,
         load: Load<'_>,
@@ -206,21 +209,19 @@ impl Database {
         records: u64,
         size: u64,
     ) -> Result<usize, BusinessError> {
-        let mut found = 0;
-        let mut first = 1;
-        while first <= records {
+        let firsts = (0..records.div_ceil(size)).map(|range| range * size + 1);
+        let ranges = firsts.map(|first| {
             let last = first.saturating_add(size - 1).min(records);
             let (key, checks) = (key.clone(), Arc::clone(checks));
-            let in_range = self.fenced(load.fence, move |session| {
+            self.fenced(load.fence, move |session| {
                 Box::pin(async move {
                     let found = check_range(session, &key, &checks, first, last).await?;
                     Ok(nothing_written_for(session, found))
                 })
-            });
-            found += in_range.await?;
-            first = last + 1;
-        }
-        Ok(found)
+            })
+        });
+        let found = stream::iter(ranges).buffer_unordered(self.writers_at_once());
+        found.try_fold(0, async |sum, found| Ok(sum + found)).await
     }
 
     /// Rejects what refers to rejected records through this field, and what refers to that, however long the chain. Returns
