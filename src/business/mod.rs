@@ -44,6 +44,7 @@ pub mod snapshot;
 pub mod staging;
 mod suspects;
 pub mod tables;
+pub mod tracking;
 mod transaction;
 mod truncate;
 mod types;

@@ -112,6 +112,45 @@ impl Snapshot {
     /// [`BusinessError::Definition`] for a selection the database does not understand, with its own words.
     pub async fn read(&mut self, selection: Selection<'_>, rows: mpsc::Sender<Vec<Row>>) -> Result<u64, BusinessError> {
         let (sql, values) = select(self.database.dialect(), selection)?;
+        self.stream(selection.entity, sql, values, rows).await
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.database.dialect()
+    }
+
+    /// All rows of a bounded result whose columns are texts.
+    pub(super) async fn ask(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, BusinessError> {
+        let (sender, mut batches) = mpsc::channel(1);
+        let asking = self.run(sql, values, sender);
+        let collecting = async {
+            let mut rows = Vec::new();
+            while let Some(batch) = batches.recv().await {
+                rows.extend(batch);
+            }
+            rows
+        };
+        let (asked, rows) = tokio::join!(asking, collecting);
+        asked.map(|_| rows)
+    }
+
+    /// Streams the rows of a statement about an entity, whose columns are texts.
+    pub(super) async fn stream(
+        &mut self,
+        entity: &Entity,
+        sql: String,
+        values: Vec<Value>,
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
+        self.run(sql, values, rows).await.map_err(|error| about(entity, error))
+    }
+
+    async fn run(
+        &mut self,
+        sql: String,
+        values: Vec<Value>,
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
         let gone = || self.database.settle(sqlx::Error::WorkerCrashed.into());
         let (answer, outcome) = oneshot::channel();
         self.requests
@@ -124,7 +163,7 @@ impl Snapshot {
             .await
             .map_err(|_| gone())?;
         let outcome = outcome.await.map_err(|_| gone())?;
-        outcome.map_err(|error| about(selection.entity, self.database.settle(error.into())))
+        outcome.map_err(|error| self.database.settle(error.into()))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::entity::{Entity, Field};
 pub(super) const OWN_PREFIX: &str = "tranship_";
 
 /// What the names of the tables beside a target end with.
-pub(super) const OWN_SUFFIXES: [&str; 2] = ["_staging", "_last_write"];
+pub(super) const OWN_SUFFIXES: [&str; 3] = ["_staging", "_last_write", "_changes"];
 
 impl Database {
     /// Creates control tables, the target (with `create_table`) and staging where they are missing. Cheap when all is there.

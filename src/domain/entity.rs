@@ -116,32 +116,53 @@ impl Entity {
         format!("{stem}_{}_staging", self.staging_digest())
     }
 
+    /// What tells which row changed, and for whom: the key, and the company where it is no part of it.
+    #[must_use]
+    pub fn tracked_fields(&self) -> Vec<String> {
+        let company = self.company_field.iter().filter(|name| !self.is_key(name));
+        self.key.iter().chain(company).cloned().collect()
+    }
+
+    /// The table beside the target that says which rows changed. Another key makes another table, whose history begins anew.
+    #[must_use]
+    pub fn change_table(&self) -> String {
+        let stem = &self.table[..self.table.floor_char_boundary(STAGING_STEM_BYTES_MAX)];
+        let tracked = self.tracked_fields();
+        let parts = std::iter::once(self.table.as_str()).chain(tracked.iter().map(String::as_str));
+        format!("{stem}_{}_changes", digest(parts))
+    }
+
     /// Eight hexadecimal digits over everything a staging table and its indexes are made of, and over the key, by which its
     /// records repeat each other. What is missing here would leave records of two definitions in one table.
     fn staging_digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut add = |part: &str| {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        };
-        add(&self.table);
+        let mut parts = vec![self.table.as_str()];
         for field in &self.fields {
-            add(&field.name);
+            parts.push(&field.name);
             // An enum is staged as the text it is; limits are the target's to judge.
-            add(match &field.kind {
+            parts.push(match &field.kind {
                 FieldType::Enum(_) => FieldType::String.name(),
                 kind => kind.name(),
             });
             let of_itself = field.references.as_ref().filter(|to| to.entity == self.name);
-            add(of_itself.map_or("", |to| &to.field));
+            parts.push(of_itself.map_or("", |to| &to.field));
         }
-        self.key.iter().for_each(|name| add(name));
-        let digest = hash.finalize();
-        format!(
-            "{:08x}",
-            u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
-        )
+        parts.extend(self.key.iter().map(String::as_str));
+        digest(parts)
     }
+}
+
+/// Eight hexadecimal digits over these texts, each told from the next.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    format!(
+        "{:08x}",
+        u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+    )
 }
 
 /// One field of an entity and one column of its table.

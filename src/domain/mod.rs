@@ -14,6 +14,7 @@ pub mod ids;
 pub mod job;
 pub mod message;
 pub mod pattern;
+pub mod position;
 pub mod receipt;
 pub mod reject;
 pub mod rule;

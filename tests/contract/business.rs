@@ -15,4 +15,5 @@ mod staging;
 mod stagings;
 mod superseded;
 mod tables;
+mod tracking;
 mod truncate;

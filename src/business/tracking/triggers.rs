@@ -1,0 +1,235 @@
+//! The change table of a target, and the triggers that fill it.
+
+use super::super::catalogue::{columns, keys};
+use super::super::dialect::{Dialect, quote};
+use super::super::session::{Fault, Session, Value};
+use super::super::tables::quoted_list;
+use crate::domain::entity::Entity;
+
+/// How long making triggers waits for those who write: others would queue up behind it.
+const LOCK_TIMEOUT: &str = "5s";
+
+/// What tracks the changes of one table.
+#[derive(Debug, Clone)]
+pub(super) struct Tracking {
+    dialect: Dialect,
+    /// As it is.
+    pub(super) target: String,
+    /// As it is.
+    changes: String,
+    key: Vec<String>,
+    fields: Vec<String>,
+}
+
+impl Tracking {
+    pub(super) fn of(dialect: Dialect, entity: &Entity) -> Self {
+        Self {
+            dialect,
+            target: entity.table.clone(),
+            changes: entity.change_table(),
+            key: entity.key.clone(),
+            fields: entity.tracked_fields(),
+        }
+    }
+
+    /// Whether the change table is there, and all triggers are and fire always.
+    pub(super) async fn is_there(&self, session: &mut Session) -> Result<bool, Fault> {
+        if columns(session, &self.changes).await?.is_empty() {
+            return Ok(false);
+        }
+        let (sql, target) = match self.dialect {
+            Dialect::Postgres => (
+                "select count(*) from pg_trigger \
+                 where tgrelid = to_regclass($1) and tgenabled = 'A' and left(tgname, length($2)) = $2",
+                quote(&self.target),
+            ),
+            Dialect::Sqlite => (
+                "select count(*) from sqlite_schema where type = 'trigger' and tbl_name = $1 collate nocase \
+                   and substr(name, 1, length($2)) = $2",
+                self.target.clone(),
+            ),
+        };
+        let values = vec![Value::Text(target), Value::Text(format!("{} ", self.changes))];
+        let found = session.row(sql, values).await?.map(|row| row.count(0)).transpose()?;
+        let wanted = match self.dialect {
+            Dialect::Postgres => 4,
+            Dialect::Sqlite if self.replaced(session).await?.is_none() => 3,
+            Dialect::Sqlite => 5,
+        };
+        Ok(found == Some(wanted))
+    }
+
+    /// Makes the change table and the triggers anew.
+    pub(super) async fn make(&self, session: &mut Session) -> Result<(), Fault> {
+        match self.dialect {
+            Dialect::Postgres => self.make_on_postgres(session).await,
+            Dialect::Sqlite => self.make_on_sqlite(session).await,
+        }
+    }
+
+    fn name(&self, event: &str) -> String {
+        quote(&format!("{} {event}", self.changes))
+    }
+
+    /// Statement triggers: a transaction pays once for each statement, not for each row. They fire always, on a replica's
+    /// connection too, and as their owner, because who writes the table need not be allowed to write its changes.
+    async fn make_on_postgres(&self, session: &mut Session) -> Result<(), Fault> {
+        let (target, changes) = (quote(&self.target), quote(&self.changes));
+        let fields = quoted_list(&self.fields);
+        session
+            .run(format!(
+                "set local lock_timeout = '{LOCK_TIMEOUT}'; drop table if exists {changes}; \
+                 drop function if exists {changes}() cascade; \
+                 create table {changes} as select {fields} from {target} with no data; \
+                 alter table {changes} add column tranship_xid xid8 not null default pg_current_xact_id(), \
+                   add column tranship_truncated boolean not null default false; \
+                 create index on {changes} (tranship_xid)"
+            ))
+            .await?;
+        let sql = "select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c \
+             join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)";
+        let row = session.row(sql, vec![Value::Text(changes.clone())]).await?;
+        let qualified = row.ok_or(sqlx::Error::RowNotFound)?.text(0)?;
+        session.run(format!(
+            "create function {changes}() returns trigger language plpgsql security definer \
+               set search_path = pg_catalog, pg_temp as $tranship$ begin \
+               if tg_op = 'INSERT' then \
+                 insert into {qualified} ({fields}) select {fields} from tranship_new; \
+               elsif tg_op = 'UPDATE' then \
+                 insert into {qualified} ({fields}) select {fields} from tranship_new union select {fields} from tranship_old; \
+               elsif tg_op = 'DELETE' then \
+                 insert into {qualified} ({fields}) select {fields} from tranship_old; \
+               else insert into {qualified} (tranship_truncated) values (true); end if; \
+               return null; end $tranship$"
+        ))
+        .await?;
+        let events = [
+            ("insert", "referencing new table as tranship_new"),
+            (
+                "update",
+                "referencing old table as tranship_old new table as tranship_new",
+            ),
+            ("delete", "referencing old table as tranship_old"),
+            ("truncate", ""),
+        ];
+        for (event, referencing) in events {
+            let trigger = self.name(event);
+            session
+                .run(format!(
+                    "create trigger {trigger} after {event} on {target} {referencing} \
+                       for each statement execute function {changes}(); \
+                     alter table {target} enable always trigger {trigger}"
+                ))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Row triggers, the only ones there are. `REPLACE` removes rows without their delete triggers, so the rows it is about to
+    /// remove are noted before: those that share another unique key with the new one.
+    async fn make_on_sqlite(&self, session: &mut Session) -> Result<(), Fault> {
+        let (target, changes) = (quote(&self.target), quote(&self.changes));
+        let fields = quoted_list(&self.fields);
+        let of = |row: &str| {
+            let values: Vec<_> = self
+                .fields
+                .iter()
+                .map(|name| format!("{row}.{}", quote(name)))
+                .collect();
+            values.join(", ")
+        };
+        let note = |values: String| format!("insert into {changes} ({fields}) {values}");
+        let (new, old) = (of("new"), of("old"));
+        let mut bodies = vec![
+            ("after insert", note(format!("values ({new})"))),
+            ("after update", note(format!("select {new} union select {old}"))),
+            ("after delete", note(format!("values ({old})"))),
+        ];
+        if let Some(replaced) = self.replaced(session).await? {
+            let removed = note(format!("select {} from {target} r where {replaced}", of("r")));
+            bodies.extend([("before insert", removed.clone()), ("before update", removed)]);
+        }
+        for event in [
+            "after insert",
+            "after update",
+            "after delete",
+            "before insert",
+            "before update",
+        ] {
+            session
+                .run(format!("drop trigger if exists {}", self.name(event)))
+                .await?;
+        }
+        session.run(format!("drop table if exists {changes}")).await?;
+        session
+            .run(format!(
+                "create table {changes} (tranship_change integer primary key autoincrement, {fields})"
+            ))
+            .await?;
+        for (event, body) in bodies {
+            let sql = format!(
+                "create trigger {} {event} on {target} begin {body}; end",
+                self.name(event)
+            );
+            session.run(sql).await?;
+        }
+        let sql = "insert into tranship_change_histories (name, history) values ($1, lower(hex(randomblob(16)))) \
+             on conflict (name) do update set history = excluded.history";
+        session.execute(sql, vec![Value::Text(self.changes.clone())]).await?;
+        Ok(())
+    }
+
+    /// Which rows `r` a new one would take the place of, beside the one with its own key; none where no other key is unique.
+    async fn replaced(&self, session: &mut Session) -> Result<Option<String>, Fault> {
+        let same = |columns: &[String]| {
+            let same: Vec<_> = columns
+                .iter()
+                .map(|column| format!("r.{0} = new.{0}", quote(column)))
+                .collect();
+            same.join(" and ")
+        };
+        let keys = keys(session, &self.target).await?;
+        let others: Vec<_> = keys
+            .iter()
+            .filter(|key| !key.is_on(self.dialect, &self.key))
+            .map(|key| format!("({})", same(&key.columns)))
+            .collect();
+        let own = same(&self.key);
+        Ok((!others.is_empty()).then(|| format!("({}) and not ({own})", others.join(" or "))))
+    }
+}
+
+/// Why triggers on this table would not see every change of its rows, if they would not.
+pub(super) async fn untrackable(session: &mut Session, target: &str) -> Result<Option<&'static str>, Fault> {
+    let (sql, name) = match session.dialect {
+        Dialect::Postgres => (
+            "select relkind::text, relispartition or relhassubclass or relpersistence = 't' from pg_class where oid = to_regclass($1)",
+            quote(target),
+        ),
+        Dialect::Sqlite => (
+            "select type, sql like 'create virtual table%' from sqlite_schema where name = $1 collate nocase \
+               and type in ('table', 'view')",
+            target.to_owned(),
+        ),
+    };
+    let Some(row) = session.row(sql, vec![Value::Text(name)]).await? else {
+        return Ok(Some("there is no such table"));
+    };
+    let (kind, is_special) = (row.text(0)?, row.flag(1)?);
+    let is_table = matches!(kind.as_str(), "r" | "table");
+    if is_table && !is_special && session.dialect == Dialect::Sqlite && has_unnamed_key(session, target).await? {
+        return Ok(Some(
+            "it has a unique index with a condition or an expression, and triggers do not see which rows `REPLACE` removes for it",
+        ));
+    }
+    Ok((!is_table || is_special).then_some(
+        "changes are tracked of plain tables only, not of views, partitions or tables with any; use `method = \"column\"` or \"query\"",
+    ))
+}
+
+async fn has_unnamed_key(session: &mut Session, target: &str) -> Result<bool, Fault> {
+    let sql = "select count(*) from pragma_index_list($1) l where l.\"unique\" and (l.partial \
+           or exists (select 1 from pragma_index_info(l.name) i where i.name is null))";
+    let row = session.row(sql, vec![Value::Text(target.to_owned())]).await?;
+    Ok(row.map(|row| row.count(0)).transpose()?.is_some_and(|found| found > 0))
+}
