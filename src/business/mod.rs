@@ -20,6 +20,7 @@ mod catalogue;
 mod check_constraints;
 mod connect;
 mod control;
+mod copy;
 pub mod dialect;
 pub mod differences;
 pub mod direct;

@@ -1,9 +1,10 @@
-//! Turns a batch of typed records into what each database loads fastest: COPY text on PostgreSQL, multi-row VALUES with
+//! Turns a batch of typed records into what each database loads fastest: COPY on PostgreSQL, multi-row VALUES with
 //! bound values on SQLite.
 
+use super::copy;
 use super::dialect::{Dialect, quote};
 use super::documents::digest;
-use super::session::{Session, Value, int};
+use super::session::{Session, Value};
 use super::staging::{Load, RejectedRecord, StagedRecord, StagingBatch};
 use super::validate::REJECTED;
 use crate::domain::cell::Cell;
@@ -27,12 +28,12 @@ const OWN_COLUMNS: [&str; 9] = [
 ];
 
 /// One row of staging.
-struct StagedRow<'a> {
-    place: RecordPlace,
-    origin: Option<RejectId>,
-    document: Option<String>,
-    state: i64,
-    cells: &'a [Cell],
+pub(super) struct StagedRow<'a> {
+    pub(super) place: RecordPlace,
+    pub(super) origin: Option<RejectId>,
+    pub(super) document: Option<String>,
+    pub(super) state: i64,
+    pub(super) cells: &'a [Cell],
 }
 
 impl<'a> StagedRow<'a> {
@@ -85,10 +86,18 @@ impl PreparedRows {
         let columns = columns.collect::<Vec<_>>().join(", ");
         let staging = quote(&load.entity.staging_table());
         let prepared = match dialect {
-            Dialect::Postgres => Self::Copy {
-                sql: format!("copy {staging} ({columns}) from stdin"),
-                data: copy_text(load, &rows),
-            },
+            Dialect::Postgres => {
+                let kinds: Vec<_> = fields
+                    .iter()
+                    .filter_map(|name| load.entity.field(name))
+                    .map(|field| &field.kind)
+                    .collect();
+                let (data, form) = copy::encode(load, &kinds, &rows);
+                Self::Copy {
+                    sql: format!("copy {staging} ({columns}) from stdin{form}"),
+                    data,
+                }
+            }
             Dialect::Sqlite => {
                 let width = OWN_COLUMNS.len() + fields.len();
                 let most = (BOUND_MAX / width).clamp(1, ROWS_MAX).min(rows.len());
@@ -170,48 +179,6 @@ fn bound(load: Load<'_>, record: &StagedRow<'_>) -> impl Iterator<Item = Value> 
         Cell::Bool(flag) => Value::Flag(*flag),
         Cell::Text(text) => Value::Text(text.clone()),
     }))
-}
-
-fn copy_text(load: Load<'_>, records: &[StagedRow<'_>]) -> Vec<u8> {
-    use std::io::Write as _;
-    const IN_MEMORY: &str = "writing to memory cannot fail";
-    let head = format!("{}\t{}", load.fence.message, load.entity_no);
-    let mut out = Vec::with_capacity(records.len() * 256);
-    for record in records {
-        let place = record.place;
-        let (line, from, to) = (int(place.line), int(place.byte_start), int(place.byte_end));
-        write!(out, "{head}\t{}\t{line}\t{from}\t{to}\t", int(place.record)).expect(IN_MEMORY);
-        match record.origin {
-            Some(origin) => write!(out, "{origin}").expect(IN_MEMORY),
-            None => out.extend_from_slice(b"\\N"),
-        }
-        let document = record.document.as_deref().unwrap_or("\\N");
-        write!(out, "\t{document}\t{}", record.state).expect(IN_MEMORY);
-        for cell in record.cells {
-            out.push(b'\t');
-            match cell {
-                Cell::Null => out.extend_from_slice(b"\\N"),
-                Cell::Int(number) => write!(out, "{number}").expect(IN_MEMORY),
-                Cell::Bool(flag) => out.push(if *flag { b't' } else { b'f' }),
-                Cell::Text(text) => escape(text, &mut out),
-            }
-        }
-        out.push(b'\n');
-    }
-    out
-}
-
-/// COPY's text form gives these four a meaning; everything else is itself.
-fn escape(text: &str, out: &mut Vec<u8>) {
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            other => out.push(other),
-        }
-    }
 }
 
 #[cfg(test)]

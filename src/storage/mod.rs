@@ -36,6 +36,7 @@ pub mod occurrences;
 mod offer_now;
 mod polls;
 mod pool;
+pub mod positions;
 mod queue_text;
 mod record_errors;
 pub mod redrive;
