@@ -54,6 +54,11 @@ pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpRespo
         answer.insert_header(attachment(name));
     }
     let bytes = message.bytes;
+    if bytes == 0 && fetch == Fetch::Delivery {
+        // Nobody asks a body of no bytes for its last one.
+        let context = &api.context;
+        context.store.mark_downloaded(message.id, context.clock.now()).await?;
+    }
     let sending = Sending {
         api: api.clone(),
         message,

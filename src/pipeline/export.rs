@@ -187,10 +187,16 @@ fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -
     format!("{} {at}.{extension}", job.name)
 }
 
+/// The company whose rows are exported, where it is one.
+fn company(job: &Job) -> Option<String> {
+    let companies = job.export.as_ref()?.companies(job.company.as_deref());
+    <[String; 1]>::try_from(companies).ok().map(|[company]| company)
+}
+
 /// An outbound message stands where its job says; nobody asks for anything.
 fn placement(context: &Context, job: &Job, now: Timestamp) -> Placement {
     let envelope = Envelope {
-        company: job.company.clone(),
+        company: company(job),
         ..Envelope::default()
     };
     // Only what a sender asks for can be refused.
@@ -212,7 +218,7 @@ async fn queue(
         job: job.id,
         direction: job.direction,
         entity: None,
-        company: job.company.clone(),
+        company: company(job),
         external_id: Some(name),
         enqueued_by: claimed.trigger.clone(),
         digest: payload.digest,

@@ -9,6 +9,7 @@ crate::on_both_backends!(
     every_format_gives_back_the_same_rows,
     packages_give_back_the_same_rows_and_tell_what_is_in_them,
     a_value_a_format_cannot_hold_fails_the_run,
+    an_export_without_rows_reads_back_as_none,
 );
 
 /// Fields of every type, some of them spelt in a way of their own.
@@ -476,4 +477,59 @@ async fn a_value_a_format_cannot_hold_fails_the_run(backend: Backend) {
         assert!(note.contains("of `Things` (`A"), "the record can be found: {note}");
         assert_eq!(occurrence["message"], Value::Null);
     }
+}
+
+async fn an_export_without_rows_reads_back_as_none(backend: Backend) {
+    let cases = cases();
+    let app = app(backend, |setup| {
+        for (number, case) in cases.iter().enumerate() {
+            define(setup, number, case);
+        }
+    })
+    .await;
+    for table in ["things", "plain"] {
+        crate::support::databases::run(&app.business.url, &format!("delete from {table}")).await;
+    }
+    for case in &cases {
+        let name = case.name;
+        let (_, file) = exported(&app, &format!("Out {name}")).await;
+        if case.both.contains("jsonl") || case.both.contains("fixed") {
+            // Where every line is a record, no record is no line; a mark of UTF-16 may be there.
+            assert!(file.len() <= 2, "{name}: {:?}", String::from_utf8_lossy(&file));
+            continue;
+        }
+        let message = app
+            .import(&format!("Back {name}"), &format!("Back_{name}"), file.clone())
+            .await;
+        assert_eq!(
+            message["status"],
+            "Processed",
+            "{name}: {message:#}\n{}",
+            String::from_utf8_lossy(&file)
+        );
+        assert_eq!(message["records"]["read"], 0, "{name}");
+    }
+    // A file of no bytes is collected like any other.
+    let job = app.job("Out jsonl");
+    let delivery: Value = app
+        .get(&format!("/api/connector/dequeue/{job}"))
+        .await
+        .json()
+        .await
+        .unwrap();
+    let answer = app.get(delivery["DownloadLocation"].as_str().unwrap()).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.bytes().await.unwrap().len(), 0);
+    let shown: Value = app
+        .get(&format!("/api/v1/jobs/{job}/occurrences?limit=1"))
+        .await
+        .json()
+        .await
+        .unwrap();
+    let id = shown["occurrences"][0]["message"].as_str().unwrap();
+    assert_eq!(app.message(id).await["status"], "Downloaded", "RI-18");
+    let ack = app
+        .post(&format!("/api/connector/ack/{job}"), delivery.to_string())
+        .await;
+    assert_eq!(ack.status(), StatusCode::OK);
 }

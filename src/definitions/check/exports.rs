@@ -255,6 +255,9 @@ impl Checked<'_> {
             ));
         }
         for part in &draft.composite.parts {
+            if let Some(entity) = self.drafts.find(&part.entity) {
+                super::check_company(self.job, &entity.entity);
+            }
             let around = part
                 .parent
                 .and_then(|parent| self.drafts.find(&draft.composite.parts[parent].entity));

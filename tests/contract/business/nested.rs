@@ -83,7 +83,7 @@ impl Orders {
 
     async fn load(&self, database: &tranship::business::Database) {
         let rows: [&[(&str, i64, i64)]; 4] = [
-            &[("a", 9, 1), ("a", 7, 2), ("a", 7, 3), ("b", 8, 1)],
+            &[("b", 8, 1), ("a", 9, 1), ("a", 7, 2), ("a", 7, 3)],
             // The last one's order is not there.
             &[("a", 1, 11), ("a", 1, 12), ("a", 3, 31), ("b", 1, 11), ("a", 4, 41)],
             &[("a", 11, 2), ("a", 11, 1), ("a", 31, 5), ("b", 11, 3), ("a", 41, 9)],
