@@ -1,6 +1,10 @@
 //! Consistent reads for exports: all entities of one export are read inside one transaction.
 
+mod nested;
+
 use tokio::sync::{mpsc, oneshot};
+
+pub use nested::NestedSelection;
 
 use super::dialect::{Dialect, Purpose, quote};
 use super::session::{BatchLimit, Session, Value};
@@ -18,8 +22,8 @@ pub struct Selection<'a> {
     pub filter: Option<&'a str>,
     /// Fields to order by.
     pub order_by: &'a [String],
-    /// Only this company's rows, where the entity has a company field.
-    pub company: Option<&'a str>,
+    /// Only these companies' rows, where the entity has a company field; empty: all.
+    pub companies: &'a [String],
 }
 
 /// One row: canonical text per field (see [`crate::domain::cell::Cell`]; truth values as `Yes` and `No`, FMT-13), or
@@ -98,10 +102,25 @@ impl Database {
     /// # Errors
     /// [`BusinessError::Definition`] with the database's own words.
     pub async fn check_selection(&self, selection: Selection<'_>) -> Result<(), BusinessError> {
-        let (sql, values) = select(self.dialect(), selection)?;
+        let query = select(self.dialect(), selection)?;
+        self.check_query(selection.entity, query).await
+    }
+
+    /// The same for the selections of a composite entity together.
+    ///
+    /// # Errors
+    /// As [`check_selection`](Self::check_selection).
+    pub async fn check_nested(&self, parts: &[NestedSelection<'_>]) -> Result<(), BusinessError> {
+        let (Some(query), Some(first)) = (nested::select(self.dialect(), parts)?, parts.first()) else {
+            return Ok(());
+        };
+        self.check_query(first.selection.entity, query).await
+    }
+
+    async fn check_query(&self, entity: &Entity, (sql, values): Query) -> Result<(), BusinessError> {
         let sql = format!("{} {sql}", self.dialect().explain());
         let planned = self.read(move |session| Box::pin(async move { Ok(session.rows(sql, values).await.map(drop)?) }));
-        planned.await.map_err(|error| about(selection.entity, error))
+        planned.await.map_err(|error| about(entity, error))
     }
 }
 
@@ -111,8 +130,25 @@ impl Snapshot {
     /// # Errors
     /// [`BusinessError::Definition`] for a selection the database does not understand, with its own words.
     pub async fn read(&mut self, selection: Selection<'_>, rows: mpsc::Sender<Vec<Row>>) -> Result<u64, BusinessError> {
-        let (sql, values) = select(self.database.dialect(), selection)?;
-        self.stream(selection.entity, sql, values, rows).await
+        let query = select(self.database.dialect(), selection)?;
+        self.stream(selection.entity, query, rows).await
+    }
+
+    /// Streams the records of a composite entity: each followed by those that stand in it. The first cell of a row is the
+    /// position of its part; behind the fields of that stand empty cells, up to the width of the widest part. Returns how many
+    /// rows there were of all parts.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_nested(
+        &mut self,
+        parts: &[NestedSelection<'_>],
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
+        let (Some(query), Some(first)) = (nested::select(self.database.dialect(), parts)?, parts.first()) else {
+            return Ok(0);
+        };
+        self.stream(first.selection.entity, query, rows).await
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -122,7 +158,7 @@ impl Snapshot {
     /// All rows of a bounded result whose columns are texts.
     pub(super) async fn ask(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, BusinessError> {
         let (sender, mut batches) = mpsc::channel(1);
-        let asking = self.run(sql, values, sender);
+        let asking = self.run((sql, values), sender);
         let collecting = async {
             let mut rows = Vec::new();
             while let Some(batch) = batches.recv().await {
@@ -138,19 +174,13 @@ impl Snapshot {
     pub(super) async fn stream(
         &mut self,
         entity: &Entity,
-        sql: String,
-        values: Vec<Value>,
+        query: Query,
         rows: mpsc::Sender<Vec<Row>>,
     ) -> Result<u64, BusinessError> {
-        self.run(sql, values, rows).await.map_err(|error| about(entity, error))
+        self.run(query, rows).await.map_err(|error| about(entity, error))
     }
 
-    async fn run(
-        &mut self,
-        sql: String,
-        values: Vec<Value>,
-        rows: mpsc::Sender<Vec<Row>>,
-    ) -> Result<u64, BusinessError> {
+    async fn run(&mut self, (sql, values): Query, rows: mpsc::Sender<Vec<Row>>) -> Result<u64, BusinessError> {
         let gone = || self.database.settle(sqlx::Error::WorkerCrashed.into());
         let (answer, outcome) = oneshot::channel();
         self.requests
@@ -176,48 +206,64 @@ fn about(entity: &Entity, error: BusinessError) -> BusinessError {
     }
 }
 
-/// The statement of a selection. Names are quoted, the company is bound; the filter is the operator's own SQL.
-fn select(dialect: Dialect, selection: Selection<'_>) -> Result<(String, Vec<Value>), BusinessError> {
-    let Selection {
-        entity,
-        fields,
-        filter,
-        order_by,
-        company,
-    } = selection;
-    let unknown = |name: &str| BusinessError::Definition(format!("entity `{}` has no field `{name}`", entity.name));
-    let mut columns = Vec::with_capacity(fields.len());
-    for name in fields {
-        let field = entity.field(name).ok_or_else(|| unknown(name))?;
+/// A statement and its values.
+pub(super) type Query = (String, Vec<Value>);
+
+/// The statement of a selection. Names are quoted, companies are bound; the filter is the operator's own SQL.
+fn select(dialect: Dialect, selection: Selection<'_>) -> Result<Query, BusinessError> {
+    let mut values = Vec::new();
+    let columns = canonical_columns(dialect, selection)?.join(", ");
+    let order = order(selection)?.join(", ");
+    let (table, condition) = (quote(&selection.entity.table), condition(selection, &mut values));
+    Ok((
+        format!("select {columns} from {table} t{condition} order by {order}"),
+        values,
+    ))
+}
+
+/// The fields as canonical text, of a table called `t`.
+fn canonical_columns(dialect: Dialect, selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
+    let entity = selection.entity;
+    let column = |name: &String| {
+        let field = entity.field(name).ok_or_else(|| no_field(entity, name))?;
         // Always with the table's name: SQLite takes a quoted name that is no column for a text.
-        columns.push(dialect.canonical(&field.kind, &format!("t.{}", quote(name))));
-    }
+        Ok(dialect.canonical(&field.kind, &format!("t.{}", quote(name))))
+    };
+    selection.fields.iter().map(column).collect()
+}
+
+/// What a selection is ordered by, of a table called `t`.
+fn order(selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
+    let Selection { entity, order_by, .. } = selection;
     let order = if order_by.is_empty() { &entity.key } else { order_by };
     if let Some(name) = order.iter().find(|name| entity.field(name).is_none()) {
-        return Err(unknown(name));
+        return Err(no_field(entity, name));
     }
-    let order: Vec<_> = order.iter().map(|name| format!("t.{}", quote(name))).collect();
+    Ok(order.iter().map(|name| format!("t.{}", quote(name))).collect())
+}
+
+/// Which rows, of a table called `t`.
+fn condition(selection: Selection<'_>, values: &mut Vec<Value>) -> String {
     let mut conditions = Vec::new();
-    let mut values = Vec::new();
-    if let (Some(company), Some(field)) = (company, &entity.company_field) {
-        conditions.push(format!("t.{} = $1", quote(field)));
-        values.push(Value::Text(company.to_owned()));
+    if let (Some(field), false) = (&selection.entity.company_field, selection.companies.is_empty()) {
+        let mut placeholders = Vec::new();
+        for company in selection.companies {
+            values.push(Value::Text(company.clone()));
+            placeholders.push(format!("${}", values.len()));
+        }
+        conditions.push(format!("t.{} in ({})", quote(field), placeholders.join(", ")));
     }
-    if let Some(filter) = filter {
+    if let Some(filter) = selection.filter {
         // The line break ends a comment the filter may end with.
         conditions.push(format!("({filter}\n)"));
     }
-    let condition = if conditions.is_empty() {
+    if conditions.is_empty() {
         String::new()
     } else {
         format!(" where {}", conditions.join(" and "))
-    };
-    let (columns, order) = (columns.join(", "), order.join(", "));
-    Ok((
-        format!(
-            "select {columns} from {} t{condition} order by {order}",
-            quote(&entity.table)
-        ),
-        values,
-    ))
+    }
+}
+
+fn no_field(entity: &Entity, name: &str) -> BusinessError {
+    BusinessError::Definition(format!("entity `{}` has no field `{name}`", entity.name))
 }

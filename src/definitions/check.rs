@@ -1,12 +1,13 @@
 //! What holds between definitions: names are unique, references resolve, tables do not collide.
 
 mod composites;
+mod exports;
 
 use std::collections::HashMap;
 
 use super::composite_file::CompositeDraft;
 use super::entity_file::EntityDraft;
-use super::flow_file::{ExportPlaces, ImportPlaces};
+use super::flow_file::ImportPlaces;
 use super::from_table;
 use super::job_file::JobDraft;
 use super::read::Placed;
@@ -202,40 +203,6 @@ impl Drafts<'_> {
         }
     }
 
-    fn resolve_exports(&mut self) {
-        let mut resolved = Vec::new();
-        for (at, draft) in self.jobs.iter().enumerate() {
-            let mut first_database = None;
-            for (position, places) in draft.exports.iter().enumerate() {
-                if self.find_composite(&places.entity.value).is_some() {
-                    let message = format!(
-                        "`{}` is a composite entity, which cannot be exported; list its entities",
-                        places.entity.value
-                    );
-                    draft.findings.at(&places.entity.span, message);
-                    continue;
-                }
-                let earlier = draft.exports[..position].iter().map(|places| &places.entity);
-                let Some(entity) = self.usable(draft, &places.entity, earlier) else {
-                    continue;
-                };
-                check_export(draft, places, entity);
-                let database = &entity.entity.database;
-                if first_database.get_or_insert(database) != &database {
-                    let message =
-                        "all entities of one export are read in one snapshot, so they must be of one database";
-                    draft.findings.at(&places.entity.span, message);
-                }
-                resolved.push((at, position, entity.entity.name.clone()));
-            }
-        }
-        for (at, position, name) in resolved {
-            if let Some(export) = &mut self.jobs[at].job.export {
-                export.entities[position].entity = name;
-            }
-        }
-    }
-
     /// The entity a job names, if it exists, may be used and is not listed twice.
     fn usable<'a>(
         &'a self,
@@ -366,19 +333,5 @@ fn check_company(draft: &JobDraft, entity: &Entity) {
             company.value, field.name, entity.name
         );
         draft.findings.at(&company.span, message);
-    }
-}
-
-fn check_export(draft: &JobDraft, places: &ExportPlaces, entity: &EntityDraft) {
-    for (what, list) in [("fields:", &places.fields), ("order_by:", &places.order_by)] {
-        for (at, field) in list.iter().enumerate() {
-            if entity.lacks(&field.value) {
-                draft.findings.at(&field.span, entity.unknown_field(what, &field.value));
-            } else if list[..at].iter().any(|earlier| earlier.value == field.value) {
-                draft
-                    .findings
-                    .at(&field.span, format!("{what} `{}` is listed twice", field.value));
-            }
-        }
     }
 }

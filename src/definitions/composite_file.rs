@@ -109,7 +109,8 @@ fn read_part(table: Table<'_>, earlier: &[CompositePart]) -> Option<(CompositePa
     ))
 }
 
-fn is_element_name(name: &str) -> bool {
+/// Whether an element may be called so, without a prefix.
+pub(super) fn is_element_name(name: &str) -> bool {
     let first = |c: char| c.is_alphabetic() || c == '_';
     name.len() <= ELEMENT_BYTES_MAX
         && name.starts_with(first)

@@ -1,13 +1,11 @@
-//! `[import]` and `[export]` of a job file.
+//! `[import]` of a job file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::format_file;
 use super::queue_file::read_order;
 use super::read::{Placed, Table};
-use crate::domain::job::{
-    Atomicity, ErrorThreshold, ExportEntity, ExportSpec, ImportEntity, ImportMode, ImportSpec, Order,
-};
+use crate::domain::job::{Atomicity, ErrorThreshold, ImportEntity, ImportMode, ImportSpec, Order};
 
 /// One `[[import.entities]]` before its names are resolved.
 pub(super) struct ImportPlaces {
@@ -23,17 +21,9 @@ pub(super) struct ImportPlaces {
     pub truncate_on_empty: bool,
 }
 
-/// One `[[export.entities]]` before its names are resolved.
-pub(super) struct ExportPlaces {
-    pub entity: Placed<String>,
-    pub fields: Vec<Placed<String>>,
-    pub order_by: Vec<Placed<String>>,
-    pub filter: Option<String>,
-}
-
 /// Reads `[import]`.
 pub(super) fn read_import(section: Table<'_>) -> ((ImportSpec, Order), Vec<ImportPlaces>) {
-    let (format, encoding) = format_file::read_import(&section);
+    let (format, encoding) = format_file::read(&section);
     let order = read_order(&section);
     let max_errors = read_max_errors(&section);
     let atomicity = section.choice("atomicity", &Atomicity::WORDS);
@@ -128,11 +118,6 @@ fn read_truncate(table: &Table<'_>, mode: ImportMode) -> (bool, bool) {
 
 impl ImportPlaces {
     fn spec(&self) -> ImportEntity {
-        let texts = |map: &BTreeMap<String, Placed<String>>| -> BTreeMap<String, String> {
-            map.iter()
-                .map(|(name, text)| (name.clone(), text.value.clone()))
-                .collect()
-        };
         ImportEntity {
             entity: self.entity.value.clone(),
             mode: self.mode,
@@ -151,6 +136,13 @@ impl ImportPlaces {
             truncate_on_empty: self.truncate_on_empty,
         }
     }
+}
+
+/// The same without the places.
+pub(super) fn texts(map: &BTreeMap<String, Placed<String>>) -> BTreeMap<String, String> {
+    map.iter()
+        .map(|(name, text)| (name.clone(), text.value.clone()))
+        .collect()
 }
 
 /// `10` or `"5%"`.
@@ -173,7 +165,6 @@ fn read_max_errors(section: &Table<'_>) -> Option<ErrorThreshold> {
     }
     threshold
 }
-
 /// Whether records land as they are read: not where something is judged over the whole file before the first one lands.
 fn read_skip_staging(section: &Table<'_>, atomicity: Atomicity, max_errors: Option<ErrorThreshold>) -> bool {
     let Some(skip) = section.truth("skip_staging").filter(|skip| skip.value) else {
@@ -189,62 +180,4 @@ fn read_skip_staging(section: &Table<'_>, atomicity: Atomicity, max_errors: Opti
     };
     section.findings().at(&skip.span, message);
     false
-}
-
-/// Reads `[export]`.
-pub(super) fn read_export(section: Table<'_>) -> (ExportSpec, Vec<ExportPlaces>) {
-    let format = format_file::read_export(&section);
-    let prevent = section
-        .truth("prevent_upload_when_zero_records")
-        .is_some_and(|truth| truth.value);
-    section.require("entities");
-    let mut places = Vec::new();
-    for entity in section.tables("entities", "[[export.entities]]") {
-        places.extend(read_export_entity(entity));
-    }
-    section.finish();
-    let texts = |list: &[Placed<String>]| list.iter().map(|text| text.value.clone()).collect::<Vec<_>>();
-    let entities = places
-        .iter()
-        .map(|places| ExportEntity {
-            entity: places.entity.value.clone(),
-            fields: texts(&places.fields),
-            filter: places.filter.clone(),
-            order_by: texts(&places.order_by),
-        })
-        .collect();
-    (
-        ExportSpec {
-            format,
-            prevent_upload_when_zero_records: prevent,
-            entities,
-        },
-        places,
-    )
-}
-
-fn read_export_entity(table: Table<'_>) -> Option<ExportPlaces> {
-    let entity = table.required_text("entity");
-    let list = |key: &'static str| table.texts(key).map_or_else(Vec::new, |list| list.value);
-    let (fields, order_by) = (list("fields"), list("order_by"));
-    let filter = table.text("filter");
-    if let Some(filter) = filter.as_ref().filter(|filter| filter.value.contains(['\0', ';'])) {
-        let message = "`filter` is one SQL condition on the entity's own columns; it may not hold `;`";
-        table.findings().at(&filter.span, message);
-    }
-    if let Some(full) = table.choice("refresh", &[("full", true), ("incremental", false)])
-        && !full.value
-    {
-        let message = "not supported in this version: incremental exports; use `refresh = \"full\"` (the default)";
-        table.findings().at(&full.span, message);
-    }
-    table.unsupported("method", "leave it out, exports are full");
-    table.finish();
-    let filter = filter.map(|filter| filter.value);
-    entity.map(|entity| ExportPlaces {
-        entity,
-        fields,
-        order_by,
-        filter,
-    })
 }

@@ -37,8 +37,8 @@ const WORDS: [(&str, Word); 9] = [
 /// A format, and the encoding of files without a byte order mark.
 pub(super) type Written = (FileFormat, Option<String>);
 
-/// What an import job reads. A wrong one is reported and read as CSV.
-pub(super) fn read_import(section: &Table<'_>) -> Written {
+/// What an import job reads or an export job writes. A wrong one is reported and taken for CSV.
+pub(super) fn read(section: &Table<'_>) -> Written {
     let word = read_word(section);
     let delimiter = read_delimiter(section, word);
     let sheet = section.text("sheet");
@@ -75,21 +75,6 @@ pub(super) fn read_import(section: &Table<'_>) -> Written {
     // A mark decides whatever is said here, so a file that has one is read all the same (FMT-9).
     let unicode = (word == Word::CsvUnicode).then(|| encoding_rs::UTF_16LE.name().to_owned());
     (format, encoding.map(|encoding| encoding.value).or(unicode))
-}
-
-/// What an export job writes.
-pub(super) fn read_export(section: &Table<'_>) -> FileFormat {
-    let word = read_word(section);
-    if !matches!(word, Word::Csv | Word::Tsv)
-        && let Some(format) = section.text("format")
-    {
-        let message = "not supported in this version: exports in this `format`; use `csv` (with `delimiter` where it is not a \
-                       comma) or `tsv`";
-        section.findings().at(&format.span, message);
-    }
-    FileFormat::Csv {
-        delimiter: read_delimiter(section, word),
-    }
 }
 
 fn read_word(section: &Table<'_>) -> Word {
@@ -133,7 +118,9 @@ fn read_delimiter(section: &Table<'_>, word: Word) -> u8 {
 
 fn read_encoding(section: &Table<'_>) -> Option<Placed<String>> {
     let label = section.text("encoding")?;
-    if let Some(encoding) = Encoding::for_label(label.value.trim().as_bytes()) {
+    // What the standard replaces is read, and could be written, as nothing but replacement.
+    let found = Encoding::for_label(label.value.trim().as_bytes());
+    if let Some(encoding) = found.filter(|encoding| *encoding != encoding_rs::REPLACEMENT) {
         return Some(label.with(encoding.name().to_owned()));
     }
     let message = format!(
@@ -150,7 +137,7 @@ fn read_columns(section: &Table<'_>) -> Option<Placed<Vec<FixedColumn>>> {
     }
     let mut columns: Vec<FixedColumn> = Vec::new();
     let mut span = section.span().clone();
-    for column in section.tables("columns", "[[import.columns]]") {
+    for column in section.tables("columns", "[[columns]]") {
         span = column.span().clone();
         let name = column.required_text("name");
         column.require("width");

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::flow_file::{self, ExportPlaces, ImportPlaces};
+use super::export_file::{self, ExportDraft};
+use super::flow_file::{self, ImportPlaces};
 use super::names;
 use super::queue_file;
 use super::read::{Findings, Placed, Table};
@@ -20,8 +21,8 @@ pub(super) struct JobDraft {
     pub company: Option<Placed<String>>,
     /// In the order of the job's `[[import.entities]]`.
     pub imports: Vec<ImportPlaces>,
-    /// In the order of the job's `[[export.entities]]`.
-    pub exports: Vec<ExportPlaces>,
+    /// What its `[export]` says.
+    pub export: Option<ExportDraft>,
 }
 
 /// Reads a job. `None` when it lacks what identifies it.
@@ -45,19 +46,13 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
         .unwrap_or_default();
 
     let import = table.table("import", "[import]").map(flow_file::read_import);
-    let export = table.table("export", "[export]").map(flow_file::read_export);
+    let export = table.table("export", "[export]").map(export_file::read);
     let schedule = table.table("schedule", "[schedule]");
     let schedule_span = schedule.as_ref().map(|schedule| schedule.span().clone());
     let schedule = schedule.and_then(schedule_file::read);
     if let Some(direction) = &direction {
         queue_file::check(&table, direction.value, &queue);
-        check_sections(
-            &table,
-            direction,
-            schedule_span,
-            data_source,
-            export.as_ref().map(|(_, places)| places),
-        );
+        check_sections(&table, direction, schedule_span);
     }
     let webhook = table.table("webhook", "[webhook]").and_then(webhook_file::read);
     table.finish();
@@ -70,7 +65,6 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
         }
         import
     });
-    let (export, exports) = export.unzip();
     let (id, name, direction) = (id?, name?, direction?);
     Some(JobDraft {
         findings: Rc::clone(findings),
@@ -85,14 +79,14 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
             queue,
             schedule,
             import,
-            export,
+            export: export.as_ref().map(|export| export.spec.clone()),
             webhook,
         },
         id,
         name,
         company,
         imports: imports.unwrap_or_default(),
-        exports: exports.unwrap_or_default(),
+        export,
     })
 }
 
@@ -168,13 +162,7 @@ fn read_clients(table: &Table<'_>, sample: bool) -> Vec<String> {
 }
 
 /// Which sections go with which direction.
-fn check_sections(
-    table: &Table<'_>,
-    direction: &Placed<Direction>,
-    schedule: Option<std::ops::Range<usize>>,
-    data_source: DataSource,
-    exports: Option<&Vec<ExportPlaces>>,
-) {
+fn check_sections(table: &Table<'_>, direction: &Placed<Direction>, schedule: Option<std::ops::Range<usize>>) {
     let findings = table.findings();
     let word = direction.value.as_str();
     for (section, owner) in [("import", Direction::Import), ("export", Direction::Export)] {
@@ -192,11 +180,5 @@ fn check_sections(
     }
     if let (Direction::Relay, Some(span)) = (direction.value, schedule) {
         findings.at(&span, "direction is `relay`, which takes no [schedule] section");
-    }
-    if data_source == DataSource::File
-        && let Some(second) = exports.and_then(|exports| exports.get(1))
-    {
-        let message = "`data_source = \"file\"` holds one entity; use `data_source = \"package\"` for several";
-        findings.at(&second.entity.span, message);
     }
 }

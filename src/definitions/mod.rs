@@ -6,6 +6,7 @@ mod check;
 mod composite_file;
 mod default_file;
 mod entity_file;
+mod export_file;
 mod field_file;
 mod flow_file;
 mod format_file;

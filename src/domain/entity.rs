@@ -102,6 +102,21 @@ impl Entity {
         self.key.iter().any(|k| k == name)
     }
 
+    /// Name of the element of its records in XML files we write: in upper case, and ending in `ENTITY` (FMT-10).
+    #[must_use]
+    pub fn xml_element(&self) -> String {
+        let may_stand = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let name = self.name.to_uppercase();
+        let mut element: String = name.chars().map(|c| if may_stand(c) { c } else { '_' }).collect();
+        if !element.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            element.insert(0, '_');
+        }
+        if !element.ends_with("ENTITY") {
+            element.push_str("ENTITY");
+        }
+        element
+    }
+
     /// The table beside the target that says which message last wrote a key.
     #[must_use]
     pub fn last_write_table(&self) -> String {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::export::ExportSpec;
 use super::ids::JobId;
 use super::message::Durability;
 use super::pattern::TextPattern;
@@ -384,6 +385,30 @@ impl FileFormat {
         }
     }
 
+    /// What a manifest calls it, of the names every environment has (FMT-8), and of two that only we do; in other delimiters and
+    /// encodings than those stand for it is called so that a reader asks its job.
+    #[must_use]
+    pub fn source_format(&self, encoding: Option<&str>) -> String {
+        let name = match self {
+            Self::Csv { delimiter: b',' } if encoding == Some("UTF-16LE") => return "CSV-Unicode".to_owned(),
+            Self::Csv { delimiter: b',' } => "CSV",
+            Self::Csv { delimiter: b'\t' } => "TAB",
+            Self::Csv { delimiter } => return format!("Delimited by {}", char::from(*delimiter)),
+            Self::Fixed(_) => "Fixed",
+            Self::Json => "JSON",
+            Self::JsonLines => "JSONL",
+            Self::XmlElement => "XML-Element",
+            Self::XmlAttribute => "XML-Attribute",
+            Self::Xlsx { .. } => "EXCEL",
+        };
+        match encoding {
+            // Files tell these themselves, by a declaration or a mark.
+            None | Some("UTF-8" | "UTF-16LE" | "UTF-16BE") => name.to_owned(),
+            Some(_) if self.is_xml() => name.to_owned(),
+            Some(encoding) => format!("{name} in {encoding}"),
+        }
+    }
+
     /// Whether a file of this format is text, in some encoding.
     #[must_use]
     pub fn is_text(&self) -> bool {
@@ -419,28 +444,4 @@ impl ErrorThreshold {
             Self::Rate(share) => rejected as f64 > share * read as f64,
         }
     }
-}
-
-/// What an export job writes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExportSpec {
-    /// How the data files are written.
-    pub format: FileFormat,
-    /// Whether a run of zero records puts nothing on the queue.
-    pub prevent_upload_when_zero_records: bool,
-    /// The entities, one data file each; exactly one when `data_source` is file.
-    pub entities: Vec<ExportEntity>,
-}
-
-/// One entity of an export job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportEntity {
-    /// Technical name of the entity.
-    pub entity: String,
-    /// Fields in output order; empty: all.
-    pub fields: Vec<String>,
-    /// A SQL condition on the entity's own columns, written by the operator in the definition.
-    pub filter: Option<String>,
-    /// Fields to order by; the key when empty.
-    pub order_by: Vec<String>,
 }

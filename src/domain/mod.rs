@@ -10,6 +10,8 @@ pub mod composite;
 pub mod computed;
 pub mod counts;
 pub mod entity;
+pub mod export;
+pub mod file_name;
 pub mod ids;
 pub mod job;
 pub mod message;

@@ -1,5 +1,42 @@
 //! Delimited text, written: header, quotes where needed, doubled quotes, CRLF row ends (FMT-9).
 
+use super::record_writer::{RecordWriter, WriteError};
+use super::typed::FileCell;
+
+/// Writes delimited files.
+#[derive(Debug)]
+pub struct CsvWriter {
+    delimiter: u8,
+    /// Names of the columns; none: the file has no header.
+    header: Vec<String>,
+}
+
+impl CsvWriter {
+    /// With this byte between cells, and these names above the columns. Without any there is no header.
+    #[must_use]
+    pub fn new(delimiter: u8, header: Vec<String>) -> Self {
+        Self { delimiter, header }
+    }
+}
+
+impl RecordWriter for CsvWriter {
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        if !self.header.is_empty() {
+            write_row(out, self.delimiter, self.header.iter().map(|name| Some(name.as_str())));
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, _: usize, cells: &[FileCell<'_>], out: &mut Vec<u8>) -> Result<(), WriteError> {
+        write_row(out, self.delimiter, cells.iter().map(|cell| cell.text.as_deref()));
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut Vec<u8>) -> Result<(), WriteError> {
+        Ok(())
+    }
+}
+
 /// Appends one row to `out`. Cells with the delimiter, a quote or a line break are quoted; nothing is an empty cell; an
 /// empty text is `""`, so that the two stay apart.
 ///

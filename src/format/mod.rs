@@ -6,6 +6,7 @@ pub mod csv_write;
 pub mod decode;
 #[cfg(test)]
 mod documented;
+pub mod encode;
 pub mod excerpt;
 pub mod fixed;
 pub mod json;
@@ -14,7 +15,11 @@ pub mod mapping;
 pub mod named;
 pub mod package;
 pub mod record;
+pub mod record_writer;
 pub mod typed;
 pub mod workbook_or_csv;
+#[cfg(test)]
+mod written;
 pub mod xlsx;
 pub mod xml;
+mod zip_stream;

@@ -1,19 +1,15 @@
 //! Data packages: a zip with `Manifest.xml`, `PackageHeader.xml` and one data file per entity, all at the root (FMT-1).
 //!
-//! Written as a stream into memory that the caller drains, so a package of any size takes little of it. The bytes depend on the
-//! content only: every member carries the same fixed time.
+//! Written as a stream into memory that the caller drains, so a package of any size takes little of it.
 
 mod manifest_read;
 mod manifest_write;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
 
-use zip::write::{SimpleFileOptions, StreamWriter};
-use zip::{CompressionMethod, DateTime, ZipWriter};
-
+use super::zip_stream::ZipStream;
 pub use manifest_read::{Conversion, FieldMap, Manifest, PackageEntity, PackageError, read_manifest};
 
 /// Name of the manifest's member.
@@ -33,8 +29,12 @@ pub struct ManifestEntity {
     pub target: String,
     /// Data file in the zip, e.g. `Sales order headers.csv`.
     pub file: String,
-    /// Field names; `EntityField` is written in upper case, `XMLField` as the file's column.
-    pub fields: Vec<String>,
+    /// `SourceFormat` (FMT-8).
+    pub format: String,
+    /// Name of the sheet in a workbook; empty in other files.
+    pub sheet: String,
+    /// Field and the file's column; `EntityField` is written in upper case. A composite entity has none.
+    pub fields: Vec<(String, String)>,
 }
 
 /// The member name of a data file made from an entity's label: flat, and safe on every file system it may be unpacked to.
@@ -44,15 +44,9 @@ pub fn data_file_name(label: &str, extension: &str) -> String {
 }
 
 /// Writes a package as a stream: call the methods in order and take the bytes as they become ready.
+#[derive(Debug)]
 pub struct PackageWriter {
-    zip: ZipWriter<StreamWriter<Sink>>,
-    ready: Sink,
-}
-
-impl std::fmt::Debug for PackageWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackageWriter").finish_non_exhaustive()
-    }
+    zip: ZipStream,
 }
 
 impl PackageWriter {
@@ -73,16 +67,20 @@ impl PackageWriter {
     /// # Errors
     /// When the zip writer fails, which an in-memory sink does not.
     pub fn with_documents(manifest: &[u8], header: &[u8]) -> io::Result<Self> {
-        let ready = Sink::default();
-        let mut writer = Self {
-            zip: ZipWriter::new_stream(ready.clone()),
-            ready,
-        };
+        let mut writer = Self { zip: ZipStream::new() };
         for (name, content) in [(MANIFEST_FILE, manifest), (PACKAGE_HEADER_FILE, header)] {
-            writer.zip.start_file(name, member())?;
-            writer.zip.write_all(content)?;
+            writer.add_document(name, content)?;
         }
         Ok(writer)
+    }
+
+    /// Adds a member that is small, and all there.
+    ///
+    /// # Errors
+    /// When the package has a member of this name already.
+    pub fn add_document(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.zip.begin_small_member(name)?;
+        self.zip.write(content)
     }
 
     /// Begins the data file of the next entity. The name is made safe as the manifest's `InputFilePath` is.
@@ -90,9 +88,7 @@ impl PackageWriter {
     /// # Errors
     /// When the package has a member of this name already.
     pub fn begin_file(&mut self, name: &str) -> io::Result<()> {
-        // Nobody knows yet how long it gets, and a stream cannot go back to say so: zip64 from the start.
-        self.zip.start_file(safe_name(name), member().large_file(true))?;
-        Ok(())
+        self.zip.begin_member(&safe_name(name))
     }
 
     /// Begins a data file under exactly this name, which the package's manifest has.
@@ -100,8 +96,7 @@ impl PackageWriter {
     /// # Errors
     /// When the package has a member of this name already.
     pub fn begin_listed_file(&mut self, name: &str) -> io::Result<()> {
-        self.zip.start_file(name, member().large_file(true))?;
-        Ok(())
+        self.zip.begin_member(name)
     }
 
     /// Adds bytes to it.
@@ -109,12 +104,12 @@ impl PackageWriter {
     /// # Errors
     /// When no file was begun.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.zip.write_all(bytes)
+        self.zip.write(bytes)
     }
 
     /// The zip's bytes that became ready since the last call.
     pub fn take(&mut self) -> Vec<u8> {
-        self.ready.take()
+        self.zip.take()
     }
 
     /// Ends the zip and returns its last bytes.
@@ -122,39 +117,13 @@ impl PackageWriter {
     /// # Errors
     /// When the zip writer fails, which an in-memory sink does not.
     pub fn finish(self) -> io::Result<Vec<u8>> {
-        self.zip.finish()?;
-        Ok(self.ready.take())
-    }
-}
-
-fn member() -> SimpleFileOptions {
-    SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .last_modified_time(DateTime::DEFAULT)
-}
-
-/// Memory that the zip writer fills and its owner empties.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Sink {
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.zip.finish()
     }
 }
 
 /// A name that stays at the zip's root (FMT-1), is no control member, and can be a file on Windows too.
-fn safe_name(name: &str) -> String {
+#[must_use]
+pub fn safe_name(name: &str) -> String {
     let unsafe_char = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     let flat: String = name.chars().map(|c| if unsafe_char(c) { '_' } else { c }).collect();
     let flat = flat.trim().trim_matches('.').trim();

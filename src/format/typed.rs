@@ -9,6 +9,7 @@
 
 mod moment;
 mod number;
+mod spell;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use crate::domain::reject::RecordCode;
 use super::excerpt::{is_business_text, quoted};
 use moment::Moments;
 use number::{Decimal, Misfit, Spelling};
+pub(super) use spell::days_and_time;
+pub use spell::{FileCell, Nature, Speller};
 
 /// Why a cell was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,16 @@
 
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
-use actix_web::http::header::{CONTENT_TYPE, ETAG};
+use actix_web::http::header::{
+    CONTENT_TYPE, Charset, ContentDisposition, DispositionParam, DispositionType, ETAG, ExtendedValue,
+};
 use bytes::Bytes;
 use futures_util::stream;
 
 use super::Api;
 use super::problem::Problem;
 use crate::blob::BlobReader;
+use crate::domain::job::Direction;
 use crate::domain::message::Message;
 use crate::pipeline::source;
 
@@ -43,7 +46,19 @@ pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpRespo
         .insert_header(("Content-Digest", message.digest.content_digest()))
         .insert_header((ETAG, format!("\"{}\"", message.digest.hex())))
         .insert_header(("X-Content-Type-Options", "nosniff"));
+    if let Some(name) = message
+        .external_id
+        .as_deref()
+        .filter(|_| message.direction == Direction::Export)
+    {
+        answer.insert_header(attachment(name));
+    }
     let bytes = message.bytes;
+    if bytes == 0 && fetch == Fetch::Delivery {
+        // Nobody asks a body of no bytes for its last one.
+        let context = &api.context;
+        context.store.mark_downloaded(message.id, context.clock.now()).await?;
+    }
     let sending = Sending {
         api: api.clone(),
         message,
@@ -60,6 +75,24 @@ pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpRespo
         }
     });
     Ok(answer.body(SizedStream::new(bytes, chunks)))
+}
+
+/// What an exported file is called, also where its name is not ASCII (RFC 6266).
+fn attachment(name: &str) -> ContentDisposition {
+    let plain = name
+        .chars()
+        .map(|c| if c.is_ascii() && !c.is_control() { c } else { '_' });
+    ContentDisposition {
+        disposition: DispositionType::Attachment,
+        parameters: vec![
+            DispositionParam::Filename(plain.collect()),
+            DispositionParam::FilenameExt(ExtendedValue {
+                charset: Charset::Ext("UTF-8".to_owned()),
+                language_tag: None,
+                value: name.as_bytes().to_vec(),
+            }),
+        ],
+    }
 }
 
 impl Sending {

@@ -4,39 +4,34 @@
 //! A crash anywhere before that transaction leaves an upload for the sweep and an occurrence to claim again, so one
 //! occurrence never queues two messages.
 
-use bytes::Bytes;
+mod data_file;
+mod output;
+pub mod parts;
+
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::data_file::DataFileWriter;
+use self::output::Output;
+use self::parts::{Part, parts};
 use super::Context;
 use super::enqueue::Envelope;
-use super::payload::PayloadSink;
 use super::placement::place;
 use super::stop::{RunEnd, Stop};
 use crate::business::Database;
-use crate::business::snapshot::{Row, Selection, Snapshot};
+use crate::business::snapshot::{Row, Snapshot};
 use crate::definitions::Definitions;
-use crate::domain::entity::Entity;
+use crate::domain::export::ExportSpec;
+use crate::domain::file_name::FileNameFacts;
 use crate::domain::ids::MessageId;
-use crate::domain::job::{DataSource, ExportEntity, ExportSpec, FileFormat, Job};
+use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
-use crate::format::csv_write::write_row;
-use crate::format::package::{ManifestEntity, PackageWriter};
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 
-/// Batches of rows read ahead of the writer.
+/// Batches of rows read ahead of the writer: with what is being written, all of an export that is in memory.
 const BATCHES_AHEAD: usize = 4;
-
-/// One entity of a running export.
-struct Part<'a> {
-    entity: &'a Entity,
-    wanted: &'a ExportEntity,
-    fields: Vec<String>,
-    order_by: Vec<String>,
-    file: String,
-}
 
 /// Carries a claimed occurrence to its end, or as far as it may.
 pub async fn export(
@@ -80,17 +75,16 @@ async fn run(
             format!("there is no export job {} any more", claimed.job),
         ));
     };
-    let parts = parts(definitions, spec)?;
+    let parts = parts(definitions, spec).map_err(|detail| Stop::fail("definition_mismatch", detail))?;
     let database = database_of(context, &parts)?;
-    for part in &parts {
-        database.ensure_entity(part.entity).await?;
+    for source in parts.iter().flat_map(|part| &part.sources) {
+        database.ensure_entity(source.entity).await?;
     }
     let mut snapshot = database.snapshot().await?;
-    let mut output = Output::begin(context, job, &parts)?;
-    let mut counted = Vec::with_capacity(parts.len());
+    let mut output = Output::begin(context, job, spec, &parts)?;
+    let mut counted = Vec::new();
     for part in &parts {
-        let records = write_part(&mut snapshot, &mut output, job, spec, part, stopping).await?;
-        counted.push((part.entity.label.clone(), records));
+        counted.extend(write_part(&mut snapshot, &mut output, job, part, stopping).await?);
     }
     drop(snapshot);
     let records = counted.iter().map(|(_, n)| n).sum();
@@ -105,42 +99,16 @@ async fn run(
         tracing::info!(job.name = %job.name, due_at = %claimed.due_at, "exported 0 records, nothing uploaded");
         return Ok(());
     }
-    Box::pin(queue(context, job, claimed, output, counted, records)).await
-}
-
-fn parts<'a>(definitions: &'a Definitions, spec: &'a ExportSpec) -> Result<Vec<Part<'a>>, Stop> {
-    let extension = spec.format.extension();
-    spec.entities
-        .iter()
-        .map(|wanted| {
-            let entity = definitions
-                .entity(&wanted.entity)
-                .ok_or_else(|| Stop::fail("definition_mismatch", format!("there is no entity `{}`", wanted.entity)))?;
-            let all = || entity.fields.iter().map(|f| f.name.clone()).collect();
-            let fields = if wanted.fields.is_empty() {
-                all()
-            } else {
-                wanted.fields.clone()
-            };
-            let order_by = if wanted.order_by.is_empty() {
-                entity.key.clone()
-            } else {
-                wanted.order_by.clone()
-            };
-            Ok(Part {
-                entity,
-                wanted,
-                fields,
-                order_by,
-                file: format!("{}.{extension}", entity.label),
-            })
-        })
-        .collect()
+    let name = file_name(job, spec, &parts, claimed.due_at);
+    Box::pin(queue(context, job, claimed, (name, output), counted, records)).await
 }
 
 /// The one database all entities live in: one snapshot cannot span two.
 fn database_of<'a>(context: &'a Context, parts: &[Part<'_>]) -> Result<&'a Database, Stop> {
-    let mut names = parts.iter().map(|p| p.entity.database.as_str());
+    let mut names = parts
+        .iter()
+        .flat_map(|part| &part.sources)
+        .map(|source| source.entity.database.as_str());
     let name = names
         .next()
         .ok_or_else(|| Stop::fail("definition_mismatch", "the job exports no entity"))?;
@@ -153,114 +121,82 @@ fn database_of<'a>(context: &'a Context, parts: &[Part<'_>]) -> Result<&'a Datab
     context.databases.get(name).ok_or_else(unknown)
 }
 
-/// Where an export's bytes go: straight into the payload, or through the zip first.
-struct Output {
-    sink: PayloadSink,
-    package: Option<PackageWriter>,
-}
-
-impl Output {
-    fn begin(context: &Context, job: &Job, parts: &[Part<'_>]) -> Result<Self, Stop> {
-        let package = match job.data_source {
-            DataSource::File => None,
-            DataSource::Package => {
-                let entities: Vec<ManifestEntity> = parts
-                    .iter()
-                    .map(|part| ManifestEntity {
-                        label: part.entity.label.clone(),
-                        target: part.entity.name.clone(),
-                        file: part.file.clone(),
-                        fields: part.fields.clone(),
-                    })
-                    .collect();
-                Some(PackageWriter::new(&job.name, &entities)?)
-            }
-        };
-        Ok(Self {
-            sink: PayloadSink::new(context),
-            package,
-        })
-    }
-
-    fn begin_file(&mut self, name: &str) -> Result<(), Stop> {
-        match &mut self.package {
-            Some(package) => Ok(package.begin_file(name)?),
-            None => Ok(()),
-        }
-    }
-
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
-        let ready = match &mut self.package {
-            Some(package) => {
-                package.write(&bytes)?;
-                package.take()
-            }
-            None => bytes,
-        };
-        if ready.is_empty() {
-            Ok(())
-        } else {
-            Ok(self.sink.write(Bytes::from(ready)).await?)
-        }
-    }
-
-    async fn finish(mut self) -> Result<super::payload::StoredPayload, Stop> {
-        if let Some(package) = self.package.take() {
-            self.sink.write(Bytes::from(package.finish()?)).await?;
-        }
-        Ok(self.sink.finish().await?)
-    }
-}
-
+/// Writes one data file; the records of each of its entities, by its label.
 async fn write_part(
     snapshot: &mut Snapshot,
     output: &mut Output,
     job: &Job,
-    spec: &ExportSpec,
     part: &Part<'_>,
     stopping: &CancellationToken,
-) -> Result<u64, Stop> {
-    let FileFormat::Csv { delimiter } = spec.format else {
-        return Err(Stop::fail(
-            "definition_mismatch",
-            "exports in this format are not supported",
-        ));
+) -> Result<Vec<(String, u64)>, Stop> {
+    let Some(spec) = &job.export else {
+        return Ok(Vec::new());
     };
+    let companies = spec.companies(job.company.as_deref());
+    let mut file = DataFileWriter::new(part, spec);
     output.begin_file(&part.file)?;
-    let mut header = Vec::new();
-    write_row(&mut header, delimiter, part.fields.iter().map(|f| Some(f.as_str())));
-    output.write(header).await?;
-    let selection = Selection {
-        entity: part.entity,
-        fields: &part.fields,
-        filter: part.wanted.filter.as_deref(),
-        order_by: &part.order_by,
-        company: job.company.as_deref(),
-    };
+    output.write(file.begin()?).await?;
     let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
-    let reading = async { snapshot.read(selection, rows).await.map_err(Stop::from) };
+    let reading = async {
+        let read = match (part.composite, part.sources.first()) {
+            (Some(composite), _) => snapshot.read_nested(&part.nested(composite, &companies), rows).await,
+            (None, Some(source)) => snapshot.read(source.selection(&companies), rows).await,
+            (None, None) => Ok(0),
+        };
+        read.map_err(Stop::from)
+    };
     let writing = async {
         while let Some(batch) = batches.recv().await {
             if stopping.is_cancelled() {
                 return Err(Stop::Stopped);
             }
-            let mut bytes = Vec::with_capacity(batch.len() * 128);
-            for row in &batch {
-                write_row(&mut bytes, delimiter, row.iter().map(Option::as_deref));
-            }
-            output.write(bytes).await?;
+            output.write(file.rows(&batch)?).await?;
         }
         Ok(())
     };
     // `try_join` drops the reader when the writer fails, and the other way round.
-    let (records, ()) = tokio::try_join!(reading, writing)?;
-    Ok(records)
+    tokio::try_join!(reading, writing)?;
+    output.write(file.finish()?).await?;
+    let counts = file.counts();
+    output.end_file(&part.file, &counts);
+    Ok(counts)
+}
+
+/// What the file or package is called: the external identifier of its message.
+fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -> String {
+    let companies = spec.companies(job.company.as_deref());
+    let facts = FileNameFacts {
+        job: &job.name,
+        entity: parts.first().map_or("", |part| part.label),
+        company: companies.first().map_or("", String::as_str),
+        due,
+        time_zone: job
+            .schedule
+            .as_ref()
+            .map_or(chrono_tz::Tz::UTC, |schedule| schedule.time_zone),
+    };
+    if let Some(template) = &spec.file_name {
+        return template.render(facts);
+    }
+    let at = due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
+    let extension = match (job.data_source, spec.compression) {
+        (DataSource::Package, _) => "zip".to_owned(),
+        (DataSource::File, None) => spec.format.extension().to_owned(),
+        (DataSource::File, Some(packed)) => format!("{}.{}", spec.format.extension(), packed.extension()),
+    };
+    format!("{} {at}.{extension}", job.name)
+}
+
+/// The company whose rows are exported, where it is one.
+fn company(job: &Job) -> Option<String> {
+    let companies = job.export.as_ref()?.companies(job.company.as_deref());
+    <[String; 1]>::try_from(companies).ok().map(|[company]| company)
 }
 
 /// An outbound message stands where its job says; nobody asks for anything.
 fn placement(context: &Context, job: &Job, now: Timestamp) -> Placement {
     let envelope = Envelope {
-        company: job.company.clone(),
+        company: company(job),
         ..Envelope::default()
     };
     // Only what a sender asks for can be refused.
@@ -271,24 +207,19 @@ async fn queue(
     context: &Context,
     job: &Job,
     claimed: &Occurrence,
-    output: Output,
+    (name, output): (String, Output),
     entities: Vec<(String, u64)>,
     records: u64,
 ) -> Result<(), Stop> {
-    let extension = match job.data_source {
-        DataSource::Package => "zip",
-        DataSource::File => "csv",
-    };
-    let payload = Box::pin(output.finish()).await?;
+    let payload = Box::pin(output.finish(job, claimed.due_at)).await?;
     let now = context.clock.now();
-    let at = claimed.due_at.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
     let message = NewMessage {
         id: MessageId::generate_at(now),
         job: job.id,
         direction: job.direction,
         entity: None,
-        company: job.company.clone(),
-        external_id: Some(format!("{} {at}.{extension}", job.name)),
+        company: company(job),
+        external_id: Some(name),
         enqueued_by: claimed.trigger.clone(),
         digest: payload.digest,
         bytes: payload.bytes,

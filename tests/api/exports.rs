@@ -119,7 +119,12 @@ async fn the_package_holds_exactly_the_filtered_rows_in_order(backend: Backend) 
     names.sort();
     assert_eq!(
         names,
-        ["Manifest.xml", "PackageHeader.xml", "Sales order headers.csv"],
+        [
+            "Manifest.xml",
+            "PackageHeader.xml",
+            "Sales order headers.csv",
+            "tranship.json"
+        ],
         "all at the root (FMT-1)"
     );
     let manifest = member(&package, "Manifest.xml");
@@ -392,7 +397,13 @@ async fn a_file_job_hands_out_the_data_file_itself(backend: Backend) {
     load(&app).await;
     run(&app, "German orders").await;
     let delivery = dequeue(&app, "German orders").await.expect("a message");
-    let data = download(&app, &delivery).await;
+    let answer = app.get(delivery["DownloadLocation"].as_str().unwrap()).await;
+    let name = answer.headers()["content-disposition"].to_str().unwrap().to_owned();
+    assert!(
+        name.contains("filename=\"German orders 2026-01-05T08-00-00Z.csv\""),
+        "{name}"
+    );
+    let data = answer.bytes().await.unwrap();
     assert!(data.starts_with(b"order_number,ship_name"), "RI-17");
     let unauthorised = app
         .request(Method::GET, delivery["DownloadLocation"].as_str().unwrap())

@@ -6,6 +6,7 @@ mod changes;
 mod fence;
 mod fixture;
 mod lost;
+mod nested;
 mod numbers;
 mod opening;
 mod promotion;

@@ -124,8 +124,8 @@ impl Snapshot {
         changes: Changes,
         rows: mpsc::Sender<Vec<Row>>,
     ) -> Result<u64, BusinessError> {
-        let (sql, values) = select(self.dialect(), selection, changes)?;
-        self.stream(selection.entity, sql, values, rows).await
+        let query = select(self.dialect(), selection, changes)?;
+        self.stream(selection.entity, query, rows).await
     }
 
     fn untold(&self, entity: &Entity) -> BusinessError {
@@ -191,9 +191,13 @@ fn select(dialect: Dialect, selection: Selection<'_>, changes: Changes) -> Resul
         .map(|name| format!("t.{} = c.{}", quote(name), tracked(name)))
         .collect();
     let mut of_company = String::new();
-    if let (Some(company), Some(field)) = (selection.company, &entity.company_field) {
-        of_company = format!(" where c.{} = $3", tracked(field));
-        values.push(Value::Text(company.to_owned()));
+    if let (Some(field), false) = (&entity.company_field, selection.companies.is_empty()) {
+        let mut places = Vec::new();
+        for company in selection.companies {
+            values.push(Value::Text(company.clone()));
+            places.push(format!("${}", values.len()));
+        }
+        of_company = format!(" where c.{} in ({})", tracked(field), places.join(", "));
     }
     if let Some(filter) = selection.filter {
         // The line break ends a comment the filter may end with.

@@ -1,13 +1,13 @@
 //! Whether the databases take what the exports select, so that a broken filter is not found by the nightly run.
 
 use super::{Verdict, mistake_or_outage};
-use crate::business::snapshot::Selection;
-use crate::business::{Database, Databases};
+use crate::business::Databases;
 use crate::cli::Failure;
 use crate::config::Mistake;
 use crate::definitions::Definitions;
 use crate::domain::entity::Entity;
-use crate::domain::job::{ExportEntity, Job};
+use crate::domain::job::Job;
+use crate::pipeline::export::parts::{Part, Source, parts};
 
 /// The mistakes the databases find in the export jobs. `verdicts` say which tables are there to be asked about.
 ///
@@ -20,26 +20,20 @@ pub(super) async fn refused(
 ) -> Result<Vec<Mistake>, Failure> {
     let mut mistakes = Vec::new();
     for job in &definitions.jobs {
-        let wanted = job.export.iter().flat_map(|spec| &spec.entities);
-        // An entity without a verdict is a mistake already.
-        let parts: Vec<_> = wanted
-            .filter_map(|wanted| {
-                let verdict = verdicts.iter().find(|verdict| verdict.entity.name == wanted.entity)?;
-                Some((wanted, verdict))
-            })
-            .collect();
-        if let Some(message) = apart(parts.iter().map(|(_, verdict)| verdict.entity)) {
+        let Some(spec) = &job.export else { continue };
+        // An entity that is not there is a mistake already.
+        let Ok(parts) = parts(definitions, spec) else { continue };
+        let sources = || parts.iter().flat_map(|part| &part.sources);
+        if let Some(message) = apart(sources().map(|source| source.entity)) {
             mistakes.push(Mistake {
                 place: place(job),
                 message,
             });
             continue;
         }
-        for (wanted, verdict) in parts {
-            let Some(database) = databases.get(&verdict.entity.database) else {
-                continue;
-            };
-            mistakes.extend(ask(database, job, wanted, verdict).await?);
+        let companies = spec.companies(job.company.as_deref());
+        for part in &parts {
+            mistakes.extend(ask(databases, job, &companies, part, verdicts).await?);
         }
     }
     Ok(mistakes)
@@ -60,39 +54,37 @@ fn apart<'a>(entities: impl Iterator<Item = &'a Entity>) -> Option<String> {
 }
 
 async fn ask(
-    database: &Database,
+    databases: &Databases,
     job: &Job,
-    wanted: &ExportEntity,
-    verdict: &Verdict<'_>,
+    companies: &[String],
+    part: &Part<'_>,
+    verdicts: &[Verdict<'_>],
 ) -> Result<Option<Mistake>, Failure> {
+    let verdict_on = |source: &Source<'_>| {
+        verdicts
+            .iter()
+            .find(|verdict| verdict.entity.name == source.entity.name)
+    };
+    // An entity without a verdict is a mistake already.
+    let Some(found) = part.sources.iter().map(verdict_on).collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    let Some(database) = found
+        .first()
+        .and_then(|verdict| databases.get(&verdict.entity.database))
+    else {
+        return Ok(None);
+    };
+    let differences = || found.iter().flat_map(|verdict| &verdict.differences);
     // What the service is about to add may be what the filter names.
-    if verdict.differences.iter().any(|difference| difference.additive) {
+    if differences().any(|difference| difference.additive) {
         return Ok(None);
     }
-    let entity = verdict.entity;
-    let all: Vec<String>;
-    let fields = if wanted.fields.is_empty() {
-        all = entity.fields.iter().map(|field| field.name.clone()).collect();
-        &all
-    } else {
-        &wanted.fields
-    };
-    let selection = Selection {
-        entity,
-        fields,
-        filter: wanted.filter.as_deref(),
-        order_by: &wanted.order_by,
-        company: job.company.as_deref(),
-    };
-    let Err(error) = database.check_selection(selection).await else {
+    let Err(error) = part.check(database, companies, true).await else {
         return Ok(None);
     };
     // A table that does not fit is reported already; the filter is at fault only where the rest is fine.
-    let bare = Selection {
-        filter: None,
-        ..selection
-    };
-    if !verdict.differences.is_empty() && database.check_selection(bare).await.is_err() {
+    if differences().next().is_some() && part.check(database, companies, false).await.is_err() {
         return Ok(None);
     }
     mistake_or_outage(place(job), &error).map(Some)

@@ -163,14 +163,4 @@ fn a_job_loads_one_composite_and_from_xml_alone() {
     files(&package).expect("the manifest says how a package's files are written");
     let mapped = files(&format!("{JOB}map = {{ A = \"line\" }}\n")).unwrap_err();
     assert!(mapped[0].contains("has no fields"), "{mapped:?}");
-    let export = JOB
-        .replace("\"import\"", "\"export\"")
-        .replace("import", "export")
-        .replace("xml-element", "csv")
-        .replace("mode = \"insert\"\n", "");
-    let export = files(&format!("{export}[schedule]\ncron = \"@daily\"\n")).unwrap_err();
-    assert!(
-        export.iter().any(|error| error.contains("cannot be exported")),
-        "{export:?}"
-    );
 }

@@ -24,9 +24,11 @@ mod reader;
 mod rejects;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use reader::FixedReader;
 pub use rejects::FixedRejects;
+pub use writer::FixedWriter;
 
 use crate::domain::job::FixedColumn;
 

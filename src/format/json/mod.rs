@@ -63,14 +63,16 @@ mod input;
 mod lines;
 mod members;
 mod probe;
-pub mod rejects;
+mod rejects;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use super::named::Named;
 pub use document::JsonDocument;
 pub use lines::JsonLines;
+pub use writer::{JsonShape, JsonWriter};
 
 /// Limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

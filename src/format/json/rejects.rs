@@ -7,6 +7,7 @@
 //! members out and remove `_raw`.
 
 use super::members;
+use super::writer::{JsonShape, push_text};
 use crate::format::mapping::{ERROR_COLUMN, RAW_MEMBER, REJECT_ID_COLUMN};
 
 /// Stands at the end of a text that was cut.
@@ -14,28 +15,10 @@ const CUT: &str = "...";
 /// A record with more members is taken over as text: their places are held in memory.
 const MEMBERS_MAX: usize = 50_000;
 
-/// How the records of a rejects file stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JsonRejects {
-    /// In one array.
-    Document,
-    /// On a line each.
-    Lines,
-}
-
-impl JsonRejects {
-    /// What stands before the first record.
-    pub fn prefix(self, out: &mut Vec<u8>) {
-        if self == Self::Document {
-            out.extend_from_slice(b"[\r\n");
-        }
-    }
-
+impl JsonShape {
     /// A rejected record: `raw` is its text from the payload, or the beginning of it if it was `cut`.
-    pub fn record(self, out: &mut Vec<u8>, raw: &[u8], id: &str, error: &str, first: bool, cut: bool) {
-        if self == Self::Document && !first {
-            out.extend_from_slice(b",\r\n");
-        }
+    pub fn reject(self, out: &mut Vec<u8>, raw: &[u8], id: &str, error: &str, first: bool, cut: bool) {
+        self.before_record(out, first);
         let raw = raw.trim_ascii();
         out.push(b'{');
         member(out, REJECT_ID_COLUMN, id);
@@ -54,27 +37,19 @@ impl JsonRejects {
             member(out, RAW_MEMBER, &(String::from_utf8_lossy(raw) + more));
             out.push(b'}');
         }
-        if self == Self::Lines {
-            out.extend_from_slice(b"\r\n");
-        }
+        self.behind_record(out);
     }
 
     /// Whether a record must not stand like this, for it would not be on one line.
     fn breaks_lines(self, raw: &[u8]) -> bool {
         self == Self::Lines && memchr::memchr2(b'\r', b'\n', raw).is_some()
     }
-
-    /// What stands behind the last record.
-    pub fn suffix(self, out: &mut Vec<u8>) {
-        if self == Self::Document {
-            out.extend_from_slice(b"\r\n]\r\n");
-        }
-    }
 }
 
 fn member(out: &mut Vec<u8>, name: &str, value: &str) {
-    let value = serde_json::Value::from(value);
-    out.extend_from_slice(format!("\"{name}\":{value}").as_bytes());
+    push_text(out, name);
+    out.push(b':');
+    push_text(out, value);
 }
 
 /// The object's text behind its opening brace and our two members, in pieces; `None` when it is no object.

@@ -100,15 +100,15 @@ fn write_entity(xml: &mut Xml, entity: &ManifestEntity, number: usize) {
     xml.text("DefaultRefreshType", "FullPush");
     xml.text("Disable", "No");
     xml.begin("EntityMapList");
-    for field in &entity.fields {
-        write_field(xml, field);
+    for (field, column) in &entity.fields {
+        write_field(xml, field, column);
     }
     xml.end();
     xml.text("EntityName", &entity.label);
     xml.nil("EntityTransformList");
     let file = safe_name(&entity.file);
     for (name, value) in [
-        ("ExcelSheetName", ""),
+        ("ExcelSheetName", entity.sheet.as_str()),
         ("ExecutionUnit", "1"),
         ("FailExecutionUnitOnError", "No"),
         ("FailLevelOnError", "No"),
@@ -119,7 +119,7 @@ fn write_entity(xml: &mut Xml, entity: &ManifestEntity, number: usize) {
         ("SampleFilePath", ""),
         ("SequenceInLevel", number.to_string().as_str()),
         ("SkipStaging", "No"),
-        ("SourceFormat", "CSV"),
+        ("SourceFormat", entity.format.as_str()),
         ("TargetEntity", entity.target.as_str()),
         ("ValidationStatus", "Yes"),
     ] {
@@ -128,7 +128,7 @@ fn write_entity(xml: &mut Xml, entity: &ManifestEntity, number: usize) {
     xml.end();
 }
 
-fn write_field(xml: &mut Xml, field: &str) {
+fn write_field(xml: &mut Xml, field: &str, column: &str) {
     xml.begin("EntityMap");
     xml.text("ArrayIndex", "0");
     xml.text("EntityField", &field.to_uppercase());
@@ -141,6 +141,6 @@ fn write_field(xml: &mut Xml, field: &str) {
     ] {
         xml.text(flag, "No");
     }
-    xml.text("XMLField", field);
+    xml.text("XMLField", column);
     xml.end();
 }

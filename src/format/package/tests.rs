@@ -9,7 +9,9 @@ fn entities() -> Vec<ManifestEntity> {
         label: label.to_owned(),
         target: target.to_owned(),
         file: data_file_name(label, "csv"),
-        fields: fields.iter().map(|&f| f.to_owned()).collect(),
+        format: "CSV".to_owned(),
+        sheet: String::new(),
+        fields: fields.iter().map(|&f| (f.to_owned(), f.to_owned())).collect(),
     };
     vec![
         entity("Sales order headers", "SalesOrderHeaders", &["company", "order_number"]),

@@ -172,7 +172,7 @@ impl Plain {
 }
 
 /// `YYYY-MM-DD`, nothing else.
-fn iso_date(bytes: &[u8]) -> Option<NaiveDate> {
+pub(super) fn iso_date(bytes: &[u8]) -> Option<NaiveDate> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else {
         return None;
     };
@@ -181,7 +181,7 @@ fn iso_date(bytes: &[u8]) -> Option<NaiveDate> {
 }
 
 /// `HH:MM`, `HH:MM:SS`, `HH:MM:SS.f` with one to nine digits.
-fn iso_time(bytes: &[u8]) -> Option<NaiveTime> {
+pub(super) fn iso_time(bytes: &[u8]) -> Option<NaiveTime> {
     let (&[h1, h2, b':', m1, m2], rest) = bytes.split_first_chunk::<5>()? else {
         return None;
     };
@@ -195,7 +195,7 @@ fn iso_time(bytes: &[u8]) -> Option<NaiveTime> {
 }
 
 /// A date, alone or with a time behind `T` or a blank, that with an offset, which is turned into UTC.
-fn iso_datetime(text: &str) -> Option<(NaiveDateTime, bool)> {
+pub(super) fn iso_datetime(text: &str) -> Option<(NaiveDateTime, bool)> {
     let bytes = text.as_bytes();
     let date = iso_date(bytes.get(..10)?)?;
     let Some((separator, rest)) = bytes[10..].split_first() else {

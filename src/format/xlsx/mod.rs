@@ -48,11 +48,13 @@ mod styles;
 mod tests;
 mod text;
 mod workbook;
+mod writer;
 mod xml;
 
 use std::path::PathBuf;
 
 pub use reader::XlsxReader;
+pub use writer::{SHEET_NAME_CHARS_MAX, XlsxWriter, is_sheet_name, sheet_name};
 
 /// Columns a sheet can have.
 const COLUMNS_MAX: usize = 16_384;

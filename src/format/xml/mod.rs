@@ -65,9 +65,11 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod text;
+mod writer;
 
 pub use rejects::XmlRejects;
 pub use source::XmlSource;
+pub use writer::{XmlNode, XmlWriter};
 
 use super::named::Named;
 

@@ -14,7 +14,8 @@ use super::composite::CONTEXT_ATTRIBUTE;
 use super::markup::{Name, is_name};
 use super::prolog::Root;
 use super::source::XmlSource;
-use super::text::{Within, escape, is_xml_char, resolve};
+use super::text::{is_xml_char, resolve};
+use super::writer::{end_tag, push_attribute, push_element};
 use super::{ROOT_TAG_BYTES_MAX, XmlOptions, XmlStyle};
 use crate::format::mapping::{ERROR_COLUMN, RAW_MEMBER, REJECT_ID_COLUMN};
 use crate::format::named::{NamedSource as _, NamedStep};
@@ -179,24 +180,6 @@ fn attribute(out: &mut Vec<u8>, raw: &[u8], parts: &Parts, id: &str, error: &str
         at = own.end;
     }
     out.extend_from_slice(&raw[at..]);
-}
-
-fn push_element(out: &mut Vec<u8>, name: &str, text: &str) {
-    out.extend_from_slice(format!("<{name}>").as_bytes());
-    escape(out, text, Within::Element);
-    end_tag(out, name.as_bytes());
-}
-
-fn push_attribute(out: &mut Vec<u8>, name: &str, text: &str) {
-    out.extend_from_slice(format!(" {name}=\"").as_bytes());
-    escape(out, text, Within::Attribute);
-    out.push(b'"');
-}
-
-fn end_tag(out: &mut Vec<u8>, name: &[u8]) {
-    out.extend_from_slice(b"</");
-    out.extend_from_slice(name);
-    out.push(b'>');
 }
 
 /// Whether a member is one that we put in.

@@ -8,7 +8,7 @@ use super::window::Window;
 use crate::domain::job::FileFormat;
 use crate::domain::reject::RecordPlace;
 use crate::format::fixed::FixedRejects;
-use crate::format::json::rejects::JsonRejects;
+use crate::format::json::JsonShape;
 use crate::format::xml::{XmlRejects, XmlStyle};
 
 /// Of a record that is longer than any that can be read, so much is shown.
@@ -18,7 +18,7 @@ const HEAD_BYTES: usize = 64 << 10;
 
 /// How records of a format are put in.
 enum Splicer {
-    Json(JsonRejects),
+    Json(JsonShape),
     Xml(XmlRejects),
     Fixed(FixedRejects),
 }
@@ -80,8 +80,8 @@ impl Splicer {
             FileFormat::XmlElement => Self::Xml(XmlRejects::new(XmlStyle::Element, head)),
             FileFormat::XmlAttribute => Self::Xml(XmlRejects::new(XmlStyle::Attribute, head)),
             FileFormat::Fixed(columns) => Self::Fixed(FixedRejects::new(columns)),
-            FileFormat::JsonLines => Self::Json(JsonRejects::Lines),
-            FileFormat::Json | FileFormat::Csv { .. } | FileFormat::Xlsx { .. } => Self::Json(JsonRejects::Document),
+            FileFormat::JsonLines => Self::Json(JsonShape::Lines),
+            FileFormat::Json | FileFormat::Csv { .. } | FileFormat::Xlsx { .. } => Self::Json(JsonShape::Document),
         }
     }
 
@@ -95,7 +95,7 @@ impl Splicer {
 
     fn record(&self, out: &mut Vec<u8>, raw: &[u8], (id, error): (&str, &str), is_first: bool, is_cut: bool) {
         match self {
-            Self::Json(json) => json.record(out, raw, id, error, is_first, is_cut),
+            Self::Json(json) => json.reject(out, raw, id, error, is_first, is_cut),
             Self::Xml(xml) => xml.record(out, raw, id, error, is_cut),
             Self::Fixed(fixed) => fixed.record(out, raw, id, error, is_first, is_cut),
         }

@@ -324,7 +324,7 @@ pub async fn read_all(database: &Database, entity: &Entity) -> Vec<Row> {
             fields: &fields,
             filter: None,
             order_by: &[],
-            company: None,
+            companies: &[],
         },
     )
     .await

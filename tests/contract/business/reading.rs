@@ -167,7 +167,7 @@ async fn a_snapshot_sees_nothing_of_a_later_commit(database: TestDatabase) {
         fields: &fields,
         filter: None,
         order_by: &[],
-        company: None,
+        companies: &[],
     };
     for _ in 0..2 {
         let (sender, mut receiver) = tokio::sync::mpsc::channel(4);
@@ -190,12 +190,13 @@ async fn filter_order_and_company_choose_the_rows(database: TestDatabase) {
     });
     load_rows(&database, &entity, rows.collect()).await;
     let (fields, order_by) = (names(&["order_number"]), names(&["customer", "order_number"]));
+    let (usmf, both) = (names(&["usmf"]), names(&["usmf", "demf"]));
     let mut selection = Selection {
         entity: &entity,
         fields: &fields,
         filter: None,
         order_by: &order_by,
-        company: None,
+        companies: &[],
     };
     let numbers = |rows: Vec<Vec<Option<String>>>| {
         rows.into_iter()
@@ -203,12 +204,14 @@ async fn filter_order_and_company_choose_the_rows(database: TestDatabase) {
             .collect::<String>()
     };
     assert_eq!(numbers(read(&database, selection).await), "246135");
-    selection.company = Some("usmf");
+    selection.companies = &usmf;
     assert_eq!(numbers(read(&database, selection).await), "2413");
     // `or` stays inside its parentheses, and a comment at the end ends there.
     selection.filter = Some("customer = 'odd' or order_number > 5 -- the odd ones");
     assert_eq!(numbers(read(&database, selection).await), "13");
-    selection.company = None;
+    selection.companies = &both;
+    assert_eq!(numbers(read(&database, selection).await), "6135");
+    selection.companies = &[];
     assert_eq!(numbers(read(&database, selection).await), "6135");
 }
 
@@ -221,7 +224,7 @@ async fn a_filter_the_database_does_not_understand_is_a_definition_error(databas
         fields: &fields,
         filter,
         order_by: &[],
-        company: None,
+        companies: &[],
     };
     database
         .check_selection(select(Some("freight is not null")))
@@ -256,7 +259,7 @@ async fn a_reader_that_goes_away_ends_the_reading(database: TestDatabase) {
         fields: &fields,
         filter: None,
         order_by: &[],
-        company: None,
+        companies: &[],
     };
     for _ in 0..6 {
         let mut snapshot = database.snapshot().await.expect("a snapshot");
@@ -285,7 +288,7 @@ async fn long_texts_come_in_small_batches(database: TestDatabase) {
         fields: &fields,
         filter: None,
         order_by: &[],
-        company: None,
+        companies: &[],
     };
     assert_eq!(snapshot.read(selection, sender).await.expect("rows"), 20);
     let mut sizes = Vec::new();

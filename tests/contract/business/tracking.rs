@@ -33,7 +33,7 @@ struct Follower<'a> {
     database: &'a Database,
     entity: &'a Entity,
     filter: Option<&'a str>,
-    company: Option<&'a str>,
+    companies: Vec<String>,
     job: JobId,
     position: Option<Position>,
     known: BTreeMap<String, Row>,
@@ -49,7 +49,7 @@ impl<'a> Follower<'a> {
             database,
             entity,
             filter: None,
-            company: None,
+            companies: Vec::new(),
             job: JobId(uuid::Uuid::new_v4()),
             position: None,
             known: BTreeMap::new(),
@@ -93,7 +93,7 @@ impl<'a> Follower<'a> {
             fields: &fields,
             filter: self.filter,
             order_by: &[],
-            company: self.company,
+            companies: &self.companies,
         };
         let (sender, mut batches) = mpsc::channel(1);
         let reading = async {
@@ -148,7 +148,7 @@ impl<'a> Follower<'a> {
             fields: &fields,
             filter: self.filter,
             order_by: &[],
-            company: self.company,
+            companies: &self.companies,
         };
         let table: BTreeMap<_, _> = read(self.database, selection)
             .await
@@ -226,7 +226,7 @@ async fn a_row_that_leaves_the_filter_or_the_company_is_told_as_gone(test: TestD
         .run("insert into orders values (1, 'A', 1), (2, 'B', 1), (3, 'A', 0)")
         .await;
     let mut follower = Follower::new(&database, &entity);
-    (follower.filter, follower.company) = (Some("freight > 0 -- and so on"), Some("A"));
+    (follower.filter, follower.companies) = (Some("freight > 0 -- and so on"), names(&["A"]));
     follower.catches_up().await;
     assert_eq!(follower.known.len(), 1);
     plain.run("update orders set freight = 5 where order_number = 2").await;

@@ -2,17 +2,16 @@
 
 use proptest::prelude::*;
 
-use super::rejects::JsonRejects;
 use super::*;
 
 const ID: &str = "6d31e09f.0.1";
 
 /// A rejects file of these records.
-fn file(rejects: JsonRejects, records: &[(&[u8], bool)]) -> String {
+fn file(rejects: JsonShape, records: &[(&[u8], bool)]) -> String {
     let mut out = Vec::new();
     rejects.prefix(&mut out);
     for (at, (raw, cut)) in records.iter().enumerate() {
-        rejects.record(&mut out, raw, ID, "too_long: \"x\"\n", at == 0, *cut);
+        rejects.reject(&mut out, raw, ID, "too_long: \"x\"\n", at == 0, *cut);
     }
     rejects.suffix(&mut out);
     String::from_utf8(out).expect("text")
@@ -20,16 +19,16 @@ fn file(rejects: JsonRejects, records: &[(&[u8], bool)]) -> String {
 
 /// One record of it, without our members' values.
 fn others(raw: &str) -> String {
-    let file = file(JsonRejects::Lines, &[(raw.as_bytes(), false)]);
+    let file = file(JsonShape::Lines, &[(raw.as_bytes(), false)]);
     let ours = format!("{{\"_reject_id\":\"{ID}\",\"_error\":\"too_long: \\\"x\\\"\\n\"");
     let others = file.strip_prefix(&ours).expect("ours first");
     others.strip_suffix("\r\n").expect("a line").to_owned()
 }
 
-fn read_back(rejects: JsonRejects, file: &str) -> Vec<NamedStep> {
+fn read_back(rejects: JsonShape, file: &str) -> Vec<NamedStep> {
     match rejects {
-        JsonRejects::Document => document(file),
-        JsonRejects::Lines => lines(file),
+        JsonShape::Document => document(file),
+        JsonShape::Lines => lines(file),
     }
 }
 
@@ -38,15 +37,15 @@ fn the_whole_file() {
     let records: [(&[u8], bool); 3] = [(b"{\"a\":1}", false), (b"{\"a\":\"x\n", false), (b"{ }", false)];
     let ours = format!("{{\"_reject_id\":\"{ID}\",\"_error\":\"too_long: \\\"x\\\"\\n\"");
     assert_eq!(
-        file(JsonRejects::Document, &records),
+        file(JsonShape::Document, &records),
         format!("[\r\n{ours},\"a\":1}},\r\n{ours},\"_raw\":\"{{\\\"a\\\":\\\"x\"}},\r\n{ours} }}\r\n]\r\n")
     );
     assert_eq!(
-        file(JsonRejects::Lines, &records),
+        file(JsonShape::Lines, &records),
         format!("{ours},\"a\":1}}\r\n{ours},\"_raw\":\"{{\\\"a\\\":\\\"x\"}}\r\n{ours} }}\r\n")
     );
-    assert_eq!(file(JsonRejects::Document, &[]), "[\r\n\r\n]\r\n");
-    assert!(document(file(JsonRejects::Document, &[])).is_empty());
+    assert_eq!(file(JsonShape::Document, &[]), "[\r\n\r\n]\r\n");
+    assert!(document(file(JsonShape::Document, &[])).is_empty());
 }
 
 #[test]
@@ -101,7 +100,7 @@ fn what_is_no_object_is_shown_as_text() {
         ",\"_raw\":\"{\\\"a\\\":\\n1}\"}",
         "each record has a line"
     );
-    let bytes = file(JsonRejects::Lines, &[(b"{\"a\":\"M\xFCnster\"}", false)]);
+    let bytes = file(JsonShape::Lines, &[(b"{\"a\":\"M\xFCnster\"}", false)]);
     assert!(
         bytes.contains("\"_raw\":\"{\\\"a\\\":\\\"M\u{fffd}nster\\\"}\"}"),
         "{bytes}"
@@ -110,7 +109,7 @@ fn what_is_no_object_is_shown_as_text() {
 
 #[test]
 fn what_was_cut_is_shown_as_text_even_if_it_reads() {
-    let cut = file(JsonRejects::Document, &[(b"{\"a\":1}", true)]);
+    let cut = file(JsonShape::Document, &[(b"{\"a\":1}", true)]);
     assert!(cut.contains(",\"_raw\":\"{\\\"a\\\":1}...\"}"), "{cut}");
     assert_eq!(members(&document(cut)[0])[2], "_raw={\"a\":1}...");
 }
@@ -157,7 +156,7 @@ proptest! {
         records in prop::collection::vec((any_raw(), any::<bool>()), 1..5),
         in_lines in any::<bool>(),
     ) {
-        let rejects = if in_lines { JsonRejects::Lines } else { JsonRejects::Document };
+        let rejects = if in_lines { JsonShape::Lines } else { JsonShape::Document };
         let records: Vec<_> = records.iter().map(|(raw, cut)| (raw.as_slice(), *cut)).collect();
         let file = file(rejects, &records);
         if !in_lines {

@@ -1,0 +1,92 @@
+//! What an export job writes, as read from `[export]` of its file.
+
+use std::collections::BTreeMap;
+
+use super::file_name::FileName;
+use super::job::FileFormat;
+
+/// What an export job writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportSpec {
+    /// How the data files are written.
+    pub format: FileFormat,
+    /// Their encoding, by its label in the WHATWG Encoding Standard; none: UTF-8 without a byte order mark.
+    pub encoding: Option<String>,
+    /// Whether delimited files begin with the names of their columns.
+    pub header: bool,
+    /// How a single file is packed.
+    pub compression: Option<Compression>,
+    /// What the file or package is called; none: by the job's name and the due time.
+    pub file_name: Option<FileName>,
+    /// Whether a package tells in [`SIDECAR_FILE`] how many records its files hold.
+    pub sidecar: bool,
+    /// Whether a run of zero records puts nothing on the queue.
+    pub prevent_upload_when_zero_records: bool,
+    /// Only these companies' rows; empty: the job's company, or all.
+    pub companies: Vec<String>,
+    /// The entities, one data file each; exactly one file when `data_source` is file. Those that a composite entity among them
+    /// holds say how its records are written, and have no file of their own.
+    pub entities: Vec<ExportEntity>,
+}
+
+impl ExportSpec {
+    /// The companies whose rows are exported, of a job of this company; empty: all.
+    #[must_use]
+    pub fn companies(&self, of_job: Option<&str>) -> Vec<String> {
+        match of_job {
+            Some(company) if self.companies.is_empty() => vec![company.to_owned()],
+            _ => self.companies.clone(),
+        }
+    }
+}
+
+/// Member of a package with the records, bytes and digest of each of its files.
+pub const SIDECAR_FILE: &str = "tranship.json";
+
+/// One entity of an export job.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExportEntity {
+    /// Technical name of the entity or composite entity.
+    pub entity: String,
+    /// Fields in output order; empty: all.
+    pub fields: Vec<String>,
+    /// Field → column of the file. A field without a line has a column of its own name.
+    pub map: BTreeMap<String, String>,
+    /// Field → (canonical value stored → value in the file).
+    pub values: BTreeMap<String, BTreeMap<String, String>>,
+    /// A SQL condition on the entity's own columns, written by the operator in the definition.
+    pub filter: Option<String>,
+    /// Fields to order by; the key when empty.
+    pub order_by: Vec<String>,
+}
+
+impl ExportEntity {
+    /// What the column of a field is called.
+    #[must_use]
+    pub fn column<'a>(&'a self, field: &'a str) -> &'a str {
+        self.map.get(field).map_or(field, String::as_str)
+    }
+}
+
+/// How a single file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl Compression {
+    /// The words in definitions.
+    pub const WORDS: [(&'static str, Self); 2] = [("gzip", Self::Gzip), ("zstd", Self::Zstd)];
+
+    /// What a packed file's name ends with, behind its format's extension.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Gzip => "gz",
+            Self::Zstd => "zst",
+        }
+    }
+}

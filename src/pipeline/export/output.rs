@@ -1,0 +1,193 @@
+//! Where an export's bytes go: into the payload as they are, packed, or through a package's zip.
+
+use std::io::{self, Write as _};
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use zstd::stream::write::Encoder as ZstdEncoder;
+
+use super::data_file::sheet;
+use super::parts::Part;
+use crate::blob::PayloadHasher;
+use crate::domain::export::{Compression, ExportSpec, SIDECAR_FILE};
+use crate::domain::ids::JobId;
+use crate::domain::job::{DataSource, Job};
+use crate::domain::time::Timestamp;
+use crate::format::package::{ManifestEntity, PackageWriter, safe_name};
+use crate::pipeline::Context;
+use crate::pipeline::payload::{PayloadSink, StoredPayload};
+use crate::pipeline::stop::Stop;
+
+/// An export's bytes on their way.
+pub(super) struct Output {
+    sink: PayloadSink,
+    packing: Packing,
+    /// What is told of the files, where it is told.
+    files: Option<Files>,
+}
+
+enum Packing {
+    None,
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(ZstdEncoder<'static, Vec<u8>>),
+    Package(Box<PackageWriter>),
+}
+
+/// The files of a package so far.
+#[derive(Default)]
+struct Files {
+    written: Vec<WrittenFile>,
+    /// Of the one being written.
+    hasher: PayloadHasher,
+}
+
+/// What the sidecar says of a package.
+#[derive(Debug, Serialize)]
+struct Sidecar<'a> {
+    job: &'a str,
+    activity_id: JobId,
+    due_at: Timestamp,
+    files: Vec<WrittenFile>,
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenFile {
+    file: String,
+    bytes: u64,
+    digest: String,
+    entities: Vec<WrittenEntity>,
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenEntity {
+    entity: String,
+    records: u64,
+}
+
+impl Output {
+    /// Begins the payload of an export with these files.
+    pub fn begin(context: &Context, job: &Job, spec: &ExportSpec, parts: &[Part<'_>]) -> Result<Self, Stop> {
+        let is_package = job.data_source == DataSource::Package;
+        let packing = match spec.compression {
+            _ if is_package => {
+                let entities: Vec<_> = parts.iter().map(|part| listed(part, spec)).collect();
+                Packing::Package(Box::new(PackageWriter::new(&job.name, &entities)?))
+            }
+            None => Packing::None,
+            Some(Compression::Gzip) => Packing::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
+            Some(Compression::Zstd) => Packing::Zstd(ZstdEncoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?),
+        };
+        Ok(Self {
+            sink: PayloadSink::new(context),
+            packing,
+            files: (is_package && spec.sidecar).then(Files::default),
+        })
+    }
+
+    /// Begins the next file.
+    pub fn begin_file(&mut self, name: &str) -> Result<(), Stop> {
+        match &mut self.packing {
+            Packing::Package(package) => Ok(package.begin_file(name)?),
+            Packing::None | Packing::Gzip(_) | Packing::Zstd(_) => Ok(()),
+        }
+    }
+
+    /// Adds bytes to it.
+    pub async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
+        if let Some(files) = &mut self.files {
+            files.hasher.update(&bytes);
+        }
+        let ready = self.packing.pack(bytes)?;
+        self.send(ready).await
+    }
+
+    /// Ends it; it has so many records of each entity, by its label.
+    pub fn end_file(&mut self, name: &str, counts: &[(String, u64)]) {
+        let Some(files) = &mut self.files else { return };
+        let hasher = std::mem::take(&mut files.hasher);
+        let entity = |(entity, records): &(String, u64)| WrittenEntity {
+            entity: entity.clone(),
+            records: *records,
+        };
+        files.written.push(WrittenFile {
+            file: safe_name(name),
+            bytes: hasher.count(),
+            digest: hasher.finish().content_digest(),
+            entities: counts.iter().map(entity).collect(),
+        });
+    }
+
+    /// Ends the payload.
+    pub async fn finish(mut self, job: &Job, due_at: Timestamp) -> Result<StoredPayload, Stop> {
+        if let (Packing::Package(package), Some(files)) = (&mut self.packing, self.files.take()) {
+            let sidecar = Sidecar {
+                job: &job.name,
+                activity_id: job.id,
+                due_at,
+                files: files.written,
+            };
+            let content = serde_json::to_vec_pretty(&sidecar).map_err(io::Error::from)?;
+            package.add_document(SIDECAR_FILE, &content)?;
+        }
+        let packing = std::mem::replace(&mut self.packing, Packing::None);
+        self.send(packing.finish()?).await?;
+        Ok(self.sink.finish().await?)
+    }
+
+    async fn send(&mut self, ready: Vec<u8>) -> Result<(), Stop> {
+        if ready.is_empty() {
+            return Ok(());
+        }
+        Ok(self.sink.write(Bytes::from(ready)).await?)
+    }
+}
+
+impl Packing {
+    /// Takes bytes, and gives those that are ready.
+    fn pack(&mut self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        match self {
+            Self::None => Ok(bytes),
+            Self::Gzip(gzip) => {
+                gzip.write_all(&bytes)?;
+                Ok(std::mem::take(gzip.get_mut()))
+            }
+            Self::Zstd(zstd) => {
+                zstd.write_all(&bytes)?;
+                Ok(std::mem::take(zstd.get_mut()))
+            }
+            Self::Package(package) => {
+                package.write(&bytes)?;
+                Ok(package.take())
+            }
+        }
+    }
+
+    /// The last bytes.
+    fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::None => Ok(Vec::new()),
+            Self::Gzip(gzip) => gzip.finish(),
+            Self::Zstd(zstd) => zstd.finish(),
+            Self::Package(package) => package.finish(),
+        }
+    }
+}
+
+/// A file as the manifest lists it.
+fn listed(part: &Part<'_>, spec: &ExportSpec) -> ManifestEntity {
+    let sheet = sheet(part, &spec.format);
+    let fields = match (part.composite, part.sources.first()) {
+        (None, Some(source)) => source.fields.iter().cloned().zip(source.columns()).collect(),
+        _ => Vec::new(),
+    };
+    ManifestEntity {
+        label: part.label.to_owned(),
+        target: part.target.to_owned(),
+        file: part.file.clone(),
+        format: spec.format.source_format(spec.encoding.as_deref()),
+        // As Excel's own drivers call a sheet (FMT-12).
+        sheet: if sheet.is_empty() { sheet } else { format!("{sheet}$") },
+        fields,
+    }
+}
