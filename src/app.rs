@@ -18,6 +18,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::sas::SasKeys;
 use crate::auth::tokens::TokenIssuer;
 use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
@@ -169,6 +170,7 @@ impl App {
             definitions: watched,
             issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)?),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
+            links: Arc::new(SasKeys::new(keys.url)),
             secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),
             callers: Arc::default(),
             admission: Admission::new(&config.queue),

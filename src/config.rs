@@ -57,6 +57,8 @@ pub struct Server {
     pub shutdown_seconds: u64,
     /// `token_seconds`: life of an access token.
     pub token_seconds: u32,
+    /// `link_seconds`: life of a link to an error file.
+    pub link_seconds: u32,
     /// `workers`: threads that answer requests.
     pub workers: usize,
     /// `max_waiters`: requests that wait for a message or for news of one.
@@ -293,6 +295,7 @@ impl Server {
             trusted_proxies: read_proxies(reader),
             shutdown_seconds: number(reader, "server.shutdown_seconds", 0, 3600),
             token_seconds: number(reader, "server.token_seconds", 60, 86_400),
+            link_seconds: number(reader, "server.link_seconds", 60, 604_800),
             workers: match number(reader, "server.workers", 0, 1024) {
                 0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
                 workers => workers,

@@ -41,8 +41,12 @@ fn the_embedded_file_holds_the_documented_defaults() {
         (None, 0)
     );
     assert_eq!(
-        (config.server.shutdown_seconds, config.server.token_seconds),
-        (30, 3599)
+        (
+            config.server.shutdown_seconds,
+            config.server.token_seconds,
+            config.server.link_seconds
+        ),
+        (30, 3599, 3600)
     );
     assert!(config.server.workers >= 2);
     assert_eq!((config.server.max_waiters, config.server.max_listeners), (1024, 256));

@@ -110,6 +110,33 @@ impl Serialize for RecordCode {
     }
 }
 
+/// When a record was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectPhase {
+    /// On its way through staging: the target was not touched.
+    Staging,
+    /// When the target was to take it.
+    Target,
+}
+
+impl RejectPhase {
+    /// The word in queries.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Target => "target",
+        }
+    }
+
+    /// The phase of this name, in any case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is = |phase: &Self| phase.as_str().eq_ignore_ascii_case(text);
+        [Self::Staging, Self::Target].into_iter().find(is)
+    }
+}
+
 /// Where a record stands in its payload. Line breaks inside quotes make lines unreliable, so all three are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RecordPlace {

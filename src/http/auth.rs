@@ -180,6 +180,15 @@ pub fn base_url(api: &Api, request: &HttpRequest) -> String {
     format!("{scheme}://{host}")
 }
 
+/// What links begin with: the public base URL where it is set, otherwise the one the client used; without a trailing slash.
+#[must_use]
+pub fn link_base(api: &Api, request: &HttpRequest) -> String {
+    match &api.server.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => base_url(api, request),
+    }
+}
+
 trait SecureScheme {
     fn secure_scheme(&self) -> &'static str;
 }

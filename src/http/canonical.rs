@@ -49,6 +49,8 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
         vec![1, 2, 3]
     } else if is(0, "health") {
         vec![0, 1]
+    } else if is(0, "dmf") {
+        vec![0]
     } else {
         Vec::new()
     }

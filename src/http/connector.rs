@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::Api;
-use super::auth::{Caller, base_url, caller, connector_job};
+use super::auth::{Caller, caller, connector_job, link_base};
 use super::envelope::{self, REPLAY};
 use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
@@ -117,10 +117,7 @@ fn outbound_job(job: &Job) -> Result<&Job, Problem> {
 
 /// Path form of the real server (RI-15), on the scheme and host the client used (RI-14).
 fn download_location(api: &Api, request: &HttpRequest, job: &Job, message: &Message) -> String {
-    let base = match &api.server.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => base_url(api, request),
-    };
+    let base = link_base(api, request);
     format!(
         "{base}/api/connector/download/%7B{}%7D?correlation-id={}&blob={}",
         job.id, message.correlation, message.id

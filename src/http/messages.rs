@@ -1,11 +1,9 @@
-//! `/api/v1/messages`: enqueue, list, page through errors, fetch rejects, resubmit. Where one stands is in `status`.
+//! `/api/v1/messages`: enqueue, list, page through errors, resubmit. Where one stands is in `status`, its rejects
+//! in `rejects`.
 
-use actix_web::http::header::{CONTENT_DISPOSITION, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use futures_util::stream;
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::Api;
 use super::auth::{Caller, caller, listed_jobs, usable_job};
@@ -16,12 +14,10 @@ use super::query::Query;
 use super::view;
 use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
-use crate::domain::job::{DataSource, FileFormat, Job};
+use crate::domain::job::Job;
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::pipeline::enqueue::{self, Envelope, Taken};
-use crate::pipeline::rejects::write_rejects;
-use crate::pipeline::source::SourceError;
 use crate::storage::messages::MessageFilter;
 
 /// Most messages one answer lists.
@@ -180,70 +176,6 @@ pub async fn payload(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
         super::payload::send(&api, message, super::payload::Fetch::Look).await
     };
     respond(sent.await)
-}
-
-/// `GET /api/v1/messages/{id}/rejects`: the rejected records in the source's format.
-pub async fn rejects(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    let sent = async {
-        let caller = caller(&api, &request).await?;
-        let message = visible(&api, &caller, &id).await?;
-        let definitions = api.definitions();
-        let job = definitions.job(message.job).filter(|_| message.counts.rejected > 0);
-        let Some((job, import)) = job.and_then(|job| Some((job.clone(), job.import.clone()?))) else {
-            return Err(Problem::new(
-                Kind::NotFound,
-                format!("message {} has no rejected records", message.id),
-            ));
-        };
-        let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
-        let context = api.context.clone();
-        let name = format!(
-            "attachment; filename=\"rejects-{}.{}\"",
-            message.id,
-            rejects_extension(&job, &import.format)
-        );
-        let media_type = media_type(&job, &import.format);
-        // Not on this thread: of a workbook it goes to the disk.
-        let runtime = context.runtime.clone();
-        runtime.spawn(async move {
-            if let Err(error) = write_rejects(&context, &definitions, &message, &job, &out).await {
-                tracing::error!(message.id = %message.id, %error, "a rejects file broke off");
-                let _ = out.send(Err(error)).await;
-            }
-        });
-        let chunks = stream::unfold(chunks, |mut chunks| async move {
-            chunks.recv().await.map(|chunk| (chunk, chunks))
-        });
-        Ok(HttpResponse::Ok()
-            .content_type(media_type)
-            .insert_header((CONTENT_DISPOSITION, name))
-            .streaming(futures_util::StreamExt::map(chunks, |chunk| {
-                chunk.map_err(std::io::Error::other)
-            })))
-    };
-    respond(sent.await)
-}
-
-/// Of a workbook the rejects are its rows as text.
-fn rejects_extension(job: &Job, format: &FileFormat) -> &'static str {
-    match format {
-        _ if job.data_source == DataSource::Package => "zip",
-        FileFormat::Xlsx { .. } => "csv",
-        format => format.extension(),
-    }
-}
-
-/// What a rejects file of this format is.
-fn media_type(job: &Job, format: &FileFormat) -> &'static str {
-    match format {
-        _ if job.data_source == DataSource::Package => "application/zip",
-        FileFormat::Csv { delimiter: b'\t' } => "text/tab-separated-values; charset=utf-8",
-        FileFormat::Csv { .. } | FileFormat::Xlsx { .. } => "text/csv; charset=utf-8",
-        FileFormat::Fixed(_) => "text/plain; charset=utf-8",
-        FileFormat::Json => "application/json",
-        FileFormat::JsonLines => "application/x-ndjson",
-        FileFormat::XmlElement | FileFormat::XmlAttribute => "application/xml",
-    }
 }
 
 /// `POST /api/v1/messages/{id}/resubmit?force=`: corrected records as a child message (promise 5); the original stays as it is.

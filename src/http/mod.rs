@@ -10,7 +10,9 @@ pub mod body;
 pub mod canonical;
 pub mod connector;
 pub mod dead_letters;
+pub mod dmf;
 pub mod envelope;
+pub mod error_files;
 pub mod events;
 pub mod health;
 pub mod jobs;
@@ -22,6 +24,7 @@ pub mod payload;
 pub mod problem;
 pub mod query;
 pub mod recent;
+pub mod rejects;
 pub mod status;
 pub mod tokens;
 pub mod view;
@@ -35,6 +38,7 @@ use actix_web::{HttpMessage as _, Resource, Route};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::sas::SasKeys;
 use crate::auth::tokens::TokenIssuer;
 use crate::config;
 use crate::definitions::Definitions;
@@ -53,6 +57,8 @@ pub struct Api {
     pub issuer: Arc<TokenIssuer>,
     /// Issues and verifies receipts.
     pub receipts: Arc<ReceiptKeys>,
+    /// Signs and checks links that need no token.
+    pub links: Arc<SasKeys>,
     /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
     pub secret_checks: Arc<Semaphore>,
     /// Who called lately.
@@ -121,10 +127,17 @@ pub fn routes(service: &mut ServiceConfig) {
             "/api/connector/jobstatus/{activity}",
             web::get().to(connector::job_status),
         )
-        // Package API, contract section 4: the status actions.
+        // Package API, contract section 4: how a message or execution stands, and what it rejected.
         .route(
             "/data/datamanagementdefinitiongroups/{action}",
             web::post().to(package_api::action),
+        )
+        // What links lead to that need no token.
+        .service(
+            web::resource("/dmf/{name:.*}")
+                .route(web::get().to(dmf::fetch))
+                .route(web::head().to(dmf::fetch))
+                .default_service(web::to(dmf::no_such_method)),
         )
         // Our own.
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
@@ -154,7 +167,11 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/messages/{id}/events", web::get().to(events::of_message)))
         .service(at("/api/v1/messages/{id}/history", web::get().to(messages::history)))
         .service(at("/api/v1/messages/{id}/errors", web::get().to(messages::errors)))
-        .service(at("/api/v1/messages/{id}/rejects", web::get().to(messages::rejects)))
+        .service(at("/api/v1/messages/{id}/rejects", web::get().to(rejects::rejects)))
+        .service(at(
+            "/api/v1/messages/{id}/error-keys",
+            web::get().to(rejects::error_keys),
+        ))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
         .service(at("/api/v1/jobs/{job}/webhook/test", web::post().to(webhooks::test)))

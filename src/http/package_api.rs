@@ -1,16 +1,19 @@
-//! Package API actions (contract section 4): those that tell how a message or execution stands.
+//! Package API actions (contract section 4): those that tell how a message or execution stands, and what it rejected.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::auth::{Caller, base_url, caller};
+use super::auth::{Caller, base_url, caller, link_base};
 use super::connector::member;
+use super::error_files::{self, ErrorFileKind};
 use super::problem::{Kind, Problem, Surface, no_such_route};
+use super::rejects::runs;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
+use crate::storage::executions::EntityRun;
 use crate::storage::occurrences::Occurrence;
 
 /// Longest action body.
@@ -20,6 +23,17 @@ const NAMESPACE: &str = "Microsoft.Dynamics.DataEntities.";
 const NO_EXECUTION: &str = "00000000-0000-0000-0000-000000000000";
 /// Most errors one `GetExecutionErrors` lists; the native API pages through the rest.
 const ERRORS_MAX: u32 = 5000;
+
+/// The actions that are about an execution.
+const OF_EXECUTION: [&str; 7] = [
+    "GetExecutionSummaryStatus",
+    "GetEntityExecutionSummaryStatusList",
+    "GetExecutionSummaryPageUrl",
+    "GetExecutionErrors",
+    "GenerateImportTargetErrorKeysFile",
+    "GetImportTargetErrorKeysFileUrl",
+    "GetImportStagingErrorFileUrl",
+];
 
 /// What an execution id leads to.
 enum Run {
@@ -41,7 +55,7 @@ pub async fn action(
     };
     match run(&api, &request, &action, body).await {
         Ok(Some(value)) => {
-            let context = format!("{}/data/$metadata#Edm.String", base_url(&api, &request));
+            let context = format!("{}/data/$metadata#{}", base_url(&api, &request), type_of(&value));
             HttpResponse::Ok()
                 .content_type("application/json; odata.metadata=minimal")
                 .insert_header(("OData-Version", "4.0"))
@@ -52,7 +66,16 @@ pub async fn action(
     }
 }
 
-async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload) -> Result<Option<String>, Problem> {
+/// The type of an answer's value (PKG-0b).
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "Edm.Boolean",
+        Value::Array(_) => "Collection(Edm.String)",
+        _ => "Edm.String",
+    }
+}
+
+async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload) -> Result<Option<Value>, Problem> {
     let caller = caller(api, request).await?;
     let body = json_body(body, BODY_BYTES_MAX).await?;
     let parameter = |name: &str| {
@@ -62,29 +85,95 @@ async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload)
             .trim()
             .to_owned()
     };
-    let value = match action {
+    let value: Value = match action {
         "GetMessageStatus" => {
             let message = message(api, &caller, action, &parameter("messageId")).await?;
-            wire::message_status(Standing::from(&message)).to_owned()
+            wire::message_status(Standing::from(&message)).into()
         }
         "GetExecutionIdByMessageId" => {
             let message = message(api, &caller, action, &parameter("_messageId")).await?;
-            message.execution.map_or_else(|| NO_EXECUTION.to_owned(), |e| e.0)
+            message
+                .execution
+                .map_or_else(|| NO_EXECUTION.to_owned(), |e| e.0)
+                .into()
         }
-        "GetExecutionSummaryStatus" => {
-            let summary = match execution(api, &caller, action, &parameter("executionId")).await? {
-                Run::Message(message) => wire::execution_summary(Standing::from(&*message)),
-                Run::Export(occurrence) => wire::export_summary(&occurrence.state),
-            };
-            summary.to_owned()
+        action if OF_EXECUTION.contains(&action) => {
+            let run = execution(api, &caller, action, &parameter("executionId")).await?;
+            of_execution(api, request, action, run, &parameter("entityName")).await?
         }
-        "GetExecutionErrors" => match execution(api, &caller, action, &parameter("executionId")).await? {
-            Run::Message(message) => message_errors(api, &message).await?,
-            Run::Export(occurrence) => export_errors(&occurrence),
-        },
         _ => return Ok(None),
     };
     Ok(Some(value))
+}
+
+async fn of_execution(
+    api: &Api,
+    request: &HttpRequest,
+    action: &str,
+    run: Run,
+    entity: &str,
+) -> Result<Value, Problem> {
+    let as_action = |problem| of_action(action, problem);
+    Ok(match (action, run) {
+        ("GetExecutionSummaryStatus", Run::Message(message)) => {
+            wire::execution_summary(Standing::from(&*message)).into()
+        }
+        ("GetExecutionSummaryStatus", Run::Export(occurrence)) => wire::export_summary(&occurrence.state).into(),
+        ("GetEntityExecutionSummaryStatusList", Run::Message(message)) => entity_list(&runs(api, &message).await?),
+        ("GetEntityExecutionSummaryStatusList", Run::Export(_)) => entity_list(&[]),
+        ("GetExecutionSummaryPageUrl", run) => format!("{}{}", link_base(api, request), page(&run)).into(),
+        ("GetExecutionErrors", Run::Message(message)) => message_errors(api, &message).await?.into(),
+        ("GetExecutionErrors", Run::Export(occurrence)) => export_errors(&occurrence).into(),
+        ("GenerateImportTargetErrorKeysFile", Run::Message(message)) => {
+            let is_there = error_files::is_there(api, *message, entity, ErrorFileKind::ErrorKeys);
+            is_there.await.map_err(as_action)?.into()
+        }
+        ("GenerateImportTargetErrorKeysFile", Run::Export(_)) => false.into(),
+        // An export rejects nothing.
+        (_, Run::Export(_)) => "".into(),
+        (action, Run::Message(message)) => {
+            let kind = if action == "GetImportStagingErrorFileUrl" {
+                ErrorFileKind::StagingErrors
+            } else {
+                ErrorFileKind::ErrorKeys
+            };
+            let link = error_files::link(api, request, *message, entity, kind);
+            link.await.map_err(as_action)?.into()
+        }
+    })
+}
+
+/// A failure of the request or of what it is about, as actions tell it; one of ours stays what it is.
+fn of_action(action: &str, problem: Problem) -> Problem {
+    match problem.kind {
+        Kind::Unavailable | Kind::Internal => problem,
+        _ => failed(action, &problem.detail),
+    }
+}
+
+/// Where a person sees how it went (PKG-15a).
+fn page(run: &Run) -> String {
+    match run {
+        Run::Message(message) => format!("/api/v1/messages/{}", message.id),
+        Run::Export(occurrence) => format!("/api/v1/jobs/{}/occurrences", occurrence.job),
+    }
+}
+
+/// A JSON object in a string for each entity (PKG-18).
+fn entity_list(runs: &[EntityRun]) -> Value {
+    let item = |run: &EntityRun| {
+        json!({
+            "EntityName": run.label,
+            "StagingStatus": run.staging_status,
+            "TargetStatus": run.target_status,
+            "StagingRecords": run.staging_records,
+            "StagingErrors": run.staging_errors,
+            "TargetInserted": run.counts.inserted,
+            "TargetUpdated": run.counts.updated,
+            "TargetErrors": run.target_errors,
+        })
+    };
+    runs.iter().map(|run| item(run).to_string()).collect()
 }
 
 /// The lead-in clients skip over, then the cause (ERR-2), as a 400 (ERR-3).

@@ -363,6 +363,7 @@ mod tests {
             include_str!("dead_letters.rs"),
             include_str!("../pipeline/placement.rs"),
             include_str!("package_api.rs"),
+            include_str!("rejects.rs"),
             include_str!("webhooks.rs"),
             include_str!("problem.rs"),
             include_str!("../pipeline/enqueue.rs"),

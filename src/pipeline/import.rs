@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::part::entity_of;
+pub(super) use self::parts::map_by_manifest;
+
 use self::message_order::MessageOrder;
 use self::part::Part;
 use super::composite::Composed;

@@ -1,39 +1,51 @@
-//! The rejects file: the rejected records of a message, in the source's own format, ready to be corrected and sent back.
+//! The error files of a message: its rejected records in the source's own format, ready to be corrected and sent back, and the
+//! keys of those the target refused (PKG-15).
 //!
-//! `_reject_id` and `_error` come first and the record's own text follows as it stood in the payload, so that even a record
-//! with a broken quote can be seen and mended in place. When the payload is itself a rejects file that came back, its two
-//! columns are left out. A damaged record may be as long as the payload: it passes through in pieces.
+//! In the first, `_reject_id` and `_error` come first and the record's own text follows as it stood in the payload, so that even a
+//! record with a broken quote can be seen and mended in place. When the payload is itself a rejects file that came back, its two
+//! columns are left out. A damaged record may be as long as the payload: it passes through in pieces. None of the files is kept:
+//! they are made from the payload while they are sent.
 
 mod composite;
 mod cut;
+mod delimited;
+mod entity_file;
+mod keys;
 mod package;
 mod pages;
+mod reread;
 mod rows;
+mod selection;
 mod sink;
 mod spliced;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use self::cut::{Cut, OwnColumns};
+pub use self::selection::{EntitiesNamed, Selection};
+
+use self::delimited::RejectsFile;
 use self::pages::Pages;
+use self::reread::Reread;
 use self::sink::Sink;
 use self::window::Window;
+use super::Context;
 use super::composite::Composed;
-use super::data_file::{self, DataFile, TextOptions, csv_options};
-use super::source::SourceError;
+use super::data_file::{self, DataFile, TextOptions};
+use super::package_file::PackageFile;
+use super::source::{self, SourceError};
 use super::stop::Stop;
-use super::{Context, Limits};
+use crate::blob::BlobError;
 use crate::definitions::Definitions;
-use crate::domain::job::{DataSource, FileFormat, Job};
+use crate::domain::job::{DataSource, FileFormat, ImportSpec, Job};
 use crate::domain::message::Message;
-use crate::format::csv_read::CsvOptions;
-use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
+use crate::domain::reject::RejectPhase;
 use crate::storage::StoreError;
-use crate::storage::executions::StoredError;
 
 /// Why writing stops before the end.
 #[derive(Debug)]
@@ -55,58 +67,229 @@ impl From<StoreError> for Halt {
     }
 }
 
-/// What cannot be read any more, although it once was.
+/// What cannot be read although it once was, or not now.
 fn unreadable(stop: Stop) -> Halt {
-    let detail = match stop {
-        Stop::Fail(failure) => failure.detail,
-        Stop::Retry(detail) | Stop::Unreachable(detail) | Stop::BlobMissing(detail) => detail,
-        Stop::Lost | Stop::Stopped => "the service is stopping".to_owned(),
+    let error = match stop {
+        Stop::Fail(failure) => SourceError::Unreadable(failure.detail),
+        Stop::BlobMissing(detail) => SourceError::Unreadable(detail),
+        Stop::Retry(detail) | Stop::Unreachable(detail) => BlobError::failed(detail).into(),
+        Stop::Lost | Stop::Stopped => SourceError::Unreadable("the service is stopping".to_owned()),
     };
-    SourceError::Unreadable(detail).into()
+    error.into()
 }
 
-/// Sends the rejects file of a message into `out`, chunk by chunk, until all is sent or the receiver is gone. Of a package it
-/// is a package of the files that had rejects.
-///
-/// # Errors
-/// [`SourceError`] when payload or store cannot be read; what was sent before is then incomplete and must not be used.
-pub async fn write_rejects(
-    context: &Context,
-    definitions: &Definitions,
-    message: &Message,
-    job: &Job,
-    out: &mpsc::Sender<Result<Bytes, SourceError>>,
-) -> Result<(), SourceError> {
-    let written = match &job.import {
-        Some(spec) if job.data_source == DataSource::File => {
-            let options = TextOptions::of(spec, &context.limits);
-            let file = DataFile::of_payload(context, message, options).await?;
-            let label = message.entity.as_deref().unwrap_or_default();
-            if let Some(composed) = Composed::called(definitions, spec, label) {
-                composite::write(context, message, (composed, 0), &spec.format, file, out).await
-            } else {
-                let pages = Pages::new(context, message, 0);
-                write_file(&context.limits, &spec.format, file, pages, out).await
+/// Which rejects of which message are written.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    context: &'a Context,
+    message: &'a Message,
+    selection: &'a Selection,
+}
+
+/// The error files that can be made of a message.
+#[derive(Debug, Clone)]
+pub struct ErrorFiles {
+    context: Context,
+    definitions: Arc<Definitions>,
+    message: Message,
+    job: Job,
+    spec: ImportSpec,
+    selection: Selection,
+}
+
+/// One of them, its payload found. Whether all of it can be read only writing shows.
+pub struct ErrorFile {
+    files: ErrorFiles,
+    content: Content,
+}
+
+/// What is written, from what.
+enum Content {
+    /// The rejects of the data file that the payload is.
+    File(Box<DataFile>),
+    /// The rejects of all files of the package that the payload is.
+    Package(PackageFile),
+    /// The rejects of its file at this position of the manifest.
+    Member(PackageFile, usize),
+    /// Keys.
+    Keys(Option<PackageFile>),
+}
+
+/// What an error file is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Form {
+    /// A data file of this format.
+    File(FileFormat),
+    /// A package of data files.
+    Package,
+}
+
+/// The keys' own format, and that of a workbook's rejects.
+const CSV: FileFormat = FileFormat::Csv { delimiter: b',' };
+
+impl ErrorFiles {
+    /// Those of a message; `None` when its job is gone or no import.
+    #[must_use]
+    pub fn of(
+        context: &Context,
+        definitions: Arc<Definitions>,
+        message: Message,
+        selection: Selection,
+    ) -> Option<Self> {
+        let job = definitions.job(message.job)?.clone();
+        let spec = job.import.clone()?;
+        Some(Self {
+            context: context.clone(),
+            definitions,
+            message,
+            job,
+            spec,
+            selection,
+        })
+    }
+
+    /// The rejected records in the form the payload has: of a package as a package, which can be corrected and sent back.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the payload is no longer kept or out of reach.
+    pub async fn rejects(self) -> Result<ErrorFile, SourceError> {
+        let content = match self.package().await? {
+            Some(package) => Content::Package(package),
+            None => Content::File(Box::new(self.data_file().await?)),
+        };
+        Ok(ErrorFile { files: self, content })
+    }
+
+    /// The rejected records as one data file. Only of a package several of whose files have rejects it is a package.
+    ///
+    /// # Errors
+    /// As [`Self::rejects`].
+    pub async fn rejects_unpacked(self) -> Result<ErrorFile, SourceError> {
+        let content = match self.package().await? {
+            Some(package) => {
+                let found = package::with_rejects(self.as_of(), &self.definitions, &self.spec, &package);
+                match found.await.map_err(Halt::into_source)?.as_slice() {
+                    [at] => Content::Member(package, *at),
+                    _ => Content::Package(package),
+                }
             }
+            None => Content::File(Box::new(self.data_file().await?)),
+        };
+        Ok(ErrorFile { files: self, content })
+    }
+
+    /// The keys of the records that the target refused, and why, as CSV.
+    ///
+    /// # Errors
+    /// As [`Self::rejects`].
+    pub async fn keys(mut self) -> Result<ErrorFile, SourceError> {
+        self.selection.phase = Some(RejectPhase::Target);
+        let package = self.package().await?;
+        if package.is_none() {
+            self.is_kept().await?;
         }
-        Some(spec) => package::write(context, definitions, message, spec, out).await,
-        None => Ok(()),
-    };
-    match written {
-        Ok(()) | Err(Halt::Gone) => Ok(()),
-        Err(Halt::Source(error)) => Err(error),
+        let content = Content::Keys(package);
+        Ok(ErrorFile { files: self, content })
+    }
+
+    /// Whether the payload is still there to make them from.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it is not.
+    pub async fn is_kept(&self) -> Result<(), SourceError> {
+        source::open(&self.context, &self.message).await.map(drop)
+    }
+
+    async fn package(&self) -> Result<Option<PackageFile>, SourceError> {
+        if self.job.data_source == DataSource::File {
+            return Ok(None);
+        }
+        let package = PackageFile::open(&self.context, &self.message).await;
+        package.map(Some).map_err(|stop| unreadable(stop).into_source())
+    }
+
+    async fn data_file(&self) -> Result<DataFile, SourceError> {
+        let options = TextOptions::of(&self.spec, &self.context.limits);
+        DataFile::of_payload(&self.context, &self.message, options).await
+    }
+
+    fn as_of(&self) -> Of<'_> {
+        Of {
+            context: &self.context,
+            message: &self.message,
+            selection: &self.selection,
+        }
     }
 }
 
-/// Sends the rejects of one data file.
+impl Halt {
+    /// Where nobody is there to be gone.
+    fn into_source(self) -> SourceError {
+        match self {
+            Self::Gone => SourceError::Unreadable("nobody reads the file any more".to_owned()),
+            Self::Source(error) => error,
+        }
+    }
+}
+
+impl ErrorFile {
+    /// What it is.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        let format = match &self.content {
+            Content::Package(_) => return Form::Package,
+            Content::Keys(_) => CSV,
+            Content::File(_) => self.files.spec.format.clone(),
+            Content::Member(package, at) => {
+                let listed = package.manifest().entities.get(*at);
+                listed.map_or(CSV, |entity| package::format(&self.files.spec, entity).0)
+            }
+        };
+        // Of a workbook the rejects are its rows as text.
+        Form::File(match format {
+            FileFormat::Xlsx { .. } => CSV,
+            format => format,
+        })
+    }
+
+    /// Sends it into `out`, chunk by chunk, until all is sent or the receiver is gone.
+    ///
+    /// # Errors
+    /// [`SourceError`] when payload or store cannot be read; what was sent before is then incomplete and must not be used.
+    pub async fn write(self, out: &mpsc::Sender<Result<Bytes, SourceError>>) -> Result<(), SourceError> {
+        let files = &self.files;
+        let (of, spec, definitions) = (files.as_of(), &files.spec, &*files.definitions);
+        let written = match self.content {
+            Content::File(file) => {
+                let label = files.message.entity.as_deref().unwrap_or_default();
+                let composed = Composed::called(definitions, spec, label);
+                write_file(of, (composed, 0), &spec.format, *file, out).await
+            }
+            Content::Package(package) => package::write(of, definitions, spec, &package, out).await,
+            Content::Member(package, at) => package::write_one(of, definitions, spec, (&package, at), out).await,
+            Content::Keys(package) => keys::write(files, package.as_ref(), out).await,
+        };
+        match written {
+            Ok(()) | Err(Halt::Gone) => Ok(()),
+            Err(Halt::Source(error)) => Err(error),
+        }
+    }
+}
+
+/// Sends the rejects of one data file, whose entity has this number, or whose composite's first one has.
 async fn write_file(
-    limits: &Limits,
+    of: Of<'_>,
+    (composed, entity_no): (Option<Composed<'_>>, i32),
     format: &FileFormat,
     file: DataFile,
-    mut pages: Pages<'_>,
     out: &mpsc::Sender<Result<Bytes, SourceError>>,
 ) -> Result<(), Halt> {
+    if let Some(composed) = composed {
+        return composite::write(of, (composed, entity_no), format, file, out).await;
+    }
+    let limits = &of.context.limits;
     let mut payload = Window::new(file);
+    let mut pages = Pages::new(of, entity_no);
     match format {
         FileFormat::Csv { delimiter } => {
             let file = RejectsFile {
@@ -117,8 +300,8 @@ async fn write_file(
             file.write(limits, pages).await
         }
         FileFormat::Xlsx { .. } => {
-            let reader = data_file::reader(format, limits);
-            rows::write(reader, &mut payload, &mut Sink::new(out, b','), &mut pages).await
+            let rejects = Reread::new(data_file::reader(format, limits), payload, of, entity_no);
+            rows::write(rejects, &mut Sink::new(out, b',')).await
         }
         format => {
             let record_bytes_max = limits.file.max_record_bytes;
@@ -131,57 +314,5 @@ async fn write_file(
             )
             .await
         }
-    }
-}
-
-/// A rejects file being written.
-struct RejectsFile<'a> {
-    payload: Window,
-    sink: Sink<'a>,
-    delimiter: u8,
-}
-
-impl RejectsFile<'_> {
-    async fn write(mut self, limits: &Limits, mut pages: Pages<'_>) -> Result<(), Halt> {
-        let own = self.header(csv_options(self.delimiter, limits)).await?;
-        loop {
-            let page = pages.next().await?;
-            if page.is_empty() {
-                break;
-            }
-            for (first, reasons) in page {
-                self.reject(&first, &reasons, &own).await?;
-            }
-            self.sink.flush().await?;
-        }
-        self.sink.flush().await
-    }
-
-    async fn header(&mut self, options: CsvOptions) -> Result<OwnColumns, Halt> {
-        let header = self.payload.header(options, &self.sink).await?;
-        if !self.payload.is_utf8() {
-            self.sink.mark_utf8();
-        }
-        let own = OwnColumns::of(&header.names);
-        self.sink.begin_row(REJECT_ID_COLUMN, ERROR_COLUMN);
-        let cut = own.in_header(self.delimiter);
-        self.record(header.bytes.start, header.bytes.end, cut).await?;
-        Ok(own)
-    }
-
-    async fn reject(&mut self, first: &StoredError, reasons: &str, own: &OwnColumns) -> Result<(), Halt> {
-        let place = first.error.place;
-        self.sink.begin_row(&first.reject.to_string(), reasons);
-        let cut = own.in_record(&first.error, self.delimiter);
-        self.record(place.byte_start, place.byte_end, cut).await
-    }
-
-    /// The record's own text, to the end of the row.
-    async fn record(&mut self, start: u64, end: u64, mut cut: Cut) -> Result<(), Halt> {
-        while let Some(piece) = self.payload.piece(start, end, &self.sink).await? {
-            self.sink.add(&piece, &mut cut).await?;
-        }
-        self.sink.end_row();
-        Ok(())
     }
 }

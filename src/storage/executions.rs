@@ -70,6 +70,9 @@ pub struct StoredError {
     pub ordinal: i32,
     /// The reject this record came back from, when it is a correction.
     pub origin: Option<RejectId>,
+    /// Whether the target refused the record; otherwise it was rejected before the target was touched. The same for all errors
+    /// of a record.
+    pub by_target: bool,
     /// What is wrong.
     pub error: RecordError,
 }

@@ -10,14 +10,14 @@ use super::transition::hold_worker_lease;
 use super::{Store, StoreError};
 use crate::domain::ids::MessageId;
 use crate::domain::message::Fence;
-use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
+use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId, RejectPhase};
 
-/// Rows per insert: 15 values each, and SQLite binds at most 32,766.
+/// Rows per insert: 16 values each, and SQLite binds at most 32,766.
 const ROWS_PER_STATEMENT: usize = 500;
 
 const COLUMNS: &str = "message, entity_no, record, ordinal, origin_message, origin_entity_no, origin_record, line, \
-    byte_start, byte_end, column_no, field, code, value, reason";
-const COLUMN_COUNT: usize = 15;
+    byte_start, byte_end, column_no, field, code, value, reason, by_target";
+const COLUMN_COUNT: usize = 16;
 
 /// A row of `record_errors`.
 #[derive(Debug, sqlx::FromRow)]
@@ -37,6 +37,7 @@ struct ErrorRow {
     code: String,
     value: Option<String>,
     reason: String,
+    by_target: bool,
 }
 
 /// Counts a message's errors by kind. Per entity first: the least record of a group is then a plain aggregate, and no
@@ -90,6 +91,37 @@ impl Store {
         let text = format!(
             "select {COLUMNS} from record_errors where message = $1 and (entity_no, record, ordinal) > ($2, $3, $4) \
              order by entity_no, record, ordinal limit $5"
+        );
+        let rows: Vec<ErrorRow> = fetch_all!(
+            self.reader(),
+            ErrorRow,
+            sql(text),
+            message.0,
+            entity_no,
+            stored(record),
+            ordinal,
+            i64::from(limit)
+        )?;
+        rows.into_iter().map(StoredError::try_from).collect()
+    }
+
+    /// Record errors of one entity of a message, rejected in any phase or in one, in order of record and ordinal, after the given
+    /// place.
+    pub async fn record_errors_of(
+        &self,
+        (message, entity_no): (MessageId, i32),
+        phase: Option<RejectPhase>,
+        (record, ordinal): (u64, i32),
+        limit: u32,
+    ) -> Result<Vec<StoredError>, StoreError> {
+        let of_phase = match phase {
+            None => "",
+            Some(RejectPhase::Staging) => "and not by_target",
+            Some(RejectPhase::Target) => "and by_target",
+        };
+        let text = format!(
+            "select {COLUMNS} from record_errors where message = $1 and entity_no = $2 and (record, ordinal) > ($3, $4) \
+             {of_phase} order by record, ordinal limit $5"
         );
         let rows: Vec<ErrorRow> = fetch_all!(
             self.reader(),
@@ -169,7 +201,7 @@ async fn insert(tx: &mut Tx, errors: &[StoredError]) -> Result<(), StoreError> {
     );
     with_pool!(tx.db(), db: Db => {
         let mut insert = sqlx::query::<Db>(sql(text));
-        for StoredError { reject, ordinal, origin, error } in errors {
+        for StoredError { reject, ordinal, origin, by_target, error } in errors {
             insert = insert
                 .bind(reject.message.0)
                 .bind(reject.entity_no)
@@ -185,7 +217,8 @@ async fn insert(tx: &mut Tx, errors: &[StoredError]) -> Result<(), StoreError> {
                 .bind(error.field.as_deref())
                 .bind(error.code.as_str())
                 .bind(error.value.as_deref())
-                .bind(error.reason.as_str());
+                .bind(error.reason.as_str())
+                .bind(*by_target);
         }
         insert.execute(db).await.map(|_| ())
     })?;
@@ -220,6 +253,7 @@ impl TryFrom<ErrorRow> for StoredError {
             },
             ordinal: row.ordinal,
             origin,
+            by_target: row.by_target,
             error: RecordError {
                 place: RecordPlace {
                     record,

@@ -26,6 +26,7 @@ mod dead_letters;
 mod delays;
 mod disconnects;
 mod entities;
+mod error_files;
 mod exports;
 mod formats;
 mod hostile;

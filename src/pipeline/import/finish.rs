@@ -188,6 +188,7 @@ pub(super) async fn copy_rejects(part: &Part<'_>, mapping: Option<&Mapping>) -> 
                 reject: kept.reject,
                 ordinal: kept.ordinal,
                 origin: kept.origin,
+                by_target: kept.by_target,
                 error: match mapping {
                     Some(mapping) => with_column(mapping, kept.error),
                     None => kept.error,

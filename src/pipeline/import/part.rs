@@ -225,7 +225,7 @@ fn policy(session: &Session<'_>, wanted: &ImportEntity, entity: &Entity) -> Poli
 }
 
 /// What the job says of the entity with this label, by itself or within a composite.
-pub(super) fn entity_of<'a>(
+pub(in crate::pipeline) fn entity_of<'a>(
     definitions: &'a Definitions,
     job: &Job,
     spec: &'a ImportSpec,

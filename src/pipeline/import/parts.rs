@@ -179,7 +179,12 @@ fn part<'a>(
     }
     let entity = part.entity;
     refuse_generated(entity, listed)?;
-    let wanted = part.wanted.to_mut();
+    map_by_manifest(part.wanted.to_mut(), entity, listed);
+    Ok(part)
+}
+
+/// What a manifest says of an entity's fields is added to what the job says.
+pub(in crate::pipeline) fn map_by_manifest(wanted: &mut ImportEntity, entity: &Entity, listed: &PackageEntity) {
     for line in &listed.fields {
         if !line.column.is_empty() {
             wanted
@@ -194,7 +199,6 @@ fn part<'a>(
             }
         }
     }
-    Ok(part)
 }
 
 /// Value pairs and the default of one line of the map (DMF-9).

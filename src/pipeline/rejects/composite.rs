@@ -9,11 +9,9 @@ use tokio::sync::mpsc;
 use super::pages::Pages;
 use super::sink::Sink;
 use super::window::Window;
-use super::{Halt, unreadable};
+use super::{Halt, Of, unreadable};
 use crate::domain::job::FileFormat;
-use crate::domain::message::Message;
 use crate::format::xml::composite::{CompositeRejects, Element, Written};
-use crate::pipeline::Context;
 use crate::pipeline::composite::Composed;
 use crate::pipeline::data_file::DataFile;
 use crate::pipeline::source::SourceError;
@@ -26,18 +24,19 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Writes the file of a composite whose first entity has this number in the message.
 pub(super) async fn write(
-    context: &Context,
-    message: &Message,
+    of: Of<'_>,
     (composed, first_no): (Composed<'_>, i32),
     format: &FileFormat,
     file: DataFile,
     out: &mpsc::Sender<Result<Bytes, SourceError>>,
 ) -> Result<(), Halt> {
-    let company = message.company.as_deref();
-    let options = composed.options(format, company, &context.limits).map_err(unreadable)?;
+    let company = of.message.company.as_deref();
+    let options = composed
+        .options(format, company, &of.context.limits)
+        .map_err(unreadable)?;
     let mut payload = Window::new(file);
     let mut rejects = CompositeRejects::new(&options);
-    let mut wanted = Wanted::of(context, message, first_no, options.nodes.len()).await?;
+    let mut wanted = Wanted::of(of, first_no, options.nodes.len()).await?;
     let mut inside = Inside::default();
     let mut sink = Sink::new(out, b',');
     let mut is_begun = false;
@@ -93,11 +92,11 @@ struct Ahead<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    async fn of(context: &'a Context, message: &'a Message, first_no: i32, entities: usize) -> Result<Self, Halt> {
+    async fn of(of: Of<'a>, first_no: i32, entities: usize) -> Result<Self, Halt> {
         let mut wanted = Vec::with_capacity(entities);
         for entity_no in (first_no..).take(entities) {
             let mut ahead = Ahead {
-                pages: Pages::new(context, message, entity_no),
+                pages: Pages::new(of, entity_no),
                 page: Vec::new().into_iter(),
                 next: None,
             };

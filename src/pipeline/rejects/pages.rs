@@ -1,42 +1,51 @@
 //! The rejects of a message as the store keeps them, record by record.
 
-use super::Halt;
-use crate::domain::message::Message;
-use crate::pipeline::Context;
+use super::{Halt, Of};
 use crate::storage::executions::StoredError;
 
 /// Rejects read from the store at a time.
 const REJECTS_PER_PAGE: u32 = 500;
 
-/// Whole records of one entity, a page at a time, in the order of the file.
+/// Whole records of one entity that are wanted, a page at a time, in the order of the file.
 pub(super) struct Pages<'a> {
-    context: &'a Context,
-    message: &'a Message,
+    of: Of<'a>,
     entity_no: i32,
-    after: (i32, u64, i32),
+    after: (u64, i32),
 }
 
 impl<'a> Pages<'a> {
-    pub fn new(context: &'a Context, message: &'a Message, entity_no: i32) -> Self {
+    pub fn new(of: Of<'a>, entity_no: i32) -> Self {
         Self {
-            context,
-            message,
+            of,
             entity_no,
             // Records count from 1.
-            after: (entity_no, 0, i32::MAX),
+            after: (0, i32::MAX),
         }
+    }
+
+    /// Whether there are any.
+    pub async fn has_any(of: Of<'a>, entity_no: i32) -> Result<bool, Halt> {
+        Ok(!Self::new(of, entity_no).next().await?.is_empty())
     }
 
     /// The next records, each by its first error and with all that is wrong with it; none: that was all.
     pub async fn next(&mut self) -> Result<Vec<(StoredError, String)>, Halt> {
-        let store = &self.context.store;
-        let page = store
-            .record_errors(self.message.id, Some(self.after), REJECTS_PER_PAGE)
+        let Of {
+            context,
+            message,
+            selection,
+        } = self.of;
+        if !selection.takes(self.entity_no) {
+            return Ok(Vec::new());
+        }
+        let of_entity = (message.id, self.entity_no);
+        let page = context
+            .store
+            .record_errors_of(of_entity, selection.phase, self.after, REJECTS_PER_PAGE)
             .await?;
-        let mut page = whole_records(page);
-        page.retain(|error| error.reject.entity_no == self.entity_no);
+        let page = whole_records(page);
         if let Some(last) = page.last() {
-            self.after = (last.reject.entity_no, last.reject.record, last.ordinal);
+            self.after = (last.reject.record, last.ordinal);
         }
         let firsts = page.iter().filter(|error| error.ordinal == 0);
         Ok(firsts.map(|first| (first.clone(), reasons(&page, first))).collect())

@@ -3,6 +3,8 @@ use super::window::PIECE_BYTES_MAX;
 use super::*;
 use crate::blob::{BlobReader, PayloadHasher};
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace};
+use crate::format::csv_read::CsvOptions;
+use crate::storage::executions::StoredError;
 
 const OPTIONS: CsvOptions = CsvOptions {
     delimiter: b',',
@@ -26,6 +28,7 @@ fn damaged(start: usize, end: usize) -> StoredError {
         reject: "00000000-0000-4000-8000-000000000001.0.1".parse().unwrap(),
         ordinal: 0,
         origin: None,
+        by_target: false,
         error: RecordError {
             place: RecordPlace {
                 record: 1,

@@ -4,7 +4,7 @@ use super::*;
 use tranship::domain::counts::Counts;
 use tranship::domain::ids::ExecutionId;
 use tranship::domain::message::Failure;
-use tranship::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
+use tranship::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId, RejectPhase};
 use tranship::domain::status::{Event, Status};
 use tranship::storage::executions::{EntityRun, ImportOutcome, StoredError};
 
@@ -15,6 +15,7 @@ crate::on_both_databases!(
     what_an_import_ended_with_reads_back,
     a_failure_leads_where_the_state_machine_says,
     record_errors_are_stored_once_and_read_in_pages,
+    record_errors_are_read_by_entity_and_phase,
     errors_are_grouped_by_code_and_field_most_frequent_first,
     repairs_count_distinct_rejects_through_every_generation,
     children_that_end_at_once_count_everything_they_repaired,
@@ -73,6 +74,7 @@ fn error(message: MessageId, record: u64, ordinal: i32, origin: Option<RejectId>
         },
         ordinal,
         origin,
+        by_target: false,
         error: RecordError {
             place: RecordPlace {
                 record,
@@ -264,10 +266,12 @@ async fn record_errors_are_stored_once_and_read_in_pages(database: TestDatabase)
     };
     let mut errors: Vec<StoredError> = (1..=1200).map(|n| error(claimed.id, n, 0, None)).collect();
     errors[4].origin = Some(origin);
+    errors[4].by_target = true;
     errors[5].error.column = None;
     errors[5].error.field = None;
     errors[5].error.value = None;
     errors.insert(5, error(claimed.id, 5, 1, Some(origin)));
+    errors[5].by_target = true;
     store.save_record_errors(fence(&claimed), &errors).await.unwrap();
 
     // A rerun finds other words for the same record: the first ones stand.
@@ -290,6 +294,40 @@ async fn record_errors_are_stored_once_and_read_in_pages(database: TestDatabase)
             .unwrap()
             .is_empty()
     );
+}
+
+async fn record_errors_are_read_by_entity_and_phase(database: TestDatabase) {
+    let store = open(&database).await;
+    let claimed = working(&store, JobId::generate(), None).await;
+    // Two entities; of each the even records were refused by the target, and record 4 for two reasons.
+    let mut errors = Vec::new();
+    for (entity_no, record, ordinal) in [
+        (0, 1, 0),
+        (0, 2, 0),
+        (0, 4, 0),
+        (0, 4, 1),
+        (0, 5, 0),
+        (1, 2, 0),
+        (1, 3, 0),
+    ] {
+        let mut error = error(claimed.id, record, ordinal, None);
+        error.reject.entity_no = entity_no;
+        error.by_target = record % 2 == 0;
+        errors.push(error);
+    }
+    store.save_record_errors(fence(&claimed), &errors).await.unwrap();
+    let read = async |entity_no, phase, after, limit| {
+        let of_entity = (claimed.id, entity_no);
+        let found = store.record_errors_of(of_entity, phase, after, limit).await.unwrap();
+        found.iter().map(|e| (e.reject.record, e.ordinal)).collect::<Vec<_>>()
+    };
+    let (start, staging, target) = ((0, i32::MAX), Some(RejectPhase::Staging), Some(RejectPhase::Target));
+    assert_eq!(read(0, None, start, 10).await, [(1, 0), (2, 0), (4, 0), (4, 1), (5, 0)]);
+    assert_eq!(read(0, staging, start, 10).await, [(1, 0), (5, 0)]);
+    assert_eq!(read(0, target, start, 2).await, [(2, 0), (4, 0)]);
+    assert_eq!(read(0, target, (4, 0), 2).await, [(4, 1)]);
+    assert_eq!(read(1, target, start, 10).await, [(2, 0)]);
+    assert_eq!(read(2, None, start, 10).await, []);
 }
 
 async fn errors_are_grouped_by_code_and_field_most_frequent_first(database: TestDatabase) {
