@@ -137,6 +137,7 @@ impl App {
             limits: Arc::new(Limits {
                 queue: config.queue.clone(),
                 import: config.import.clone(),
+                export: config.export.clone(),
                 file: config.file.clone(),
                 webhooks: config.webhooks.clone(),
             }),

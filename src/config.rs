@@ -38,6 +38,8 @@ pub struct Config {
     pub worker: Worker,
     /// `import.*`
     pub import: Import,
+    /// `export.*`
+    pub export: Export,
     /// `file.*`
     pub file: File,
     /// `webhooks.*`
@@ -130,6 +132,13 @@ pub struct Import {
     pub parallel_entities: usize,
 }
 
+/// `export.*`
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// `positions_kept`: positions of an incremental export that it can be rewound to.
+    pub positions_kept: u32,
+}
+
 /// `file.*`: bounds on what a data file may be.
 #[derive(Debug, Clone)]
 pub struct File {
@@ -214,6 +223,9 @@ impl Config {
                 batch_bytes: number(reader, "import.batch_bytes", 1024, GIB),
                 chunk_records: number(reader, "import.chunk_records", 1, 1_000_000),
                 parallel_entities: number(reader, "import.parallel_entities", 1, 64),
+            },
+            export: Export {
+                positions_kept: number(reader, "export.positions_kept", 1, 100_000),
             },
             file: File {
                 max_field_bytes: number(reader, "file.max_field_bytes", 1, GIB),

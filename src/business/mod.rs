@@ -30,6 +30,7 @@ pub mod keys;
 mod landing;
 mod last_writes;
 mod lost;
+mod newer;
 mod numbers;
 mod pieces;
 pub mod policy;

@@ -222,7 +222,7 @@ fn select(dialect: Dialect, selection: Selection<'_>) -> Result<Query, BusinessE
 }
 
 /// The fields as canonical text, of a table called `t`.
-fn canonical_columns(dialect: Dialect, selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
+pub(super) fn canonical_columns(dialect: Dialect, selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
     let entity = selection.entity;
     let column = |name: &String| {
         let field = entity.field(name).ok_or_else(|| no_field(entity, name))?;
@@ -233,7 +233,7 @@ fn canonical_columns(dialect: Dialect, selection: Selection<'_>) -> Result<Vec<S
 }
 
 /// What a selection is ordered by, of a table called `t`.
-fn order(selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
+pub(super) fn order(selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
     let Selection { entity, order_by, .. } = selection;
     let order = if order_by.is_empty() { &entity.key } else { order_by };
     if let Some(name) = order.iter().find(|name| entity.field(name).is_none()) {
@@ -243,7 +243,7 @@ fn order(selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
 }
 
 /// Which rows, of a table called `t`.
-fn condition(selection: Selection<'_>, values: &mut Vec<Value>) -> String {
+pub(super) fn condition(selection: Selection<'_>, values: &mut Vec<Value>) -> String {
     let mut conditions = Vec::new();
     if let (Some(field), false) = (&selection.entity.company_field, selection.companies.is_empty()) {
         let mut placeholders = Vec::new();
@@ -264,6 +264,6 @@ fn condition(selection: Selection<'_>, values: &mut Vec<Value>) -> String {
     }
 }
 
-fn no_field(entity: &Entity, name: &str) -> BusinessError {
+pub(super) fn no_field(entity: &Entity, name: &str) -> BusinessError {
     BusinessError::Definition(format!("entity `{}` has no field `{name}`", entity.name))
 }

@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::flow_file::texts;
 use super::format_file;
 use super::read::{Placed, Table};
-use crate::domain::export::{Compression, ExportEntity, ExportSpec};
+use super::refresh_file;
+use crate::domain::export::{Compression, ExportEntity, ExportSpec, Refresh};
 use crate::domain::file_name::FileName;
 
 /// `[export]` with the places later checks need.
@@ -32,6 +33,7 @@ pub(super) struct ExportPlaces {
     pub values: BTreeMap<String, Placed<BTreeMap<String, Placed<String>>>>,
     pub filter: Option<Placed<String>>,
     pub order_by: Vec<Placed<String>>,
+    pub refresh: Placed<Refresh>,
 }
 
 /// Reads `[export]`.
@@ -101,13 +103,7 @@ fn read_entity(table: Table<'_>) -> Option<ExportPlaces> {
         let message = "`filter` is one SQL condition on the entity's own columns; it may not hold `;`";
         table.findings().at(&filter.span, message);
     }
-    if let Some(full) = table.choice("refresh", &[("full", true), ("incremental", false)])
-        && !full.value
-    {
-        let message = "not supported in this version: incremental exports; use `refresh = \"full\"` (the default)";
-        table.findings().at(&full.span, message);
-    }
-    table.unsupported("method", "leave it out, exports are full");
+    let refresh = refresh_file::read(&table);
     table.finish();
     entity.map(|entity| ExportPlaces {
         entity,
@@ -116,6 +112,7 @@ fn read_entity(table: Table<'_>) -> Option<ExportPlaces> {
         values,
         filter,
         order_by,
+        refresh,
     })
 }
 
@@ -131,6 +128,7 @@ impl ExportPlaces {
                 .collect(),
             filter: self.filter.as_ref().map(|filter| filter.value.clone()),
             order_by: list(&self.order_by),
+            refresh: self.refresh.value.clone(),
         }
     }
 }

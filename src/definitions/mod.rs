@@ -16,6 +16,7 @@ mod job_file;
 mod names;
 mod queue_file;
 mod read;
+mod refresh_file;
 mod render;
 mod rule_file;
 mod schedule_file;

@@ -318,17 +318,6 @@ impl<'a> Table<'a> {
         }
         texts
     }
-
-    /// Refuses a key that the format knows and this version does not carry out.
-    pub fn unsupported(&self, key: &'static str, instead: &str) {
-        if let Some(value) = self.value(key) {
-            self.findings.at(
-                &value.span(),
-                format!("not supported in this version: `{key}`; {instead}"),
-            );
-        }
-    }
-
     /// Reports every key nobody asked for.
     pub fn finish(self) {
         let known = self.known.borrow();

@@ -309,7 +309,7 @@ references = { entity = "Clients", field = "n" }
     let nightly = NIGHTLY
         .replace("Nightly sales orders", "inbound SALES orders")
         .replace("sample = true", "sample = true\ndata_source = \"file\"")
-        + "[[export.entities]]\nentity = \"Customers\"\norder_by = [\"customer_acount\"]\nrefresh = \"incremental\"\n";
+        + "[[export.entities]]\nentity = \"Customers\"\norder_by = [\"customer_acount\"]\nmethod = \"tracked\"\n";
     let errors = load(&[
         ("entities/customers.toml", CUSTOMERS),
         ("entities/orders.toml", ORDERS),
@@ -331,7 +331,7 @@ references = { entity = "Clients", field = "n" }
         "jobs/nightly.toml:3: job name `inbound SALES orders` is taken already (case does not count), in jobs/inbound.toml:3",
         "jobs/nightly.toml:18: `data_source = \"file\"` holds one entity; use `data_source = \"package\"` for several",
         "jobs/nightly.toml:19: order_by: `customer_acount` is not a field of `Customers`; did you mean `customer_account`?",
-        "jobs/nightly.toml:20: not supported in this version: incremental exports; use `refresh = \"full\"` (the default)",
+        "jobs/nightly.toml:20: `method` means nothing without `refresh = \"incremental\"`",
     ];
     assert_eq!(errors, expected, "{errors:#?}");
 }

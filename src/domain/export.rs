@@ -30,6 +30,16 @@ pub struct ExportSpec {
 }
 
 impl ExportSpec {
+    /// Whether it exports this entity's changes by tracking.
+    #[must_use]
+    pub fn tracks(&self, entity: &str) -> bool {
+        let tracked = |wanted: &&ExportEntity| matches!(wanted.refresh, Refresh::Tracked { .. });
+        self.entities
+            .iter()
+            .filter(tracked)
+            .any(|wanted| wanted.entity == entity)
+    }
+
     /// The companies whose rows are exported, of a job of this company; empty: all.
     #[must_use]
     pub fn companies(&self, of_job: Option<&str>) -> Vec<String> {
@@ -58,7 +68,37 @@ pub struct ExportEntity {
     pub filter: Option<String>,
     /// Fields to order by; the key when empty.
     pub order_by: Vec<String>,
+    /// Which of its records a run writes.
+    pub refresh: Refresh,
 }
+
+/// Which records a run writes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Refresh {
+    /// All of them.
+    #[default]
+    Full,
+    /// Those that changed since the last run, by change tracking; misses none (promise 7).
+    Tracked {
+        /// Whether records that are gone are told, in a column [`DELETED_COLUMN`].
+        tells_deleted: bool,
+    },
+    /// Those whose field is greater than any the last run saw. Misses deletes, and changes that come with a smaller value.
+    Column {
+        /// The field.
+        field: String,
+        /// How far below the greatest value the next run begins again, in seconds, or in units of a whole number.
+        lag: u32,
+    },
+    /// Those that a query of the operator finds, between `:since` and `:until`. Misses what the query misses.
+    Query {
+        /// The query; its columns are called like the fields.
+        sql: String,
+    },
+}
+
+/// Says `Yes` where a record of an incremental export is gone, and only its key stands there.
+pub const DELETED_COLUMN: &str = "_deleted";
 
 impl ExportEntity {
     /// What the column of a field is called.

@@ -1,10 +1,13 @@
 //! Export: a claimed occurrence → one snapshot → data files → package → payload → outbound message and closed run, the last
 //! two in one transaction.
 //!
+//! An incremental export reads the changes since its last position, which moves in that same transaction.
+//!
 //! A crash anywhere before that transaction leaves an upload for the sweep and an occurrence to claim again, so one
 //! occurrence never queues two messages.
 
 mod data_file;
+mod incremental;
 mod output;
 pub mod parts;
 
@@ -12,23 +15,25 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::data_file::DataFileWriter;
+use self::incremental::{Planned, Reading};
 use self::output::Output;
-use self::parts::{Part, parts};
+use self::parts::{Part, Source, parts};
 use super::Context;
 use super::enqueue::Envelope;
 use super::placement::place;
 use super::stop::{RunEnd, Stop};
-use crate::business::Database;
 use crate::business::snapshot::{Row, Snapshot};
+use crate::business::{BusinessError, Database};
 use crate::definitions::Definitions;
 use crate::domain::export::ExportSpec;
 use crate::domain::file_name::FileNameFacts;
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
+use crate::storage::positions::NewPosition;
 
 /// Batches of rows read ahead of the writer: with what is being written, all of an export that is in memory.
 const BATCHES_AHEAD: usize = 4;
@@ -77,30 +82,101 @@ async fn run(
     };
     let parts = parts(definitions, spec).map_err(|detail| Stop::fail("definition_mismatch", detail))?;
     let database = database_of(context, &parts)?;
+    let mut prepared = Vec::new();
     for source in parts.iter().flat_map(|part| &part.sources) {
         database.ensure_entity(source.entity).await?;
+        prepared.push(incremental::prepare(context, database, job.id, source).await?);
     }
+    let mut prepared = prepared.iter();
     let mut snapshot = database.snapshot().await?;
     let mut output = Output::begin(context, job, spec, &parts)?;
-    let mut counted = Vec::new();
+    let (mut written, mut planned) = (Written::default(), Vec::new());
     for part in &parts {
-        counted.extend(write_part(&mut snapshot, &mut output, job, part, stopping).await?);
+        let mut readings = Vec::new();
+        for (source, prepared) in part.sources.iter().zip(&mut prepared) {
+            let plan = incremental::plan(&mut snapshot, source, prepared, claimed.due_at).await?;
+            readings.push(plan.reading.clone());
+            planned.push((source, plan));
+        }
+        let counts = write_part(&mut snapshot, &mut output, job, part, &readings, stopping).await?;
+        written.entities.extend(counts);
     }
     drop(snapshot);
-    let records = counted.iter().map(|(_, n)| n).sum();
-    if records == 0 && spec.prevent_upload_when_zero_records {
-        let outcome = ExportOutcome::Nothing {
-            note: "0 records, not uploaded".to_owned(),
-        };
-        context
-            .store
-            .finish_occurrence(claimed, outcome, context.clock.now())
-            .await?;
-        tracing::info!(job.name = %job.name, due_at = %claimed.due_at, "exported 0 records, nothing uploaded");
-        return Ok(());
+    written.note(&planned);
+    if written.records() == 0 && spec.prevent_upload_when_zero_records {
+        nothing(context, job, claimed, written).await?;
+    } else {
+        let name = file_name(job, spec, &parts, claimed.due_at);
+        Box::pin(queue(context, job, claimed, (name, output), written)).await?;
     }
-    let name = file_name(job, spec, &parts, claimed.due_at);
-    Box::pin(queue(context, job, claimed, (name, output), counted, records)).await
+    forget(context, definitions, database, job.id, &planned).await;
+    Ok(())
+}
+
+/// What a run wrote.
+#[derive(Default)]
+struct Written {
+    /// Label and records of each entity.
+    entities: Vec<(String, u64)>,
+    positions: Vec<NewPosition>,
+    /// What is remarkable.
+    remarks: Vec<String>,
+    /// Whether changes are held back.
+    is_held_back: bool,
+}
+
+impl Written {
+    fn records(&self) -> u64 {
+        self.entities.iter().map(|(_, records)| records).sum()
+    }
+
+    fn note(&mut self, planned: &[(&Source<'_>, Planned)]) {
+        for (source, plan) in planned {
+            self.is_held_back |= plan.held_back.is_some();
+            if let Some(note) = plan.position.as_ref().and_then(|position| position.note.as_deref()) {
+                self.remarks.push(format!("{}: {note}", source.entity.label));
+            }
+            self.positions.extend(plan.position.clone());
+        }
+    }
+}
+
+/// Closes a run that has nothing to upload. One whose changes wait for somebody else's transaction says so.
+async fn nothing(context: &Context, job: &Job, claimed: &Occurrence, written: Written) -> Result<(), Stop> {
+    let said = if written.is_held_back {
+        "held back, not uploaded"
+    } else {
+        "0 records, not uploaded"
+    };
+    let note = [vec![said.to_owned()], written.remarks].concat().join("; ");
+    tracing::info!(job.name = %job.name, due_at = %claimed.due_at, "export: {note}");
+    let outcome = ExportOutcome::Nothing {
+        note,
+        positions: written.positions,
+    };
+    let now = context.clock.now();
+    context.store.finish_occurrence(claimed, outcome, now).await?;
+    Ok(())
+}
+
+/// Lets go of changes that no job wants any more.
+async fn forget(
+    context: &Context,
+    definitions: &Definitions,
+    database: &Database,
+    job: JobId,
+    planned: &[(&Source<'_>, Planned)],
+) {
+    for (source, plan) in planned {
+        let Some(position) = &plan.position else { continue };
+        let jobs: Vec<_> = definitions
+            .jobs
+            .iter()
+            .filter(|job| job.export.as_ref().is_some_and(|spec| spec.tracks(&source.entity.name)))
+            .map(|job| job.id)
+            .collect();
+        incremental::tidy(context, database, &jobs, job, source, &position.to).await;
+    }
 }
 
 /// The one database all entities live in: one snapshot cannot span two.
@@ -127,6 +203,7 @@ async fn write_part(
     output: &mut Output,
     job: &Job,
     part: &Part<'_>,
+    readings: &[Reading],
     stopping: &CancellationToken,
 ) -> Result<Vec<(String, u64)>, Stop> {
     let Some(spec) = &job.export else {
@@ -138,18 +215,28 @@ async fn write_part(
     output.write(file.begin()?).await?;
     let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
     let reading = async {
-        let read = match (part.composite, part.sources.first()) {
-            (Some(composite), _) => snapshot.read_nested(&part.nested(composite, &companies), rows).await,
-            (None, Some(source)) => snapshot.read(source.selection(&companies), rows).await,
-            (None, None) => Ok(0),
+        let read = match (part.composite, part.sources.first(), readings.first()) {
+            (Some(composite), ..) => snapshot.read_nested(&part.nested(composite, &companies), rows).await,
+            (None, Some(source), Some(reading)) => read_source(snapshot, source, reading, &companies, rows).await,
+            (None, ..) => Ok(0),
         };
         read.map_err(Stop::from)
     };
+    // What is read in full tells of nothing that is gone.
+    let (tells, is_full) = (
+        part.sources.first().is_some_and(Source::tells_deleted),
+        !matches!(readings.first(), Some(Reading::Changes(_))),
+    );
     let writing = async {
         while let Some(batch) = batches.recv().await {
             if stopping.is_cancelled() {
                 return Err(Stop::Stopped);
             }
+            let batch = match (tells, is_full) {
+                (true, true) => batch.into_iter().map(there).collect(),
+                (false, false) => batch.into_iter().filter_map(untold).collect(),
+                _ => batch,
+            };
             output.write(file.rows(&batch)?).await?;
         }
         Ok(())
@@ -160,6 +247,34 @@ async fn write_part(
     let counts = file.counts();
     output.end_file(&part.file, &counts);
     Ok(counts)
+}
+
+async fn read_source(
+    snapshot: &mut Snapshot,
+    source: &Source<'_>,
+    reading: &Reading,
+    companies: &[String],
+    rows: mpsc::Sender<Vec<Row>>,
+) -> Result<u64, BusinessError> {
+    let selection = source.selection(companies);
+    match reading {
+        Reading::All => snapshot.read(selection, rows).await,
+        Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
+        Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than), rows).await,
+        Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
+    }
+}
+
+/// A row of a full export beside a column that tells what is gone.
+fn there(mut row: Row) -> Row {
+    row.push(Some("No".to_owned()));
+    row
+}
+
+/// A change without what tells whether its record is gone; nothing where it is.
+fn untold(mut row: Row) -> Option<Row> {
+    let is_gone = row.pop().flatten().as_deref() == Some("Yes");
+    (!is_gone).then_some(row)
 }
 
 /// What the file or package is called: the external identifier of its message.
@@ -193,14 +308,19 @@ fn company(job: &Job) -> Option<String> {
     <[String; 1]>::try_from(companies).ok().map(|[company]| company)
 }
 
-/// An outbound message stands where its job says; nobody asks for anything.
-fn placement(context: &Context, job: &Job, now: Timestamp) -> Placement {
+/// An outbound message stands where its job says; nobody asks for anything. One with changes becomes no dead letter unless the job says
+/// after how many deliveries: those changes would have to be exported again (promise 7).
+fn placement(context: &Context, job: &Job, has_changes: bool, now: Timestamp) -> Placement {
     let envelope = Envelope {
         company: company(job),
         ..Envelope::default()
     };
     // Only what a sender asks for can be refused.
-    place(job, &envelope, 0, &context.limits.queue, now).unwrap_or_default()
+    let mut placement = place(job, &envelope, 0, &context.limits.queue, now).unwrap_or_default();
+    if has_changes && job.queue.max_deliveries.is_none() {
+        placement.max_deliveries = None;
+    }
+    placement
 }
 
 async fn queue(
@@ -208,9 +328,9 @@ async fn queue(
     job: &Job,
     claimed: &Occurrence,
     (name, output): (String, Output),
-    entities: Vec<(String, u64)>,
-    records: u64,
+    written: Written,
 ) -> Result<(), Stop> {
+    let records = written.records();
     let payload = Box::pin(output.finish(job, claimed.due_at)).await?;
     let now = context.clock.now();
     let message = NewMessage {
@@ -227,14 +347,16 @@ async fn queue(
         durability: super::enqueue::durability(context, job),
         parent: None,
         forced: false,
-        placement: placement(context, job, now),
+        placement: placement(context, job, !written.positions.is_empty(), now),
         identities: Vec::new(),
         webhook: None,
     };
     let outcome = ExportOutcome::Queued {
         message: Box::new(message),
         records,
-        entities,
+        entities: written.entities,
+        positions: written.positions,
+        note: (!written.remarks.is_empty()).then(|| written.remarks.join("; ")),
     };
     let queued = context
         .store

@@ -55,6 +55,8 @@ pub struct Limits {
     pub queue: config::Queue,
     /// `import.*`
     pub import: config::Import,
+    /// `export.*`
+    pub export: config::Export,
     /// `file.*`
     pub file: config::File,
     /// `webhooks.*`

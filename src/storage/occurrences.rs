@@ -8,6 +8,7 @@ use super::dialect::{placeholders, sql, try_job_lock};
 use super::enqueue::{NewMessage, insert};
 use super::executions::EntityRun;
 use super::pool::{Tx, execute, fetch_all, fetch_optional, with_pool};
+use super::positions::{self, NewPosition};
 use super::rows::{stored, unsigned};
 use super::runs::{close_execution, insert_execution, write_entity_run};
 use super::{Store, StoreError};
@@ -63,11 +64,17 @@ pub enum ExportOutcome {
         records: u64,
         /// Per entity: label and records.
         entities: Vec<(String, u64)>,
+        /// How far its incremental entities have come.
+        positions: Vec<NewPosition>,
+        /// What is remarkable.
+        note: Option<String>,
     },
     /// Nothing to upload.
     Nothing {
         /// Why.
         note: String,
+        /// How far its incremental entities have come.
+        positions: Vec<NewPosition>,
     },
     /// It failed for good.
     Failed(Failure),
@@ -304,8 +311,8 @@ async fn finish(
     now: Timestamp,
 ) -> Result<Option<Message>, StoreError> {
     let (state, records, note) = match &outcome {
-        ExportOutcome::Queued { records, .. } => ("done", Some(*records), None),
-        ExportOutcome::Nothing { note } => ("done", Some(0), Some(note.clone())),
+        ExportOutcome::Queued { records, note, .. } => ("done", Some(*records), note.clone()),
+        ExportOutcome::Nothing { note, .. } => ("done", Some(0), Some(note.clone())),
         ExportOutcome::Failed(failure) => ("failed", None, Some(format!("{}: {}", failure.code, failure.detail))),
     };
     // First of all the guard: it locks the row, so that nobody claims the occurrence while its message is queued.
@@ -326,6 +333,10 @@ async fn finish(
     must_touch(tx, rows, claimed).await?;
     let execution = claimed.execution.as_ref();
     let mut queued = None;
+    let positions = match &outcome {
+        ExportOutcome::Queued { positions, .. } | ExportOutcome::Nothing { positions, .. } => positions.clone(),
+        ExportOutcome::Failed(_) => Vec::new(),
+    };
     if let ExportOutcome::Queued { message, entities, .. } = outcome {
         let message = insert(tx, *message, execution.map(|id| id.0.as_str()), now).await?;
         let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
@@ -337,6 +348,8 @@ async fn finish(
         }
         queued = Some(message);
     }
+    let messages: Vec<_> = queued.iter().map(|message| message.id).collect();
+    positions::insert(tx, claimed.job, claimed.due_at, &messages, &positions, now).await?;
     if let Some(execution) = execution {
         close_execution(tx, execution, queued.as_ref().map(|message| message.id), now).await?;
     }

@@ -31,6 +31,7 @@ mod exports;
 mod formats;
 mod hostile;
 mod identity;
+mod incremental;
 mod interrupted;
 mod leases;
 mod lost_blobs;

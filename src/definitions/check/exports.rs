@@ -9,7 +9,8 @@ use crate::definitions::entity_file::EntityDraft;
 use crate::definitions::export_file::{ExportDraft, ExportPlaces};
 use crate::definitions::job_file::JobDraft;
 use crate::definitions::read::Placed;
-use crate::domain::export::ExportEntity;
+use crate::domain::entity::FieldType;
+use crate::domain::export::{ExportEntity, Refresh};
 use crate::domain::job::{DataSource, FileFormat};
 use crate::format::mapping::{ERROR_COLUMN, RAW_MEMBER, REJECT_ID_COLUMN, field_of_column};
 use crate::format::typed::type_canonical;
@@ -97,6 +98,7 @@ impl Checked<'_> {
         }
         resolved.values = self.values(places, entity);
         self.columns(places, entity, resolved);
+        self.refresh(places, entity, resolved);
         super::check_company(self.job, &entity.entity);
     }
 
@@ -184,6 +186,41 @@ impl Checked<'_> {
         canonical
     }
 
+    /// What an incremental export needs of the entity, and of the file.
+    fn refresh(&self, places: &ExportPlaces, entity: &EntityDraft, resolved: &ExportEntity) {
+        let at = |message: String| self.at(&places.refresh.span, message);
+        match &places.refresh.value {
+            Refresh::Full => {}
+            _ if self.composite.is_some() => {
+                at("the records of a composite entity are exported in full".to_owned());
+            }
+            Refresh::Tracked { tells_deleted: true } if matches!(self.format(), FileFormat::Fixed(_)) => {
+                at(
+                    "a file of fixed width has no column that tells deleted records; say `deletes = \"leave_out\"`"
+                        .to_owned(),
+                );
+            }
+            Refresh::Tracked { .. } if !resolved.fields.is_empty() => {
+                for key in entity.entity.key.iter().filter(|key| !resolved.fields.contains(key)) {
+                    at(format!(
+                        "an incremental export needs the key: `fields` leaves `{key}` out, and nobody could tell which record changed"
+                    ));
+                }
+            }
+            Refresh::Column { field, .. } => match entity.entity.field(field) {
+                None if entity.lacks(field) => at(entity.unknown_field("column", field)),
+                Some(found) if !matches!(found.kind, FieldType::Int | FieldType::Date | FieldType::Datetime) => {
+                    at(format!(
+                        "`column = \"{field}\"` is {}; it must be an int, a date or a datetime, which grows with every change",
+                        found.kind.name()
+                    ))
+                }
+                _ => {}
+            },
+            Refresh::Tracked { .. } | Refresh::Query { .. } => {}
+        }
+    }
+
     /// What columns are called must tell them apart, and fit the format.
     fn columns(&self, places: &ExportPlaces, entity: &EntityDraft, resolved: &ExportEntity) {
         let all = || entity.entity.fields.iter().map(|field| &field.name).collect();
@@ -253,6 +290,9 @@ impl Checked<'_> {
                 "`{name}` is a composite entity, which has no fields: give `fields`, `map`, `values`, `filter` and `order_by` to its \
                  entities, in an [[export.entities]] of their own"
             ));
+        }
+        if places.refresh.value != Refresh::Full {
+            at(format!("`{name}` is a composite entity, which is exported in full"));
         }
         for part in &draft.composite.parts {
             if let Some(entity) = self.drafts.find(&part.entity) {

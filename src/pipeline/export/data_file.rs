@@ -48,7 +48,10 @@ impl<'a> DataFileWriter<'a> {
                 // The selection of a field that is not there is refused by name.
                 None => Speller::new(&unknown(), BTreeMap::new()),
             };
-            source.fields.iter().map(speller).collect()
+            let deleted = source
+                .tells_deleted()
+                .then(|| Speller::new(&unknown(), BTreeMap::new()));
+            source.fields.iter().map(speller).chain(deleted).collect()
         });
         Self {
             writer: writer(part, spec, encoder.name()),

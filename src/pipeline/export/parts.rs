@@ -7,7 +7,7 @@ use crate::business::{BusinessError, Database};
 use crate::definitions::Definitions;
 use crate::domain::composite::Composite;
 use crate::domain::entity::Entity;
-use crate::domain::export::{ExportEntity, ExportSpec};
+use crate::domain::export::{DELETED_COLUMN, ExportEntity, ExportSpec, Refresh};
 use crate::format::package;
 
 /// One data file of an export.
@@ -107,7 +107,14 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn columns(&self) -> Vec<String> {
         let columns = self.fields.iter().map(|field| self.wanted.column(field).to_owned());
-        columns.collect()
+        let deleted = self.tells_deleted().then(|| DELETED_COLUMN.to_owned());
+        columns.chain(deleted).collect()
+    }
+
+    /// Whether its last column says which records are gone.
+    #[must_use]
+    pub fn tells_deleted(&self) -> bool {
+        self.wanted.refresh == Refresh::Tracked { tells_deleted: true }
     }
 
     /// Its rows.

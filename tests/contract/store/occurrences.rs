@@ -43,6 +43,8 @@ fn queued(message: NewMessage) -> ExportOutcome {
         message: Box::new(message),
         records: 12,
         entities,
+        positions: Vec::new(),
+        note: None,
     }
 }
 
@@ -176,6 +178,7 @@ async fn an_occurrence_is_claimed_by_one_and_one_runs_per_job(database: TestData
     }
     let nothing = ExportOutcome::Nothing {
         note: "no records".into(),
+        positions: Vec::new(),
     };
     store.finish_occurrence(&claimed[0], nothing, at(11)).await.unwrap();
     let next = claim_one(&store, &[a, b], "next", at(12)).await.unwrap();
@@ -277,6 +280,7 @@ async fn an_occurrence_can_end_without_a_message(database: TestDatabase) {
         (
             ExportOutcome::Nothing {
                 note: "no records".into(),
+                positions: Vec::new(),
             },
             "done",
             Some(0),
