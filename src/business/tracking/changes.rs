@@ -67,7 +67,7 @@ impl Snapshot {
             Dialect::Sqlite => changes.clone(),
         };
         let rows = self.ask(sql.to_owned(), vec![Value::Text(name)]).await?;
-        let mut horizon = rows.first().and_then(horizon_of).ok_or_else(|| self.untold(entity))?;
+        let mut horizon = rows.first().and_then(horizon_of).ok_or_else(|| untold(entity))?;
         if dialect == Dialect::Postgres {
             self.withheld(&changes, &mut horizon).await?;
         }
@@ -80,7 +80,7 @@ impl Snapshot {
             quote(changes)
         );
         let rows = self.ask(sql, vec![Value::Text(horizon.at.to_string())]).await?;
-        horizon.withheld = rows.first().and_then(|row| number(row.first()?)).unwrap_or(0);
+        horizon.withheld = rows.first().and_then(|row| number(row.first()?.as_ref())).unwrap_or(0);
         if horizon.withheld == 0 {
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Snapshot {
         horizon.blocker = rows.first().and_then(|row| match row.as_slice() {
             [Some(process), age] => Some(Blocker {
                 process: process.clone(),
-                age_seconds: number(age)?,
+                age_seconds: number(age.as_ref())?,
             }),
             _ => None,
         });
@@ -127,24 +127,24 @@ impl Snapshot {
         let query = select(self.dialect(), selection, changes)?;
         self.stream(selection.entity, query, rows).await
     }
+}
 
-    fn untold(&self, entity: &Entity) -> BusinessError {
-        BusinessError::Definition(format!("entity `{}`: its changes are not tracked", entity.name))
-    }
+fn untold(entity: &Entity) -> BusinessError {
+    BusinessError::Definition(format!("entity `{}`: its changes are not tracked", entity.name))
 }
 
 fn horizon_of(row: &Row) -> Option<Horizon> {
     let [history, at] = row.as_slice() else { return None };
     Some(Horizon {
         history: history.clone()?,
-        at: number(at)?,
+        at: number(at.as_ref())?,
         withheld: 0,
         blocker: None,
     })
 }
 
-fn number(text: &Option<String>) -> Option<i64> {
-    text.as_deref()?.parse().ok()
+fn number(text: Option<&String>) -> Option<i64> {
+    text?.parse().ok()
 }
 
 fn range(changes: Changes) -> Vec<Value> {
@@ -175,9 +175,10 @@ fn select(dialect: Dialect, selection: Selection<'_>, changes: Changes) -> Resul
         let field = entity
             .field(name)
             .ok_or_else(|| BusinessError::Definition(format!("entity `{}` has no field `{name}`", entity.name)))?;
-        let value = match names.contains(name) {
-            true => format!("c.{}", tracked(name)),
-            false => format!("t.{}", quote(name)),
+        let value = if names.contains(name) {
+            format!("c.{}", tracked(name))
+        } else {
+            format!("t.{}", quote(name))
         };
         columns.push(dialect.canonical(&field.kind, &value));
     }

@@ -213,7 +213,7 @@ impl Checked<'_> {
                     at(format!(
                         "`column = \"{field}\"` is {}; it must be an int, a date or a datetime, which grows with every change",
                         found.kind.name()
-                    ))
+                    ));
                 }
                 _ => {}
             },
