@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::calendar_file::Calendars;
 use super::flow_file::{self, ExportPlaces, ImportPlaces};
 use super::names;
 use super::queue_file;
@@ -25,7 +26,7 @@ pub(super) struct JobDraft {
 }
 
 /// Reads a job. `None` when it lacks what identifies it.
-pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft> {
+pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, calendars: &Calendars) -> Option<JobDraft> {
     let id = read_id(&table);
     let name = read_name(&table);
     table.require("direction");
@@ -48,7 +49,8 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
     let export = table.table("export", "[export]").map(flow_file::read_export);
     let schedule = table.table("schedule", "[schedule]");
     let schedule_span = schedule.as_ref().map(|schedule| schedule.span().clone());
-    let schedule = schedule.and_then(schedule_file::read);
+    let flow = direction.as_ref().map(|direction| direction.value);
+    let schedule = schedule.and_then(|schedule| schedule_file::read(schedule, flow, calendars));
     if let Some(direction) = &direction {
         queue_file::check(&table, direction.value, &queue);
         check_sections(

@@ -43,6 +43,8 @@ mod queue_snapshot;
 mod relay;
 mod resubmit;
 mod rules;
+mod schedule_clocks;
+mod schedules;
 mod side_by_side;
 mod status;
 mod superseded;

@@ -3,20 +3,29 @@
 use chrono_tz::{America, Australia, Europe};
 use proptest::prelude::*;
 
+use super::elapsed::Elapsed;
+use super::moment::Moment;
+use super::pattern::Pattern;
+use super::preview::Reason;
 use super::*;
-use crate::domain::job::{Missed, Overlap};
 
 fn schedule(cron: &str, time_zone: Tz) -> Schedule {
-    Schedule {
-        cron: cron.to_owned(),
+    Schedule::new(
+        Recurrence::Cron(Pattern::parse(cron).expect("a pattern").into()),
         time_zone,
-        missed: Missed::Once,
-        overlap: Overlap::Skip,
+    )
+}
+
+/// A cron pattern, or `@every` and a distance.
+fn recurring(text: &str, zone: Tz) -> Schedule {
+    match text.strip_prefix("@every ") {
+        Some(every) => Schedule::new(Recurrence::Every(Elapsed::parse(every).expect("a length")), zone),
+        None => schedule(text, zone),
     }
 }
 
 fn at(text: &str) -> Timestamp {
-    DateTime::parse_from_rfc3339(text)
+    chrono::DateTime::parse_from_rfc3339(text)
         .expect("a time in the test")
         .to_utc()
         .into()
@@ -24,7 +33,8 @@ fn at(text: &str) -> Timestamp {
 
 /// Due times of one wall-clock stretch, as UTC text.
 fn due(cron: &str, zone: Tz, from: &str, to: &str) -> Vec<String> {
-    due_between(&schedule(cron, zone), at(from), at(to), 1000)
+    schedule(cron, zone)
+        .due_between(at(from), at(to), 1000)
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -192,20 +202,21 @@ fn intervals_do_nothing_in_the_skipped_hour() {
 fn the_interval_is_open_at_its_start_and_closed_at_its_end() {
     let daily = schedule("@daily", Tz::UTC);
     let (first, second) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
-    assert_eq!(due_between(&daily, first, second, 10), [second]);
-    assert!(due_between(&daily, second, second, 10).is_empty());
+    assert_eq!(daily.due_between(first, second, 10), [second]);
+    assert!(daily.due_between(second, second, 10).is_empty());
     assert!(
-        due_between(&daily, second, first, 10).is_empty(),
+        daily.due_between(second, first, 10).is_empty(),
         "a clock that went back"
     );
-    assert_eq!(due_between(&daily, Timestamp(first.0 - 1), first, 10), [first]);
-    assert_eq!(due_between(&daily, Timestamp(first.0 + 1), second, 10), [second]);
+    assert_eq!(daily.due_between(Timestamp(first.0 - 1), first, 10), [first]);
+    assert_eq!(daily.due_between(Timestamp(first.0 + 1), second, 10), [second]);
 }
 
 #[test]
 fn leap_days_and_the_31st_come_when_the_calendar_has_them() {
     let texts = |cron: &str, n| -> Vec<String> {
-        next(&schedule(cron, Europe::Berlin), at("2026-01-31T23:30:00Z"), n)
+        schedule(cron, Europe::Berlin)
+            .next(at("2026-01-31T23:30:00Z"), n)
             .iter()
             .map(|due| due.to_string()[..10].to_owned())
             .collect()
@@ -221,14 +232,19 @@ fn leap_days_and_the_31st_come_when_the_calendar_has_them() {
 fn the_limit_is_kept_and_the_far_ends_of_time_are_harmless() {
     let secondly = schedule("* * * * * *", Europe::Berlin);
     assert_eq!(
-        due_between(&secondly, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 7).len(),
+        secondly
+            .due_between(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 7)
+            .len(),
         7
     );
-    assert!(due_between(&secondly, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 0).is_empty());
-    assert_eq!(next(&secondly, Timestamp(i64::MIN), 1), [Timestamp(1_000_000)]);
-    assert!(next(&secondly, at("6000-01-01T00:00:00Z"), 1).is_empty());
-    assert!(next(&secondly, Timestamp(i64::MAX), 1).is_empty());
-    assert!(next(&schedule("no cron", Tz::UTC), Timestamp(0), 1).is_empty());
+    assert!(
+        secondly
+            .due_between(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 0)
+            .is_empty()
+    );
+    assert_eq!(secondly.next(Timestamp(i64::MIN), 1), [Timestamp(1_000_000)]);
+    assert!(secondly.next(at("6000-01-01T00:00:00Z"), 1).is_empty());
+    assert!(secondly.next(Timestamp(i64::MAX), 1).is_empty());
 }
 
 #[test]
@@ -278,11 +294,226 @@ fn what_is_no_schedule_is_refused_with_a_reason() {
     }
 }
 
+#[test]
+fn fixed_intervals_go_by_elapsed_time_from_their_start() {
+    let mut every = Schedule::new(
+        Recurrence::Every(Elapsed::parse("90m").expect("a length")),
+        Europe::Berlin,
+    );
+    let between = |every: &Schedule, from: &str, to: &str| -> Vec<String> {
+        let due = every.due_between(at(from), at(to), 100);
+        due.iter().map(ToString::to_string).collect()
+    };
+    // Through the skipped hour and the doubled one alike, counted from 1970.
+    for (from, to) in [
+        ("2026-03-28T23:59:59Z", "2026-03-29T04:30:00Z"),
+        ("2026-10-24T23:59:59Z", "2026-10-25T04:30:00Z"),
+    ] {
+        let day = &to[..10];
+        let wanted = ["00:00", "01:30", "03:00", "04:30"].map(|time| format!("{day}T{time}:00Z"));
+        assert_eq!(between(&every, from, to), wanted);
+    }
+    every.start = Some(at("2026-03-28T23:10:00Z"));
+    every.end = Some(at("2026-03-29T02:10:00Z"));
+    assert_eq!(
+        between(&every, "2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+        ["2026-03-28T23:10:00Z", "2026-03-29T00:40:00Z", "2026-03-29T02:10:00Z"],
+        "what is due at the start and at the end counts"
+    );
+    assert!(every.next(at("2026-03-29T02:10:00Z"), 5).is_empty(), "it is over");
+}
+
+#[test]
+fn nothing_is_due_before_the_start_or_after_the_end() {
+    let mut daily = schedule("30 2 * * *", Europe::Berlin);
+    let day = |text: &str| Moment::parse(text).expect("a moment in the test");
+    daily.start = Some(day("2026-03-28").first(Europe::Berlin));
+    daily.end = Some(day("2026-03-30").last(Europe::Berlin));
+    let due: Vec<String> = daily.next(Timestamp(0), 10).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        due,
+        ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]
+    );
+    daily.start = Some(at("2026-03-29T01:00:00Z"));
+    assert_eq!(daily.next(Timestamp(0), 10).len(), 2, "due at the start itself");
+}
+
+/// A schedule with a calendar of these days, and one of its own.
+fn excepting(cron: &str, named: &[&str], own: &[&str]) -> Schedule {
+    let calendar = |name: Option<&str>, days: &[&str]| {
+        let days = days.iter().map(|day| day.parse().expect("a day in the test"));
+        Arc::new(Calendar::new(name.map(str::to_owned), days))
+    };
+    let mut schedule = schedule(cron, Europe::Berlin);
+    schedule.except = vec![calendar(None, own), calendar(Some("feasts"), named)];
+    schedule
+}
+
+#[test]
+fn an_excluded_day_is_a_day_of_the_schedules_zone() {
+    let hourly = excepting("0 * * * *", &["12-25"], &["2026-12-27"]);
+    let due = hourly.due_between(at("2026-12-24T21:30:00Z"), at("2026-12-25T23:30:00Z"), 100);
+    let excluded: Vec<bool> = due.iter().map(|due| hourly.excluded(*due).is_some()).collect();
+    // 22:00 and 23:00 UTC are 23:00 and midnight in Berlin.
+    assert!(
+        !excluded[0] && excluded[1] && excluded[24] && !excluded[25],
+        "{excluded:?}"
+    );
+    assert_eq!(due.len(), 26);
+    let next: Vec<String> = hourly
+        .next(at("2026-12-24T21:30:00Z"), 3)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        next,
+        ["2026-12-24T22:00:00Z", "2026-12-25T23:00:00Z", "2026-12-26T00:00:00Z"]
+    );
+    let name = |text: &str| {
+        hourly
+            .excluded(at(text))
+            .map(|calendar| calendar.name().map(str::to_owned))
+    };
+    assert_eq!(name("2026-12-25T12:00:00Z"), Some(Some("feasts".to_owned())));
+    assert_eq!(name("2026-12-27T12:00:00Z"), Some(None));
+}
+
+#[test]
+fn a_calendar_of_every_day_ends_the_search() {
+    let mut texts = Vec::new();
+    for month in 1..=12 {
+        for day in 1..=31 {
+            texts.push(format!("{month:02}-{day:02}"));
+        }
+    }
+    let days = texts.iter().filter_map(|text| text.parse().ok());
+    let mut secondly = schedule("* * * * * *", Europe::Berlin);
+    secondly.except = vec![Arc::new(Calendar::new(None, days))];
+    assert!(secondly.next(at("2026-01-01T00:00:00Z"), 3).is_empty());
+    let preview = secondly.preview(JobId(uuid::Uuid::nil()), at("2026-01-01T00:00:00Z"), 3);
+    assert!(preview.iter().all(|upcoming| upcoming.begins_at.is_none()));
+    assert_eq!(preview.len(), 15, "a few days that do not run stand for all");
+}
+
+#[test]
+fn a_preview_says_what_is_special_about_a_due_time() {
+    let preview = |schedule: &Schedule, from: &str, n| -> Vec<(String, bool, Option<String>)> {
+        let upcoming = schedule.preview(JobId(uuid::Uuid::nil()), at(from), n);
+        let shown = upcoming.into_iter().map(|one| {
+            let note = one.reason.as_ref().map(Reason::to_string);
+            (one.due_at.to_string(), one.begins_at.is_some(), note)
+        });
+        shown.collect()
+    };
+    let line = |due: &str, runs: bool, note: Option<&str>| (due.to_owned(), runs, note.map(str::to_owned));
+    let nightly = schedule("30 2 * * *", Europe::Berlin);
+    assert_eq!(
+        preview(&nightly, "2026-03-28T00:00:00Z", 3),
+        [
+            line("2026-03-28T01:30:00Z", true, None),
+            line(
+                "2026-03-29T01:00:00Z",
+                true,
+                Some("the clock skips 02:30:00: it runs at the first valid instant after it")
+            ),
+            line("2026-03-30T00:30:00Z", true, None),
+        ]
+    );
+    assert_eq!(
+        preview(&nightly, "2026-10-24T12:00:00Z", 1),
+        [line(
+            "2026-10-25T00:30:00Z",
+            true,
+            Some("the clock shows 02:30:00 twice: it runs at the first")
+        )]
+    );
+    // Days in a row that do not run are one line.
+    let feasts = excepting("30 2 * * *", &["2026-12-24..2026-12-26"], &["2026-12-28"]);
+    assert_eq!(
+        preview(&feasts, "2026-12-23T12:00:00Z", 2),
+        [
+            line(
+                "2026-12-24T01:30:00Z",
+                false,
+                Some("the calendar `feasts` excludes the day")
+            ),
+            line("2026-12-27T01:30:00Z", true, None),
+            line(
+                "2026-12-28T01:30:00Z",
+                false,
+                Some("the schedule excludes the day (`except`)")
+            ),
+            line("2026-12-29T01:30:00Z", true, None),
+        ]
+    );
+    let quarterly = schedule("*/15 * * * *", Europe::Berlin);
+    let edges = [("2026-03-29T00:30:00Z", 6), ("2026-10-25T00:00:00Z", 8)];
+    for (edge, n) in edges {
+        assert!(
+            preview(&quarterly, edge, n)
+                .iter()
+                .all(|(_, runs, note)| *runs && note.is_none())
+        );
+    }
+    let everything = [Reason::Excluded(None), Reason::Excluded(Some("feasts".to_owned()))];
+    assert_eq!(everything.map(|reason| reason.code()), ["calendar"; 2]);
+}
+
+#[test]
+fn another_schedule_has_another_identity_and_policies_are_none_of_it() {
+    let daily = schedule("@daily", Europe::Berlin);
+    assert_eq!(daily.identity(), "@daily Europe/Berlin");
+    let mut other = daily.clone();
+    other.missed = Missed::All;
+    other.overlap = Overlap::Queue;
+    other.jitter_seconds = 5;
+    other.except = excepting("@daily", &["12-25"], &[]).except;
+    assert_eq!(other.identity(), daily.identity());
+    let every = |text: &str| Schedule::new(Recurrence::Every(Elapsed::parse(text).expect("a length")), Tz::UTC);
+    assert_eq!(every("90m").identity(), every("1h30m").identity());
+    let mut others = vec![
+        schedule("@daily", Tz::UTC),
+        schedule("@hourly", Europe::Berlin),
+        every("24h"),
+    ];
+    for bound in ["start", "end"] {
+        let mut bounded = daily.clone();
+        let at = Some(Timestamp(0));
+        (bounded.start, bounded.end) = if bound == "start" { (at, None) } else { (None, at) };
+        others.push(bounded);
+    }
+    let mut identities: Vec<String> = others.iter().map(Schedule::identity).collect();
+    identities.push(daily.identity());
+    identities.sort();
+    identities.dedup();
+    assert_eq!(identities.len(), 6, "{identities:?}");
+}
+
+#[test]
+fn jitter_is_the_same_for_everybody_and_spreads_jobs() {
+    let mut daily = schedule("@daily", Europe::Berlin);
+    let due = at("2026-01-01T00:00:00Z");
+    let job = |n: u128| JobId(uuid::Uuid::from_u128(n));
+    assert_eq!(daily.begins_at(job(1), due), due);
+    daily.jitter_seconds = 600;
+    // Written down: a new version must agree with an old one beside it.
+    assert_eq!(daily.begins_at(job(1), due).to_string(), "2026-01-01T00:09:53.729Z");
+    let waits: Vec<i64> = (0..1000).map(|n| daily.begins_at(job(n), due).0 - due.0).collect();
+    assert!(waits.iter().all(|wait| (0..600_000_000).contains(wait)));
+    let early = waits.iter().filter(|wait| **wait < 300_000_000).count();
+    assert!((400..600).contains(&early), "{early} of 1000 in the first half");
+    assert_ne!(
+        daily.begins_at(job(1), due).0 - due.0,
+        daily.begins_at(job(1), at("2026-01-02T00:00:00Z")).0 - at("2026-01-02T00:00:00Z").0
+    );
+}
+
 proptest! {
     #[test]
     fn splitting_an_interval_anywhere_gives_the_same_occurrences_none_twice(
         cron in prop::sample::select(vec![
             "0 2 * * *", "30 2 * * *", "*/20 * * * *", "15,45 1-3 * * *", "0 */2 * * *", "*/30 2 * * *", "0 30 1 * * *",
+            "@every 7m", "@every 90m", "@every 1h",
         ]),
         zone in prop::sample::select(vec![Europe::Berlin, America::New_York, Australia::Lord_Howe, Tz::UTC]),
         // Around both edges of 2026 in each zone, to the second.
@@ -292,10 +523,10 @@ proptest! {
         before in 0..90_000_i64,
         cuts in prop::collection::vec(0..180_000_i64, 0..4),
     ) {
-        let schedule = schedule(cron, zone);
+        let schedule = recurring(cron, zone);
         let start = edge - before;
         let moment = |seconds: i64| Timestamp(seconds * 1_000_000);
-        let whole = due_between(&schedule, moment(start), moment(start + 180_000), usize::MAX);
+        let whole = schedule.due_between(moment(start), moment(start + 180_000), usize::MAX);
         prop_assert!(whole.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice");
 
         let mut marks = cuts.iter().map(|cut| start + cut).collect::<Vec<_>>();
@@ -303,14 +534,39 @@ proptest! {
         marks.sort_unstable();
         let parts = marks
             .windows(2)
-            .flat_map(|pair| due_between(&schedule, moment(pair[0]), moment(pair[1]), usize::MAX))
+            .flat_map(|pair| schedule.due_between(moment(pair[0]), moment(pair[1]), usize::MAX))
             .collect::<Vec<_>>();
         prop_assert_eq!(&parts, &whole);
 
-        let stepped = std::iter::successors(next(&schedule, moment(start), 1).first().copied(), |&last| {
-            next(&schedule, last, 1).first().copied()
+        let stepped = std::iter::successors(schedule.next(moment(start), 1).first().copied(), |&last| {
+            schedule.next(last, 1).first().copied()
         });
         let stepped = stepped.take_while(|&due| due <= moment(start + 180_000)).collect::<Vec<_>>();
         prop_assert_eq!(&stepped, &whole);
+    }
+
+    /// Promise 6 for a fixed time, said without the code under test: every day of the zone has exactly one due time, which is
+    /// the first instant from midnight on at which the clock shows that time or a later one.
+    #[test]
+    fn a_fixed_time_is_due_once_a_day_at_the_first_instant_that_reaches_it(
+        zone in prop::sample::select(vec![
+            Europe::Berlin, America::New_York, Australia::Lord_Howe, Tz::UTC, America::St_Johns, Tz::Africa__Casablanca,
+        ]),
+        (hour, minute) in (0..24_u32, 0..60_u32),
+        // Days from 2024-01-01 on: leap day, both edges of three years.
+        first_day in 0..1000_i64,
+    ) {
+        use chrono::{Days, NaiveDate, TimeZone as _, Timelike as _};
+        let daily = schedule(&format!("{minute} {hour} * * *"), zone);
+        let date = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap() + Days::new(first_day.unsigned_abs());
+        let midnight = |date: NaiveDate| Moment::Date(date).first(zone);
+        let after = date.checked_add_days(Days::new(1)).unwrap();
+        let due = daily.due_between(Timestamp(midnight(date).0 - 1), Timestamp(midnight(after).0 - 1), 10);
+        // Minute by minute through the day, as somebody would who looks at the clock.
+        let reached = (0..26 * 60).map(|minutes| Timestamp(midnight(date).0 + minutes * 60_000_000)).find(|at| {
+            let shown = zone.from_utc_datetime(&at.to_utc().naive_utc());
+            shown.date_naive() > date || (shown.hour(), shown.minute()) >= (hour, minute)
+        });
+        prop_assert_eq!(due, Vec::from_iter(reached), "{} {:02}:{:02} in {}", date, hour, minute, zone);
     }
 }

@@ -12,7 +12,9 @@ mod executions;
 mod leases;
 mod messages;
 mod occurrences;
+mod pauses;
 mod queue;
+mod schedules;
 mod schema;
 
 use bytes::Bytes;
