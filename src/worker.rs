@@ -166,9 +166,9 @@ impl Worker {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let paused = self.context.store.pauses().await?;
+        let paused = self.context.store.paused_jobs().await?;
         let imports = definitions.jobs.iter().filter(|job| job.import.is_some());
-        let jobs = imports.map(|job| job.id).filter(|job| !paused.contains_key(job));
+        let jobs = imports.map(|job| job.id).filter(|job| !paused.contains(job));
         let jobs: Vec<JobId> = jobs.collect();
         if jobs.is_empty() {
             return Ok(Vec::new());

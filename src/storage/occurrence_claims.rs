@@ -15,8 +15,9 @@ use crate::domain::time::Timestamp;
 
 /// Occurrences looked at by one statement of each sort.
 const PAGE: usize = 100;
-/// Nothing of occurrence `o`'s job runs.
-const NOTHING_RUNS: &str = "not exists (select 1 from occurrences r where r.job = o.job and r.state = 'running')";
+/// Occurrence `o` was to be stopped, and no worker has it.
+const CANCELLED: &str =
+    "o.cancel_asked is not null and (o.state = 'due' or (o.state = 'running' and o.lease_until <= $1))";
 
 /// A claim on occurrences.
 struct Claim {
@@ -42,28 +43,37 @@ impl Store {
         let (owner, until) = (owner.to_owned(), now.plus_seconds(lease_seconds));
         self.write(move |tx| {
             Box::pin(async move {
-                end_cancelled(tx, now).await?;
-                for page in 0.. {
+                let mut may_end_cancelled = true;
+                let mut page = 0;
+                loop {
                     let found = claimable(tx, page, now).await?;
-                    let is_last = found.len() < PAGE;
+                    if may_end_cancelled && found.iter().any(|found| found.is_cancelled) {
+                        end_cancelled(tx, now).await?;
+                        // What another process has in hand is ended by it.
+                        may_end_cancelled = false;
+                        continue;
+                    }
                     // Others are of jobs that only another process knows.
-                    for (job, due_at) in found.into_iter().filter(|(job, _)| jobs.contains(job)) {
-                        if !try_job_lock(tx, job).await? {
+                    for Claimable { job, due_at, .. } in
+                        found.iter().filter(|it| !it.is_cancelled && jobs.contains(&it.job))
+                    {
+                        if !try_job_lock(tx, *job).await? {
                             continue;
                         }
                         let claim = Claim {
                             owner: owner.clone(),
                             until,
-                            execution: execution(job),
+                            execution: execution(*job),
                             now,
                         };
-                        if let Some(claimed) = take(tx, &claim, job, due_at).await? {
+                        if let Some(claimed) = take(tx, &claim, *job, *due_at).await? {
                             return Ok(Some(claimed));
                         }
                     }
-                    if is_last {
+                    if found.len() < PAGE {
                         break;
                     }
+                    page += 1;
                 }
                 Ok(None)
             })
@@ -105,8 +115,8 @@ async fn end_cancelled(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
     let text = format!(
         "update occurrences set state = 'cancelled', reason = 'overlap', note = cancel_asked, cancel_asked = null, \
          not_before = null, owner = null, lease_until = null, epoch = epoch + 1, finished_at = $1 \
-         where (job, due_at) in (select job, due_at from occurrences where cancel_asked is not null \
-         and (state = 'due' or (state = 'running' and lease_until <= $1)) order by job limit {PAGE}{}) returning execution",
+         where (job, due_at) in (select o.job, o.due_at from occurrences o where {CANCELLED} \
+         order by o.job limit {PAGE}{}) returning execution",
         dialect.skip_locked()
     );
     let ended: Vec<(Option<String>,)> = fetch_all!(tx.db(), (Option<String>,), sql(text), now.micros())?;
@@ -125,33 +135,55 @@ pub(super) async fn close_executions(
     Ok(())
 }
 
-/// What may be claimed now, a page of each sort: those whose worker died, those that are due, backfills; oldest first.
+/// An occurrence that may be claimed, or one that is only to be ended.
+struct Claimable {
+    job: JobId,
+    due_at: Timestamp,
+    /// It was to be stopped, and no worker has it.
+    is_cancelled: bool,
+}
+
+/// What may be claimed now, a page of each sort: those to be ended, those whose worker died, those that are due, backfills;
+/// oldest first.
 ///
 /// Of one job's schedule, or of one backfill, the oldest must run before the next: one that waits for its next attempt or
 /// its jitter holds those behind it up.
-async fn claimable(tx: &mut Tx, page: usize, now: Timestamp) -> Result<Vec<(JobId, Timestamp)>, StoreError> {
+async fn claimable(tx: &mut Tx, page: usize, now: Timestamp) -> Result<Vec<Claimable>, StoreError> {
     type Row = (i32, Uuid, i64);
-    let portion = format!("limit {PAGE} offset {}", page * PAGE);
-    let due = |sort: u8, origin: &str| {
+    let portion = format!("order by o.due_at, o.job limit {PAGE} offset {}", page * PAGE);
+    let sorted = |sort: u8, condition: &str| {
         format!(
             "select * from (select {sort} as sort, o.job as job, o.due_at as due_at from occurrences o \
-             where o.state = 'due' and o.origin {origin} 'backfill' and (o.not_before is null or o.not_before <= $1) \
-             and {NOTHING_RUNS} and (o.forced or not exists (select 1 from schedules s \
+             where {condition} {portion}) as sort_{sort}"
+        )
+    };
+    let due = |origin: &str| {
+        format!(
+            "o.state = 'due' and o.origin {origin} 'backfill' and o.cancel_asked is null \
+             and (o.not_before is null or o.not_before <= $1) \
+             and not exists (select 1 from occurrences r where r.job = o.job and r.state = 'running') \
+             and (o.forced or not exists (select 1 from schedules s \
              where s.job = o.job and s.paused_at is not null and s.resumed_at is null)) \
              and not exists (select 1 from occurrences e where e.job = o.job and e.state = 'due' \
-             and e.due_at < o.due_at and e.origin = o.origin and e.origin <> 'run' and e.forced = o.forced) \
-             order by o.due_at, o.job {portion}) as sort_{sort}"
+             and e.due_at < o.due_at and e.origin = o.origin and e.origin <> 'run' and e.forced = o.forced)"
         )
     };
     let text = format!(
-        "select * from (select 0 as sort, o.job as job, o.due_at as due_at from occurrences o \
-         where o.state = 'running' and o.lease_until <= $1 order by o.due_at, o.job {portion}) as sort_0 \
-         union all {} union all {} order by 1, 3, 2",
-        due(1, "<>"),
-        due(2, "=")
+        "{} union all {} union all {} union all {} order by 1, 3, 2",
+        sorted(0, CANCELLED),
+        sorted(
+            1,
+            "o.state = 'running' and o.lease_until <= $1 and o.cancel_asked is null"
+        ),
+        sorted(2, &due("<>")),
+        sorted(3, &due("="))
     );
     let rows: Vec<Row> = fetch_all!(tx.db(), Row, sql(text), now.micros())?;
-    let read = |(_, job, due_at): Row| (JobId(job), Timestamp(due_at));
+    let read = |(sort, job, due_at): Row| Claimable {
+        job: JobId(job),
+        due_at: Timestamp(due_at),
+        is_cancelled: sort == 0,
+    };
     Ok(rows.into_iter().map(read).collect())
 }
 

@@ -1,6 +1,7 @@
 //! Pauses of jobs: who, when, why; until somebody resumes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -80,7 +81,7 @@ impl Store {
     /// Pauses a job. `false`: it is paused already, and stays so as it is.
     pub async fn pause(&self, job: JobId, by: &str, note: Option<&str>, now: Timestamp) -> Result<bool, StoreError> {
         let (by, note) = (by.to_owned(), note.map(str::to_owned));
-        self.write(move |tx| {
+        let paused = self.write(move |tx| {
             Box::pin(async move {
                 // A job without a schedule, or with one that was never evaluated, has no row yet.
                 let text = "insert into schedules (job, pattern, evaluated_to, paused_at, paused_by, pause_note) \
@@ -90,8 +91,10 @@ impl Store {
                 let rows = execute!(tx.db(), text, job.0, now.micros(), by.as_str(), note.as_deref())?;
                 Ok(rows == 1)
             })
-        })
-        .await
+        });
+        let paused = paused.await;
+        self.memory().forget_paused();
+        paused
     }
 
     /// Ends a job's pause; `missed` says what becomes of what was due meanwhile, where it is not what the schedule says.
@@ -104,7 +107,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let by = by.to_owned();
-        self.write(move |tx| {
+        let resumed = self.write(move |tx| {
             Box::pin(async move {
                 // A clock that went back must not make a pause that ends before it began.
                 let text = format!(
@@ -114,8 +117,10 @@ impl Store {
                 let missed = missed.map(Missed::as_str);
                 Ok(execute!(tx.db(), sql(text), job.0, now.micros(), by.as_str(), missed)? == 1)
             })
-        })
-        .await
+        });
+        let resumed = resumed.await;
+        self.memory().forget_paused();
+        resumed
     }
 
     /// The pause a job is in.
@@ -135,5 +140,15 @@ impl Store {
             pauses.extend(pause.map(|pause| (JobId(row.job), pause)));
         }
         Ok(pauses)
+    }
+
+    /// Which jobs are paused, as of a second ago at most: what other processes pause and resume is known by then.
+    pub async fn paused_jobs(&self) -> Result<Arc<HashSet<JobId>>, StoreError> {
+        if let Some(paused) = self.memory().paused() {
+            return Ok(paused);
+        }
+        let paused = Arc::new(self.pauses().await?.into_keys().collect());
+        self.memory().remember_paused(&paused);
+        Ok(paused)
     }
 }
