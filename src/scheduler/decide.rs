@@ -47,7 +47,8 @@ impl Decided {
 pub(super) fn decide(found: &Found<'_>) -> Decided {
     let mut later = found.following;
     let mut decisions = Vec::with_capacity(found.due.len());
-    let first_missed = found.due.iter().copied().find(|due_at| found.was_missed(*due_at));
+    let is_missed = |due_at: &Timestamp| found.was_missed(*due_at) && found.schedule.excluded(*due_at).is_none();
+    let first_missed = found.due.iter().copied().find(is_missed);
     for &due_at in found.due.iter().rev() {
         let makes_up = first_missed.is_some_and(|first| first < due_at);
         let skip = found.skipped(due_at, later, makes_up);

@@ -170,6 +170,13 @@ fn an_excluded_day_does_not_run_and_counts_for_no_policy() {
         ["missed", "run", "calendar", "calendar"],
         "the latest that may run runs for those before it"
     );
+    once.except = vec![Arc::new(Calendar::new(None, ["1970-01-11".parse().expect("a day")]))];
+    assert_eq!(
+        outcome(&once, None, 0, &[86_400, 30, 10]),
+        ["calendar", "run", "run"],
+        "nothing was missed"
+    );
+    once.except = vec![calendar("feasts")];
     let due = [at(NOW)];
     let decided = decide(&found(&once, None, 0, &due));
     let note = decided.decisions[0].skip.as_ref().map(|skip| skip.note.as_str());
