@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::domain::status::Status;
 
-pub use runs::{Backfill, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
+pub use runs::{Backfill, MissedRange, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
 #[derive(Debug, Clone)]
@@ -298,6 +298,9 @@ pub struct Job {
     /// Its latest occurrences.
     #[serde(default)]
     pub occurrences: Vec<Occurrence>,
+    /// Long stretches of due times that did not run and are only counted.
+    #[serde(default)]
+    pub missed: Vec<MissedRange>,
 }
 
 /// All jobs this client may see.

@@ -277,6 +277,14 @@ pub fn job(screen: &Screen, job: &Job) {
         screen.line("");
         occurrences(screen, &job.occurrences);
     }
+    for missed in &job.missed {
+        let (first, last) = (plain(&missed.first_due), plain(&missed.last_due));
+        let due = counted(missed.occurrences, "due time");
+        screen.line(format!(
+            "{due} from {first} to {last} did not run: {}",
+            plain(&missed.note)
+        ));
+    }
 }
 
 /// Since when a job is paused, by whom, and why.

@@ -16,6 +16,8 @@ use crate::storage::asked_runs::Asked;
 
 /// Most occurrences one answer lists.
 const OCCURRENCES_MAX: u32 = 200;
+/// Stretches of missed due times shown with a job.
+const MISSED_SHOWN: u32 = 3;
 /// Longest body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -65,6 +67,8 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
             .into();
         let occurrences = api.context.store.occurrences(job.id, 10).await?;
         body["occurrences"] = occurrences.iter().map(view::occurrence).collect();
+        let missed = api.context.store.missed_ranges(job.id, MISSED_SHOWN).await?;
+        body["missed"] = missed.iter().map(view::missed_range).collect();
         Ok(HttpResponse::Ok().json(body))
     };
     respond(shown.await)

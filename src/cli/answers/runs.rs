@@ -164,6 +164,20 @@ impl Occurrence {
     }
 }
 
+/// Due times in a row that did not run and were counted.
+#[derive(Debug, Clone, Deserialize)]
+pub struct MissedRange {
+    /// The first of them.
+    pub first_due: String,
+    /// The last of them.
+    pub last_due: String,
+    /// How many.
+    pub occurrences: u64,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
 /// The latest occurrences of a job.
 #[derive(Debug, Clone, Deserialize)]
 pub struct OccurrenceList {
