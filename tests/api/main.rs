@@ -39,6 +39,7 @@ mod out_of_reach;
 mod package_order;
 mod packages;
 mod packing;
+mod pauses;
 mod queue_snapshot;
 mod relay;
 mod resubmit;

@@ -1,4 +1,4 @@
-//! What schedules do over HTTP: previews, pauses, runs asked for, backfills, and runs in each other's way.
+//! What schedules do over HTTP: previews, backfills, what is missed, and runs in each other's way.
 
 use std::time::Duration;
 
@@ -10,9 +10,6 @@ use crate::client::relay;
 
 crate::on_both_backends!(
     a_preview_tells_when_it_runs_when_not_and_why,
-    a_paused_job_begins_nothing_and_its_occurrences_were_missed,
-    who_resumes_a_job_says_what_becomes_of_what_was_missed,
-    a_paused_import_takes_up_nothing,
     a_long_stretch_that_was_missed_is_counted,
     an_excluded_day_is_told_and_does_not_run,
     jitter_puts_a_run_off_for_every_process_alike,
@@ -45,7 +42,7 @@ fn define(setup: &mut Setup, schedule: &str) {
     setup.file("jobs/nightly-sales-orders.toml", &nightly(schedule, ""));
 }
 
-async fn app(backend: Backend, schedule: &str) -> TestApp {
+pub async fn app(backend: Backend, schedule: &str) -> TestApp {
     let app = TestApp::with(backend, |setup| define(setup, schedule)).await;
     // From here on it has a past.
     assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
@@ -53,20 +50,20 @@ async fn app(backend: Backend, schedule: &str) -> TestApp {
 }
 
 impl TestApp {
-    async fn see(&self, path: &str) -> Value {
+    pub async fn see(&self, path: &str) -> Value {
         let answer = self.get(&format!("/api/v1/jobs/{path}")).await;
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
     }
 
-    async fn ask(&self, path: &str, asked: Value, status: StatusCode) -> Value {
+    pub async fn ask(&self, path: &str, asked: Value, status: StatusCode) -> Value {
         self.post_json(&format!("/api/v1/jobs/{path}"), &asked)
             .await
             .expect(status)
     }
 
     /// Due time, state and reason of the latest occurrences, oldest first.
-    async fn occurrences(&self) -> Vec<String> {
+    pub async fn occurrences(&self) -> Vec<String> {
         let seen = self.see("Nightly/occurrences?limit=50").await;
         let seen = seen["occurrences"].as_array().unwrap().iter().rev();
         let line = |it: &Value| {
@@ -141,111 +138,6 @@ async fn a_preview_tells_when_it_runs_when_not_and_why(backend: Backend) {
     );
     let none = app.see("Documents/next").await;
     assert_eq!((&none["next"], &none["time_zone"]), (&json!([]), &Value::Null));
-}
-
-async fn a_paused_job_begins_nothing_and_its_occurrences_were_missed(backend: Backend) {
-    let mut app = app(backend, "every = \"1h\"").await;
-    let paused = app
-        .ask("Nightly/pause", json!({ "note": "stocktaking" }), StatusCode::OK)
-        .await;
-    assert_eq!(paused["paused"]["by"], "tester");
-    assert_eq!(app.see("Nightly").await["paused"]["note"], "stocktaking");
-    let listed: Value = app.get("/api/v1/jobs").await.json().await.unwrap();
-    let noted = |job: &&Value| job["paused"]["note"] == "stocktaking";
-    let listed: Vec<&Value> = listed["jobs"].as_array().unwrap().iter().filter(noted).collect();
-    assert_eq!((listed.len(), &listed[0]["name"]), (1, &json!("Nightly")));
-    assert_eq!(app.see("Nightly/next").await["paused"]["note"], "stocktaking");
-    let problem = app.ask("Nightly/pause", json!({}), StatusCode::CONFLICT).await;
-    assert!(
-        problem["detail"].as_str().unwrap().contains("by tester (stocktaking)"),
-        "{problem}"
-    );
-    assert_eq!(problem["state"]["note"], "stocktaking");
-
-    app.clock.advance_seconds(3 * 3600 + 5);
-    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
-    assert!(app.occurrences().await.is_empty());
-    let problem = app
-        .ask("Nightly/run", json!({ "note": "now" }), StatusCode::CONFLICT)
-        .await;
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .ends_with("resume it first, or say `force`"),
-        "{problem}"
-    );
-    let run = app
-        .ask(
-            "Nightly/run",
-            json!({ "note": "the auditor waits", "force": true }),
-            StatusCode::ACCEPTED,
-        )
-        .await;
-    assert_eq!(
-        (&run["comment"], &run["origin"], &run["forced"]),
-        (&json!("the auditor waits"), &json!("run"), &json!(true))
-    );
-    app.run_until_idle().await;
-    assert_eq!(app.occurrences().await, ["2026-01-05T11:00:05Z done -"]);
-
-    app.ask("Nightly/resume", json!({}), StatusCode::OK).await;
-    app.ask("Nightly/resume", json!({}), StatusCode::CONFLICT).await;
-    assert_eq!(app.see("Nightly").await["paused"], Value::Null);
-    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1, "missed = once");
-    app.run_until_idle().await;
-    assert_eq!(
-        app.occurrences().await,
-        [
-            "2026-01-05T09:00:00Z skipped paused",
-            "2026-01-05T10:00:00Z skipped paused",
-            "2026-01-05T11:00:00Z done -",
-            "2026-01-05T11:00:05Z done -",
-        ]
-    );
-    let seen = app.see("Nightly/occurrences").await;
-    let note = seen["occurrences"][2]["note"].as_str().unwrap();
-    assert_eq!(
-        note,
-        "paused by tester: stocktaking (a later one runs for it: missed = once)"
-    );
-    // What is due after the pause is due as ever.
-    app.clock.advance_seconds(3600);
-    app.renew_token().await;
-    assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
-    app.run_until_idle().await;
-    assert_eq!(app.occurrences().await.last().unwrap(), "2026-01-05T12:00:00Z done -");
-}
-
-async fn who_resumes_a_job_says_what_becomes_of_what_was_missed(backend: Backend) {
-    let app = app(backend, "every = \"1h\"\noverlap = \"queue\"").await;
-    for (missed, runs) in [("all", 2), ("skip", 0)] {
-        app.ask("Nightly/pause", json!({}), StatusCode::OK).await;
-        app.clock.advance_seconds(2 * 3600);
-        app.ask("Nightly/resume", json!({ "missed": missed }), StatusCode::OK)
-            .await;
-        assert_eq!(app.scheduler.evaluate_due().await.unwrap(), runs, "{missed}");
-        app.run_until_idle().await;
-    }
-    let states: Vec<String> = app.occurrences().await.iter().map(|it| it[21..].to_owned()).collect();
-    assert_eq!(states, ["done -", "done -", "skipped paused", "skipped paused"]);
-}
-
-async fn a_paused_import_takes_up_nothing(backend: Backend) {
-    let app = TestApp::spawn(backend).await;
-    let file = |name: &str| format!("CustomerID,CompanyName\r\n{name},One\r\n");
-    app.ask(
-        "Inbound customers/pause",
-        json!({ "note": "the table is being moved" }),
-        StatusCode::OK,
-    )
-    .await;
-    let id = app.put("Inbound%20customers", "", &file("AAAAA")).await;
-    app.run_until_idle().await;
-    assert_eq!(app.message(&id).await["status"], "Enqueued");
-    app.ask("Inbound customers/resume", json!({}), StatusCode::OK).await;
-    app.run_until_idle().await;
-    assert_eq!(app.message(&id).await["status"], "Processed");
 }
 
 async fn a_long_stretch_that_was_missed_is_counted(backend: Backend) {

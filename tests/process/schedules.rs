@@ -1,5 +1,5 @@
 //! Promise 6 with real processes: three of them share a schedule of every second and are killed while it fires; each
-//! occurrence runs once.
+//! occurrence runs once. And what an operator types about schedules.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 
 use crate::readings;
 use crate::service::Service;
-use crate::site::Site;
+use crate::site::{Credentials, Site};
 use crate::support::chance::Chance;
 use crate::support::databases::{TestDatabase, rows};
 
@@ -123,4 +123,85 @@ filter = "(select count(*) from (select pg_sleep(0.4)) as slept) > 0"
         at(start),
         at(end)
     )
+}
+
+/// `tranship jobs ARGUMENTS`, as the client types it: its exit code, and what it prints and says.
+fn jobs(site: &Site, service: &Service, client: &Credentials, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = site.command(&[&["jobs"], arguments].concat());
+    command
+        .env("TRANSHIP_URL", &service.base)
+        .env("TRANSHIP_CLIENT_ID", &client.id)
+        .env("TRANSHIP_CLIENT_SECRET", &client.secret);
+    let output = command.output().expect("the binary runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_previews_pauses_runs_and_makes_up_for_the_past() {
+    let site = Site::on(TestDatabase::sqlite()).await;
+    readings::define(&site);
+    let job = every_second(0, 0).replace(
+        "every = \"1s\"",
+        "cron = \"30 2 29 3 *\"\ntime_zone = \"Europe/Berlin\"",
+    );
+    let job: Vec<&str> = job
+        .lines()
+        .filter(|line| !["start", "end", "filter"].iter().any(|key| line.starts_with(key)))
+        .collect();
+    site.write("jobs/yearly.toml", &job.join("\n"));
+    let tester = site.add_client("tester", "operator");
+    let service = site.start("data").await;
+    let type_in = |arguments: &[&str]| jobs(&site, &service, &tester, arguments);
+    let name = "Readings every second";
+
+    let (code, printed, _) = type_in(&["next", name, "--from", "2026-01-01", "--limit", "2"]);
+    assert_eq!(
+        (code, printed.as_str()),
+        (
+            Some(0),
+            "2026-03-29T01:00:00Z  2026-03-29T03:00:00+02:00  the clock skips 02:30:00: it runs at the first valid instant after it\n\
+             2027-03-29T00:30:00Z  2027-03-29T02:30:00+02:00\n"
+        )
+    );
+    assert_eq!(type_in(&["pause", name, "--note", "stocktaking"]).1, "paused\n");
+    let (_, shown, _) = type_in(&["show", name]);
+    assert!(shown.contains("by tester: stocktaking"), "{shown}");
+    let (code, _, said) = type_in(&["run", name]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("is paused since") && said.contains("(stocktaking)"),
+        "{said}"
+    );
+    let (code, printed, said) = type_in(&["run", name, "--force", "--wait", "--note", "the auditor waits"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(printed.starts_with("done, 0 records\n"), "{printed}");
+    assert!(type_in(&["show", name]).1.contains("the auditor waits"));
+    assert_eq!(type_in(&["resume", name, "--missed", "skip"]).1, "resumed\n");
+
+    let past = [
+        "backfill",
+        name,
+        "--from",
+        "2020-01-01",
+        "--to",
+        "2025-12-31",
+        "--limit",
+        "4",
+    ];
+    let (code, planned, said) = type_in(&[&past[..], &["--dry-run"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(
+        planned,
+        "2020-03-29T01:00:00Z\n2021-03-29T00:30:00Z\n2022-03-29T00:30:00Z\n2023-03-29T00:30:00Z\n"
+    );
+    assert!(
+        said.contains("4 due times would run.") && said.contains("--from 2024-03-29T01:30:00Z"),
+        "{said}"
+    );
+    assert_eq!(type_in(&past).1, planned);
+    let (_, again, said) = type_in(&past);
+    assert_eq!(again, "2024-03-29T01:30:00Z\n2025-03-29T01:30:00Z\n");
+    assert!(said.contains("4 due times recorded before."), "{said}");
+    assert!(service.stop().await.success());
 }

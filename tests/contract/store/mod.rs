@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod backfills;
 mod connections;
 mod crashes;
 mod executions;

@@ -6,7 +6,7 @@ use super::occurrences::claim_one;
 use super::*;
 use tranship::domain::ids::ExecutionId;
 use tranship::domain::schedule::SkipReason;
-use tranship::storage::asked_runs::{Asked, Known};
+use tranship::storage::asked_runs::Asked;
 use tranship::storage::housekeeping::Retention;
 use tranship::storage::occurrences::{DueDecision, ExportOutcome, MissedRange, Skip};
 use tranship::storage::schedules::Evaluated;
@@ -17,8 +17,6 @@ crate::on_both_databases!(
     who_evaluated_under_another_schedule_or_pause_records_nothing,
     a_later_occurrence_stops_what_runs_and_leaves_out_what_waits,
     who_was_to_stop_and_died_is_not_run_again,
-    a_backfill_gives_each_due_time_one_occurrence,
-    backfills_run_in_order_and_behind_everything_else,
     what_waits_for_its_time_holds_up_those_behind_it,
     jobs_another_process_knows_hide_none_of_our_own,
     ended_occurrences_are_kept_for_a_time,
@@ -26,7 +24,7 @@ crate::on_both_databases!(
 
 const DAILY: &str = "0 2 * * * UTC";
 
-fn due(seconds: i64) -> DueDecision {
+pub(super) fn due(seconds: i64) -> DueDecision {
     DueDecision {
         due_at: at(seconds),
         not_before: None,
@@ -34,7 +32,7 @@ fn due(seconds: i64) -> DueDecision {
     }
 }
 
-fn skipped(seconds: i64, reason: SkipReason) -> DueDecision {
+pub(super) fn skipped(seconds: i64, reason: SkipReason) -> DueDecision {
     let note = "said why".to_owned();
     DueDecision {
         skip: Some(Skip { reason, note }),
@@ -42,7 +40,7 @@ fn skipped(seconds: i64, reason: SkipReason) -> DueDecision {
     }
 }
 
-fn evaluated(job: JobId, from: i64, to: i64, decisions: &[DueDecision]) -> Evaluated {
+pub(super) fn evaluated(job: JobId, from: i64, to: i64, decisions: &[DueDecision]) -> Evaluated {
     Evaluated {
         job,
         pattern: DAILY.to_owned(),
@@ -55,7 +53,7 @@ fn evaluated(job: JobId, from: i64, to: i64, decisions: &[DueDecision]) -> Evalu
     }
 }
 
-async fn begin(store: &Store, jobs: &[JobId], pattern: &str, now: Timestamp) {
+pub(super) async fn begin(store: &Store, jobs: &[JobId], pattern: &str, now: Timestamp) {
     let schedules: Vec<_> = jobs.iter().map(|job| (*job, pattern.to_owned())).collect();
     store.begin_schedules(&schedules, now).await.unwrap();
 }
@@ -67,7 +65,7 @@ async fn mark(store: &Store, job: JobId) -> Option<(String, Timestamp)> {
 }
 
 /// Records for one job; whether it was the first to.
-async fn record(store: &Store, evaluated: Evaluated) -> bool {
+pub(super) async fn record(store: &Store, evaluated: Evaluated) -> bool {
     let (job, now) = (evaluated.job, evaluated.to);
     store.record_due(vec![evaluated], now).await.unwrap().contains(&job)
 }
@@ -262,92 +260,6 @@ async fn who_was_to_stop_and_died_is_not_run_again(database: TestDatabase) {
     }
     let nothing = ExportOutcome::Nothing { note: "late".into() };
     assert_conflict(store.finish_occurrence(&stale, nothing, at(46)).await);
-}
-
-async fn a_backfill_gives_each_due_time_one_occurrence(database: TestDatabase) {
-    let store = open(&database).await;
-    let other = second(&database, &store).await;
-    let job = JobId::generate();
-    begin(&store, &[job], DAILY, START).await;
-    let decided = [
-        due(10),
-        skipped(20, SkipReason::Missed),
-        skipped(30, SkipReason::Calendar),
-        skipped(40, SkipReason::Overlap),
-    ];
-    assert!(record(&store, evaluated(job, 0, 45, &decided)).await);
-    let wanted: Vec<Timestamp> = (1..=5).map(|n| at(n * 10)).collect();
-    let known = store.known_occurrences(job, &wanted).await.unwrap();
-    let known: Vec<_> = wanted.iter().map(|due| known.get(due).copied()).collect();
-    let (skipped, recorded) = (Some(Known::Skipped), Some(Known::Recorded));
-    assert_eq!(known, [recorded, skipped, recorded, skipped, None]);
-
-    let asked = Asked {
-        by: "operator".to_owned(),
-        comment: Some("the outage of May".to_owned()),
-        forced: true,
-    };
-    let mut races = Vec::new();
-    for n in 0..6 {
-        let store = if n % 2 == 0 { store.clone() } else { other.clone() };
-        let (wanted, asked) = (wanted.clone(), asked.clone());
-        races.push(tokio::spawn(async move {
-            store.backfill(job, &wanted, n > 3, &asked).await.unwrap()
-        }));
-    }
-    let mut made = Vec::new();
-    for race in races {
-        made.extend(race.await.unwrap());
-    }
-    made.sort_unstable();
-    assert_eq!(made, [at(20), at(40), at(50)], "each by one of them");
-    let seen = store.occurrences(job, 10).await.unwrap();
-    let seen: Vec<_> = seen
-        .iter()
-        .map(|it| (it.due_at, it.state.as_str(), it.origin.as_str(), it.trigger.as_str()))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            (at(50), "due", "backfill", "operator"),
-            (at(40), "due", "backfill", "operator"),
-            (at(30), "skipped", "schedule", "schedule"),
-            (at(20), "due", "backfill", "operator"),
-            (at(10), "due", "schedule", "schedule"),
-        ]
-    );
-    // The schedule comes to a time that was made up for ahead of it.
-    assert!(record(&store, evaluated(job, 45, 60, &[due(50)])).await);
-    let again = store.occurrences(job, 1).await.unwrap().remove(0);
-    assert_eq!((again.due_at, again.origin.as_str()), (at(50), "backfill"));
-    assert_eq!(
-        (again.comment.as_deref(), again.forced),
-        (Some("the outage of May"), true)
-    );
-}
-
-async fn backfills_run_in_order_and_behind_everything_else(database: TestDatabase) {
-    let store = open(&database).await;
-    let job = JobId::generate();
-    begin(&store, &[job], DAILY, START).await;
-    store
-        .backfill(job, &[at(1), at(2)], false, &Asked::by("operator"))
-        .await
-        .unwrap();
-    assert!(record(&store, evaluated(job, 0, 30, &[due(10)])).await);
-    store.run_now(job, &Asked::by("operator"), at(31)).await.unwrap();
-    assert_eq!(
-        store.open_occurrences(&[job]).await.unwrap().get(&job),
-        Some(&2),
-        "backfills left out"
-    );
-    let mut order = Vec::new();
-    while let Some(claimed) = claim_one(&store, &[job], &format!("run {}", order.len()), at(40)).await {
-        let nothing = ExportOutcome::Nothing { note: "none".into() };
-        store.finish_occurrence(&claimed, nothing, at(40)).await.unwrap();
-        order.push(claimed.due_at);
-    }
-    assert_eq!(order, [at(10), at(31), at(1), at(2)]);
 }
 
 async fn what_waits_for_its_time_holds_up_those_behind_it(database: TestDatabase) {
