@@ -22,8 +22,8 @@
 //!
 //! # How a message travels out
 //!
-//! Once a second [`scheduler`] computes which due times lie between the last evaluation and now, in each job's own zone, and
-//! records them under the unique `(job, due_at)`. A worker claims an occurrence and runs [`pipeline::export`]: all entities are
+//! Once a second [`scheduler`] computes which due times lie between the last evaluation and now, in each job's own zone, decides
+//! by the job's policies which of them run, and records them under the unique `(job, due_at)`. A worker claims an occurrence and runs [`pipeline::export`]: all entities are
 //! read inside one snapshot, written as data files, zipped, hashed and stored; then one transaction queues the outbound message
 //! and closes the occurrence. A client dequeues it under a lease, downloads, verifies, acknowledges; without an
 //! acknowledgement the lease lapses and the message is offered again. Delivery is at least once.

@@ -163,9 +163,14 @@ impl Worker {
     }
 
     async fn claim_imports(&self, definitions: &Definitions, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let paused = self.context.store.paused_jobs().await?;
         let imports = definitions.jobs.iter().filter(|job| job.import.is_some());
-        let jobs: Vec<JobId> = imports.map(|job| job.id).collect();
-        if jobs.is_empty() || limit == 0 {
+        let jobs = imports.map(|job| job.id).filter(|job| !paused.contains(job));
+        let jobs: Vec<JobId> = jobs.collect();
+        if jobs.is_empty() {
             return Ok(Vec::new());
         }
         // The last free place is for small files: they must not wait for hours until large ones are through.
@@ -277,8 +282,6 @@ impl Worker {
     }
 
     async fn run_export(&self, definitions: &Definitions, claimed: Occurrence, permit: OwnedSemaphorePermit) {
-        let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
-        let alive = || self.context.store.extend_occurrence(&claimed, until());
         let work = async {
             if self.exhausted(claimed.attempt) {
                 let failure = Failure {
@@ -289,7 +292,24 @@ impl Worker {
             }
             export::export(&self.context, definitions, &claimed, &self.stopping).await
         };
-        let end = self.under_heartbeat(work, alive).await.unwrap_or(RunEnd::Lost);
+        let asked = tokio::sync::Mutex::new(None);
+        let alive = || async {
+            let until = self.context.clock.now().plus_seconds(self.lease_seconds());
+            match self.context.store.extend_occurrence(&claimed, until).await? {
+                Heartbeat::Held => Ok(true),
+                Heartbeat::Lost => Ok(false),
+                Heartbeat::CancelAsked(why) => {
+                    *asked.lock().await = Some(why);
+                    Ok(false)
+                }
+            }
+        };
+        let mut end = self.under_heartbeat(work, alive).await;
+        if let (None, Some(why)) = (&end, asked.lock().await.take()) {
+            // The work is dropped, with whatever it had written: nothing of it was queued.
+            end = Some(export::cancelled(&self.context, &claimed, why).await);
+        }
+        let end = end.unwrap_or(RunEnd::Lost);
         match Return::after(end, claimed.attempt) {
             Return::No => {}
             Return::Lost => {

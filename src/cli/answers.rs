@@ -1,10 +1,14 @@
 //! The service's answers, as far as the command line reads them. What it does not read it passes on untouched.
 
+mod runs;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Exit;
 use crate::domain::status::Status;
+
+pub use runs::{Backfill, MissedRange, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
 #[derive(Debug, Clone)]
@@ -288,9 +292,15 @@ pub struct Job {
     /// When it runs.
     #[serde(default)]
     pub schedule: Option<Schedule>,
+    /// The pause it is in.
+    #[serde(default)]
+    pub paused: Option<Pause>,
     /// Its latest occurrences.
     #[serde(default)]
     pub occurrences: Vec<Occurrence>,
+    /// Long stretches of due times that did not run and are only counted.
+    #[serde(default)]
+    pub missed: Vec<MissedRange>,
 }
 
 /// All jobs this client may see.
@@ -298,87 +308,6 @@ pub struct Job {
 pub struct JobList {
     /// By name.
     pub jobs: Vec<Job>,
-}
-
-/// When a job runs.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Schedule {
-    /// Cron fields.
-    pub cron: String,
-    /// Zone they are read in.
-    #[serde(default)]
-    pub time_zone: String,
-    /// Policy for missed occurrences.
-    #[serde(default)]
-    pub missed: String,
-    /// Policy for overlapping ones.
-    #[serde(default)]
-    pub overlap: String,
-    /// The next due times.
-    #[serde(default)]
-    pub next: Vec<String>,
-}
-
-/// What came of asking for a run.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum Run {
-    /// An export runs.
-    Occurrence(Occurrence),
-    /// Waiting messages of an import are offered.
-    Offered {
-        /// How many.
-        offered: u64,
-    },
-}
-
-/// One due time of a schedule, or a run somebody asked for.
-#[derive(Debug, Clone, Deserialize, serde::Serialize)]
-pub struct Occurrence {
-    /// When it was due.
-    pub due_at: String,
-    /// `due`, `running`, `done`, `skipped` or `failed`.
-    pub state: String,
-    /// `schedule`, or the client that asked.
-    #[serde(default)]
-    pub trigger: String,
-    /// The message it queued.
-    #[serde(default)]
-    pub message: Option<String>,
-    /// Records exported.
-    #[serde(default)]
-    pub records: Option<u64>,
-    /// Why skipped or failed.
-    #[serde(default)]
-    pub note: Option<String>,
-    /// When it ended.
-    #[serde(default)]
-    pub finished_at: Option<String>,
-}
-
-impl Occurrence {
-    /// Whether the run is over.
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        !matches!(self.state.as_str(), "due" | "running")
-    }
-
-    /// How a command that waited for this run ends.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        if self.state == "failed" {
-            Exit::MessageFailed
-        } else {
-            Exit::Ok
-        }
-    }
-}
-
-/// The latest occurrences of a job.
-#[derive(Debug, Clone, Deserialize)]
-pub struct OccurrenceList {
-    /// Newest first.
-    pub occurrences: Vec<Occurrence>,
 }
 
 /// What a dequeue hands out (contract 3.3).

@@ -1,14 +1,16 @@
 //! `tranship jobs`: what there is to push to and to pull from, and when it runs.
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::answers::{JobList, Run};
 use super::connection::{Connection, name_or_id};
+use super::schedules::{self, Backfill};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
 use super::{Exit, Failure, show, wait};
 
-/// List, show and run jobs
+/// List, show, run, pause and resume jobs
 #[derive(Debug, Subcommand)]
 pub enum Jobs {
     /// List the jobs this client may use
@@ -32,17 +34,53 @@ pub enum Jobs {
         /// Stay until the run is over, and show how it went
         #[arg(long)]
         wait: bool,
+        /// Why, for the history
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Run it although the job is paused
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         connection: Connection,
     },
-    /// Show when a job runs next
+    /// Show when a job runs next, and when it does not
     Next {
         /// Name or activity id
         #[arg(value_parser = name_or_id)]
         job: String,
+        /// From when on, instead of now: a date, a time in the job's zone, or an instant
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// How many runs, 1 to 1000
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        limit: u32,
         #[command(flatten)]
         connection: Connection,
     },
+    /// Pause a job: nothing of it begins until it is resumed
+    Pause {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        /// Why, for whoever looks at the job
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Resume a paused job
+    Resume {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        /// What becomes of what was due meanwhile, instead of what the schedule says
+        #[arg(long, value_name = "POLICY", value_parser = ["skip", "once", "all"])]
+        missed: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Run an export for due times of the past that have no run
+    Backfill(Backfill),
 }
 
 impl Jobs {
@@ -51,7 +89,10 @@ impl Jobs {
             Self::List { connection }
             | Self::Show { connection, .. }
             | Self::Run { connection, .. }
-            | Self::Next { connection, .. } => connection,
+            | Self::Next { connection, .. }
+            | Self::Pause { connection, .. }
+            | Self::Resume { connection, .. } => connection,
+            Self::Backfill(backfill) => &backfill.connection,
         }
     }
 
@@ -59,8 +100,29 @@ impl Jobs {
         match self {
             Self::List { connection } => list(screen, &connection).await,
             Self::Show { job, connection } => show(screen, &connection, &job).await,
-            Self::Run { job, wait, connection } => run_now(screen, &connection, &job, wait).await,
-            Self::Next { job, connection } => next(screen, &connection, &job).await,
+            Self::Run {
+                job,
+                wait,
+                note,
+                force,
+                connection,
+            } => {
+                let asked = json!({ "note": note, "force": force });
+                run_now(screen, &connection, &job, wait, &asked).await
+            }
+            Self::Next {
+                job,
+                from,
+                limit,
+                connection,
+            } => schedules::next(screen, &connection, &job, from.as_deref(), limit).await,
+            Self::Pause { job, note, connection } => schedules::pause(screen, &connection, &job, note).await,
+            Self::Resume {
+                job,
+                missed,
+                connection,
+            } => schedules::resume(screen, &connection, &job, missed).await,
+            Self::Backfill(backfill) => backfill.run(screen).await,
         }
     }
 }
@@ -87,9 +149,15 @@ async fn show(screen: &Screen, connection: &Connection, job: &str) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end: bool) -> Result<Exit, Failure> {
+async fn run_now(
+    screen: &Screen,
+    connection: &Connection,
+    job: &str,
+    until_end: bool,
+    asked: &Value,
+) -> Result<Exit, Failure> {
     let api = connection.open()?;
-    let asked = api.post::<Run>(&["api", "v1", "jobs", job, "run"], None).await?;
+    let asked = api.post::<Run>(&["api", "v1", "jobs", job, "run"], Some(asked)).await?;
     let occurrence = match &asked.body {
         Run::Occurrence(occurrence) => occurrence,
         Run::Offered { offered } => {
@@ -142,29 +210,4 @@ async fn run_now(screen: &Screen, connection: &Connection, job: &str, until_end:
         }
     }
     Ok(run.exit())
-}
-
-async fn next(screen: &Screen, connection: &Connection, job: &str) -> Result<Exit, Failure> {
-    let mut answer = connection.open()?.job(job).await?;
-    let next = answer
-        .body
-        .schedule
-        .take()
-        .map(|schedule| schedule.next)
-        .unwrap_or_default();
-    if screen.is_json() {
-        screen.json(&serde_json::json!({"job": answer.body.name, "next": next}));
-    } else if next.is_empty() {
-        let why = match answer.body.direction.as_str() {
-            "import" => "its messages are processed as they come",
-            "relay" => "its messages wait until somebody collects them",
-            _ => "it runs when asked",
-        };
-        screen.note(format!("`{}` has no schedule: {why}.", plain(&answer.body.name)));
-    } else {
-        for at in next {
-            screen.line(plain(&at));
-        }
-    }
-    Ok(Exit::Ok)
 }

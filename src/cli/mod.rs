@@ -22,6 +22,7 @@ mod messages;
 mod progress;
 mod pull;
 mod push;
+mod schedules;
 mod screen;
 mod serve;
 mod settings;

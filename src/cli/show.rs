@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{Cause, Depth, ExecutionEntity, Job, Message, Occurrence, RecordError};
+use super::answers::{Cause, Depth, ExecutionEntity, Job, Message, Occurrence, Pause, RecordError};
 use super::screen::{Screen, Tone, count, counted, plain};
 use super::shell::program;
 
@@ -205,7 +205,10 @@ pub fn jobs(screen: &Screen, jobs: &[Job]) {
             depth(|queue| queue.leased),
             plain(&job.id),
             plain(&job.entities.join(", ")),
-            plain(next.map_or("-", String::as_str)),
+            match &job.paused {
+                Some(_) => "paused".to_owned(),
+                None => plain(next.map_or("-", String::as_str)),
+            },
         ]
     }));
     screen.table(&rows);
@@ -249,17 +252,21 @@ pub fn job(screen: &Screen, job: &Job) {
             ),
         );
     }
+    if let Some(pause) = &job.paused {
+        fact("paused", &paused(pause));
+    }
     if let Some(schedule) = &job.schedule {
         fact(
             "schedule",
-            &format!("{}  {}", plain(&schedule.cron), plain(&schedule.time_zone)),
+            &format!("{}  {}", plain(&schedule.recurrence()), plain(&schedule.time_zone)),
         );
         fact(
             "policies",
             &format!(
-                "missed {}, overlap {}",
+                "missed {}, overlap {}, jitter {} s",
                 plain(&schedule.missed),
-                plain(&schedule.overlap)
+                plain(&schedule.overlap),
+                schedule.jitter_seconds
             ),
         );
         for next in schedule.next.iter().take(3) {
@@ -270,6 +277,24 @@ pub fn job(screen: &Screen, job: &Job) {
         screen.line("");
         occurrences(screen, &job.occurrences);
     }
+    for missed in &job.missed {
+        let (first, last) = (plain(&missed.first_due), plain(&missed.last_due));
+        let due = counted(missed.occurrences, "due time");
+        screen.line(format!(
+            "{due} from {first} to {last} did not run: {}",
+            plain(&missed.note)
+        ));
+    }
+}
+
+/// Since when a job is paused, by whom, and why.
+#[must_use]
+pub fn paused(pause: &Pause) -> String {
+    let note = pause
+        .note
+        .as_ref()
+        .map_or_else(String::new, |note| format!(": {}", plain(note)));
+    format!("since {} by {}{note}", plain(&pause.at), plain(&pause.by))
 }
 
 /// Prints runs as a table.
@@ -282,7 +307,13 @@ pub fn occurrences(screen: &Screen, occurrences: &[Occurrence]) {
             plain(&run.trigger),
             run.records.map_or_else(|| "-".to_owned(), count),
             plain(run.message.as_deref().unwrap_or("-")),
-            plain(run.note.as_deref().unwrap_or("")),
+            plain(
+                &[run.comment.as_deref(), run.note.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
         ]
     }));
     screen.table(&rows);

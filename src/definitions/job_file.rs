@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::calendar_file::Calendars;
 use super::export_file::{self, ExportDraft};
 use super::flow_file::{self, ImportPlaces};
 use super::names;
@@ -26,7 +27,7 @@ pub(super) struct JobDraft {
 }
 
 /// Reads a job. `None` when it lacks what identifies it.
-pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft> {
+pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, calendars: &Calendars) -> Option<JobDraft> {
     let id = read_id(&table);
     let name = read_name(&table);
     table.require("direction");
@@ -49,7 +50,8 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>) -> Option<JobDraft
     let export = table.table("export", "[export]").map(export_file::read);
     let schedule = table.table("schedule", "[schedule]");
     let schedule_span = schedule.as_ref().map(|schedule| schedule.span().clone());
-    let schedule = schedule.and_then(schedule_file::read);
+    let flow = direction.as_ref().map(|direction| direction.value);
+    let schedule = schedule.and_then(|schedule| schedule_file::read(schedule, flow, calendars));
     if let Some(direction) = &direction {
         queue_file::check(&table, direction.value, &queue);
         check_sections(&table, direction, schedule_span);

@@ -1,7 +1,9 @@
-//! Entity and job definitions from `entities/*.toml` and `jobs/*.toml`, with errors that name file, line and cure.
+//! Entity and job definitions from `entities/*.toml`, `jobs/*.toml` and `jobs/calendars/*.toml`, with errors that name file,
+//! line and cure.
 //!
 //! Files are the truth for jobs. Loading is all or nothing: a broken file leaves the running set as it was.
 
+mod calendar_file;
 mod check;
 mod composite_file;
 mod default_file;
@@ -33,6 +35,7 @@ use crate::domain::composite::Composite;
 use crate::domain::entity::Entity;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Order};
+use calendar_file::Calendars;
 use check::Drafts;
 use composite_file::CompositeDraft;
 use entity_file::EntityDraft;
@@ -106,7 +109,9 @@ impl Definitions {
                 EntityFile::Composite(draft) => composites.push(draft),
             }
         }
-        let (mut jobs, _) = read_folder(jobs, "the job", job_file::read, &mut files, &mut errors);
+        let calendars = read_calendars(&jobs.join(calendar_file::FOLDER), &mut files, &mut errors);
+        let read = |table: Table<'_>, findings: &Rc<Findings>| job_file::read(table, findings, &calendars);
+        let (mut jobs, _) = read_folder(jobs, "the job", read, &mut files, &mut errors);
         Drafts {
             entities: &mut entities,
             composites: &mut composites,
@@ -212,6 +217,14 @@ fn read_entity(table: Table<'_>, findings: &Rc<Findings>, at_hand: source_file::
     }
     let entity = entity_file::read(table, findings, at_hand)?;
     Some(EntityFile::Entity(Box::new(entity)))
+}
+
+/// The calendars, with those that have mistakes: who names one of them is not told that there is none.
+fn read_calendars(folder: &Path, files: &mut Vec<Rc<Findings>>, errors: &mut Vec<DefinitionError>) -> Calendars {
+    let named =
+        |table: Table<'_>, findings: &Rc<Findings>| Some((findings.name(), calendar_file::read(table, findings)));
+    let (calendars, broken) = read_folder(folder, "the calendar", named, files, errors);
+    Calendars::of(calendars, broken)
 }
 
 /// Reads every `*.toml` of a folder, in the order of names. The flag says that some file gave nothing at all.

@@ -60,6 +60,12 @@ impl Findings {
         format!("{}:{}", self.file.display(), self.lines.line(span.start))
     }
 
+    /// The file's name without its ending.
+    pub fn name(&self) -> String {
+        let stem = self.file.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+
     /// What was found.
     pub fn errors(&self) -> Vec<DefinitionError> {
         self.errors.borrow().clone()
@@ -101,6 +107,11 @@ impl<'a> Table<'a> {
     /// Whether the key is written.
     pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
+    }
+
+    /// Where a key's value stands, if it is written.
+    pub fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        self.entries.get(key).map(Spanned::span)
     }
 
     fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
@@ -207,6 +218,14 @@ impl<'a> Table<'a> {
     /// A text, number or truth value, as text.
     pub fn constant(&self, key: &'static str) -> Option<Placed<String>> {
         self.typed(key, "a text, a number, true or false", scalar)
+    }
+
+    /// A date or time, in quotes or without, as text.
+    pub fn moment_text(&self, key: &'static str) -> Option<Placed<String>> {
+        self.typed(key, "a date or a time", |value| match value {
+            DeValue::Datetime(moment) => Some(moment.to_string()),
+            value => value.as_str().map(str::to_owned),
+        })
     }
 
     /// One of a set of words.

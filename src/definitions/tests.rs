@@ -4,10 +4,12 @@ mod composites;
 mod exports;
 mod filling;
 mod landing;
+mod schedules;
 
 use super::*;
 use crate::domain::entity::FieldType;
-use crate::domain::job::{DataSource, Direction, ErrorThreshold, FileFormat, Missed, Overlap};
+use crate::domain::job::{DataSource, Direction, ErrorThreshold, FileFormat};
+use crate::domain::schedule::{Missed, Overlap};
 use crate::domain::status::Status;
 use crate::domain::webhook::SecretSource;
 
@@ -276,6 +278,8 @@ entity = "Orders"
         "jobs/a.toml:9: `cron`: `0 25 * * *` is not a schedule: `25` is no hour; it may be 0-23, with * , - /",
         "jobs/a.toml:10: `Berlin` is not a time zone; did you mean `Europe/Berlin`?",
         "jobs/a.toml:11: `missed` is `never`, allowed are `skip`, `once` or `all`",
+        "jobs/a.toml:11: `missed` is for exports: an import's messages wait for the next due time, and what waited too long is \
+         processed at once",
         "jobs/a.toml:13: `format` is `xls`, allowed are `csv`, `tsv`, `csv-unicode`, `xml-element`, `xml-attribute`, `json`, \
          `jsonl`, `xlsx` or `fixed`",
         "jobs/a.toml:14: `max_errors` is `many`; write a count such as 10, or a share from \"0%\" to \"100%\"",

@@ -8,6 +8,7 @@ use super::export::ExportSpec;
 use super::ids::JobId;
 use super::message::Durability;
 use super::pattern::TextPattern;
+use super::schedule::Schedule;
 use super::webhook::WebhookSpec;
 
 /// A recurring data job: a queue with an activity id.
@@ -184,39 +185,6 @@ pub enum DataSource {
     File,
     /// A zip with a manifest.
     Package,
-}
-
-/// When a job runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule {
-    /// Five or six cron fields, or an `@daily` style name.
-    pub cron: String,
-    /// IANA zone the fields are read in.
-    pub time_zone: chrono_tz::Tz,
-    /// What happens to occurrences missed while nothing ran.
-    pub missed: Missed,
-    /// What happens when the previous run is still going.
-    pub overlap: Overlap,
-}
-
-/// Policy for missed occurrences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missed {
-    /// Record them as skipped.
-    Skip,
-    /// Run once for all of them.
-    Once,
-    /// Run each.
-    All,
-}
-
-/// Policy for an occurrence that is due while the previous one still runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlap {
-    /// Record it as skipped.
-    Skip,
-    /// Run it afterwards.
-    Queue,
 }
 
 /// What an import job does with a file.

@@ -1,215 +1,263 @@
-//! Occurrences of a schedule: pure arithmetic on wall-clock patterns and time zones (promise 6).
+//! Schedules: which instants are due, and by which policies what is due runs (promise 6).
 //!
-//! Owns: reading a cron pattern, and which instants it means in a zone. Refuses: clocks, policies, storage.
-//!
-//! croner finds the wall-clock times a pattern matches; it is only ever asked about a wall clock without zone, because in a
-//! zone with clock changes it treats lists (`0 2,14 * * *`) as intervals, loses the second pass of a doubled hour when its
-//! search starts inside it, and tries to find the end of a gap second by second. The step from wall clock to instants is ours:
-//!
-//! * a *fixed* pattern (seconds, minutes and hours are numbers, lists or ranges) fires once per matching wall-clock time: in
-//!   the doubled hour at the first pass, in the skipped hour at the first valid instant after it;
-//! * an *interval* pattern (a `*` or a step in one of those three fields) fires whenever the wall clock shows a match: in
-//!   both passes of the doubled hour, never in the skipped one.
+//! Owns: recurrences (cron patterns, fixed intervals), start and end, calendars of exceptions, jitter, previews. Pure
+//! arithmetic on values that are passed in. Refuses: clocks, storage, deciding whether anything is late.
 
-use std::collections::BTreeSet;
+pub mod calendar;
+pub mod elapsed;
+pub mod moment;
+pub mod pattern;
+pub mod preview;
 
-use chrono::{DateTime, Duration, MappedLocalTime, NaiveDateTime, TimeZone, Timelike, Utc};
-use chrono_tz::{GapInfo, Tz};
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
+use std::sync::Arc;
 
-use super::job::Schedule;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use sha2::{Digest as _, Sha256};
+
+use super::ids::JobId;
 use super::time::Timestamp;
+use calendar::Calendar;
+use elapsed::Elapsed;
+use pattern::{CALENDAR_END, Pattern};
 
-/// The names that stand for a whole pattern.
-const NICKNAMES: [&str; 6] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly"];
+pub use pattern::first_instant;
 
-/// 5000-01-01, as far as croner looks.
-const CALENDAR_END: Timestamp = Timestamp(95_617_584_000_000_000);
+/// Most excluded stretches a search for the next due time passes over: a calendar of every day must not hold it up for ever.
+const STRETCHES_MAX: usize = 1000;
 
-/// The six fields: what each is called and what it may hold.
-const FIELDS: [(&str, &str); 6] = [
-    ("second", "0-59"),
-    ("minute", "0-59"),
-    ("hour", "0-23"),
-    ("day of month", "1-31, L, 15W"),
-    ("month", "1-12, JAN-DEC"),
-    ("weekday", "0-7, SUN-SAT, 5#2, 5L"),
-];
-
-/// A cron text that parsed and fires at least once.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    cron: Cron,
-    kind: Kind,
+/// When a job runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// What recurs.
+    pub recurrence: Recurrence,
+    /// IANA zone of wall-clock times and days.
+    pub time_zone: Tz,
+    /// Nothing is due before; a fixed interval counts from here.
+    pub start: Option<Timestamp>,
+    /// Nothing is due after.
+    pub end: Option<Timestamp>,
+    /// On days of these calendars, in the zone, nothing runs.
+    pub except: Vec<Arc<Calendar>>,
+    /// What happens to occurrences missed while nothing ran.
+    pub missed: Missed,
+    /// Missed occurrences older than this do not run, whatever the policy; seconds.
+    pub missed_window_seconds: Option<u32>,
+    /// Most missed occurrences that [`Missed::All`] runs: the latest.
+    pub missed_max: u32,
+    /// What happens when the previous run is still going.
+    pub overlap: Overlap,
+    /// Most occurrences that wait behind each other with [`Overlap::Queue`].
+    pub queue_max: u32,
+    /// A run begins up to this much later than it is due; seconds.
+    pub jitter_seconds: u32,
 }
 
-/// How a pattern meets clock changes.
+/// What recurs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recurrence {
+    /// Times a wall clock shows.
+    Cron(Box<Pattern>),
+    /// Instants at equal distances: from the schedule's start, else from 1970-01-01T00:00:00Z.
+    Every(Elapsed),
+}
+
+/// Policy for missed occurrences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Fixed,
-    Interval,
+pub enum Missed {
+    /// Record them as skipped.
+    Skip,
+    /// Run once for all of them.
+    Once,
+    /// Run each.
+    All,
 }
 
-/// The text is no cron pattern, or one that never fires.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{cron}` is not a schedule: {reason}")]
-pub struct InvalidCron {
-    /// The text, cut to 80 characters.
-    pub cron: String,
-    /// What is wrong with it.
-    pub reason: String,
+impl Missed {
+    /// The words in definitions, columns and JSON.
+    pub const WORDS: [(&'static str, Self); 3] = [("skip", Self::Skip), ("once", Self::Once), ("all", Self::All)];
+
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Once => "once",
+            Self::All => "all",
+        }
+    }
+
+    /// The policy with this word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let found = Self::WORDS.iter().find(|(word, _)| *word == text);
+        found.map(|(_, missed)| *missed)
+    }
 }
 
-impl Pattern {
-    /// Reads five fields (minute, hour, day of month, month, day of week), six (seconds first) or a name such as `@daily`.
-    /// Where both day fields are given, either may match, as in every cron.
-    ///
-    /// # Errors
-    /// [`InvalidCron`] when it does not parse or can never fire (`0 0 30 2 *`).
-    pub fn parse(text: &str) -> Result<Self, InvalidCron> {
-        let invalid = |reason: String| InvalidCron {
-            cron: text.chars().take(80).collect(),
-            reason,
+/// Policy for an occurrence that is due while the previous one still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// Record it as skipped.
+    Skip,
+    /// Run it afterwards.
+    Queue,
+    /// Stop the previous one and run it then.
+    CancelPrevious,
+}
+
+impl Overlap {
+    /// The words in definitions and JSON.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("skip", Self::Skip),
+        ("queue", Self::Queue),
+        ("cancel_previous", Self::CancelPrevious),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Queue => "queue",
+            Self::CancelPrevious => "cancel_previous",
+        }
+    }
+}
+
+/// Why a due time does not run, or its run was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// Nothing was running when it was due.
+    Missed,
+    /// The job was paused when it was due.
+    Paused,
+    /// Another run of the job was in its way.
+    Overlap,
+    /// A calendar excludes its day.
+    Calendar,
+}
+
+impl SkipReason {
+    /// The word in columns and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missed => "missed",
+            Self::Paused => "paused",
+            Self::Overlap => "overlap",
+            Self::Calendar => "calendar",
+        }
+    }
+}
+
+impl Schedule {
+    /// A schedule of this recurrence, all else at its default.
+    #[must_use]
+    pub fn new(recurrence: Recurrence, time_zone: Tz) -> Self {
+        Self {
+            recurrence,
+            time_zone,
+            start: None,
+            end: None,
+            except: Vec::new(),
+            missed: Missed::Once,
+            missed_window_seconds: None,
+            missed_max: 100,
+            overlap: Overlap::Skip,
+            queue_max: 10,
+            jitter_seconds: 0,
+        }
+    }
+
+    /// What makes it another schedule, one without a past, when it changes: everything that says which instants are due.
+    /// Calendars and policies do not: what they say counts for what is due from then on.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let recurrence = match &self.recurrence {
+            Recurrence::Cron(pattern) => pattern.text().to_owned(),
+            Recurrence::Every(every) => format!("@every {}s", every.seconds()),
         };
-        let trimmed = text.trim();
-        let fields = trimmed.split_whitespace().count();
-        if trimmed.starts_with('@') {
-            if !NICKNAMES.contains(&trimmed.to_lowercase().as_str()) {
-                return Err(invalid(format!("the names are {}", NICKNAMES.join(", "))));
-            }
-        } else if !(5..=6).contains(&fields) {
-            return Err(invalid(format!(
-                "it has {fields} fields, expected five (minute hour day month weekday) or six (second first)"
-            )));
-        }
-        let cron = parser()
-            .parse(trimmed)
-            .map_err(|error| invalid(field_at_fault(trimmed).unwrap_or_else(|| error.to_string())))?;
-        let pattern = Self {
-            kind: kind_of(&cron),
-            cron,
-        };
-        match pattern.after(DateTime::UNIX_EPOCH.naive_utc()) {
-            Some(_) => Ok(pattern),
-            None => Err(invalid("no date ever matches it".to_owned())),
-        }
+        let bound = |word: &str, at: Option<Timestamp>| at.map_or_else(String::new, |at| format!(" {word} {at}"));
+        format!(
+            "{recurrence} {}{}{}",
+            self.time_zone.name(),
+            bound("from", self.start),
+            bound("to", self.end)
+        )
     }
 
-    /// The next wall-clock time that matches, after this one.
-    fn after(&self, wall: NaiveDateTime) -> Option<NaiveDateTime> {
-        self.cron
-            .find_next_occurrence(&wall.and_utc(), false)
-            .ok()
-            .map(|at| at.naive_utc())
-    }
-}
-
-fn parser() -> CronParser {
-    CronParser::builder()
-        .seconds(Seconds::Optional)
-        .year(Year::Disallowed)
-        .build()
-}
-
-/// The first field that is wrong on its own: croner does not say which.
-fn field_at_fault(cron: &str) -> Option<String> {
-    let fields = cron.split_whitespace().collect::<Vec<_>>();
-    let first = FIELDS.len().checked_sub(fields.len())?;
-    fields.iter().enumerate().find_map(|(at, field)| {
-        let mut alone = [&"*"; FIELDS.len()];
-        alone[first + at] = field;
-        let alone = alone.map(|field| *field).join(" ");
-        let (name, range) = FIELDS[first + at];
-        let bad = parser().parse(&alone).is_err();
-        bad.then(|| format!("`{field}` is no {name}; it may be {range}, with * , - /"))
-    })
-}
-
-/// A star, a step or a range over everything makes an interval.
-fn kind_of(cron: &Cron) -> Kind {
-    let pattern = &cron.pattern;
-    let recurring = [&pattern.seconds, &pattern.minutes, &pattern.hours]
-        .iter()
-        .any(|field| field.from_wildcard || field.step > 1 || field.is_all_set());
-    if recurring { Kind::Interval } else { Kind::Fixed }
-}
-
-/// The due times in `(from, to]`, oldest first, at most `limit`. Splitting an interval anywhere gives the same times.
-///
-/// A schedule whose cron text does not parse (definitions refuse it) has none.
-#[must_use]
-pub fn due_between(schedule: &Schedule, from: Timestamp, to: Timestamp, limit: usize) -> Vec<Timestamp> {
-    let Ok(pattern) = Pattern::parse(&schedule.cron) else {
-        return Vec::new();
-    };
-    // No schedule is older than the epoch, and croner's calendar ends with the year 5000.
-    let (from, to) = (from.max(Timestamp(0)), to.min(CALENDAR_END));
-    if from >= to {
-        return Vec::new();
-    }
-    let mut due = Vec::new();
-    let mut found = BTreeSet::new();
-    let mut wall = Some(search_start(from.to_utc(), schedule.time_zone));
-    while due.len() < limit {
-        wall = wall.and_then(|wall| pattern.after(wall));
-        // Whatever comes later is not before `floor`, so what was found before it is final.
-        let floor = wall.map_or(Timestamp(i64::MAX), |wall| {
-            first_instant(wall, schedule.time_zone).into()
-        });
-        while due.len() < limit
-            && let Some(&first) = found.first()
-            && first < floor
-        {
-            found.pop_first();
-            if from < first && first <= to {
-                due.push(first);
-            }
-        }
-        match wall {
-            Some(wall) if floor <= to => found.extend(instants(wall, schedule.time_zone, pattern.kind)),
-            _ => break,
+    /// The due times in `(from, to]`, oldest first, at most `limit`, excluded days too ([`Schedule::excluded`] tells).
+    /// Splitting an interval anywhere gives the same times.
+    #[must_use]
+    pub fn due_between(&self, from: Timestamp, to: Timestamp, limit: usize) -> Vec<Timestamp> {
+        // The interval is open at its start, and what is due at `start` itself counts.
+        let start = self.start.map_or(Timestamp(i64::MIN), |start| Timestamp(start.0 - 1));
+        let end = self.end.unwrap_or(CALENDAR_END).min(CALENDAR_END);
+        let (from, to) = (from.max(start).max(Timestamp(-1)), to.min(end));
+        match &self.recurrence {
+            Recurrence::Cron(pattern) => pattern.due_between(self.time_zone, from, to, limit),
+            Recurrence::Every(every) => every.due_between(self.start.unwrap_or(Timestamp(0)), from, to, limit),
         }
     }
-    due
-}
 
-/// The next `n` due times after `after`.
-#[must_use]
-pub fn next(schedule: &Schedule, after: Timestamp, n: usize) -> Vec<Timestamp> {
-    due_between(schedule, after, CALENDAR_END, n)
-}
-
-/// A wall-clock time, exclusive, from which searching forward finds every occurrence after `from`.
-fn search_start(from: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
-    let wall = |at: DateTime<Utc>| at.with_timezone(&zone).naive_local();
-    let here = wall(from);
-    // Before a clock is set back, the second pass shows times that lie behind `here`: begin as far back as it will go.
-    let ahead = wall(from + Duration::days(1)) - Duration::days(1);
-    let start = here.min(ahead);
-    start.with_nanosecond(0).unwrap_or(start)
-}
-
-/// The first instant at which the wall clock shows this time or, in a gap, a later one.
-#[must_use]
-pub fn first_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
-    match zone.from_local_datetime(&wall) {
-        MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => at.to_utc(),
-        MappedLocalTime::None => GapInfo::new(&wall, &zone)
-            .and_then(|gap| gap.end)
-            .map_or_else(|| wall.and_utc(), |end| end.to_utc()),
+    /// The next `n` due times after `after` that are not excluded.
+    #[must_use]
+    pub fn next(&self, after: Timestamp, n: usize) -> Vec<Timestamp> {
+        let mut next = Vec::new();
+        let mut after = after;
+        for _ in 0..STRETCHES_MAX {
+            let found = self.due_between(after, CALENDAR_END, n - next.len());
+            let excluded = found.iter().position(|due| self.excluded(*due).is_some());
+            let Some(at) = excluded else {
+                next.extend(found);
+                break;
+            };
+            next.extend_from_slice(&found[..at]);
+            after = self.end_of_exclusion(found[at]);
+        }
+        next
     }
-}
 
-/// The instants a matching wall-clock time stands for.
-fn instants(wall: NaiveDateTime, zone: Tz, kind: Kind) -> impl Iterator<Item = Timestamp> {
-    let both = match (kind, zone.from_local_datetime(&wall)) {
-        (Kind::Fixed, _) => [Some(first_instant(wall, zone)), None],
-        (Kind::Interval, MappedLocalTime::Single(at)) => [Some(at.to_utc()), None],
-        (Kind::Interval, MappedLocalTime::Ambiguous(first, second)) => [Some(first.to_utc()), Some(second.to_utc())],
-        (Kind::Interval, MappedLocalTime::None) => [None, None],
-    };
-    both.into_iter().flatten().map(Timestamp::from)
+    /// The calendar that excludes the day of this due time.
+    #[must_use]
+    pub fn excluded(&self, due: Timestamp) -> Option<&Calendar> {
+        self.exclusion(due).map(|(calendar, _)| calendar)
+    }
+
+    /// The last microsecond of the excluded days that begin with the day of this due time.
+    fn end_of_exclusion(&self, due: Timestamp) -> Timestamp {
+        let until = self.exclusion(due).map(|(_, until)| until);
+        until.map_or(due, |day| moment::Moment::Date(day).last(self.time_zone).max(due))
+    }
+
+    fn exclusion(&self, due: Timestamp) -> Option<(&Calendar, NaiveDate)> {
+        if self.except.is_empty() {
+            return None;
+        }
+        let day = due.to_utc().with_timezone(&self.time_zone).date_naive();
+        let held = |calendar: &'_ Arc<Calendar>| calendar.until(day);
+        self.except
+            .iter()
+            .find_map(|calendar| held(calendar).map(|until| (calendar.as_ref(), until)))
+    }
+
+    /// When the job's run of this due time begins: up to the jitter later. Every process gives the same answer.
+    #[must_use]
+    pub fn begins_at(&self, job: JobId, due: Timestamp) -> Timestamp {
+        if self.jitter_seconds == 0 {
+            return due;
+        }
+        let hash = Sha256::new()
+            .chain_update(job.0.as_bytes())
+            .chain_update(due.0.to_be_bytes())
+            .finalize();
+        let mut head = [0; 8];
+        head.copy_from_slice(&hash[..8]);
+        // A share of the jitter with a millisecond's grain.
+        let millis = u64::from_be_bytes(head) % (u64::from(self.jitter_seconds) * 1000);
+        Timestamp(due.0.saturating_add(i64::try_from(millis).unwrap_or(0) * 1000))
+    }
 }
 
 #[cfg(test)]

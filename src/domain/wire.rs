@@ -102,7 +102,7 @@ pub fn export_summary(state: &str) -> &'static str {
         "running" => "Executing",
         "done" => "Succeeded",
         "failed" => "Failed",
-        "skipped" => "Canceled",
+        "skipped" | "cancelled" => "Canceled",
         _ => "Unknown",
     }
 }

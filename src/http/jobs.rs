@@ -1,17 +1,25 @@
 //! `/api/v1/jobs`: look at jobs, run them, see what ran.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Api;
 use super::auth::{Caller, caller, usable_job, visible_job};
-use super::problem::{Problem, Surface};
+use super::body::read_json;
+use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
+use super::schedules::{checked_note, refuse_paused};
 use super::view;
 use crate::domain::job::{Direction, Job};
+use crate::storage::asked_runs::Asked;
 
 /// Most occurrences one answer lists.
 const OCCURRENCES_MAX: u32 = 200;
+/// Stretches of missed due times shown with a job.
+const MISSED_SHOWN: u32 = 3;
+/// Longest body.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
     result.unwrap_or_else(|problem| problem.respond(Surface::Native))
@@ -25,10 +33,12 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let now = api.context.clock.now();
         let jobs = definitions.jobs.iter().filter(|job| caller.may_see(job));
         let depths = api.context.store.depths().await?;
+        let pauses = api.context.store.pauses().await?;
         let jobs: Vec<_> = jobs
             .map(|job| {
                 let mut body = view::job(&definitions, job, now);
                 body["queue"] = view::depth(depths.get(&job.id).copied().unwrap_or_default());
+                body["paused"] = pauses.get(&job.id).map(view::pause).into();
                 body
             })
             .collect();
@@ -47,52 +57,107 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
         let depths = api.context.store.depths().await?;
         body["queue"] = view::depth(depths.get(&job.id).copied().unwrap_or_default());
         body["queue"]["oldest_enqueued_at"] = json!(api.context.store.oldest_offered(job.id).await?);
+        body["paused"] = api
+            .context
+            .store
+            .pause_of(job.id)
+            .await?
+            .as_ref()
+            .map(view::pause)
+            .into();
         let occurrences = api.context.store.occurrences(job.id, 10).await?;
         body["occurrences"] = occurrences.iter().map(view::occurrence).collect();
+        let missed = api.context.store.missed_ranges(job.id, MISSED_SHOWN).await?;
+        body["missed"] = missed.iter().map(view::missed_range).collect();
         Ok(HttpResponse::Ok().json(body))
     };
     respond(shown.await)
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunRequest {
+    note: Option<String>,
+    #[serde(default)]
+    force: bool,
+}
+
 /// `POST /api/v1/jobs/{job}/run`: 202. An export's occurrence, which runs as soon as a worker has room; of an import with a
 /// schedule, how many waiting messages are offered now.
-pub async fn run(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+pub async fn run(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    name: web::Path<String>,
+    body: web::Payload,
+) -> HttpResponse {
     let started = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
-        if job.direction == Direction::Import && job.schedule.is_some() {
-            return offer_now(&api, &caller, job).await;
+        let asked: RunRequest = read_json(body, BODY_BYTES_MAX).await?.unwrap_or_default();
+        let note = checked_note(asked.note)?;
+        match job.direction {
+            Direction::Export => run_export(&api, &caller, job, note, asked.force).await,
+            Direction::Import if job.schedule.is_some() => offer_now(&api, &caller, job).await,
+            Direction::Import => Err(nothing_to_run(
+                job,
+                "an import job without a schedule: its messages are processed as they come",
+            )),
+            Direction::Relay => Err(nothing_to_run(
+                job,
+                "a relay job: it only keeps messages until they are collected",
+            )),
         }
-        if job.direction != Direction::Export {
-            let what = if job.direction == Direction::Import {
-                "an import job without a schedule: its messages are processed as they come"
-            } else {
-                "a relay job: it only keeps messages until they are collected"
-            };
-            let detail = format!("there is nothing to run: `{}` is {what}", job.name);
-            return Err(Problem::bad("wrong_direction", detail));
-        }
-        let occurrence = api
-            .context
-            .store
-            .run_now(job.id, &caller.name, api.context.clock.now())
-            .await?;
-        api.wake.notify_one();
-        tracing::info!(job.name = %job.name, client = %caller.name, "run asked for");
-        Ok(HttpResponse::Accepted().json(view::occurrence(&occurrence)))
     };
     respond(started.await)
 }
 
+fn nothing_to_run(job: &Job, what: &str) -> Problem {
+    let detail = format!("there is nothing to run: `{}` is {what}", job.name);
+    Problem::bad("wrong_direction", detail)
+}
+
+async fn run_export(
+    api: &Api,
+    caller: &Caller,
+    job: &Job,
+    comment: Option<String>,
+    forced: bool,
+) -> Result<HttpResponse, Problem> {
+    if !forced {
+        refuse_paused(api, job, "force").await?;
+    }
+    let asked = Asked {
+        by: caller.name.clone(),
+        comment,
+        forced,
+    };
+    let occurrence = api
+        .context
+        .store
+        .run_now(job.id, &asked, api.context.clock.now())
+        .await?;
+    api.wake.notify_one();
+    tracing::info!(job.name = %job.name, client = %caller.name, forced, "run asked for");
+    Ok(HttpResponse::Accepted().json(view::occurrence(&occurrence)))
+}
+
+/// A paused import takes up nothing, forced or not: its messages have no way around the pause.
 async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<HttpResponse, Problem> {
+    if let Some(pause) = api.context.store.pause_of(job.id).await? {
+        let detail = format!(
+            "`{}` is paused by {}: nothing of it is loaded until it is resumed",
+            job.name, pause.by
+        );
+        return Err(Problem::new(Kind::Conflict, detail).with_state(view::pause(&pause)));
+    }
     let offered = api.context.store.offer_now(job.id, api.context.clock.now()).await?;
     api.wake.notify_one();
     tracing::info!(job.name = %job.name, client = %caller.name, offered, "run asked for");
     Ok(HttpResponse::Accepted().json(json!({ "job": job.name, "offered": offered })))
 }
 
-/// `GET /api/v1/jobs/{job}/occurrences?limit=`: newest first.
+/// `GET /api/v1/jobs/{job}/occurrences?limit=`: newest first; `missed` are long stretches that were only counted.
 pub async fn occurrences(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
     let listed = async {
         let caller = caller(&api, &request).await?;
@@ -101,7 +166,9 @@ pub async fn occurrences(api: web::Data<Api>, request: HttpRequest, name: web::P
         let limit = limit(&request, 20, OCCURRENCES_MAX)?;
         let occurrences = api.context.store.occurrences(job.id, limit).await?;
         let occurrences: Vec<_> = occurrences.iter().map(view::occurrence).collect();
-        Ok(HttpResponse::Ok().json(json!({ "occurrences": occurrences })))
+        let missed = api.context.store.missed_ranges(job.id, limit).await?;
+        let missed: Vec<_> = missed.iter().map(view::missed_range).collect();
+        Ok(HttpResponse::Ok().json(json!({ "occurrences": occurrences, "missed": missed })))
     };
     respond(listed.await)
 }

@@ -25,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod recent;
 pub mod rejects;
+pub mod schedules;
 pub mod status;
 pub mod tokens;
 pub mod view;
@@ -144,6 +145,10 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
         .service(at("/api/v1/jobs/{job}/occurrences", web::get().to(jobs::occurrences)))
+        .service(at("/api/v1/jobs/{job}/next", web::get().to(schedules::next)))
+        .service(at("/api/v1/jobs/{job}/pause", web::post().to(schedules::pause)))
+        .service(at("/api/v1/jobs/{job}/resume", web::post().to(schedules::resume)))
+        .service(at("/api/v1/jobs/{job}/backfill", web::post().to(schedules::backfill)))
         .service(at("/api/v1/jobs/{job}/messages", web::post().to(messages::enqueue)))
         .service(at("/api/v1/jobs/{job}/messages/batch", web::post().to(batch::enqueue)))
         .service(at("/api/v1/jobs/{job}/events", web::get().to(events::of_job)))

@@ -358,6 +358,7 @@ mod tests {
             include_str!("status.rs"),
             include_str!("messages.rs"),
             include_str!("jobs.rs"),
+            include_str!("schedules.rs"),
             include_str!("leases.rs"),
             include_str!("body.rs"),
             include_str!("dead_letters.rs"),

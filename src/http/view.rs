@@ -1,19 +1,22 @@
 //! What `/api/v1` shows: the JSON of messages, record errors, jobs and occurrences.
 
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
-use crate::domain::job::{DataSource, Direction, Job, Missed, Overlap};
+use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::Message;
-use crate::domain::schedule;
+use crate::domain::schedule::preview::{Reason, Upcoming};
+use crate::domain::schedule::{Recurrence, Schedule};
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
 use crate::storage::depths::Depth;
 use crate::storage::executions::{EntityRun, ErrorGroup, Execution, StoredError};
-use crate::storage::occurrences::Occurrence;
+use crate::storage::occurrences::{MissedRange, Occurrence};
+use crate::storage::pauses::Pause;
 
 /// Error groups shown with a message; the errors resource lists the rest.
 const ERROR_GROUPS_MAX: u32 = 20;
@@ -188,13 +191,49 @@ pub fn job(definitions: &Definitions, job: &Job, now: Timestamp) -> Value {
         "clients": job.clients,
         "sample": job.sample,
         "company": job.company,
-        "schedule": job.schedule.as_ref().map(|s| json!({
-            "cron": s.cron,
-            "time_zone": s.time_zone.name(),
-            "missed": match s.missed { Missed::Skip => "skip", Missed::Once => "once", Missed::All => "all" },
-            "overlap": match s.overlap { Overlap::Skip => "skip", Overlap::Queue => "queue" },
-            "next": schedule::next(s, now, NEXT_OCCURRENCES),
-        })),
+        "schedule": job.schedule.as_ref().map(|s| schedule(s, now)),
+    })
+}
+
+/// What a job's schedule says, and when it is due next.
+fn schedule(schedule: &Schedule, now: Timestamp) -> Value {
+    let (cron, every) = match &schedule.recurrence {
+        Recurrence::Cron(pattern) => (Some(pattern.text()), None),
+        Recurrence::Every(every) => (None, Some(every.text())),
+    };
+    json!({
+        "cron": cron,
+        "every": every,
+        "time_zone": schedule.time_zone.name(),
+        "start": schedule.start,
+        "end": schedule.end,
+        "calendars": schedule.except.iter().filter_map(|calendar| calendar.name()).collect::<Vec<_>>(),
+        "missed": schedule.missed.as_str(),
+        "missed_window_seconds": schedule.missed_window_seconds,
+        "missed_max": schedule.missed_max,
+        "overlap": schedule.overlap.as_str(),
+        "queue_max": schedule.queue_max,
+        "jitter_seconds": schedule.jitter_seconds,
+        "next": schedule.next(now, NEXT_OCCURRENCES),
+    })
+}
+
+/// The pause a job is in.
+#[must_use]
+pub fn pause(pause: &Pause) -> Value {
+    json!({ "at": pause.at, "by": pause.by, "note": pause.note })
+}
+
+/// A due time to come.
+#[must_use]
+pub fn upcoming(upcoming: &Upcoming, time_zone: Tz) -> Value {
+    json!({
+        "due_at": upcoming.due_at,
+        "local": upcoming.due_at.to_utc().with_timezone(&time_zone).to_rfc3339(),
+        "runs": upcoming.begins_at.is_some(),
+        "begins_at": upcoming.begins_at,
+        "reason": upcoming.reason.as_ref().map(Reason::code),
+        "note": upcoming.reason.as_ref().map(ToString::to_string),
     })
 }
 
@@ -211,12 +250,30 @@ pub fn occurrence(occurrence: &Occurrence) -> Value {
         "job_id": occurrence.job,
         "due_at": occurrence.due_at,
         "state": occurrence.state,
+        "origin": occurrence.origin,
         "trigger": occurrence.trigger,
+        "comment": occurrence.comment,
+        "forced": occurrence.forced,
         "attempt": occurrence.attempt,
         "execution": occurrence.execution,
         "message": occurrence.message,
         "records": occurrence.records,
+        "reason": occurrence.reason,
         "note": occurrence.note,
+        "not_before": occurrence.not_before,
         "finished_at": occurrence.finished_at,
+    })
+}
+
+/// Due times in a row that did not run and were counted.
+#[must_use]
+pub fn missed_range(range: &MissedRange) -> Value {
+    json!({
+        "first_due": range.first_due,
+        "last_due": range.last_due,
+        "occurrences": range.occurrences,
+        "reason": range.reason,
+        "note": range.note,
+        "recorded_at": range.recorded_at,
     })
 }

@@ -67,6 +67,14 @@ pub async fn give_up(context: &Context, claimed: &Occurrence, failure: Failure) 
     )
 }
 
+/// Closes a claimed occurrence as cancelled.
+pub async fn cancelled(context: &Context, claimed: &Occurrence, why: String) -> RunEnd {
+    tracing::info!(job.id = %claimed.job, due_at = %claimed.due_at, "export cancelled: {why}");
+    let outcome = ExportOutcome::Cancelled { note: why };
+    let now = context.clock.now();
+    RunEnd::written(context.store.finish_occurrence(claimed, outcome, now).await)
+}
+
 async fn run(
     context: &Context,
     definitions: &Definitions,

@@ -3,6 +3,7 @@
 //! Owns: what happens in which order, so that a crash between any two steps loses nothing and does nothing twice. Refuses:
 //! SQL, HTTP, deciding when to run (that is `worker` and `scheduler`).
 
+pub mod backfill;
 mod composite;
 mod data_file;
 pub mod deliver;

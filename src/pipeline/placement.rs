@@ -6,7 +6,6 @@ use super::enqueue::{EnqueueError, Envelope, When, refuse};
 use crate::config;
 use crate::domain::job::{Direction, Job, Order};
 use crate::domain::message::Placement;
-use crate::domain::schedule;
 use crate::domain::time::Timestamp;
 use crate::storage::leases::LARGE_LANE;
 
@@ -62,7 +61,8 @@ fn scheduled(job: &Job, not_before: Timestamp) -> Timestamp {
     let due = schedule.and_then(|schedule| {
         // One that is due at this very moment is in time.
         let before = Timestamp(not_before.micros() - 1);
-        schedule::next(schedule, before, 1).into_iter().next()
+        let due = schedule.next(before, 1).into_iter().next()?;
+        Some(schedule.begins_at(job.id, due))
     });
     due.unwrap_or(not_before)
 }

@@ -37,7 +37,7 @@ pub struct Retention {
     pub payloads: Timestamp,
     /// Payloads of messages that ended otherwise before this.
     pub failed_payloads: Timestamp,
-    /// Everything about messages that ended before this, and identities older than this.
+    /// Everything about messages and occurrences that ended before this, and identities older than this.
     pub messages: Timestamp,
 }
 
@@ -312,6 +312,14 @@ fn prunes(keep: Retention, dialect: Dialect) -> Vec<String> {
         format!(
             "delete from execution_entities where execution in (select e.id from executions e where e.finished_at < {over} \
              and exists (select 1 from execution_entities x where x.execution = e.id) limit {FEW})"
+        ),
+        format!(
+            "delete from occurrences where (job, due_at) in (select n.job, n.due_at from occurrences n \
+             where n.finished_at < {over} order by n.finished_at limit {PORTION})"
+        ),
+        format!(
+            "delete from missed_occurrences where (job, first_due) in (select m.job, m.first_due from missed_occurrences m \
+             where m.recorded_at < {over} limit {PORTION})"
         ),
         format!(
             "delete from executions where id in (select e.id from executions e where e.finished_at < {over} \

@@ -11,12 +11,13 @@ mod groups;
 mod lanes;
 mod looks;
 mod origins;
+mod paused;
 
 pub(super) use due::DueLook;
 pub(super) use lanes::{Claims, Place};
 pub(super) use origins::Origin;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -48,6 +49,7 @@ struct Remembered {
     lanes: lanes::Lanes,
     groups: groups::GroupFloors,
     due: due::DueFloor,
+    paused: paused::Paused,
     /// Whether the writer's connection is in the relaxed mode (SQLite).
     relaxed: bool,
 }
@@ -206,5 +208,20 @@ impl Memory {
     /// Everything that look found is brought up.
     pub(super) fn due_done(&self, look: DueLook) {
         self.lock().due.done(look);
+    }
+
+    /// The jobs that are paused, if that was read lately.
+    pub(super) fn paused(&self) -> Option<Arc<HashSet<JobId>>> {
+        self.lock().paused.known()
+    }
+
+    /// They were read just now.
+    pub(super) fn remember_paused(&self, jobs: &Arc<HashSet<JobId>>) {
+        self.lock().paused.remember(Arc::clone(jobs));
+    }
+
+    /// They are others now.
+    pub(super) fn forget_paused(&self) {
+        self.lock().paused.forget();
     }
 }

@@ -7,6 +7,7 @@
 //! Writes run on tasks of their own, so a caller that is dropped (a client that disconnects) cancels nothing half-way; what
 //! is asked at the same time shares a commit (`commit`).
 
+pub mod asked_runs;
 pub mod cancel;
 pub mod claims;
 pub mod clients;
@@ -32,8 +33,11 @@ pub mod looks;
 mod memory;
 pub mod messages;
 pub mod migrate;
+mod occurrence_claims;
+mod occurrence_ends;
 pub mod occurrences;
 mod offer_now;
+pub mod pauses;
 mod polls;
 mod pool;
 pub mod positions;
@@ -42,7 +46,7 @@ mod record_errors;
 pub mod redrive;
 mod rows;
 mod runs;
-mod schedules;
+pub mod schedules;
 pub mod steps;
 mod transition;
 pub mod uploads;

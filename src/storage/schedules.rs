@@ -1,110 +1,298 @@
-//! How occurrences come to be: the mark up to which a schedule has been evaluated, and runs that somebody asked for.
+//! How a schedule's occurrences come to be: the mark up to which it has been evaluated, and what was decided beyond it.
+//!
+//! All of it set-wise, a portion of jobs at a time: thousands of schedules may be due at the same second.
 
-use super::dialect::sql;
-use super::occurrences::{DueDecision, OCCURRENCE_COLUMNS, Occurrence, OccurrenceRow};
-use super::pool::{Tx, execute, fetch_optional};
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::dialect::{Portion, portions, sql};
+use super::occurrence_claims::close_executions;
+use super::occurrences::{DueDecision, MissedRange};
+use super::pauses::{PAUSE_COLUMNS, Pause, PauseColumns};
+use super::pool::{Tx, with_pool};
+use super::rows::stored;
 use super::{Store, StoreError};
 use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
 
-const MARK: &str = "select pattern, evaluated_to from schedules where job = $1";
+/// What became of runs that stood in the way of a later one.
+const CANCELLED_NOTE: &str = "a later occurrence was due (overlap = cancel_previous)";
+
+/// How far a job's schedule has been evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The schedule it was evaluated under: another one has no past.
+    pub pattern: String,
+    /// Up to when.
+    pub evaluated_to: Timestamp,
+    /// The job's pause: the one it is in, or the last one.
+    pub pause: Option<Pause>,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct MarkRow {
+    job: Uuid,
+    pattern: String,
+    evaluated_to: i64,
+    #[sqlx(flatten)]
+    pause: PauseColumns,
+}
+
+/// What the evaluation of one job's schedule came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    /// The job.
+    pub job: JobId,
+    /// The schedule's identity.
+    pub pattern: String,
+    /// The mark it was evaluated from.
+    pub from: Timestamp,
+    /// The mark it was evaluated to.
+    pub to: Timestamp,
+    /// Whether the job was paused, as far as the evaluation knew.
+    pub paused: bool,
+    /// What was decided, a row each.
+    pub decisions: Vec<DueDecision>,
+    /// What did not run and is only counted.
+    pub missed: Vec<MissedRange>,
+    /// Whether runs that are not over are to be stopped, and those that wait to be left out.
+    pub cancels_previous: bool,
+}
 
 impl Store {
-    /// Up to when this job's schedule has been evaluated under `pattern`. The first call with a pattern stores `now` and
-    /// returns it, so that neither a new job nor a changed schedule has a past.
-    pub async fn evaluated_to(&self, job: JobId, pattern: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
-        let stored: Option<(String, i64)> = fetch_optional!(self.reader(), (String, i64), MARK, job.0)?;
-        if let Some((_, mark)) = stored.filter(|(of, _)| of == pattern) {
-            return Ok(Timestamp(mark));
+    /// The marks of these jobs, as far as they have one.
+    pub async fn marks(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Mark>, StoreError> {
+        let mut marks = HashMap::with_capacity(jobs.len());
+        for portion in portions(self.dialect(), jobs) {
+            let text = format!(
+                "select job, pattern, evaluated_to, {PAUSE_COLUMNS} from schedules where job in ({})",
+                portion.list_from(1)
+            );
+            let rows = with_pool!(self.reader(), db: Db => {
+                let mut select = sqlx::query_as::<Db, MarkRow>(sql(text));
+                for (job, _) in portion.filled() {
+                    select = select.bind(job.0);
+                }
+                select.fetch_all(db).await
+            })?;
+            for row in rows {
+                let mark = Mark {
+                    pattern: row.pattern,
+                    evaluated_to: Timestamp(row.evaluated_to),
+                    pause: Pause::read(row.job, row.pause)?,
+                };
+                marks.insert(JobId(row.job), mark);
+            }
         }
-        let pattern = pattern.to_owned();
+        Ok(marks)
+    }
+
+    /// Sets the marks of schedules that are new or another to `now`, so that neither has a past. What another process set for
+    /// the same schedule meanwhile stands.
+    pub async fn begin_schedules(&self, schedules: &[(JobId, String)], now: Timestamp) -> Result<(), StoreError> {
+        let mut schedules = schedules.to_vec();
+        // In one order for everybody: two processes begin the same ones.
+        schedules.sort_unstable();
         self.write(move |tx| {
             Box::pin(async move {
-                // Another process may have been first with the same pattern: its mark stands.
-                let text = "insert into schedules (job, pattern, evaluated_to) values ($1, $2, $3) on conflict (job) \
-                do update set pattern = excluded.pattern, evaluated_to = excluded.evaluated_to \
-                where schedules.pattern <> excluded.pattern";
-                execute!(tx.db(), text, job.0, pattern.as_str(), now.micros())?;
-                let stored: Option<(String, i64)> = fetch_optional!(tx.db(), (String, i64), MARK, job.0)?;
-                Ok(stored.map_or(now, |(_, mark)| Timestamp(mark)))
+                for portion in portions(tx.dialect(), &schedules) {
+                    let text = format!(
+                        "insert into schedules (job, pattern, evaluated_to) {} on conflict (job) \
+                         do update set pattern = excluded.pattern, evaluated_to = excluded.evaluated_to \
+                         where schedules.pattern <> excluded.pattern",
+                        portion.inserted(3)
+                    );
+                    with_pool!(tx.db(), db: Db => {
+                        let mut insert = sqlx::query::<Db>(sql(text));
+                        for ((job, pattern), _) in portion.filled() {
+                            insert = insert.bind(job.0).bind(pattern.as_str()).bind(now.micros());
+                        }
+                        insert.bind(portion.count()).execute(db).await.map(|_| ())
+                    })?;
+                }
+                Ok(())
             })
         })
         .await
     }
 
-    /// Records what was decided for `(from, to]` under `pattern` and moves the mark, in one transaction guarded by the mark
-    /// still being at `from` and of that pattern. `false`: another process was first, nothing was written.
-    pub async fn record_due(
-        &self,
-        job: JobId,
-        pattern: &str,
-        from: Timestamp,
-        to: Timestamp,
-        decisions: &[DueDecision],
-    ) -> Result<bool, StoreError> {
-        let (pattern, decisions) = (pattern.to_owned(), decisions.to_vec());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let text =
-                    "update schedules set evaluated_to = $4 where job = $1 and pattern = $2 and evaluated_to = $3";
-                let is_first = execute!(tx.db(), text, job.0, pattern.as_str(), from.micros(), to.micros())? == 1;
-                if is_first {
-                    for decision in &decisions {
-                        record(tx, job, decision, to).await?;
-                    }
+    /// How many occurrences of these jobs are due or running, backfills left out; jobs without one are not named.
+    pub async fn open_occurrences(&self, jobs: &[JobId]) -> Result<HashMap<JobId, u32>, StoreError> {
+        let mut open = HashMap::new();
+        for portion in portions(self.dialect(), jobs) {
+            let list = portion.list_from(1);
+            // Each half by its partial index: the history of a job may be long.
+            let text = format!(
+                "select job, count(*) from (select job from occurrences where state = 'due' and origin <> 'backfill' \
+                 and job in ({list}) union all select job from occurrences where state = 'running' \
+                 and origin <> 'backfill' and job in ({list})) as open group by job"
+            );
+            let rows = with_pool!(self.reader(), db: Db => {
+                let mut select = sqlx::query_as::<Db, (Uuid, i64)>(sql(text));
+                for (job, _) in portion.filled() {
+                    select = select.bind(job.0);
                 }
-                Ok(is_first)
-            })
-        })
-        .await
+                select.fetch_all(db).await
+            })?;
+            let counted = |(job, count): (Uuid, i64)| (JobId(job), u32::try_from(count).unwrap_or(u32::MAX));
+            open.extend(rows.into_iter().map(counted));
+        }
+        Ok(open)
     }
 
-    /// Whether an occurrence of the job is due or running.
-    pub async fn has_open_occurrence(&self, job: JobId) -> Result<bool, StoreError> {
-        let text = "select 1 from occurrences where job = $1 and state in ('due', 'running') limit 1";
-        let open: Option<(i32,)> = fetch_optional!(self.reader(), (i32,), text, job.0)?;
-        Ok(open.is_some())
-    }
-
-    /// Records a run somebody asked for; due at `now`, or the next free microsecond.
-    pub async fn run_now(&self, job: JobId, by: &str, now: Timestamp) -> Result<Occurrence, StoreError> {
-        let by = by.to_owned();
+    /// Records what was decided and moves the marks, in one transaction, each job guarded by its mark still being where the
+    /// evaluation began. Which jobs it was done for: of the others another process has been, or is, the first.
+    pub async fn record_due(&self, evaluated: Vec<Evaluated>, now: Timestamp) -> Result<HashSet<JobId>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let text = format!(
-                    "insert into occurrences (job, due_at, state, triggered_by) values ($1, $2, 'due', $3) \
-                 on conflict (job, due_at) do nothing returning {OCCURRENCE_COLUMNS}"
-                );
-                let mut due_at = now.micros();
-                loop {
-                    let row = fetch_optional!(tx.db(), OccurrenceRow, sql(text.clone()), job.0, due_at, by.as_str())?;
-                    if let Some(row) = row {
-                        return row.try_into();
-                    }
-                    due_at += 1;
+                let mut recorded = HashSet::new();
+                for portion in portions(tx.dialect(), &evaluated) {
+                    recorded.extend(move_marks(tx, &portion).await?);
                 }
+                let first = |one: &&Evaluated| recorded.contains(&one.job);
+                let mine: Vec<&Evaluated> = evaluated.iter().filter(first).collect();
+                cancel_previous(tx, &mine, now).await?;
+                insert_decisions(tx, &mine, now).await?;
+                insert_missed(tx, &mine, now).await?;
+                Ok(recorded)
             })
         })
         .await
     }
 }
 
-async fn record(tx: &mut Tx, job: JobId, decision: &DueDecision, decided_at: Timestamp) -> Result<(), StoreError> {
-    // A run somebody asked for in this very microsecond is this occurrence too.
-    let text = "insert into occurrences (job, due_at, state, triggered_by, note, finished_at) \
-        values ($1, $2, $3, 'schedule', $4, $5) on conflict (job, due_at) do nothing";
-    let (state, finished_at) = match decision.skip {
-        None => ("due", None),
-        Some(_) => ("skipped", Some(decided_at.micros())),
+/// Moves the marks of a portion; the jobs whose mark was where it had to be.
+async fn move_marks(tx: &mut Tx, portion: &Portion<'_, Evaluated>) -> Result<Vec<JobId>, StoreError> {
+    // Locked in one order, and passed over where another process is at it: nobody waits for anybody.
+    let text = format!(
+        "select job from schedules where job in ({}) order by job{}",
+        portion.list_from(1),
+        tx.dialect().skip_locked()
+    );
+    let locked = with_pool!(tx.db(), db: Db => {
+        let mut select = sqlx::query_as::<Db, (Uuid,)>(sql(text));
+        for (one, _) in portion.filled() {
+            select = select.bind(one.job.0);
+        }
+        select.fetch_all(db).await
+    })?;
+    let locked: HashSet<Uuid> = locked.into_iter().map(|(job,)| job).collect();
+    let text = format!(
+        "update schedules set evaluated_to = given.column4 from (values {}) as given where job = given.column1 \
+         and pattern = given.column2 and evaluated_to = given.column3 \
+         and (paused_at is not null and resumed_at is null) = given.column5 returning job",
+        portion.values(5)
+    );
+    let moved = with_pool!(tx.db(), db: Db => {
+        let mut update = sqlx::query_as::<Db, (Uuid,)>(sql(text));
+        for (one, _) in portion.filled() {
+            let job = if locked.contains(&one.job.0) { one.job.0 } else { Uuid::nil() };
+            update = update.bind(job).bind(one.pattern.as_str()).bind(one.from.micros()).bind(one.to.micros()).bind(one.paused);
+        }
+        update.fetch_all(db).await
+    })?;
+    Ok(moved.into_iter().map(|(job,)| JobId(job)).collect())
+}
+
+/// Asks what runs to stop, and leaves out what waits, for the jobs that want it so. Backfills are nobody's previous run.
+async fn cancel_previous(tx: &mut Tx, evaluated: &[&Evaluated], now: Timestamp) -> Result<(), StoreError> {
+    let jobs: Vec<JobId> = evaluated
+        .iter()
+        .filter(|one| one.cancels_previous)
+        .map(|one| one.job)
+        .collect();
+    for portion in portions(tx.dialect(), &jobs) {
+        let waiting = format!(
+            "update occurrences set state = case when execution is null then 'skipped' else 'cancelled' end, reason = 'overlap', \
+             note = $2, not_before = null, finished_at = $1 where state = 'due' and origin <> 'backfill' \
+             and job in ({}) returning execution",
+            portion.list_from(3)
+        );
+        let ended = with_pool!(tx.db(), db: Db => {
+            let mut update = sqlx::query_as::<Db, (Option<String>,)>(sql(waiting)).bind(now.micros()).bind(CANCELLED_NOTE);
+            for (job, _) in portion.filled() {
+                update = update.bind(job.0);
+            }
+            update.fetch_all(db).await
+        })?;
+        close_executions(tx, ended, now).await?;
+        let running = format!(
+            "update occurrences set cancel_asked = $1 where state = 'running' and origin <> 'backfill' \
+             and cancel_asked is null and job in ({})",
+            portion.list_from(2)
+        );
+        with_pool!(tx.db(), db: Db => {
+            let mut update = sqlx::query::<Db>(sql(running)).bind(CANCELLED_NOTE);
+            for (job, _) in portion.filled() {
+                update = update.bind(job.0);
+            }
+            update.execute(db).await.map(|_| ())
+        })?;
+    }
+    Ok(())
+}
+
+async fn insert_decisions(tx: &mut Tx, evaluated: &[&Evaluated], now: Timestamp) -> Result<(), StoreError> {
+    let of = |one: &&Evaluated| {
+        let job = one.job;
+        one.decisions.clone().into_iter().map(move |decision| (job, decision))
     };
-    execute!(
-        tx.db(),
-        text,
-        job.0,
-        decision.due_at.micros(),
-        state,
-        decision.skip.as_deref(),
-        finished_at
-    )?;
+    let decisions: Vec<(JobId, DueDecision)> = evaluated.iter().flat_map(of).collect();
+    for portion in portions(tx.dialect(), &decisions) {
+        // A run somebody asked for in this very microsecond is this occurrence too.
+        let text = format!(
+            "insert into occurrences (job, due_at, state, origin, triggered_by, not_before, reason, note, finished_at) {} \
+             on conflict (job, due_at) do nothing",
+            portion.inserted(9)
+        );
+        with_pool!(tx.db(), db: Db => {
+            let mut insert = sqlx::query::<Db>(sql(text));
+            for ((job, decision), _) in portion.filled() {
+                let skip = decision.skip.as_ref();
+                insert = insert
+                    .bind(job.0)
+                    .bind(decision.due_at.micros())
+                    .bind(if skip.is_some() { "skipped" } else { "due" })
+                    .bind("schedule")
+                    .bind("schedule")
+                    .bind(decision.not_before.filter(|_| skip.is_none()).map(Timestamp::micros))
+                    .bind(skip.map(|skip| skip.reason.as_str()))
+                    .bind(skip.map(|skip| skip.note.as_str()))
+                    .bind(skip.map(|_| now.micros()));
+            }
+            insert.bind(portion.count()).execute(db).await.map(|_| ())
+        })?;
+    }
+    Ok(())
+}
+
+async fn insert_missed(tx: &mut Tx, evaluated: &[&Evaluated], now: Timestamp) -> Result<(), StoreError> {
+    let of = |one: &&Evaluated| {
+        let job = one.job;
+        one.missed.clone().into_iter().map(move |range| (job, range))
+    };
+    let ranges: Vec<(JobId, MissedRange)> = evaluated.iter().flat_map(of).collect();
+    for portion in portions(tx.dialect(), &ranges) {
+        let text = format!(
+            "insert into missed_occurrences (job, first_due, last_due, occurrences, reason, note, recorded_at) {} \
+             on conflict (job, first_due) do nothing",
+            portion.inserted(7)
+        );
+        with_pool!(tx.db(), db: Db => {
+            let mut insert = sqlx::query::<Db>(sql(text));
+            for ((job, range), _) in portion.filled() {
+                insert = insert
+                    .bind(job.0)
+                    .bind(range.first_due.micros())
+                    .bind(range.last_due.micros())
+                    .bind(stored(range.occurrences))
+                    .bind(range.reason.as_str())
+                    .bind(range.note.as_str())
+                    .bind(now.micros());
+            }
+            insert.bind(portion.count()).execute(db).await.map(|_| ())
+        })?;
+    }
     Ok(())
 }

@@ -360,7 +360,9 @@ fn write_definitions(folder: &Path, extra: &[(String, String)]) {
         }
     }
     for (name, text) in extra {
-        std::fs::write(folder.join(name), text).expect("a definition");
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder of its own")).expect("a folder");
+        std::fs::write(file, text).expect("a definition");
     }
 }
 

@@ -8,8 +8,11 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tranship::domain::ids::ExecutionId;
 use tranship::domain::message::Failure;
+use tranship::domain::schedule::Recurrence;
+use tranship::domain::schedule::pattern::Pattern;
 use tranship::domain::time::Timestamp;
 use tranship::scheduler::Scheduler;
+use tranship::storage::asked_runs::Asked;
 use tranship::storage::occurrences::ExportOutcome;
 
 use crate::app::{Backend, Setup, TestApp, sample};
@@ -233,7 +236,7 @@ async fn a_changed_schedule_does_not_fire_its_past(backend: Backend) {
 
     let mut changed = app.definitions.clone();
     let job = changed.jobs.iter_mut().find(|job| job.name == "German orders").unwrap();
-    "0 * * * *".clone_into(&mut job.schedule.as_mut().unwrap().cron);
+    job.schedule.as_mut().unwrap().recurrence = Recurrence::Cron(Pattern::parse("0 * * * *").unwrap().into());
     let scheduler = Scheduler::new(app.context.clone(), watch::channel(changed.into()).1, Arc::default());
     assert_eq!(scheduler.evaluate_due().await.unwrap(), 0, "the morning is no due time");
     app.clock.advance_seconds(3599);
@@ -256,10 +259,10 @@ async fn a_long_pause_is_made_up_for_by_one_run(backend: Backend) {
     .await;
     assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 0);
     // As many as one evaluation takes, and not one more.
-    app.clock.advance_seconds(1000 * 120);
+    app.clock.advance_seconds(10_000 * 120);
     assert_eq!(app.scheduler.evaluate_due().await.unwrap(), 1);
     app.run_until_idle().await;
-    app.clock.advance_seconds(2500 * 120);
+    app.clock.advance_seconds(25_000 * 120);
     let mut runs = Vec::new();
     for _ in 0..4 {
         runs.push(app.scheduler.evaluate_due().await.unwrap());
@@ -289,7 +292,7 @@ async fn an_execution_tells_how_its_export_stands_from_claim_to_end(backend: Bac
     let app = TestApp::with(backend, orders).await;
     let (store, now) = (&app.context.store, app.clock.now());
     let job = app.definitions.find_job("German orders").unwrap().id;
-    store.run_now(job, "tester", now).await.unwrap();
+    store.run_now(job, &Asked::by("tester"), now).await.unwrap();
     let jobs = [job];
     let claim = || store.claim_occurrence(&jobs, "worker", 60, |_| ExecutionId("the run".to_owned()), now);
     assert_eq!(summary(&app, "the run").await, Err(StatusCode::BAD_REQUEST));

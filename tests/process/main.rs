@@ -21,6 +21,7 @@ mod idle;
 mod lease;
 mod out_of_reach;
 mod packages;
+mod schedules;
 mod several;
 mod shutdown;
 mod snippets;

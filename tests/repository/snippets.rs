@@ -1,5 +1,5 @@
-//! Every TOML block in the documentation is a whole file that Tranship takes: an entity, a job, or settings. (The shell
-//! blocks are run by the process tests.)
+//! Every TOML block in the documentation is a whole file that Tranship takes: an entity, a job, a calendar, or settings. (The
+//! shell blocks are run by the process tests.)
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use crate::{files, repository};
 enum Kind {
     Entity,
     Job,
+    Calendar,
     Settings,
 }
 
@@ -24,6 +25,8 @@ fn kind(text: &str) -> Kind {
     let table = table(text);
     if table.contains_key("direction") {
         Kind::Job
+    } else if table.contains_key("days") {
+        Kind::Calendar
     } else if ["fields", "key", "table", "composite"]
         .iter()
         .any(|key| table.contains_key(*key))
@@ -40,11 +43,11 @@ fn every_toml_snippet_is_taken() {
     for snippet in &snippets {
         let refused = match snippet.kind {
             Kind::Settings => settings_refused(&snippet.text),
-            Kind::Entity | Kind::Job => definition_refused(snippet, &snippets),
+            Kind::Entity | Kind::Job | Kind::Calendar => definition_refused(snippet, &snippets),
         };
         assert!(refused.is_empty(), "{}: {refused}", snippet.place());
     }
-    for kind in [Kind::Entity, Kind::Job, Kind::Settings] {
+    for kind in [Kind::Entity, Kind::Job, Kind::Calendar, Kind::Settings] {
         assert!(snippets.iter().any(|s| s.kind == kind), "no page shows one of {kind:?}");
     }
 }
@@ -108,6 +111,17 @@ fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
     }
     if snippet.kind == Kind::Job {
         std::fs::write(jobs.join("snippet.toml"), &snippet.text).expect("it is written");
+    }
+    // A calendar goes by the name of its file, which its first line says.
+    std::fs::create_dir(jobs.join("calendars")).expect("it is made");
+    for calendar in all.iter().filter(|s| s.kind == Kind::Calendar) {
+        let file = calendar
+            .text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# jobs/"));
+        let file = file.unwrap_or_else(|| panic!("{}: it begins with `# jobs/calendars/NAME.toml`", calendar.place()));
+        std::fs::write(jobs.join(file), &calendar.text).expect("it is written");
     }
     let shown = |here: bool| {
         let wanted = move |s: &&Snippet| s.kind == Kind::Entity && (s.page == snippet.page) == here;

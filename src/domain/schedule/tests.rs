@@ -1,22 +1,32 @@
 //! Every edge of promise 6, in zones with an hour's and a half hour's change.
 
+mod bounds;
+
 use chrono_tz::{America, Australia, Europe};
 use proptest::prelude::*;
 
+use super::elapsed::Elapsed;
+use super::moment::Moment;
+use super::pattern::Pattern;
 use super::*;
-use crate::domain::job::{Missed, Overlap};
 
 fn schedule(cron: &str, time_zone: Tz) -> Schedule {
-    Schedule {
-        cron: cron.to_owned(),
+    Schedule::new(
+        Recurrence::Cron(Pattern::parse(cron).expect("a pattern").into()),
         time_zone,
-        missed: Missed::Once,
-        overlap: Overlap::Skip,
+    )
+}
+
+/// A cron pattern, or `@every` and a distance.
+fn recurring(text: &str, zone: Tz) -> Schedule {
+    match text.strip_prefix("@every ") {
+        Some(every) => Schedule::new(Recurrence::Every(Elapsed::parse(every).expect("a length")), zone),
+        None => schedule(text, zone),
     }
 }
 
 fn at(text: &str) -> Timestamp {
-    DateTime::parse_from_rfc3339(text)
+    chrono::DateTime::parse_from_rfc3339(text)
         .expect("a time in the test")
         .to_utc()
         .into()
@@ -24,7 +34,8 @@ fn at(text: &str) -> Timestamp {
 
 /// Due times of one wall-clock stretch, as UTC text.
 fn due(cron: &str, zone: Tz, from: &str, to: &str) -> Vec<String> {
-    due_between(&schedule(cron, zone), at(from), at(to), 1000)
+    schedule(cron, zone)
+        .due_between(at(from), at(to), 1000)
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -192,20 +203,21 @@ fn intervals_do_nothing_in_the_skipped_hour() {
 fn the_interval_is_open_at_its_start_and_closed_at_its_end() {
     let daily = schedule("@daily", Tz::UTC);
     let (first, second) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
-    assert_eq!(due_between(&daily, first, second, 10), [second]);
-    assert!(due_between(&daily, second, second, 10).is_empty());
+    assert_eq!(daily.due_between(first, second, 10), [second]);
+    assert!(daily.due_between(second, second, 10).is_empty());
     assert!(
-        due_between(&daily, second, first, 10).is_empty(),
+        daily.due_between(second, first, 10).is_empty(),
         "a clock that went back"
     );
-    assert_eq!(due_between(&daily, Timestamp(first.0 - 1), first, 10), [first]);
-    assert_eq!(due_between(&daily, Timestamp(first.0 + 1), second, 10), [second]);
+    assert_eq!(daily.due_between(Timestamp(first.0 - 1), first, 10), [first]);
+    assert_eq!(daily.due_between(Timestamp(first.0 + 1), second, 10), [second]);
 }
 
 #[test]
 fn leap_days_and_the_31st_come_when_the_calendar_has_them() {
     let texts = |cron: &str, n| -> Vec<String> {
-        next(&schedule(cron, Europe::Berlin), at("2026-01-31T23:30:00Z"), n)
+        schedule(cron, Europe::Berlin)
+            .next(at("2026-01-31T23:30:00Z"), n)
             .iter()
             .map(|due| due.to_string()[..10].to_owned())
             .collect()
@@ -221,14 +233,19 @@ fn leap_days_and_the_31st_come_when_the_calendar_has_them() {
 fn the_limit_is_kept_and_the_far_ends_of_time_are_harmless() {
     let secondly = schedule("* * * * * *", Europe::Berlin);
     assert_eq!(
-        due_between(&secondly, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 7).len(),
+        secondly
+            .due_between(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 7)
+            .len(),
         7
     );
-    assert!(due_between(&secondly, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 0).is_empty());
-    assert_eq!(next(&secondly, Timestamp(i64::MIN), 1), [Timestamp(1_000_000)]);
-    assert!(next(&secondly, at("6000-01-01T00:00:00Z"), 1).is_empty());
-    assert!(next(&secondly, Timestamp(i64::MAX), 1).is_empty());
-    assert!(next(&schedule("no cron", Tz::UTC), Timestamp(0), 1).is_empty());
+    assert!(
+        secondly
+            .due_between(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"), 0)
+            .is_empty()
+    );
+    assert_eq!(secondly.next(Timestamp(i64::MIN), 1), [Timestamp(1_000_000)]);
+    assert!(secondly.next(at("6000-01-01T00:00:00Z"), 1).is_empty());
+    assert!(secondly.next(Timestamp(i64::MAX), 1).is_empty());
 }
 
 #[test]
@@ -283,6 +300,7 @@ proptest! {
     fn splitting_an_interval_anywhere_gives_the_same_occurrences_none_twice(
         cron in prop::sample::select(vec![
             "0 2 * * *", "30 2 * * *", "*/20 * * * *", "15,45 1-3 * * *", "0 */2 * * *", "*/30 2 * * *", "0 30 1 * * *",
+            "@every 7m", "@every 90m", "@every 1h",
         ]),
         zone in prop::sample::select(vec![Europe::Berlin, America::New_York, Australia::Lord_Howe, Tz::UTC]),
         // Around both edges of 2026 in each zone, to the second.
@@ -292,10 +310,10 @@ proptest! {
         before in 0..90_000_i64,
         cuts in prop::collection::vec(0..180_000_i64, 0..4),
     ) {
-        let schedule = schedule(cron, zone);
+        let schedule = recurring(cron, zone);
         let start = edge - before;
         let moment = |seconds: i64| Timestamp(seconds * 1_000_000);
-        let whole = due_between(&schedule, moment(start), moment(start + 180_000), usize::MAX);
+        let whole = schedule.due_between(moment(start), moment(start + 180_000), usize::MAX);
         prop_assert!(whole.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice");
 
         let mut marks = cuts.iter().map(|cut| start + cut).collect::<Vec<_>>();
@@ -303,14 +321,39 @@ proptest! {
         marks.sort_unstable();
         let parts = marks
             .windows(2)
-            .flat_map(|pair| due_between(&schedule, moment(pair[0]), moment(pair[1]), usize::MAX))
+            .flat_map(|pair| schedule.due_between(moment(pair[0]), moment(pair[1]), usize::MAX))
             .collect::<Vec<_>>();
         prop_assert_eq!(&parts, &whole);
 
-        let stepped = std::iter::successors(next(&schedule, moment(start), 1).first().copied(), |&last| {
-            next(&schedule, last, 1).first().copied()
+        let stepped = std::iter::successors(schedule.next(moment(start), 1).first().copied(), |&last| {
+            schedule.next(last, 1).first().copied()
         });
         let stepped = stepped.take_while(|&due| due <= moment(start + 180_000)).collect::<Vec<_>>();
         prop_assert_eq!(&stepped, &whole);
+    }
+
+    /// Promise 6 for a fixed time, said without the code under test: every day of the zone has exactly one due time, which is
+    /// the first instant from midnight on at which the clock shows that time or a later one.
+    #[test]
+    fn a_fixed_time_is_due_once_a_day_at_the_first_instant_that_reaches_it(
+        zone in prop::sample::select(vec![
+            Europe::Berlin, America::New_York, Australia::Lord_Howe, Tz::UTC, America::St_Johns, Tz::Africa__Casablanca,
+        ]),
+        (hour, minute) in (0..24_u32, 0..60_u32),
+        // Days from 2024-01-01 on: leap day, both edges of three years.
+        first_day in 0..1000_i64,
+    ) {
+        use chrono::{Days, NaiveDate, TimeZone as _, Timelike as _};
+        let daily = schedule(&format!("{minute} {hour} * * *"), zone);
+        let date = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap() + Days::new(first_day.unsigned_abs());
+        let midnight = |date: NaiveDate| Moment::Date(date).first(zone);
+        let after = date.checked_add_days(Days::new(1)).unwrap();
+        let due = daily.due_between(Timestamp(midnight(date).0 - 1), Timestamp(midnight(after).0 - 1), 10);
+        // Minute by minute through the day, as somebody would who looks at the clock.
+        let reached = (0..26 * 60).map(|minutes| Timestamp(midnight(date).0 + minutes * 60_000_000)).find(|at| {
+            let shown = zone.from_utc_datetime(&at.to_utc().naive_utc());
+            shown.date_naive() > date || (shown.hour(), shown.minute()) >= (hour, minute)
+        });
+        prop_assert_eq!(due, Vec::from_iter(reached), "{} {:02}:{:02} in {}", date, hour, minute, zone);
     }
 }

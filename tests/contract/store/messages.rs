@@ -267,14 +267,17 @@ async fn the_whole_queue_prints_the_same_text_whatever_the_ids(database: TestDat
     };
     store.insert_message(child, at(1)).await.unwrap();
     claim(&store, &[import], 1, at(2)).await;
-    store.run_now(import, "operator", at(3)).await.unwrap();
+    store
+        .run_now(import, &tranship::storage::asked_runs::Asked::by("operator"), at(3))
+        .await
+        .unwrap();
     let text = store.queue_text().await.unwrap();
     insta::allow_duplicates! {
         insta::assert_snapshot!(text, @r"
         M1 J1 relay Enqueued epoch=0 attempt=0 entity=Sales order headers company=usmf external_id=orders.csv by=shop blob=U1/8589934592 full enqueued=2023-11-14T22:13:20Z
         M2 J2 import PreProcessing epoch=1 attempt=1 owner=worker 1 stalled=1 entity=Sales order headers company=usmf external_id=orders.csv by=shop inline=3 full enqueued=2023-11-14T22:13:20Z lease=2023-11-14T22:13:37Z started=2023-11-14T22:13:22Z
         M3 J2 import Enqueued epoch=0 attempt=0 entity=Sales order headers company=usmf external_id=orders.csv by=shop inline=3 full parent=M2 enqueued=2023-11-14T22:13:21Z
-        occurrence J2 2023-11-14T22:13:23Z due trigger=operator epoch=0 attempt=0
+        occurrence J2 2023-11-14T22:13:23Z due origin=run trigger=operator epoch=0 attempt=0
         U1 used owner=process 1
         ");
     }

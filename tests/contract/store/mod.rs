@@ -6,13 +6,16 @@
 )]
 
 mod access;
+mod backfills;
 mod connections;
 mod crashes;
 mod executions;
 mod leases;
 mod messages;
 mod occurrences;
+mod pauses;
 mod queue;
+mod schedules;
 mod schema;
 
 use bytes::Bytes;

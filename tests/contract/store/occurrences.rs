@@ -1,15 +1,13 @@
-//! Schedules: every due time once, one run of a job at a time, one message per run.
+//! Occurrences: one run of a job at a time, one message per run.
 
 use super::*;
 use tranship::domain::ids::ExecutionId;
 use tranship::domain::message::Failure;
 use tranship::domain::status::Status;
-use tranship::storage::occurrences::{DueDecision, ExportOutcome, Occurrence};
+use tranship::storage::asked_runs::Asked;
+use tranship::storage::occurrences::{ExportOutcome, Occurrence};
 
 crate::on_both_databases!(
-    a_new_job_has_no_past,
-    a_changed_pattern_has_no_past,
-    racing_processes_record_a_due_time_once,
     runs_somebody_asked_for_take_the_next_free_microsecond,
     an_occurrence_is_claimed_by_one_and_one_runs_per_job,
     an_occurrence_whose_worker_died_is_claimable_again_under_a_new_epoch,
@@ -20,16 +18,7 @@ crate::on_both_databases!(
     an_attempt_cut_short_by_a_stop_is_not_counted,
 );
 
-const DAILY: &str = "0 2 * * * UTC";
-
-fn due(seconds: i64) -> DueDecision {
-    DueDecision {
-        due_at: at(seconds),
-        skip: None,
-    }
-}
-
-async fn claim_one(store: &Store, jobs: &[JobId], execution: &str, now: Timestamp) -> Option<Occurrence> {
+pub(super) async fn claim_one(store: &Store, jobs: &[JobId], execution: &str, now: Timestamp) -> Option<Occurrence> {
     let execution = execution.to_owned();
     store
         .claim_occurrence(jobs, "worker", 15, move |_| ExecutionId(execution.clone()), now)
@@ -48,91 +37,11 @@ fn queued(message: NewMessage) -> ExportOutcome {
     }
 }
 
-async fn a_new_job_has_no_past(database: TestDatabase) {
-    let store = open(&database).await;
-    let job = JobId::generate();
-    assert_eq!(store.evaluated_to(job, DAILY, START).await.unwrap(), START);
-    assert_eq!(store.evaluated_to(job, DAILY, at(500)).await.unwrap(), START);
-    assert!(!store.has_open_occurrence(job).await.unwrap());
-    assert!(store.record_due(job, DAILY, START, at(60), &[]).await.unwrap());
-    assert_eq!(store.evaluated_to(job, DAILY, at(500)).await.unwrap(), at(60));
-}
-
-async fn a_changed_pattern_has_no_past(database: TestDatabase) {
-    const HOURLY: &str = "0 * * * * UTC";
-    let store = open(&database).await;
-    let job = JobId::generate();
-    store.evaluated_to(job, DAILY, START).await.unwrap();
-    assert_eq!(store.evaluated_to(job, HOURLY, at(500)).await.unwrap(), at(500));
-    assert_eq!(store.evaluated_to(job, HOURLY, at(900)).await.unwrap(), at(500));
-    assert!(
-        !store
-            .record_due(job, DAILY, at(500), at(600), &[due(550)])
-            .await
-            .unwrap(),
-        "whoever still has the old pattern decides nothing"
-    );
-    assert!(
-        store
-            .record_due(job, HOURLY, at(500), at(600), &[due(550)])
-            .await
-            .unwrap()
-    );
-    assert_eq!(store.evaluated_to(job, HOURLY, at(900)).await.unwrap(), at(600));
-}
-
-async fn racing_processes_record_a_due_time_once(database: TestDatabase) {
-    let store = open(&database).await;
-    let other = second(&database, &store).await;
-    let job = JobId::generate();
-    store.evaluated_to(job, DAILY, START).await.unwrap();
-    let decisions = [
-        due(10),
-        DueDecision {
-            due_at: at(20),
-            skip: Some("the run before it was not over".into()),
-        },
-    ];
-    let mut races = Vec::new();
-    for n in 0..8 {
-        let (store, decisions) = (
-            if n % 2 == 0 { store.clone() } else { other.clone() },
-            decisions.clone(),
-        );
-        races.push(tokio::spawn(async move {
-            store.record_due(job, DAILY, START, at(30), &decisions).await.unwrap()
-        }));
-    }
-    let mut firsts = 0;
-    for race in races {
-        firsts += usize::from(race.await.unwrap());
-    }
-    assert_eq!(firsts, 1);
-    let seen = store.occurrences(job, 10).await.unwrap();
-    let seen: Vec<_> = seen
-        .iter()
-        .map(|o| (o.due_at, o.state.as_str(), o.trigger.as_str(), o.note.as_deref()))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            (at(20), "skipped", "schedule", Some("the run before it was not over")),
-            (at(10), "due", "schedule", None),
-        ]
-    );
-    assert!(
-        !store.record_due(job, DAILY, START, at(30), &[due(25)]).await.unwrap(),
-        "the mark has moved on"
-    );
-    assert_eq!(store.occurrences(job, 10).await.unwrap().len(), 2);
-    assert!(store.has_open_occurrence(job).await.unwrap());
-}
-
 async fn runs_somebody_asked_for_take_the_next_free_microsecond(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
-    let first = store.run_now(job, "operator", START).await.unwrap();
-    let second = store.run_now(job, "operator", START).await.unwrap();
+    let first = store.run_now(job, &Asked::by("operator"), START).await.unwrap();
+    let second = store.run_now(job, &Asked::by("operator"), START).await.unwrap();
     assert_eq!(
         (first.due_at, first.state.as_str(), first.trigger.as_str()),
         (START, "due", "operator")
@@ -146,7 +55,7 @@ async fn an_occurrence_is_claimed_by_one_and_one_runs_per_job(database: TestData
     let (a, b) = (JobId::generate(), JobId::generate());
     for job in [a, b] {
         for second in [1, 2, 3] {
-            store.run_now(job, "operator", at(second)).await.unwrap();
+            store.run_now(job, &Asked::by("operator"), at(second)).await.unwrap();
         }
     }
     let mut claims = Vec::new();
@@ -189,9 +98,9 @@ async fn an_occurrence_is_claimed_by_one_and_one_runs_per_job(database: TestData
 async fn an_occurrence_whose_worker_died_is_claimable_again_under_a_new_epoch(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
-    store.run_now(job, "operator", START).await.unwrap();
+    store.run_now(job, &Asked::by("operator"), START).await.unwrap();
     let stale = claim_one(&store, &[job], "first", START).await.unwrap();
-    assert!(store.extend_occurrence(&stale, at(30)).await.unwrap());
+    assert_eq!(store.extend_occurrence(&stale, at(30)).await.unwrap(), Heartbeat::Held);
     assert_eq!(claim_one(&store, &[job], "second", at(29)).await, None);
     let fresh = claim_one(&store, &[job], "second", at(30)).await.unwrap();
     assert_eq!(
@@ -200,7 +109,7 @@ async fn an_occurrence_whose_worker_died_is_claimable_again_under_a_new_epoch(da
     );
     assert_eq!(store.execution(&ExecutionId("second".into())).await.unwrap(), None);
 
-    assert!(!store.extend_occurrence(&stale, at(99)).await.unwrap());
+    assert_eq!(store.extend_occurrence(&stale, at(99)).await.unwrap(), Heartbeat::Lost);
     assert_conflict(store.release_occurrence(&stale, None, true, "late").await);
     let late = inline(job, Direction::Export);
     let id = late.id;
@@ -214,7 +123,7 @@ async fn an_occurrence_whose_worker_died_is_claimable_again_under_a_new_epoch(da
 async fn a_finished_occurrence_queues_exactly_one_message(database: TestDatabase) {
     let store = open(&database).await;
     let (job, key) = (JobId::generate(), BlobKey::generate());
-    store.run_now(job, "operator", START).await.unwrap();
+    store.run_now(job, &Asked::by("operator"), START).await.unwrap();
     let claimed = claim_one(&store, &[job], "run", at(1)).await.unwrap();
     store.begin_upload(&key, "process 1", at(1)).await.unwrap();
     let new = in_blob(job, Direction::Export, &key);
@@ -261,7 +170,7 @@ async fn a_finished_occurrence_queues_exactly_one_message(database: TestDatabase
 async fn an_occurrence_whose_upload_is_dead_ends_nothing(database: TestDatabase) {
     let store = open(&database).await;
     let (job, key) = (JobId::generate(), BlobKey::generate());
-    store.run_now(job, "operator", START).await.unwrap();
+    store.run_now(job, &Asked::by("operator"), START).await.unwrap();
     let claimed = claim_one(&store, &[job], "run", at(1)).await.unwrap();
     store.begin_upload(&key, "process 1", at(1)).await.unwrap();
     store.abandon_upload(&key, at(2)).await.unwrap();
@@ -270,7 +179,10 @@ async fn an_occurrence_whose_upload_is_dead_ends_nothing(database: TestDatabase)
         .await;
     assert_conflict(refused);
     assert_eq!(store.occurrences(job, 1).await.unwrap().remove(0), claimed);
-    assert!(store.extend_occurrence(&claimed, at(60)).await.unwrap());
+    assert_eq!(
+        store.extend_occurrence(&claimed, at(60)).await.unwrap(),
+        Heartbeat::Held
+    );
 }
 
 async fn an_occurrence_can_end_without_a_message(database: TestDatabase) {
@@ -296,7 +208,7 @@ async fn an_occurrence_can_end_without_a_message(database: TestDatabase) {
             "no_table: orders is missing",
         ),
     ] {
-        store.run_now(job, "operator", START).await.unwrap();
+        store.run_now(job, &Asked::by("operator"), START).await.unwrap();
         let claimed = claim_one(&store, &[job], state, at(1)).await.unwrap();
         assert_eq!(store.finish_occurrence(&claimed, outcome, at(2)).await.unwrap(), None);
         let ended = store.occurrences(job, 1).await.unwrap().remove(0);
@@ -305,13 +217,13 @@ async fn an_occurrence_can_end_without_a_message(database: TestDatabase) {
             (state, records, Some(note))
         );
     }
-    assert!(!store.has_open_occurrence(job).await.unwrap());
+    assert!(store.open_occurrences(&[job]).await.unwrap().is_empty());
 }
 
 async fn a_released_occurrence_waits_for_its_time(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
-    store.run_now(job, "operator", START).await.unwrap();
+    store.run_now(job, &Asked::by("operator"), START).await.unwrap();
     let claimed = claim_one(&store, &[job], "run", START).await.unwrap();
     store
         .release_occurrence(&claimed, Some(at(30)), true, "the database is away")
@@ -326,7 +238,7 @@ async fn a_released_occurrence_waits_for_its_time(database: TestDatabase) {
 async fn an_attempt_cut_short_by_a_stop_is_not_counted(database: TestDatabase) {
     let store = open(&database).await;
     let job = JobId::generate();
-    store.run_now(job, "operator", START).await.unwrap();
+    store.run_now(job, &Asked::by("operator"), START).await.unwrap();
     for epoch in 1..=3 {
         let claimed = claim_one(&store, &[job], "run", START).await.unwrap();
         assert_eq!((claimed.epoch, claimed.attempt), (epoch, 1));

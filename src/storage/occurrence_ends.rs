@@ -1,0 +1,159 @@
+//! How a claimed occurrence comes off a worker's hands: ended, with its message in the same transaction, or handed back.
+
+use super::enqueue::insert;
+use super::executions::EntityRun;
+use super::occurrences::{ExportOutcome, Occurrence};
+use super::pool::{Tx, execute, fetch_optional};
+use super::positions;
+use super::rows::stored;
+use super::runs::{close_execution, write_entity_run};
+use super::{Store, StoreError};
+use crate::domain::counts::Counts;
+use crate::domain::message::Message;
+use crate::domain::schedule::SkipReason;
+use crate::domain::time::Timestamp;
+
+impl Store {
+    /// Ends a claimed occurrence and queues its message in the same transaction; the upload row moves to `used` in it too.
+    /// Returns the message queued.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch.
+    pub async fn finish_occurrence(
+        &self,
+        claimed: &Occurrence,
+        outcome: ExportOutcome,
+        now: Timestamp,
+    ) -> Result<Option<Message>, StoreError> {
+        let claimed = claimed.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let queued = finish(tx, &claimed, outcome, now).await?;
+                Ok(queued)
+            })
+        })
+        .await
+    }
+
+    /// Hands a claimed occurrence back, to be tried again from `not_before` on. Not `counted`: the attempt never was, as
+    /// when the service stopped during it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] under a stale epoch.
+    pub async fn release_occurrence(
+        &self,
+        claimed: &Occurrence,
+        not_before: Option<Timestamp>,
+        counted: bool,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let (claimed, note) = (claimed.clone(), note.to_owned());
+        self.write(move |tx| Box::pin(async move {
+            let text = "update occurrences set state = 'due', owner = null, lease_until = null, not_before = $4, note = $5, \
+                attempt = attempt - $6 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
+            let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
+            let not_before = not_before.map(Timestamp::micros);
+            let uncounted = i32::from(!counted);
+            let note = note.as_str();
+            let rows = execute!(tx.db(), text, job, due_at, claimed.epoch, not_before, note, uncounted)?;
+            must_touch(tx, rows, &claimed).await?;
+            Ok(())
+        }))
+        .await
+    }
+}
+
+async fn finish(
+    tx: &mut Tx,
+    claimed: &Occurrence,
+    outcome: ExportOutcome,
+    now: Timestamp,
+) -> Result<Option<Message>, StoreError> {
+    let (state, records, note) = match &outcome {
+        ExportOutcome::Queued { records, note, .. } => ("done", Some(*records), note.clone()),
+        ExportOutcome::Nothing { note, .. } => ("done", Some(0), Some(note.clone())),
+        ExportOutcome::Failed(failure) => ("failed", None, Some(format!("{}: {}", failure.code, failure.detail))),
+        ExportOutcome::Cancelled { note } => ("cancelled", None, Some(note.clone())),
+    };
+    let reason = (state == "cancelled").then_some(SkipReason::Overlap.as_str());
+    // First of all the guard: it locks the row, so that nobody claims the occurrence while its message is queued.
+    let text = "update occurrences set state = $4, owner = null, lease_until = null, cancel_asked = null, records = $5, note = $6, \
+        finished_at = $7, reason = $8 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
+    let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
+    let rows = execute!(
+        tx.db(),
+        text,
+        job,
+        due_at,
+        claimed.epoch,
+        state,
+        records.map(stored),
+        note.as_deref(),
+        now.micros(),
+        reason
+    )?;
+    must_touch(tx, rows, claimed).await?;
+    let execution = claimed.execution.as_ref();
+    let mut queued = None;
+    let positions = match &outcome {
+        ExportOutcome::Queued { positions, .. } | ExportOutcome::Nothing { positions, .. } => positions.clone(),
+        ExportOutcome::Failed(_) | ExportOutcome::Cancelled { .. } => Vec::new(),
+    };
+    if let ExportOutcome::Queued { message, entities, .. } = outcome {
+        let message = insert(tx, *message, execution.map(|id| id.0.as_str()), now).await?;
+        let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
+        execute!(tx.db(), text, job, due_at, message.id.0)?;
+        if let Some(execution) = execution {
+            for (entity_no, (label, records)) in (0..).zip(entities) {
+                write_entity_run(tx, execution, &exported(entity_no, label, records, now)).await?;
+            }
+        }
+        queued = Some(message);
+    }
+    let messages: Vec<_> = queued.iter().map(|message| message.id).collect();
+    positions::insert(tx, claimed.job, claimed.due_at, &messages, &positions, now).await?;
+    if let Some(execution) = execution {
+        close_execution(tx, execution, queued.as_ref().map(|message| message.id), now).await?;
+    }
+    Ok(queued)
+}
+
+/// An exported entity: every record read is a record written into the file.
+fn exported(entity_no: i32, label: String, records: u64, now: Timestamp) -> EntityRun {
+    EntityRun {
+        entity_no,
+        label,
+        company: None,
+        staging_status: "Finished".to_owned(),
+        staging_records: records,
+        staging_errors: 0,
+        target_status: "Finished".to_owned(),
+        counts: Counts {
+            read: records,
+            inserted: records,
+            ..Counts::default()
+        },
+        target_errors: 0,
+        truncated: 0,
+        started_at: None,
+        finished_at: Some(now),
+        warnings: Vec::new(),
+    }
+}
+
+async fn must_touch(tx: &mut Tx, rows: u64, claimed: &Occurrence) -> Result<(), StoreError> {
+    if rows == 1 {
+        return Ok(());
+    }
+    let text = "select state, epoch from occurrences where job = $1 and due_at = $2";
+    let found: Option<(String, i64)> =
+        fetch_optional!(tx.db(), (String, i64), text, claimed.job.0, claimed.due_at.micros())?;
+    Err(StoreError::Conflict {
+        what: "occurrence",
+        id: format!("{} at {}", claimed.job, claimed.due_at),
+        state: found.map_or_else(
+            || "unknown".to_owned(),
+            |(state, epoch)| format!("{state}, lease {epoch}"),
+        ),
+    })
+}
