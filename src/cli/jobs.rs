@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::answers::{JobList, Run};
 use super::connection::{Connection, name_or_id};
+use super::positions::{self, Rewind};
 use super::schedules::{self, Backfill};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
@@ -81,6 +82,22 @@ pub enum Jobs {
     },
     /// Run an export for due times of the past that have no run
     Backfill(Backfill),
+    /// Show how far an incremental export has come, newest first
+    Positions {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        /// Only of this entity
+        #[arg(long, value_name = "LABEL")]
+        entity: Option<String>,
+        /// How many of each entity, 1 to 1000
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Set an incremental export back: its next run begins at an earlier position, or with everything
+    Rewind(Rewind),
 }
 
 impl Jobs {
@@ -93,6 +110,8 @@ impl Jobs {
             | Self::Pause { connection, .. }
             | Self::Resume { connection, .. } => connection,
             Self::Backfill(backfill) => &backfill.connection,
+            Self::Positions { connection, .. } => connection,
+            Self::Rewind(rewind) => &rewind.connection,
         }
     }
 
@@ -123,6 +142,13 @@ impl Jobs {
                 connection,
             } => schedules::resume(screen, &connection, &job, missed).await,
             Self::Backfill(backfill) => backfill.run(screen).await,
+            Self::Positions {
+                job,
+                entity,
+                limit,
+                connection,
+            } => positions::list(screen, &connection, &job, entity.as_deref(), limit).await,
+            Self::Rewind(rewind) => rewind.run(screen).await,
         }
     }
 }

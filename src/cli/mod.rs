@@ -19,6 +19,7 @@ mod health;
 mod init;
 mod jobs;
 mod messages;
+mod positions;
 mod progress;
 mod pull;
 mod push;

@@ -21,6 +21,8 @@ pub(super) struct ExportDraft {
     pub file_name: Option<Placed<FileName>>,
     pub sidecar: Option<Placed<bool>>,
     pub companies: Option<Placed<Vec<Placed<String>>>>,
+    /// Either way to split.
+    pub split: Option<Placed<u32>>,
     /// In the order of the job's `[[export.entities]]`.
     pub entities: Vec<ExportPlaces>,
 }
@@ -45,6 +47,8 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
     let sidecar = section.truth("sidecar");
     let prevent = section.truth("prevent_upload_when_zero_records");
     let companies = section.texts("companies");
+    let split_records = section.number("split_records", 1..=u32::MAX);
+    let split_bytes = section.number("split_bytes", 1024..=u32::MAX);
     section.require("entities");
     let mut entities = Vec::new();
     for entity in section.tables("entities", "[[export.entities]]") {
@@ -58,6 +62,8 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
         compression: compression.as_ref().map(|compression| compression.value),
         file_name: file_name.as_ref().map(|name| name.value.clone()),
         sidecar: is_set(&sidecar, true),
+        split_records: split_records.as_ref().map(|most| most.value.into()),
+        split_bytes: split_bytes.as_ref().map(|most| most.value.into()),
         prevent_upload_when_zero_records: is_set(&prevent, false),
         companies: companies.iter().flat_map(|list| &list.value).map(company).collect(),
         entities: entities.iter().map(ExportPlaces::spec).collect(),
@@ -72,6 +78,7 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
         file_name,
         sidecar,
         companies,
+        split: split_records.or(split_bytes),
         entities,
     }
 }

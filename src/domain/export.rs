@@ -20,6 +20,10 @@ pub struct ExportSpec {
     pub file_name: Option<FileName>,
     /// Whether a package tells in [`SIDECAR_FILE`] how many records its files hold.
     pub sidecar: bool,
+    /// Records of a message, where a run makes several.
+    pub split_records: Option<u64>,
+    /// Bytes of a message's data file before it is packed, about; where a run makes several.
+    pub split_bytes: Option<u64>,
     /// Whether a run of zero records puts nothing on the queue.
     pub prevent_upload_when_zero_records: bool,
     /// Only these companies' rows; empty: the job's company, or all.

@@ -21,6 +21,7 @@ pub mod messages;
 pub mod metrics;
 pub mod package_api;
 pub mod payload;
+pub mod positions;
 pub mod problem;
 pub mod query;
 pub mod recent;
@@ -148,6 +149,8 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/jobs/{job}/next", web::get().to(schedules::next)))
         .service(at("/api/v1/jobs/{job}/pause", web::post().to(schedules::pause)))
         .service(at("/api/v1/jobs/{job}/resume", web::post().to(schedules::resume)))
+        .service(at("/api/v1/jobs/{job}/positions", web::get().to(positions::list)))
+        .service(at("/api/v1/jobs/{job}/rewind", web::post().to(positions::rewind)))
         .service(at("/api/v1/jobs/{job}/backfill", web::post().to(schedules::backfill)))
         .service(at("/api/v1/jobs/{job}/messages", web::post().to(messages::enqueue)))
         .service(at("/api/v1/jobs/{job}/messages/batch", web::post().to(batch::enqueue)))

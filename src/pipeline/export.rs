@@ -10,16 +10,17 @@ mod data_file;
 mod incremental;
 mod output;
 pub mod parts;
+mod payloads;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::data_file::DataFileWriter;
 use self::incremental::{Planned, Reading};
-use self::output::Output;
 use self::parts::{Part, Source, parts};
+use self::payloads::{OpenFile, Payloads};
 use super::Context;
 use super::enqueue::Envelope;
+use super::payload::StoredPayload;
 use super::placement::place;
 use super::stop::{RunEnd, Stop};
 use crate::business::snapshot::{Row, Snapshot};
@@ -97,7 +98,7 @@ async fn run(
     }
     let mut prepared = prepared.iter();
     let mut snapshot = database.snapshot().await?;
-    let mut output = Output::begin(context, job, spec, &parts)?;
+    let mut payloads = Payloads::begin(context, job, spec, &parts, claimed.due_at)?;
     let (mut written, mut planned) = (Written::default(), Vec::new());
     for part in &parts {
         let mut readings = Vec::new();
@@ -106,7 +107,7 @@ async fn run(
             readings.push(plan.reading.clone());
             planned.push((source, plan));
         }
-        let counts = write_part(&mut snapshot, &mut output, job, part, &readings, stopping).await?;
+        let counts = write_part(&mut snapshot, &mut payloads, job, part, &readings, stopping).await?;
         written.entities.extend(counts);
     }
     drop(snapshot);
@@ -115,7 +116,7 @@ async fn run(
         nothing(context, job, claimed, written).await?;
     } else {
         let name = file_name(job, spec, &parts, claimed.due_at);
-        Box::pin(queue(context, job, claimed, (name, output), written)).await?;
+        Box::pin(queue(context, job, claimed, (name, payloads), written)).await?;
     }
     forget(context, definitions, database, job.id, &planned).await;
     Ok(())
@@ -206,11 +207,11 @@ fn database_of<'a>(context: &'a Context, parts: &[Part<'_>]) -> Result<&'a Datab
 }
 
 /// Writes one data file; the records of each of its entities, by its label.
-async fn write_part(
+async fn write_part<'a>(
     snapshot: &mut Snapshot,
-    output: &mut Output,
+    payloads: &mut Payloads<'a>,
     job: &Job,
-    part: &Part<'_>,
+    part: &'a Part<'a>,
     readings: &[Reading],
     stopping: &CancellationToken,
 ) -> Result<Vec<(String, u64)>, Stop> {
@@ -218,9 +219,7 @@ async fn write_part(
         return Ok(Vec::new());
     };
     let companies = spec.companies(job.company.as_deref());
-    let mut file = DataFileWriter::new(part, spec);
-    output.begin_file(&part.file)?;
-    output.write(file.begin()?).await?;
+    let mut file = OpenFile::begin(part, payloads).await?;
     let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
     let reading = async {
         let read = match (part.composite, part.sources.first(), readings.first()) {
@@ -245,15 +244,12 @@ async fn write_part(
                 (false, false) => batch.into_iter().filter_map(untold).collect(),
                 _ => batch,
             };
-            output.write(file.rows(&batch)?).await?;
+            file.rows(payloads, &batch).await?;
         }
-        Ok(())
+        file.end(payloads).await
     };
     // `try_join` drops the reader when the writer fails, and the other way round.
-    tokio::try_join!(reading, writing)?;
-    output.write(file.finish()?).await?;
-    let counts = file.counts();
-    output.end_file(&part.file, &counts);
+    let (_, counts) = tokio::try_join!(reading, writing)?;
     Ok(counts)
 }
 
@@ -335,19 +331,19 @@ async fn queue(
     context: &Context,
     job: &Job,
     claimed: &Occurrence,
-    (name, output): (String, Output),
+    (name, payloads): (String, Payloads<'_>),
     written: Written,
 ) -> Result<(), Stop> {
     let records = written.records();
-    let payload = Box::pin(output.finish(job, claimed.due_at)).await?;
+    let payloads = Box::pin(payloads.finish()).await?;
     let now = context.clock.now();
-    let message = NewMessage {
+    let message = |(at, payload): (usize, &StoredPayload)| NewMessage {
         id: MessageId::generate_at(now),
         job: job.id,
         direction: job.direction,
         entity: None,
         company: company(job),
-        external_id: Some(name),
+        external_id: Some(numbered(&name, at + 1, payloads.len())),
         enqueued_by: claimed.trigger.clone(),
         digest: payload.digest,
         bytes: payload.bytes,
@@ -359,8 +355,9 @@ async fn queue(
         identities: Vec::new(),
         webhook: None,
     };
+    let messages = payloads.iter().enumerate().map(message).collect();
     let outcome = ExportOutcome::Queued {
-        message: Box::new(message),
+        messages,
         records,
         entities: written.entities,
         positions: written.positions,
@@ -370,9 +367,35 @@ async fn queue(
         .store
         .finish_occurrence(claimed, outcome, context.clock.now())
         .await?;
-    payload.keep();
-    if let Some(message) = queued {
+    for payload in payloads {
+        payload.keep();
+    }
+    for message in queued {
         tracing::info!(message.id = %message.id, job.name = %job.name, records, bytes = message.bytes, "export queued");
     }
     Ok(())
+}
+
+/// `orders.csv` as the second of three: `orders-2of3.csv`.
+fn numbered(name: &str, at: usize, of: usize) -> String {
+    if of == 1 {
+        return name.to_owned();
+    }
+    match name.split_once('.').filter(|(stem, _)| !stem.is_empty()) {
+        Some((stem, extension)) => format!("{stem}-{at}of{of}.{extension}"),
+        None => format!("{name}-{at}of{of}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbered;
+
+    #[test]
+    fn one_of_several_files_says_which() {
+        assert_eq!(numbered("orders.csv.gz", 1, 1), "orders.csv.gz");
+        assert_eq!(numbered("orders.csv.gz", 2, 3), "orders-2of3.csv.gz");
+        assert_eq!(numbered("orders", 2, 3), "orders-2of3");
+        assert_eq!(numbered(".orders", 2, 3), ".orders-2of3");
+    }
 }

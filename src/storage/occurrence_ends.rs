@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 
 impl Store {
     /// Ends a claimed occurrence and queues its message in the same transaction; the upload row moves to `used` in it too.
-    /// Returns the message queued.
+    /// Returns the messages queued.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch.
@@ -24,7 +24,7 @@ impl Store {
         claimed: &Occurrence,
         outcome: ExportOutcome,
         now: Timestamp,
-    ) -> Result<Option<Message>, StoreError> {
+    ) -> Result<Vec<Message>, StoreError> {
         let claimed = claimed.clone();
         self.write(move |tx| {
             Box::pin(async move {
@@ -68,7 +68,7 @@ async fn finish(
     claimed: &Occurrence,
     outcome: ExportOutcome,
     now: Timestamp,
-) -> Result<Option<Message>, StoreError> {
+) -> Result<Vec<Message>, StoreError> {
     let (state, records, note) = match &outcome {
         ExportOutcome::Queued { records, note, .. } => ("done", Some(*records), note.clone()),
         ExportOutcome::Nothing { note, .. } => ("done", Some(0), Some(note.clone())),
@@ -94,26 +94,29 @@ async fn finish(
     )?;
     must_touch(tx, rows, claimed).await?;
     let execution = claimed.execution.as_ref();
-    let mut queued = None;
+    let mut queued = Vec::new();
     let positions = match &outcome {
         ExportOutcome::Queued { positions, .. } | ExportOutcome::Nothing { positions, .. } => positions.clone(),
         ExportOutcome::Failed(_) | ExportOutcome::Cancelled { .. } => Vec::new(),
     };
-    if let ExportOutcome::Queued { message, entities, .. } = outcome {
-        let message = insert(tx, *message, execution.map(|id| id.0.as_str()), now).await?;
-        let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
-        execute!(tx.db(), text, job, due_at, message.id.0)?;
+    if let ExportOutcome::Queued { messages, entities, .. } = outcome {
+        for message in messages {
+            queued.push(insert(tx, message, execution.map(|id| id.0.as_str()), now).await?);
+        }
+        if let Some(first) = queued.first() {
+            let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
+            execute!(tx.db(), text, job, due_at, first.id.0)?;
+        }
         if let Some(execution) = execution {
             for (entity_no, (label, records)) in (0..).zip(entities) {
                 write_entity_run(tx, execution, &exported(entity_no, label, records, now)).await?;
             }
         }
-        queued = Some(message);
     }
     let messages: Vec<_> = queued.iter().map(|message| message.id).collect();
     positions::insert(tx, claimed.job, claimed.due_at, &messages, &positions, now).await?;
     if let Some(execution) = execution {
-        close_execution(tx, execution, queued.as_ref().map(|message| message.id), now).await?;
+        close_execution(tx, execution, queued.first().map(|message| message.id), now).await?;
     }
     Ok(queued)
 }

@@ -93,11 +93,11 @@ pub struct MissedRange {
 /// How an export run ended.
 #[derive(Debug, Clone)]
 pub enum ExportOutcome {
-    /// A message is queued.
+    /// Messages are queued.
     Queued {
-        /// The outbound message.
-        message: Box<NewMessage>,
-        /// Records in it.
+        /// The outbound messages, in their order; at least one.
+        messages: Vec<NewMessage>,
+        /// Records in them.
         records: u64,
         /// Per entity: label and records.
         entities: Vec<(String, u64)>,

@@ -341,6 +341,7 @@ impl Checked<'_> {
             compression,
             file_name,
             sidecar,
+            split,
             span,
             ..
         } = self.export;
@@ -349,6 +350,10 @@ impl Checked<'_> {
         if let Some(second) = second.filter(|_| !is_package) {
             let message = "`data_source = \"file\"` holds one entity; use `data_source = \"package\"` for several";
             self.at(&second.entity.span, message);
+        }
+        if let Some(split) = split.as_ref().filter(|_| second.is_some() || self.composite.is_some()) {
+            let message = "only the export of one entity can be split: each message is a file or package of its own";
+            self.at(&split.span, message);
         }
         if let Some(header) = header
             .as_ref()
