@@ -145,6 +145,9 @@ pub struct Cause {
     /// How many records.
     #[serde(default)]
     pub count: u64,
+    /// How many values they have between them.
+    #[serde(default)]
+    pub distinct_values: u64,
     /// One of them.
     #[serde(default)]
     pub sample: Option<RecordError>,

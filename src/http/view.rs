@@ -134,6 +134,7 @@ fn group_body(group: &ErrorGroup) -> Value {
         "code": group.code,
         "field": group.field,
         "count": group.count,
+        "distinct_values": group.distinct_values,
         "sample": error(&group.sample),
     })
 }
