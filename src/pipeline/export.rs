@@ -94,7 +94,7 @@ async fn run(
     let mut prepared = Vec::new();
     for source in parts.iter().flat_map(|part| &part.sources) {
         database.ensure_entity(source.entity).await?;
-        prepared.push(incremental::prepare(context, database, job.id, source).await?);
+        prepared.push(incremental::prepare(context, database, job, source).await?);
     }
     let mut prepared = prepared.iter();
     let mut snapshot = database.snapshot().await?;
