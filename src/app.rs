@@ -26,6 +26,7 @@ use crate::business::Databases;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::definitions::Definitions;
+use crate::destination;
 use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
 use crate::http::admission::Admission;
@@ -95,6 +96,7 @@ pub struct App {
     worker: Worker,
     scheduler: Scheduler,
     webhooks: webhook::Sender,
+    destinations: destination::Sender,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
 }
@@ -140,6 +142,7 @@ impl App {
                 export: config.export.clone(),
                 file: config.file.clone(),
                 webhooks: config.webhooks.clone(),
+                destinations: config.destinations.clone(),
             }),
             owner: owner(address).into(),
             store,
@@ -165,6 +168,14 @@ impl App {
             Arc::clone(&webhook_wake),
             stopping.clone(),
         );
+        let destination_wake = Arc::new(Notify::new());
+        let destinations = destination::Sender::new(
+            context.clone(),
+            watched.clone(),
+            config.destinations.clone(),
+            Arc::clone(&destination_wake),
+            stopping.clone(),
+        );
         let watch = Watch::new(&context);
         let api = Api {
             context,
@@ -183,6 +194,7 @@ impl App {
             wake,
             draining: stopping.clone(),
             webhook_wake,
+            destination_wake,
             ready: readiness,
         };
         Ok(Self {
@@ -196,6 +208,7 @@ impl App {
             worker,
             scheduler,
             webhooks,
+            destinations,
             stopping,
             first_client,
         })
@@ -243,6 +256,12 @@ impl App {
         self.webhooks.clone()
     }
 
+    /// The sender to destinations, for tests that drive it by hand.
+    #[must_use]
+    pub fn destinations(&self) -> destination::Sender {
+        self.destinations.clone()
+    }
+
     /// The definitions as they are now.
     #[must_use]
     pub fn definitions(&self) -> Arc<Definitions> {
@@ -270,6 +289,7 @@ impl App {
         if self.options.background == Background::On {
             background.spawn(self.worker.clone().run());
             background.spawn(self.webhooks.clone().run());
+            background.spawn(self.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::destination_file::{self, DestinationPlaces};
 use super::flow_file::texts;
 use super::format_file;
 use super::read::{Placed, Table};
@@ -21,6 +22,7 @@ pub(super) struct ExportDraft {
     pub file_name: Option<Placed<FileName>>,
     pub sidecar: Option<Placed<bool>>,
     pub companies: Option<Placed<Vec<Placed<String>>>>,
+    pub destinations: Vec<DestinationPlaces>,
     /// In the order of the job's `[[export.entities]]`.
     pub entities: Vec<ExportPlaces>,
 }
@@ -45,6 +47,8 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
     let sidecar = section.truth("sidecar");
     let prevent = section.truth("prevent_upload_when_zero_records");
     let companies = section.texts("companies");
+    let destinations = destination_file::read_all(&section);
+    let enqueue = read_enqueue(&section);
     section.require("entities");
     let mut entities = Vec::new();
     for entity in section.tables("entities", "[[export.entities]]") {
@@ -60,6 +64,8 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
         sidecar: is_set(&sidecar, true),
         prevent_upload_when_zero_records: is_set(&prevent, false),
         companies: companies.iter().flat_map(|list| &list.value).map(company).collect(),
+        destinations: destinations.iter().map(|places| places.destination.clone()).collect(),
+        enqueue,
         entities: entities.iter().map(ExportPlaces::spec).collect(),
     };
     let span = section.span().clone();
@@ -72,8 +78,19 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
         file_name,
         sidecar,
         companies,
+        destinations,
         entities,
     }
+}
+
+/// Whether messages wait to be collected: what goes nowhere else must.
+fn read_enqueue(section: &Table<'_>) -> bool {
+    let Some(enqueue) = section.truth("enqueue") else { return true };
+    if !enqueue.value && !section.has("destinations") {
+        let message = "`enqueue = false` and no [[export.destinations]]: what is exported would go nowhere";
+        section.findings().at(&enqueue.span, message);
+    }
+    enqueue.value
 }
 
 /// As messages and rows have it.

@@ -82,6 +82,8 @@ pub struct Api {
     pub draining: CancellationToken,
     /// Wakes the webhook sender.
     pub webhook_wake: Arc<Notify>,
+    /// Wakes the sender to destinations.
+    pub destination_wake: Arc<Notify>,
     /// Whether the service still takes work; false while it drains.
     pub ready: tokio::sync::watch::Receiver<bool>,
 }

@@ -7,6 +7,7 @@
 //! occurrence never queues two messages.
 
 mod data_file;
+mod destinations;
 mod incremental;
 mod output;
 pub mod parts;
@@ -31,6 +32,7 @@ use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
+use crate::storage::destinations::NewExportDelivery;
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 use crate::storage::positions::NewPosition;
@@ -96,6 +98,8 @@ async fn run(
         prepared.push(incremental::prepare(context, database, job.id, source).await?);
     }
     let mut prepared = prepared.iter();
+    // Told of its phases as they end.
+    let mut claimed = claimed.clone();
     let mut snapshot = database.snapshot().await?;
     let mut output = Output::begin(context, job, spec, &parts)?;
     let (mut written, mut planned) = (Written::default(), Vec::new());
@@ -110,12 +114,16 @@ async fn run(
         written.entities.extend(counts);
     }
     drop(snapshot);
+    claimed.written_at = Some(context.clock.now());
     written.note(&planned);
     if written.records() == 0 && spec.prevent_upload_when_zero_records {
-        nothing(context, job, claimed, written).await?;
+        nothing(context, job, &claimed, written).await?;
     } else {
-        let name = file_name(job, spec, &parts, claimed.due_at);
-        Box::pin(queue(context, job, claimed, (name, output), written)).await?;
+        let companies = spec.companies(job.company.as_deref());
+        let facts = name_facts(job, &parts, &companies, claimed.due_at);
+        let name = file_name(job, spec, facts);
+        let deliveries = destinations::deliveries(spec, facts, &name);
+        Box::pin(queue(context, job, claimed, (name, output), (written, deliveries))).await?;
     }
     forget(context, definitions, database, job.id, &planned).await;
     Ok(())
@@ -285,10 +293,9 @@ fn untold(mut row: Row) -> Option<Row> {
     (!is_gone).then_some(row)
 }
 
-/// What the file or package is called: the external identifier of its message.
-fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -> String {
-    let companies = spec.companies(job.company.as_deref());
-    let facts = FileNameFacts {
+/// What fills templates of names.
+fn name_facts<'a>(job: &'a Job, parts: &[Part<'a>], companies: &'a [String], due: Timestamp) -> FileNameFacts<'a> {
+    FileNameFacts {
         job: &job.name,
         entity: parts.first().map_or("", |part| part.label),
         company: companies.first().map_or("", String::as_str),
@@ -297,11 +304,15 @@ fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -
             .schedule
             .as_ref()
             .map_or(chrono_tz::Tz::UTC, |schedule| schedule.time_zone),
-    };
+    }
+}
+
+/// What the file or package is called: the external identifier of its message.
+fn file_name(job: &Job, spec: &ExportSpec, facts: FileNameFacts<'_>) -> String {
     if let Some(template) = &spec.file_name {
         return template.render(facts);
     }
-    let at = due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
+    let at = facts.due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
     let extension = match (job.data_source, spec.compression) {
         (DataSource::Package, _) => "zip".to_owned(),
         (DataSource::File, None) => spec.format.extension().to_owned(),
@@ -334,13 +345,14 @@ fn placement(context: &Context, job: &Job, has_changes: bool, now: Timestamp) ->
 async fn queue(
     context: &Context,
     job: &Job,
-    claimed: &Occurrence,
+    mut claimed: Occurrence,
     (name, output): (String, Output),
-    written: Written,
+    (written, deliveries): (Written, Vec<NewExportDelivery>),
 ) -> Result<(), Stop> {
     let records = written.records();
     let payload = Box::pin(output.finish(job, claimed.due_at)).await?;
     let now = context.clock.now();
+    claimed.stored_at = Some(now);
     let message = NewMessage {
         id: MessageId::generate_at(now),
         job: job.id,
@@ -365,10 +377,12 @@ async fn queue(
         entities: written.entities,
         positions: written.positions,
         note: (!written.remarks.is_empty()).then(|| written.remarks.join("; ")),
+        deliveries,
+        acknowledged_by_deliveries: job.export.as_ref().is_some_and(|spec| !spec.enqueue),
     };
     let queued = context
         .store
-        .finish_occurrence(claimed, outcome, context.clock.now())
+        .finish_occurrence(&claimed, outcome, context.clock.now())
         .await?;
     payload.keep();
     if let Some(message) = queued {

@@ -34,6 +34,8 @@ fn queued(message: NewMessage) -> ExportOutcome {
         entities,
         positions: Vec::new(),
         note: None,
+        deliveries: Vec::new(),
+        acknowledged_by_deliveries: false,
     }
 }
 
