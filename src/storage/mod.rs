@@ -24,6 +24,7 @@ pub mod executions;
 mod facts;
 mod finish;
 pub mod groups;
+pub mod history;
 mod home;
 pub mod housekeeping;
 pub mod keys;
