@@ -95,10 +95,41 @@ pub struct App {
     ready: watch::Sender<bool>,
     worker: Worker,
     scheduler: Scheduler,
-    webhooks: webhook::Sender,
-    destinations: destination::Sender,
+    senders: Senders,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
+}
+
+/// Those who send to others, and what makes them look at once.
+struct Senders {
+    webhooks: webhook::Sender,
+    webhook_wake: Arc<Notify>,
+    destinations: destination::Sender,
+    destination_wake: Arc<Notify>,
+}
+
+impl Senders {
+    fn new(context: &Context, definitions: &watch::Receiver<Arc<Definitions>>, stopping: &CancellationToken) -> Self {
+        let (webhook_wake, destination_wake) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        Self {
+            webhooks: webhook::Sender::new(
+                context.clone(),
+                definitions.clone(),
+                context.limits.webhooks.clone(),
+                Arc::clone(&webhook_wake),
+                stopping.clone(),
+            ),
+            destinations: destination::Sender::new(
+                context.clone(),
+                definitions.clone(),
+                context.limits.destinations.clone(),
+                Arc::clone(&destination_wake),
+                stopping.clone(),
+            ),
+            webhook_wake,
+            destination_wake,
+        }
+    }
 }
 
 impl App {
@@ -160,22 +191,7 @@ impl App {
             stopping.clone(),
         );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
-        let webhook_wake = Arc::new(Notify::new());
-        let webhooks = webhook::Sender::new(
-            context.clone(),
-            watched.clone(),
-            config.webhooks.clone(),
-            Arc::clone(&webhook_wake),
-            stopping.clone(),
-        );
-        let destination_wake = Arc::new(Notify::new());
-        let destinations = destination::Sender::new(
-            context.clone(),
-            watched.clone(),
-            config.destinations.clone(),
-            Arc::clone(&destination_wake),
-            stopping.clone(),
-        );
+        let senders = Senders::new(&context, &watched, &stopping);
         let watch = Watch::new(&context);
         let api = Api {
             context,
@@ -193,8 +209,8 @@ impl App {
             server: Arc::new(config.server.clone()),
             wake,
             draining: stopping.clone(),
-            webhook_wake,
-            destination_wake,
+            webhook_wake: Arc::clone(&senders.webhook_wake),
+            destination_wake: Arc::clone(&senders.destination_wake),
             ready: readiness,
         };
         Ok(Self {
@@ -207,8 +223,7 @@ impl App {
             ready,
             worker,
             scheduler,
-            webhooks,
-            destinations,
+            senders,
             stopping,
             first_client,
         })
@@ -253,13 +268,13 @@ impl App {
     /// The webhook sender, for tests that drive it by hand.
     #[must_use]
     pub fn webhooks(&self) -> webhook::Sender {
-        self.webhooks.clone()
+        self.senders.webhooks.clone()
     }
 
     /// The sender to destinations, for tests that drive it by hand.
     #[must_use]
     pub fn destinations(&self) -> destination::Sender {
-        self.destinations.clone()
+        self.senders.destinations.clone()
     }
 
     /// The definitions as they are now.
@@ -288,8 +303,8 @@ impl App {
         let mut alarm = None;
         if self.options.background == Background::On {
             background.spawn(self.worker.clone().run());
-            background.spawn(self.webhooks.clone().run());
-            background.spawn(self.destinations.clone().run());
+            background.spawn(self.senders.webhooks.clone().run());
+            background.spawn(self.senders.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
         }

@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use layers::DEFAULTS;
+pub use outgoing::Outgoing;
 use reader::Reader;
 pub use urls::{redacted, sqlite_file};
-pub use outgoing::Outgoing;
 
 /// Everything the service can be told. `Debug` hides passwords.
 #[derive(Debug, Clone)]

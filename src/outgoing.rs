@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap() {
-        let waits: Vec<i64> = (1..=15).map(|attempt| wait_seconds_by(&settings(), attempt, 0)).collect();
+        let waits: Vec<i64> = (1..=15)
+            .map(|attempt| wait_seconds_by(&settings(), attempt, 0))
+            .collect();
         assert_eq!(
             waits,
             [

@@ -88,7 +88,11 @@ impl BlobWriter {
         if self.upload.is_none() {
             let (store, path) = self.place.for_writing(&self.key).await?;
             let only = std::mem::take(&mut self.pending).freeze();
-            let mode = if self.replaces { PutMode::Overwrite } else { PutMode::Create };
+            let mode = if self.replaces {
+                PutMode::Overwrite
+            } else {
+                PutMode::Create
+            };
             store.put_opts(&path, only, PutOptions::from(mode)).await?;
             return Ok(());
         }

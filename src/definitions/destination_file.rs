@@ -34,7 +34,10 @@ pub(super) fn read_all(section: &Table<'_>) -> Vec<DestinationPlaces> {
         let name = read_name(&table);
         if let Some(name) = &name {
             if names.contains(&name.value) {
-                let message = format!("two destinations are called `{}`; deliveries are told apart by it", name.value);
+                let message = format!(
+                    "two destinations are called `{}`; deliveries are told apart by it",
+                    name.value
+                );
                 table.findings().at(&name.span, message);
             }
             names.push(name.value.clone());
@@ -138,9 +141,9 @@ fn http_flaw(text: &str) -> Option<String> {
         Ok(url) if !matches!(url.scheme(), "https" | "http") => {
             Some("begins with neither https:// nor http://".to_owned())
         }
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            Some("holds a user name or password; say who you are in an `auth` table, and where the secret is".to_owned())
-        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Some(
+            "holds a user name or password; say who you are in an `auth` table, and where the secret is".to_owned(),
+        ),
         Ok(_) => None,
     }
 }
@@ -239,13 +242,15 @@ fn read_header_name(table: &Table<'_>) -> Option<String> {
 }
 
 fn read_oauth2(table: &Table<'_>, name: &str) -> Option<Auth> {
-    let token_url = table.required_text("token_url").and_then(|url| match http_flaw(&url.value) {
-        None => Some(url),
-        Some(flaw) => {
-            table.findings().at(&url.span, format!("`token_url` {flaw}"));
-            None
-        }
-    });
+    let token_url = table
+        .required_text("token_url")
+        .and_then(|url| match http_flaw(&url.value) {
+            None => Some(url),
+            Some(flaw) => {
+                table.findings().at(&url.span, format!("`token_url` {flaw}"));
+                None
+            }
+        });
     let client_id = table.required_text("client_id");
     let (secret, scope) = (read_secret(table, name), table.text("scope"));
     Some(Auth::OAuth2 {

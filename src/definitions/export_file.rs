@@ -85,7 +85,9 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
 
 /// Whether messages wait to be collected: what goes nowhere else must.
 fn read_enqueue(section: &Table<'_>) -> bool {
-    let Some(enqueue) = section.truth("enqueue") else { return true };
+    let Some(enqueue) = section.truth("enqueue") else {
+        return true;
+    };
     if !enqueue.value && !section.has("destinations") {
         let message = "`enqueue = false` and no [[export.destinations]]: what is exported would go nowhere";
         section.findings().at(&enqueue.span, message);

@@ -18,7 +18,7 @@ pub(super) async fn write(
     path: &str,
     exists: Exists,
 ) -> Result<String, Answer> {
-    let blobs = Blobs::open(url).map_err(refused)?;
+    let blobs = Blobs::open(url).map_err(|error| Answer::Refused(error.to_string()))?;
     let key = BlobKey(path.to_owned());
     // Looked at before anything is sent: most often it is this delivery's own, of an attempt whose end nobody wrote down.
     if exists == Exists::Fail && is_there(&blobs, &key, message).await? {
@@ -78,8 +78,4 @@ fn failed(error: BlobError) -> Answer {
         BlobError::Settings(why) => Answer::Refused(why),
         error => Answer::Failed(error.to_string()),
     }
-}
-
-fn refused(error: BlobError) -> Answer {
-    Answer::Refused(error.to_string())
 }

@@ -146,8 +146,9 @@ async fn authorize(
 
 /// A header's value that no log shows.
 fn hidden(value: String) -> Result<HeaderValue, Answer> {
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_| Answer::Failed("the secret cannot stand in a header: it holds a line break or the like".to_owned()))?;
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        Answer::Failed("the secret cannot stand in a header: it holds a line break or the like".to_owned())
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -187,7 +187,9 @@ impl Destinations {
             Came::Answer(Answer::Status { code, excerpt, .. }) => {
                 (Some(code), Some(excerpt).filter(|text| !text.is_empty()))
             }
-            Came::Answer(Answer::Failed(detail) | Answer::Refused(detail)) | Came::Written(detail) => (None, Some(detail)),
+            Came::Answer(Answer::Failed(detail) | Answer::Refused(detail)) | Came::Written(detail) => {
+                (None, Some(detail))
+            }
         };
         let (id, destination, message, attempt) =
             (delivery.id, &delivery.destination, delivery.message, delivery.attempt);

@@ -164,9 +164,19 @@ impl PathTemplate {
 pub fn safe(name: &str) -> String {
     let name: String = name
         .chars()
-        .map(|c| if c.is_control() || matches!(c, '/' | '\\') { '_' } else { c })
+        .map(|c| {
+            if c.is_control() || matches!(c, '/' | '\\') {
+                '_'
+            } else {
+                c
+            }
+        })
         .collect();
-    if name.trim_matches('.').is_empty() { "_".to_owned() } else { name }
+    if name.trim_matches('.').is_empty() {
+        "_".to_owned()
+    } else {
+        name
+    }
 }
 
 /// What the header `Idempotency-Key` says with every attempt of a delivery: the same, so that the receiver can tell that it has

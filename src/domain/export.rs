@@ -8,6 +8,7 @@ use super::job::FileFormat;
 
 /// What an export job writes.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own in the file")]
 pub struct ExportSpec {
     /// How the data files are written.
     pub format: FileFormat,

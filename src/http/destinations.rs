@@ -59,7 +59,9 @@ pub async fn of_job(api: web::Data<Api>, request: HttpRequest, name: web::Path<S
 }
 
 fn state(text: &str) -> Result<ExportDeliveryState, Problem> {
-    let found = ExportDeliveryState::ALL.into_iter().find(|state| state.as_str() == text);
+    let found = ExportDeliveryState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text);
     found.ok_or_else(|| {
         let all = ExportDeliveryState::ALL.map(ExportDeliveryState::as_str).join(", ");
         Problem::bad(

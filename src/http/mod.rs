@@ -149,7 +149,10 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
-        .service(at("/api/v1/jobs/{job}/occurrences", web::get().to(history::occurrences)))
+        .service(at(
+            "/api/v1/jobs/{job}/occurrences",
+            web::get().to(history::occurrences),
+        ))
         .service(at("/api/v1/jobs/{job}/why-empty", web::get().to(history::why_empty)))
         .service(at("/api/v1/executions/{id}", web::get().to(history::execution)))
         .service(at("/api/v1/jobs/{job}/deliveries", web::get().to(destinations::of_job)))

@@ -57,7 +57,10 @@ fn whole(
 ) -> Value {
     let mut body = summary(definitions, message);
     if let Some(body) = body.as_object_mut() {
-        body.insert("executions".into(), execution.into_iter().map(self::execution).collect());
+        body.insert(
+            "executions".into(),
+            execution.into_iter().map(self::execution).collect(),
+        );
         body.insert("errors".into(), groups.iter().map(group_body).collect());
         body.insert("links".into(), links(message, children));
     }

@@ -16,7 +16,6 @@ use crate::domain::webhook::{EventType, ping_body};
 use crate::outgoing::Guard;
 use crate::storage::webhooks::{Delivery, DeliveryFilter, DeliveryState, NewDelivery};
 
-
 /// Most deliveries one answer lists.
 const DELIVERIES_MAX: u32 = 200;
 /// Longest URL a message may name.

@@ -37,12 +37,21 @@ pub(super) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
         Some(found) => found,
         None => of_last_run(last.as_ref()),
     };
-    let next_run_at = job.schedule.as_ref().and_then(|schedule| schedule.next(now, 1).first().copied());
+    let next_run_at = job
+        .schedule
+        .as_ref()
+        .and_then(|schedule| schedule.next(now, 1).first().copied());
     let mut sentences = vec![sentence];
     sentences.push(match (&pause, next_run_at) {
         (Some(pause), _) => {
-            let said = pause.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
-            format!("The job is paused since {} by {}{said}: nothing runs until it is resumed.", pause.at, pause.by)
+            let said = pause
+                .note
+                .as_ref()
+                .map_or_else(String::new, |note| format!(" ({note})"));
+            format!(
+                "The job is paused since {} by {}{said}: nothing runs until it is resumed.",
+                pause.at, pause.by
+            )
         }
         (None, Some(at)) => format!("The next run is due at {at}."),
         (None, None) if job.schedule.is_some() => "Its schedule has no due time to come.".to_owned(),
@@ -51,7 +60,11 @@ pub(super) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
     // A pause explains an empty queue where nothing in the queue or of the last run does.
     let explains_little = matches!(reason, "acknowledged" | "never_ran" | "nothing_to_export");
     Ok(Why {
-        reason: if pause.is_some() && explains_little { "paused" } else { reason },
+        reason: if pause.is_some() && explains_little {
+            "paused"
+        } else {
+            reason
+        },
         sentences,
         next_run_at: next_run_at.filter(|_| pause.is_none()),
     })
@@ -93,7 +106,11 @@ async fn of_queue(context: &Context, job: &Job) -> Result<Option<(&'static str, 
         (Some(Wait::Delayed), Some(at)) => format!("is not offered before {at}"),
         _ => "waits for those before it in its group".to_owned(),
     };
-    let sentence = format!("{} waiting, but not offered: {} {waits}.", are(depth.waiting.max(1)), message.id);
+    let sentence = format!(
+        "{} waiting, but not offered: {} {waits}.",
+        are(depth.waiting.max(1)),
+        message.id
+    );
     Ok(Some(("delayed", sentence)))
 }
 
@@ -105,13 +122,16 @@ async fn of_deliveries(context: &Context, job: &Job) -> Result<(&'static str, St
         limit: LOOKED_AT,
         ..MessageFilter::default()
     };
-    let open: Vec<_> = context.store.messages(&filter).await?.iter().map(|message| message.id).collect();
+    let open: Vec<_> = context
+        .store
+        .messages(&filter)
+        .await?
+        .iter()
+        .map(|message| message.id)
+        .collect();
     let deliveries = context.store.export_deliveries_of(&open).await?;
     let count = |state| deliveries.iter().filter(|delivery| delivery.state == state).count();
-    let (pending, failed) = (
-        count(ExportDeliveryState::Pending),
-        count(ExportDeliveryState::Failed),
-    );
+    let (pending, failed) = (count(ExportDeliveryState::Pending), count(ExportDeliveryState::Failed));
     let sentence = format!(
         "Nothing of this job is collected (`enqueue = false`): its messages go to destinations only; {pending} deliveries are pending, \
          {failed} failed."
@@ -145,11 +165,16 @@ fn of_last_run(last: Option<&Run>) -> (&'static str, String) {
                 || "waits for a worker".to_owned(),
                 |at| format!("is not begun before {at}"),
             );
-            let why = occurrence.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+            let why = occurrence
+                .note
+                .as_ref()
+                .map_or_else(String::new, |note| format!(" ({note})"));
             ("due", format!("The run due at {due} {until}{why}."))
         }
         "running" => {
-            let since = occurrence.started_at.map_or_else(String::new, |at| format!(" since {at}"));
+            let since = occurrence
+                .started_at
+                .map_or_else(String::new, |at| format!(" since {at}"));
             ("running", format!("The run due at {due} is under way{since}."))
         }
         "failed" => ("failed", format!("The last run, due at {due}, failed: {note}.")),
@@ -175,12 +200,18 @@ fn of_messages(due: Timestamp, note: &str, records: u64, messages: &[Message]) -
         return ("ended_unacknowledged", sentence);
     }
     let at = last.finished_at.map_or_else(String::new, |at| format!(" at {at}"));
-    let sentence = format!("All is collected: the last run, due at {due}, exported {records} records, which were acknowledged{at}.");
+    let sentence = format!(
+        "All is collected: the last run, due at {due}, exported {records} records, which were acknowledged{at}."
+    );
     ("acknowledged", sentence)
 }
 
 fn messages(count: u64) -> String {
-    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+    if count == 1 {
+        "1 message".to_owned()
+    } else {
+        format!("{count} messages")
+    }
 }
 
 fn are(count: u64) -> String {

@@ -67,11 +67,7 @@ pub trait Courier: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Removes deliveries that arrived before `delivered`, and those given up before `given_up`; how many rows went.
-    fn prune(
-        &self,
-        delivered: Timestamp,
-        given_up: Timestamp,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn prune(&self, delivered: Timestamp, given_up: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 /// Has deliveries sent. Cheap to clone.

@@ -328,12 +328,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-async fn settle(
-    tx: &mut Tx,
-    claimed: &ExportDelivery,
-    next: Next,
-    answer: &LastAnswer,
-) -> Result<bool, StoreError> {
+async fn settle(tx: &mut Tx, claimed: &ExportDelivery, next: Next, answer: &LastAnswer) -> Result<bool, StoreError> {
     let held = (claimed.id, claimed.epoch);
     if !claimed.acknowledges || next != Next::Delivered {
         return DESTINATIONS.settle(tx, held, next, answer).await;

@@ -81,14 +81,8 @@ impl Store {
     ) -> Result<Vec<(Timestamp, MessageId)>, StoreError> {
         let text = "select due_at, message from export_messages where job = $1 and due_at between $2 and $3 \
             order by due_at, part";
-        let rows: Vec<(i64, Uuid)> = fetch_all!(
-            self.reader(),
-            (i64, Uuid),
-            text,
-            job.0,
-            first.micros(),
-            last.micros()
-        )?;
+        let rows: Vec<(i64, Uuid)> =
+            fetch_all!(self.reader(), (i64, Uuid), text, job.0, first.micros(), last.micros())?;
         let wanted = |due_at: &Timestamp| occurrences.iter().any(|occurrence| occurrence.due_at == *due_at);
         let parts = rows.into_iter().map(|(due_at, id)| (Timestamp(due_at), MessageId(id)));
         Ok(parts.filter(|(due_at, _)| wanted(due_at)).collect())

@@ -99,7 +99,9 @@ impl TestApp {
     }
 
     pub async fn bring_again(&self, delivery: &Value) -> StatusCode {
-        self.post(delivery["links"]["replay"].as_str().unwrap(), "").await.status()
+        self.post(delivery["links"]["replay"].as_str().unwrap(), "")
+            .await
+            .status()
     }
 
     /// As if the process that sent these deliveries had died before it wrote down what came of it.

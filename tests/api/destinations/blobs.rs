@@ -42,7 +42,11 @@ async fn a_file_is_written_under_its_path_and_the_queue_keeps_its_message(backen
     assert_eq!(delivery["path"], "2026/Stock on hand é/stock 20260105-080000.csv");
     let written = std::fs::read_to_string(folder.join("2026/Stock on hand é/stock 20260105-080000.csv")).unwrap();
     assert_eq!(written, FILE);
-    assert_eq!(app.message(&message).await["status"], "Enqueued", "a copy acknowledges nothing");
+    assert_eq!(
+        app.message(&message).await["status"],
+        "Enqueued",
+        "a copy acknowledges nothing"
+    );
 }
 
 async fn a_file_that_was_written_but_not_noted_is_found_there(backend: Backend) {
@@ -72,7 +76,10 @@ async fn another_file_is_written_over_only_where_the_job_says_so(backend: Backen
     let message = app.export().await;
     app.bring().await;
     let delivery = app.brought(&message, "archive").await;
-    assert_eq!((&delivery["state"], &delivery["attempts"]), (&"failed".into(), &1.into()));
+    assert_eq!(
+        (&delivery["state"], &delivery["attempts"]),
+        (&"failed".into(), &1.into())
+    );
     let said = delivery["last_answer"]["detail"].as_str().unwrap();
     assert!(said.contains("latest.csv exists, and is another file"), "{said}");
     let kept = std::fs::read_to_string(folder.join("latest.csv")).unwrap();
@@ -80,7 +87,11 @@ async fn another_file_is_written_over_only_where_the_job_says_so(backend: Backen
     // Out of the way, and once more.
     std::fs::remove_file(folder.join("latest.csv")).unwrap();
     assert_eq!(app.bring_again(&delivery).await, StatusCode::ACCEPTED);
-    assert_eq!(app.bring_again(&delivery).await, StatusCode::CONFLICT, "it is on its way");
+    assert_eq!(
+        app.bring_again(&delivery).await,
+        StatusCode::CONFLICT,
+        "it is on its way"
+    );
     app.bring().await;
     assert_eq!(std::fs::read_to_string(folder.join("latest.csv")).unwrap(), FILE);
 

@@ -27,7 +27,9 @@ async fn positions(app: &TestApp) -> Vec<Value> {
     let job = app.job("Stock out").parse().unwrap();
     // Looks how the messages of earlier runs ended, as the next run does.
     app.context.store.export_start(job, "Stock").await.unwrap();
-    let shown = app.body(&format!("/api/v1/jobs/{}/occurrences", app.job("Stock out"))).await;
+    let shown = app
+        .body(&format!("/api/v1/jobs/{}/occurrences", app.job("Stock out")))
+        .await;
     let runs = shown["occurrences"].as_array().unwrap();
     runs.iter().map(|run| run["positions"][0]["state"].clone()).collect()
 }
@@ -38,14 +40,23 @@ async fn a_message_that_is_not_collected_is_acknowledged_by_its_last_delivery(ba
     let message = app.export().await;
     app.bring().await;
     assert_eq!((one.received().len(), other.received().len()), (1, 1));
-    assert_eq!(app.message(&message).await["status"], "Enqueued", "one has it, the other not");
+    assert_eq!(
+        app.message(&message).await["status"],
+        "Enqueued",
+        "one has it, the other not"
+    );
     assert_eq!(positions(&app).await, ["queued"]);
 
     // Nobody else can have it.
     let leases = format!("/api/v1/jobs/{}/leases", app.job("Stock out"));
     let refused = app.post_json(&leases, &json!({})).await;
-    assert_eq!((refused.status, refused.text("code").as_str()), (StatusCode::BAD_REQUEST, "not_enqueued"));
-    let dequeued = app.get(&format!("/api/connector/dequeue/{}", app.job("Stock out"))).await;
+    assert_eq!(
+        (refused.status, refused.text("code").as_str()),
+        (StatusCode::BAD_REQUEST, "not_enqueued")
+    );
+    let dequeued = app
+        .get(&format!("/api/connector/dequeue/{}", app.job("Stock out")))
+        .await;
     assert_eq!(dequeued.status(), StatusCode::NO_CONTENT);
 
     app.clock.advance_seconds(11);
@@ -53,17 +64,31 @@ async fn a_message_that_is_not_collected_is_acknowledged_by_its_last_delivery(ba
     let failed = app.brought(&message, "other").await;
     assert_eq!(failed["state"], "failed");
     app.clock.advance_seconds(400 * 86_400);
-    assert_eq!(app.context.store.prune_export_deliveries(app.clock.now(), app.clock.now()).await.unwrap(), 0);
+    assert_eq!(
+        app.context
+            .store
+            .prune_export_deliveries(app.clock.now(), app.clock.now())
+            .await
+            .unwrap(),
+        0
+    );
     let mut app = app;
     app.renew_token().await;
-    assert_eq!(app.message(&message).await["status"], "Enqueued", "never before all have it");
+    assert_eq!(
+        app.message(&message).await["status"],
+        "Enqueued",
+        "never before all have it"
+    );
     assert_eq!(app.bring_again(&failed).await, StatusCode::ACCEPTED);
     app.bring().await;
     let shown = app.message(&message).await;
     assert_eq!(shown["status"], "Acked", "{shown:#}");
     assert_eq!(positions(&app).await, ["delivered"]);
     // Replaying what arrived changes nothing of that.
-    assert_eq!(app.bring_again(&app.brought(&message, "one").await).await, StatusCode::ACCEPTED);
+    assert_eq!(
+        app.bring_again(&app.brought(&message, "one").await).await,
+        StatusCode::ACCEPTED
+    );
     app.bring().await;
     assert_eq!((one.received().len(), other.received().len()), (2, 3));
     assert_eq!(app.message(&message).await["status"], "Acked");
@@ -96,7 +121,9 @@ async fn a_payload_stays_while_a_delivery_needs_it(backend: Backend) {
     let receiver = Receiver::start().await;
     let mut app = app(backend, &destinations(&service("erp", &receiver, ""))).await;
     let message = app.export().await;
-    let taken = app.get(&format!("/api/connector/dequeue/{}", app.job("Stock out"))).await;
+    let taken = app
+        .get(&format!("/api/connector/dequeue/{}", app.job("Stock out")))
+        .await;
     let taken: Value = taken.json().await.unwrap();
     let ack = format!("/api/connector/ack/{}", app.job("Stock out"));
     assert_eq!(app.post(&ack, taken.to_string()).await.status(), StatusCode::OK);
