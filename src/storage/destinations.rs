@@ -228,16 +228,10 @@ impl Store {
     /// Removes deliveries that arrived before `delivered`, and those that failed before `failed`; of messages that have not
     /// ended none goes. Returns how many rows went.
     pub async fn prune_export_deliveries(&self, delivered: Timestamp, failed: Timestamp) -> Result<u64, StoreError> {
-        let of_ended = |state| {
-            let text = DESTINATIONS.prune_sql(state);
-            text.replace(
-                "finished_at < $1",
-                "finished_at < $1 and not exists (select 1 from queue q where q.message = export_deliveries.message)",
-            )
-        };
+        const OF_ENDED: &str = "not exists (select 1 from queue q where q.message = export_deliveries.message)";
         self.prune(vec![
-            (of_ended("delivered"), delivered),
-            (of_ended(DESTINATIONS.given_up), failed),
+            (DESTINATIONS.prune_sql("delivered", OF_ENDED), delivered),
+            (DESTINATIONS.prune_sql(DESTINATIONS.given_up, OF_ENDED), failed),
         ])
         .await
     }

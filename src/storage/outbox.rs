@@ -215,12 +215,12 @@ impl Outbox {
         Ok(fetch_optional!(reader, R, sql(text), id.0)?)
     }
 
-    /// The statement that removes some deliveries in this state that ended before `$1`.
-    pub fn prune_sql(self, state: &str) -> String {
+    /// The statement that removes some deliveries in this state that ended before `$1`, and of which `condition` is true.
+    pub fn prune_sql(self, state: &str, condition: &str) -> String {
         let table = self.table;
         format!(
             "delete from {table} where id in (select id from {table} \
-             where state = '{state}' and finished_at < $1 limit {PRUNED_PER_TRANSACTION})"
+             where state = '{state}' and finished_at < $1 and {condition} limit {PRUNED_PER_TRANSACTION})"
         )
     }
 }

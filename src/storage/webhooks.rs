@@ -99,8 +99,8 @@ impl Store {
              where created_at < $1 limit {PRUNED_PER_TRANSACTION})"
         );
         self.prune(vec![
-            (WEBHOOKS.prune_sql("delivered"), delivered),
-            (WEBHOOKS.prune_sql(WEBHOOKS.given_up), dead),
+            (WEBHOOKS.prune_sql("delivered", "1 = 1"), delivered),
+            (WEBHOOKS.prune_sql(WEBHOOKS.given_up, "1 = 1"), dead),
             (named, dead),
         ])
         .await
