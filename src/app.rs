@@ -6,6 +6,7 @@
 pub(crate) mod definitions;
 mod first_look;
 mod listener;
+mod senders;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -40,6 +41,7 @@ use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
 use crate::webhook;
 use crate::worker::Worker;
+use senders::Senders;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;
@@ -98,38 +100,6 @@ pub struct App {
     senders: Senders,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
-}
-
-/// Those who send to others, and what makes them look at once.
-struct Senders {
-    webhooks: webhook::Sender,
-    webhook_wake: Arc<Notify>,
-    destinations: destination::Sender,
-    destination_wake: Arc<Notify>,
-}
-
-impl Senders {
-    fn new(context: &Context, definitions: &watch::Receiver<Arc<Definitions>>, stopping: &CancellationToken) -> Self {
-        let (webhook_wake, destination_wake) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        Self {
-            webhooks: webhook::Sender::new(
-                context.clone(),
-                definitions.clone(),
-                context.limits.webhooks.clone(),
-                Arc::clone(&webhook_wake),
-                stopping.clone(),
-            ),
-            destinations: destination::Sender::new(
-                context.clone(),
-                definitions.clone(),
-                context.limits.destinations.clone(),
-                Arc::clone(&destination_wake),
-                stopping.clone(),
-            ),
-            webhook_wake,
-            destination_wake,
-        }
-    }
 }
 
 impl App {
