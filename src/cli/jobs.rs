@@ -9,7 +9,7 @@ use super::positions::{self, Rewind};
 use super::schedules::{self, Backfill};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
-use super::{Exit, Failure, show, wait};
+use super::{Exit, Failure, runs, show, wait};
 
 /// List, show, run, pause and resume jobs
 #[derive(Debug, Subcommand)]
@@ -55,6 +55,25 @@ pub enum Jobs {
         /// How many runs, 1 to 1000
         #[arg(long, value_name = "N", default_value_t = 5)]
         limit: u32,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show what a job's latest runs did: phases, records, messages, positions, deliveries
+    Runs {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        /// How many runs, 1 to 200
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Say why there is nothing to collect from an export job
+    WhyEmpty {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
         #[command(flatten)]
         connection: Connection,
     },
@@ -107,6 +126,8 @@ impl Jobs {
             | Self::Show { connection, .. }
             | Self::Run { connection, .. }
             | Self::Next { connection, .. }
+            | Self::Runs { connection, .. }
+            | Self::WhyEmpty { connection, .. }
             | Self::Pause { connection, .. }
             | Self::Resume { connection, .. } => connection,
             Self::Backfill(backfill) => &backfill.connection,
@@ -135,6 +156,8 @@ impl Jobs {
                 limit,
                 connection,
             } => schedules::next(screen, &connection, &job, from.as_deref(), limit).await,
+            Self::Runs { job, limit, connection } => runs::runs(screen, &connection, &job, limit).await,
+            Self::WhyEmpty { job, connection } => runs::why_empty(screen, &connection, &job).await,
             Self::Pause { job, note, connection } => schedules::pause(screen, &connection, &job, note).await,
             Self::Resume {
                 job,

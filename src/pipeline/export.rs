@@ -7,6 +7,7 @@
 //! occurrence never queues two messages.
 
 mod data_file;
+mod destinations;
 mod incremental;
 mod output;
 pub mod parts;
@@ -32,6 +33,7 @@ use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
+use crate::storage::destinations::NewExportDelivery;
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 use crate::storage::positions::NewPosition;
@@ -97,6 +99,8 @@ async fn run(
         prepared.push(incremental::prepare(context, database, job, source).await?);
     }
     let mut prepared = prepared.iter();
+    // Told of its phases as they end.
+    let mut claimed = claimed.clone();
     let mut snapshot = database.snapshot().await?;
     let mut payloads = Payloads::begin(context, job, spec, &parts, claimed.due_at)?;
     let (mut written, mut planned) = (Written::default(), Vec::new());
@@ -111,11 +115,18 @@ async fn run(
         written.entities.extend(counts);
     }
     drop(snapshot);
+    claimed.written_at = Some(context.clock.now());
     written.note(&planned);
     if written.records() == 0 && spec.prevent_upload_when_zero_records {
-        nothing(context, job, claimed, written).await?;
+        nothing(context, job, &claimed, written).await?;
     } else {
-        let name = file_name(job, spec, &parts, claimed.due_at);
+        let companies = spec.companies(job.company.as_deref());
+        let facts = name_facts(job, &parts, &companies, claimed.due_at);
+        let name = Name {
+            spec,
+            facts,
+            whole: file_name(job, spec, facts),
+        };
         Box::pin(queue(context, job, claimed, (name, payloads), written)).await?;
     }
     forget(context, definitions, database, job.id, &planned).await;
@@ -281,10 +292,9 @@ fn untold(mut row: Row) -> Option<Row> {
     (!is_gone).then_some(row)
 }
 
-/// What the file or package is called: the external identifier of its message.
-fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -> String {
-    let companies = spec.companies(job.company.as_deref());
-    let facts = FileNameFacts {
+/// What fills templates of names.
+fn name_facts<'a>(job: &'a Job, parts: &[Part<'a>], companies: &'a [String], due: Timestamp) -> FileNameFacts<'a> {
+    FileNameFacts {
         job: &job.name,
         entity: parts.first().map_or("", |part| part.label),
         company: companies.first().map_or("", String::as_str),
@@ -293,11 +303,15 @@ fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -
             .schedule
             .as_ref()
             .map_or(chrono_tz::Tz::UTC, |schedule| schedule.time_zone),
-    };
+    }
+}
+
+/// What the file or package is called: the external identifier of its message.
+fn file_name(job: &Job, spec: &ExportSpec, facts: FileNameFacts<'_>) -> String {
     if let Some(template) = &spec.file_name {
         return template.render(facts);
     }
-    let at = due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
+    let at = facts.due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
     let extension = match (job.data_source, spec.compression) {
         (DataSource::Package, _) => "zip".to_owned(),
         (DataSource::File, None) => spec.format.extension().to_owned(),
@@ -330,42 +344,27 @@ fn placement(context: &Context, job: &Job, has_changes: bool, now: Timestamp) ->
 async fn queue(
     context: &Context,
     job: &Job,
-    claimed: &Occurrence,
-    (name, payloads): (String, Payloads<'_>),
+    mut claimed: Occurrence,
+    (name, payloads): (Name<'_>, Payloads<'_>),
     written: Written,
 ) -> Result<(), Stop> {
     let records = written.records();
     let payloads = Box::pin(payloads.finish()).await?;
     let now = context.clock.now();
-    let message = |(at, payload): (usize, &StoredPayload)| NewMessage {
-        id: MessageId::generate_at(now),
-        job: job.id,
-        direction: job.direction,
-        entity: None,
-        company: company(job),
-        external_id: Some(numbered(&name, at + 1, payloads.len())),
-        enqueued_by: claimed.trigger.clone(),
-        digest: payload.digest,
-        bytes: payload.bytes,
-        payload: payload.payload.clone(),
-        durability: super::enqueue::durability(context, job),
-        parent: None,
-        forced: false,
-        placement: placement(context, job, !written.positions.is_empty(), now),
-        identities: Vec::new(),
-        webhook: None,
-    };
-    let messages = payloads.iter().enumerate().map(message).collect();
+    claimed.stored_at = Some(now);
+    let about = (&claimed, &name, !written.positions.is_empty());
+    let messages = messages(context, job, about, &payloads, now);
     let outcome = ExportOutcome::Queued {
         messages,
         records,
         entities: written.entities,
         positions: written.positions,
         note: (!written.remarks.is_empty()).then(|| written.remarks.join("; ")),
+        acknowledged_by_deliveries: job.export.as_ref().is_some_and(|spec| !spec.enqueue),
     };
     let queued = context
         .store
-        .finish_occurrence(claimed, outcome, context.clock.now())
+        .finish_occurrence(&claimed, outcome, context.clock.now())
         .await?;
     for payload in payloads {
         payload.keep();
@@ -376,26 +375,51 @@ async fn queue(
     Ok(())
 }
 
-/// `orders.csv` as the second of three: `orders-2of3.csv`.
-fn numbered(name: &str, at: usize, of: usize) -> String {
-    if of == 1 {
-        return name.to_owned();
-    }
-    match name.split_once('.').filter(|(stem, _)| !stem.is_empty()) {
-        Some((stem, extension)) => format!("{stem}-{at}of{of}.{extension}"),
-        None => format!("{name}-{at}of{of}"),
-    }
+/// A message for each payload, with its deliveries.
+fn messages(
+    context: &Context,
+    job: &Job,
+    (claimed, name, has_changes): (&Occurrence, &Name<'_>, bool),
+    payloads: &[StoredPayload],
+    now: Timestamp,
+) -> Vec<(NewMessage, Vec<NewExportDelivery>)> {
+    let of = payloads.len();
+    let message = |(at, payload): (usize, &StoredPayload)| {
+        let file_name = name.of_part(at, of);
+        let deliveries = destinations::deliveries(name.spec, name.facts, &file_name, (at, of));
+        let message = NewMessage {
+            id: MessageId::generate_at(now),
+            job: job.id,
+            direction: job.direction,
+            entity: None,
+            company: company(job),
+            external_id: Some(file_name),
+            enqueued_by: claimed.trigger.clone(),
+            digest: payload.digest,
+            bytes: payload.bytes,
+            payload: payload.payload.clone(),
+            durability: super::enqueue::durability(context, job),
+            parent: None,
+            forced: false,
+            placement: placement(context, job, has_changes, now),
+            identities: Vec::new(),
+            webhook: None,
+        };
+        (message, deliveries)
+    };
+    (1..).zip(payloads).map(message).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::numbered;
+/// What the files of a run are called.
+struct Name<'a> {
+    spec: &'a ExportSpec,
+    facts: FileNameFacts<'a>,
+    whole: String,
+}
 
-    #[test]
-    fn one_of_several_files_says_which() {
-        assert_eq!(numbered("orders.csv.gz", 1, 1), "orders.csv.gz");
-        assert_eq!(numbered("orders.csv.gz", 2, 3), "orders-2of3.csv.gz");
-        assert_eq!(numbered("orders", 2, 3), "orders-2of3");
-        assert_eq!(numbered(".orders", 2, 3), ".orders-2of3");
+impl Name<'_> {
+    /// One of several is told from the others.
+    fn of_part(&self, at: usize, of: usize) -> String {
+        destinations::numbered(&self.whole, at, of)
     }
 }

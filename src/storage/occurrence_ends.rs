@@ -1,5 +1,6 @@
 //! How a claimed occurrence comes off a worker's hands: ended, with its message in the same transaction, or handed back.
 
+use super::destinations;
 use super::enqueue::insert;
 use super::executions::EntityRun;
 use super::occurrences::{ExportOutcome, Occurrence};
@@ -78,7 +79,7 @@ async fn finish(
     let reason = (state == "cancelled").then_some(SkipReason::Overlap.as_str());
     // First of all the guard: it locks the row, so that nobody claims the occurrence while its message is queued.
     let text = "update occurrences set state = $4, owner = null, lease_until = null, cancel_asked = null, records = $5, note = $6, \
-        finished_at = $7, reason = $8 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
+        finished_at = $7, reason = $8, written_at = $9, stored_at = $10 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
     let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
     let rows = execute!(
         tx.db(),
@@ -90,7 +91,9 @@ async fn finish(
         records.map(stored),
         note.as_deref(),
         now.micros(),
-        reason
+        reason,
+        claimed.written_at.map(Timestamp::micros),
+        claimed.stored_at.map(Timestamp::micros)
     )?;
     must_touch(tx, rows, claimed).await?;
     let execution = claimed.execution.as_ref();
@@ -99,9 +102,18 @@ async fn finish(
         ExportOutcome::Queued { positions, .. } | ExportOutcome::Nothing { positions, .. } => positions.clone(),
         ExportOutcome::Failed(_) | ExportOutcome::Cancelled { .. } => Vec::new(),
     };
-    if let ExportOutcome::Queued { messages, entities, .. } = outcome {
-        for message in messages {
-            queued.push(insert(tx, message, execution.map(|id| id.0.as_str()), now).await?);
+    if let ExportOutcome::Queued {
+        messages,
+        entities,
+        acknowledged_by_deliveries,
+        ..
+    } = outcome
+    {
+        for (message, deliveries) in messages {
+            let message = insert(tx, message, execution.map(|id| id.0.as_str()), now).await?;
+            let of = (claimed.job, message.id);
+            destinations::insert(tx, of, &deliveries, acknowledged_by_deliveries, now).await?;
+            queued.push(message);
         }
         if let Some(first) = queued.first() {
             let text = "update occurrences set message = $3 where job = $1 and due_at = $2";

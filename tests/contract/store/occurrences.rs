@@ -29,11 +29,12 @@ pub(super) async fn claim_one(store: &Store, jobs: &[JobId], execution: &str, no
 fn queued(message: NewMessage) -> ExportOutcome {
     let entities = vec![("Purchase order lines".to_owned(), 12)];
     ExportOutcome::Queued {
-        messages: vec![message],
+        messages: vec![(message, Vec::new())],
         records: 12,
         entities,
         positions: Vec::new(),
         note: None,
+        acknowledged_by_deliveries: false,
     }
 }
 
