@@ -86,9 +86,9 @@ async fn stock(app: &TestApp, lines: &str) {
 }
 
 /// Runs the job and returns its occurrence. On PostgreSQL, transactions of other tests on the same server hold changes back: then again,
-/// with the notes of all runs.
+/// and what is returned is what all runs did together.
 async fn run(app: &TestApp) -> Value {
-    let mut notes = String::new();
+    let (mut notes, mut records, mut message) = (String::new(), 0, Value::Null);
     loop {
         let path = format!("/api/v1/jobs/{}", app.job("Stock out"));
         let answer = app.post(&format!("{path}/run"), "").await;
@@ -103,11 +103,17 @@ async fn run(app: &TestApp) -> Value {
         let mut occurrence = shown["occurrences"][0].clone();
         assert_eq!(occurrence["state"], "done", "{occurrence:#}");
         let note = occurrence["note"].as_str().unwrap_or_default().to_owned();
-        if !note.contains("held back") {
-            occurrence["note"] = [notes, note].concat().into();
-            return occurrence;
+        records += occurrence["records"].as_u64().unwrap();
+        if occurrence["message"].is_string() {
+            message = occurrence["message"].clone();
         }
         notes += &note;
+        if !note.contains("held back") {
+            occurrence["note"] = notes.into();
+            occurrence["records"] = records.into();
+            occurrence["message"] = message;
+            return occurrence;
+        }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
