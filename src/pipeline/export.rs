@@ -219,7 +219,7 @@ async fn write_part(
     };
     let companies = spec.companies(job.company.as_deref());
     let mut file = DataFileWriter::new(part, spec);
-    output.begin_file(&part.file)?;
+    output.begin_file(&part.file).await?;
     output.write(file.begin()?).await?;
     let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
     let reading = async {
@@ -275,13 +275,13 @@ async fn read_source(
 
 /// A row of a full export beside a column that tells what is gone.
 fn there(mut row: Row) -> Row {
-    row.push(Some("No".to_owned()));
+    row.push(Some("No"));
     row
 }
 
 /// A change without what tells whether its record is gone; nothing where it is.
 fn untold(mut row: Row) -> Option<Row> {
-    let is_gone = row.pop().flatten().as_deref() == Some("Yes");
+    let is_gone = row.pop().as_deref() == Some("Yes");
     (!is_gone).then_some(row)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
-use tranship::business::snapshot::{Row, Selection};
+use tranship::business::snapshot::Selection;
 use tranship::business::tracking::Changes;
 use tranship::business::{BusinessError, Database};
 use tranship::domain::entity::Entity;
@@ -36,7 +36,7 @@ struct Follower<'a> {
     companies: Vec<String>,
     job: JobId,
     position: Option<Position>,
-    known: BTreeMap<String, Row>,
+    known: BTreeMap<String, Cells>,
     /// Of the last export.
     told: u64,
     withheld: i64,
@@ -105,7 +105,7 @@ impl<'a> Follower<'a> {
         let mut rows = Vec::new();
         let collecting = async {
             while let Some(batch) = batches.recv().await {
-                rows.extend(batch);
+                rows.extend(batch.iter().map(cells));
             }
         };
         let (told, ()) = tokio::join!(reading, collecting);
