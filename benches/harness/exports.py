@@ -174,10 +174,10 @@ class Grid:
             self.attempt(f"other-{at}-postgres", lambda: self.tranship(other, f"other-{at}-postgres", f"binary {at}, PostgreSQL", postgres, url))
             self.attempt(f"other-{at}-sqlite", lambda: self.tranship(other, f"other-{at}-sqlite", f"binary {at}, SQLite"))
         copy = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-c", f"\\copy {TABLE} to stdout csv header"]
-        self.attempt("copy-gzip", lambda: Piped(self.orders, self.folder, "copy-gzip", "psql \\copy | gzip -6", copy))
+        self.attempt("copy-gzip", lambda: Piped(self.orders, self.folder, "copy-gzip", "psql \\copy through gzip -6", copy))
         business = self.folder / "tranship-sqlite" / "data" / "business.db"
         shell = ["sqlite3", "-csv", "-header", business, f"select * from {TABLE}"]
-        self.attempt("sqlite-gzip", lambda: Piped(self.orders, self.folder, "sqlite-gzip", "sqlite3 -csv | gzip -6", shell))
+        self.attempt("sqlite-gzip", lambda: Piped(self.orders, self.folder, "sqlite-gzip", "sqlite3 -csv through gzip -6", shell))
         return self
 
     def tranship(self, binary, name, label, postgres=None, database=None):
