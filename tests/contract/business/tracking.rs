@@ -359,7 +359,7 @@ async fn a_follower_of_random_writes_knows_the_table(test: TestDatabase) {
     let (database, entity, mut plain) = make(&test).await;
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
     let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
-    let writes = if long { WRITES.1 } else { WRITES.0 };
+    let wanted = if long { WRITES.1 } else { WRITES.0 };
     let mut follower = Follower::new(&database, &entity);
     follower.catches_up().await;
     // Several writers whose transactions overlap; SQLite takes one at a time.
@@ -367,7 +367,7 @@ async fn a_follower_of_random_writes_knows_the_table(test: TestDatabase) {
     for _ in 0..if plain.is_sqlite() { 1 } else { 4 } {
         writers.push((Plain::open(&test).await, false));
     }
-    for written in 0..writes {
+    for written in 0..wanted {
         let at = chance.below(writers.len());
         let others = writers.len();
         let (writer, is_open) = &mut writers[at];
