@@ -6,6 +6,7 @@
 pub(crate) mod definitions;
 mod first_look;
 mod listener;
+mod senders;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -26,6 +27,7 @@ use crate::business::Databases;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::definitions::Definitions;
+use crate::destination;
 use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
 use crate::http::admission::Admission;
@@ -39,6 +41,7 @@ use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
 use crate::webhook;
 use crate::worker::Worker;
+use senders::Senders;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;
@@ -94,7 +97,7 @@ pub struct App {
     ready: watch::Sender<bool>,
     worker: Worker,
     scheduler: Scheduler,
-    webhooks: webhook::Sender,
+    senders: Senders,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
 }
@@ -140,6 +143,7 @@ impl App {
                 export: config.export.clone(),
                 file: config.file.clone(),
                 webhooks: config.webhooks.clone(),
+                destinations: config.destinations.clone(),
             }),
             owner: owner(address).into(),
             store,
@@ -157,14 +161,7 @@ impl App {
             stopping.clone(),
         );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
-        let webhook_wake = Arc::new(Notify::new());
-        let webhooks = webhook::Sender::new(
-            context.clone(),
-            watched.clone(),
-            config.webhooks.clone(),
-            Arc::clone(&webhook_wake),
-            stopping.clone(),
-        );
+        let senders = Senders::new(&context, &watched, &stopping);
         let watch = Watch::new(&context);
         let api = Api {
             context,
@@ -182,7 +179,8 @@ impl App {
             server: Arc::new(config.server.clone()),
             wake,
             draining: stopping.clone(),
-            webhook_wake,
+            webhook_wake: Arc::clone(&senders.webhook_wake),
+            destination_wake: Arc::clone(&senders.destination_wake),
             ready: readiness,
         };
         Ok(Self {
@@ -195,7 +193,7 @@ impl App {
             ready,
             worker,
             scheduler,
-            webhooks,
+            senders,
             stopping,
             first_client,
         })
@@ -240,7 +238,13 @@ impl App {
     /// The webhook sender, for tests that drive it by hand.
     #[must_use]
     pub fn webhooks(&self) -> webhook::Sender {
-        self.webhooks.clone()
+        self.senders.webhooks.clone()
+    }
+
+    /// The sender to destinations, for tests that drive it by hand.
+    #[must_use]
+    pub fn destinations(&self) -> destination::Sender {
+        self.senders.destinations.clone()
     }
 
     /// The definitions as they are now.
@@ -269,7 +273,8 @@ impl App {
         let mut alarm = None;
         if self.options.background == Background::On {
             background.spawn(self.worker.clone().run());
-            background.spawn(self.webhooks.clone().run());
+            background.spawn(self.senders.webhooks.clone().run());
+            background.spawn(self.senders.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
         }

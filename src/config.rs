@@ -2,18 +2,18 @@
 //! with a default and a unit in its name. All mistakes are reported at once, before anything opens.
 
 mod layers;
+mod outgoing;
 mod reader;
 mod urls;
-mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use layers::DEFAULTS;
+pub use outgoing::Outgoing;
 use reader::Reader;
 pub use urls::{redacted, sqlite_file};
-pub use webhooks::Webhooks;
 
 /// Everything the service can be told. `Debug` hides passwords.
 #[derive(Debug, Clone)]
@@ -43,7 +43,9 @@ pub struct Config {
     /// `file.*`
     pub file: File,
     /// `webhooks.*`
-    pub webhooks: Webhooks,
+    pub webhooks: Outgoing,
+    /// `destinations.*`
+    pub destinations: Outgoing,
 }
 
 /// `server.*`
@@ -233,7 +235,8 @@ impl Config {
                 max_columns: number(reader, "file.max_columns", 1, 16_384),
                 max_unpacked_bytes: number(reader, "file.max_unpacked_bytes", 1, 1024 * GIB),
             },
-            webhooks: Webhooks::read(reader),
+            webhooks: Outgoing::read(reader, "webhooks", 60),
+            destinations: Outgoing::read(reader, "destinations", 86_400),
         }
     }
 
@@ -261,11 +264,13 @@ impl Config {
             ("file.max_field_bytes", self.file.max_field_bytes as u64),
             ("file.max_record_bytes", self.file.max_record_bytes as u64),
         );
-        let webhooks = &self.webhooks;
-        at_most(
-            ("webhooks.retry_first_seconds", webhooks.retry_first_seconds.into()),
-            ("webhooks.retry_cap_seconds", webhooks.retry_cap_seconds.into()),
-        );
+        for outgoing in [&self.webhooks, &self.destinations] {
+            let key = |name: &str| format!("{}.{name}", outgoing.section);
+            at_most(
+                (&key("retry_first_seconds"), outgoing.retry_first_seconds.into()),
+                (&key("retry_cap_seconds"), outgoing.retry_cap_seconds.into()),
+            );
+        }
         // Two databases, always (promise 10): in one file the store's lock would be held by business transactions.
         let store = urls::sqlite_file(&self.store.url);
         for (name, database) in &self.databases {

@@ -26,7 +26,8 @@
 //! by the job's policies which of them run, and records them under the unique `(job, due_at)`. A worker claims an occurrence and runs [`pipeline::export`]: all entities are
 //! read inside one snapshot, written as data files, zipped, hashed and stored; then one transaction queues the outbound message
 //! and closes the occurrence. A client dequeues it under a lease, downloads, verifies, acknowledges; without an
-//! acknowledgement the lease lapses and the message is offered again. Delivery is at least once.
+//! acknowledgement the lease lapses and the message is offered again. Delivery is at least once. Where a job names destinations, that
+//! transaction also inserts a delivery for each, which [`destination`] brings there.
 //!
 //! # How others hear of it
 //!
@@ -36,7 +37,7 @@
 //! # Which way imports point
 //!
 //! ```text
-//! main -> cli -> app -> http, worker, scheduler, webhook -> pipeline -> storage, business, blob, format -> domain
+//! main -> cli -> app -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
@@ -50,10 +51,12 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod definitions;
+pub mod destination;
 pub mod domain;
 pub mod format;
 pub mod hints;
 pub mod http;
+pub mod outgoing;
 pub mod pipeline;
 pub mod scheduler;
 pub mod storage;

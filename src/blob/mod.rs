@@ -108,6 +108,12 @@ impl Blobs {
         Ok(BlobWriter::new(self.place.clone(), key.clone()))
     }
 
+    /// A writer that writes over what is there.
+    #[must_use]
+    pub fn replacing_writer(&self, key: &BlobKey) -> BlobWriter {
+        BlobWriter::new(self.place.clone(), key.clone()).replacing()
+    }
+
     /// Opens a blob for reading from its start. The last chunk is withheld until the digest of all bytes proved right.
     pub async fn reader(&self, key: &BlobKey, expected: Digest) -> Result<BlobReader, BlobError> {
         let stream = self.place.read(key).await?;

@@ -93,7 +93,7 @@ impl Place {
     /// Store and path to write this key to; its folder is durable.
     pub(super) async fn for_writing(&self, key: &BlobKey) -> Result<(Arc<dyn ObjectStore>, Path), BlobError> {
         match self {
-            Self::Files(files) => Ok((Arc::new(files.with_folder_of(key).await?), Path::from(key.0.as_str()))),
+            Self::Files(files) => Ok((Arc::new(files.with_folder_of(key).await?), path_of(&key.0))),
             Self::Bucket { store, prefix } => Ok((Arc::clone(store), below(prefix, &key.0))),
         }
     }
@@ -102,7 +102,7 @@ impl Place {
     pub(super) async fn read(&self, key: &BlobKey) -> Result<BoxStream<'static, Result<Bytes, Error>>, BlobError> {
         let found = match self {
             Self::Files(files) => match files.existing().await? {
-                Some(store) => store.get(&Path::from(key.0.as_str())).await,
+                Some(store) => store.get(&path_of(&key.0)).await,
                 None => return Err(BlobError::Missing(key.clone())),
             },
             Self::Bucket { store, prefix } => store.get(&below(prefix, &key.0)).await,
@@ -154,7 +154,12 @@ impl Place {
 }
 
 fn below(prefix: &Path, key: &str) -> Path {
-    Path::from(format!("{prefix}/{key}"))
+    path_of(&format!("{prefix}/{key}"))
+}
+
+/// The path as it is written; what a store does not take in one is encoded.
+fn path_of(text: &str) -> Path {
+    Path::parse(text.trim_matches('/')).unwrap_or_else(|_| Path::from(text))
 }
 
 #[cfg(test)]

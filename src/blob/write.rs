@@ -31,6 +31,8 @@ pub struct BlobWriter {
     upload: Option<Upload>,
     /// Set while a write is under way: one that failed or was dropped half-way leaves a hole, so nothing may follow it.
     torn: bool,
+    /// Whether a blob that is there is written over.
+    replaces: bool,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,14 @@ impl BlobWriter {
             pending: empty_part(),
             upload: None,
             torn: false,
+            replaces: false,
         }
+    }
+
+    /// The same, but a blob that is there is written over.
+    pub(super) fn replacing(mut self) -> Self {
+        self.replaces = true;
+        self
     }
 
     /// Adds bytes; at most [`PARTS_IN_FLIGHT`] parts are in flight.
@@ -70,7 +79,7 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Makes the blob durable. A blob that exists is never overwritten.
+    /// Makes the blob durable. A blob that exists is overwritten by a replacing writer only.
     ///
     /// # Errors
     /// [`BlobError::Store`]. The store may have the blob all the same, when only its answer was lost: the key is spent.
@@ -79,14 +88,19 @@ impl BlobWriter {
         if self.upload.is_none() {
             let (store, path) = self.place.for_writing(&self.key).await?;
             let only = std::mem::take(&mut self.pending).freeze();
-            store.put_opts(&path, only, PutOptions::from(PutMode::Create)).await?;
+            let mode = if self.replaces {
+                PutMode::Overwrite
+            } else {
+                PutMode::Create
+            };
+            store.put_opts(&path, only, PutOptions::from(mode)).await?;
             return Ok(());
         }
         if !self.pending.is_empty() {
             self.send_part().await?;
         }
         let Some(upload) = &mut self.upload else { return Ok(()) };
-        upload.complete().await?;
+        upload.complete(self.replaces).await?;
         self.upload = None;
         Ok(())
     }
@@ -152,8 +166,12 @@ impl Upload {
         Ok(())
     }
 
-    async fn complete(&mut self) -> Result<(), BlobError> {
+    async fn complete(&mut self, replaces: bool) -> Result<(), BlobError> {
         self.wait_for_fewer_than(1).await?;
+        if replaces {
+            self.parts.complete().await?;
+            return Ok(());
+        }
         // No store has a create mode for parts. Keys are unique per upload, so this look is a guard against our own
         // mistakes, not a lock.
         match self.store.head(&self.path).await {

@@ -53,8 +53,10 @@ const TABLES: &[&str] = &[
     // The number of the newest attempt to export changes, by job and entity: a restored database knows only an earlier one.
     "create table if not exists tranship_export_marks (
        job {id} not null, entity text not null, mark bigint not null, primary key (job, entity))",
-    // SQLite only: when which change table was made, as a word that none made before or after has.
-    "create table if not exists tranship_change_histories (name text not null primary key, history text not null)",
+    // The change tables: a word that none made before or after has (on SQLite, where nothing else tells), and the change below
+    // which some are forgotten.
+    "create table if not exists tranship_change_histories (
+       name text not null primary key, history text not null, forgotten bigint not null)",
     // One row per target table: the lock that serialises promotion into it.
     "create table if not exists tranship_tables (name text not null primary key)",
     // The staging tables made for each target, numbered in the order they were made.

@@ -5,7 +5,7 @@
 //! staging is asked, so a repeat is never found where there is none, and two keys of one fingerprint (a chance of one in 2^64 for
 //! any two, under a key drawn anew for each load) hide nothing but a repeat of the second of them, which lands as an update.
 //!
-//! Memory is bounded: past a million records, sorted runs go to a temporary file, and are merged from there.
+//! Memory is bounded: past a quarter of a million records, sorted runs go to a temporary file, and are merged from there.
 
 mod runs;
 
@@ -22,7 +22,7 @@ use crate::domain::entity::{Entity, FieldType};
 use runs::{Merged, Runs};
 
 /// Fingerprints kept in memory, 16 bytes each with their record.
-const IN_MEMORY_MAX: usize = 1_000_000;
+const IN_MEMORY_MAX: usize = 250_000;
 /// Keys read back from staging at once.
 const RECALLED_AT_ONCE: u32 = 5_000;
 

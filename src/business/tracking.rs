@@ -88,11 +88,12 @@ impl Database {
 
     /// Forgets the changes before `below`, which no position needs any more, in bounded steps. Returns how many there were.
     pub async fn forget_changes(&self, entity: &Entity, below: i64) -> Result<u64, BusinessError> {
-        let sql = forget(self.dialect(), &entity.change_table());
+        let (sql, name) = (forget(self.dialect(), &entity.change_table()), entity.change_table());
         let mut forgotten = 0;
         loop {
-            let (sql, values) = (sql.clone(), vec![Value::Text(below.to_string())]);
-            let deleted = self.write(move |session| Box::pin(async move { forget_some(session, sql, values).await }));
+            let (sql, name) = (sql.clone(), name.clone());
+            let deleted =
+                self.write(move |session| Box::pin(async move { forget_some(session, sql, name, below).await }));
             let deleted = deleted.await?;
             forgotten += deleted;
             if deleted < u64::from(FORGET_AT_ONCE) {
@@ -102,11 +103,15 @@ impl Database {
     }
 }
 
-async fn forget_some(session: &mut Session, sql: String, values: Vec<Value>) -> Result<u64, Fault> {
-    let deleted = session.execute(sql, values).await?;
+/// Whoever goes on from below what is forgotten, as a job that was away for a while or another service, must begin anew.
+async fn forget_some(session: &mut Session, sql: String, name: String, below: i64) -> Result<u64, Fault> {
+    let deleted = session.execute(sql, vec![Value::Text(below.to_string())]).await?;
     if deleted == 0 {
         session.discard();
+        return Ok(0);
     }
+    let sql = "update tranship_change_histories set forgotten = $2 where name = $1 and forgotten < $2";
+    session.execute(sql, vec![Value::Text(name), Value::Int(below)]).await?;
     Ok(deleted)
 }
 

@@ -1,5 +1,7 @@
 //! The service's answers, as far as the command line reads them. What it does not read it passes on untouched.
 
+mod deliveries;
+mod history;
 mod runs;
 
 use serde::Deserialize;
@@ -8,6 +10,8 @@ use serde_json::Value;
 use super::Exit;
 use crate::domain::status::Status;
 
+pub use deliveries::{Delivery, DeliveryPage};
+pub use history::{RunHistory, RunList, RunMessage, RunPosition, WhyEmpty};
 pub use runs::{Backfill, MissedRange, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
@@ -145,6 +149,9 @@ pub struct Cause {
     /// How many records.
     #[serde(default)]
     pub count: u64,
+    /// How many values they have between them.
+    #[serde(default)]
+    pub distinct_values: u64,
     /// One of them.
     #[serde(default)]
     pub sample: Option<RecordError>,

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::answers::{JobList, Run};
 use super::connection::{Connection, name_or_id};
+use super::positions::{self, Rewind};
 use super::schedules::{self, Backfill};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
-use super::{Exit, Failure, show, wait};
+use super::{Exit, Failure, runs, show, wait};
 
 /// List, show, run, pause and resume jobs
 #[derive(Debug, Subcommand)]
@@ -57,6 +58,25 @@ pub enum Jobs {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Show what a job's latest runs did: phases, records, messages, positions, deliveries
+    Runs {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        /// How many runs, 1 to 200
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Say why there is nothing to collect from an export job
+    WhyEmpty {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Pause a job: nothing of it begins until it is resumed
     Pause {
         /// Name or activity id
@@ -81,6 +101,22 @@ pub enum Jobs {
     },
     /// Run an export for due times of the past that have no run
     Backfill(Backfill),
+    /// Show how far an incremental export has come, newest first
+    Positions {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        /// Only of this entity
+        #[arg(long, value_name = "LABEL")]
+        entity: Option<String>,
+        /// How many of each entity, 1 to 1000
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Set an incremental export back: its next run begins at an earlier position, or with everything
+    Rewind(Rewind),
 }
 
 impl Jobs {
@@ -90,9 +126,13 @@ impl Jobs {
             | Self::Show { connection, .. }
             | Self::Run { connection, .. }
             | Self::Next { connection, .. }
+            | Self::Runs { connection, .. }
+            | Self::WhyEmpty { connection, .. }
             | Self::Pause { connection, .. }
             | Self::Resume { connection, .. } => connection,
             Self::Backfill(backfill) => &backfill.connection,
+            Self::Positions { connection, .. } => connection,
+            Self::Rewind(rewind) => &rewind.connection,
         }
     }
 
@@ -116,6 +156,8 @@ impl Jobs {
                 limit,
                 connection,
             } => schedules::next(screen, &connection, &job, from.as_deref(), limit).await,
+            Self::Runs { job, limit, connection } => runs::runs(screen, &connection, &job, limit).await,
+            Self::WhyEmpty { job, connection } => runs::why_empty(screen, &connection, &job).await,
             Self::Pause { job, note, connection } => schedules::pause(screen, &connection, &job, note).await,
             Self::Resume {
                 job,
@@ -123,6 +165,13 @@ impl Jobs {
                 connection,
             } => schedules::resume(screen, &connection, &job, missed).await,
             Self::Backfill(backfill) => backfill.run(screen).await,
+            Self::Positions {
+                job,
+                entity,
+                limit,
+                connection,
+            } => positions::list(screen, &connection, &job, entity.as_deref(), limit).await,
+            Self::Rewind(rewind) => rewind.run(screen).await,
         }
     }
 }

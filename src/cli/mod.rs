@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod client;
 mod connection;
+mod deliveries;
 mod demo;
 mod doctor;
 mod entities;
@@ -19,9 +20,11 @@ mod health;
 mod init;
 mod jobs;
 mod messages;
+mod positions;
 mod progress;
 mod pull;
 mod push;
+mod runs;
 mod schedules;
 mod screen;
 mod serve;
@@ -89,6 +92,9 @@ enum Command {
     /// List messages, take their rejected records out and send them back corrected
     #[command(subcommand)]
     Messages(messages::Messages),
+    /// List what export jobs brought to their destinations, and send it once more
+    #[command(subcommand)]
+    Deliveries(deliveries::Deliveries),
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
@@ -118,6 +124,7 @@ impl Command {
             Self::Status(status) => status.connection.json,
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
+            Self::Deliveries(deliveries) => deliveries.connection().json,
             Self::Client(client) => client.json(),
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
@@ -139,6 +146,7 @@ impl Command {
             Self::Status(status) => Box::pin(status.run(screen)).await,
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
+            Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,

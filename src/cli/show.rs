@@ -133,7 +133,12 @@ pub fn causes(screen: &Screen, indent: &str, causes: &[Cause]) {
         if let Some(field) = &cause.field {
             let _ = write!(head, "  {}", plain(field));
         }
-        screen.line(format!("{indent}{head}  {}", counted(cause.count, "record")));
+        let mut how_many = counted(cause.count, "record");
+        // One value, or one each, says nothing more.
+        if (2..cause.count).contains(&cause.distinct_values) {
+            let _ = write!(how_many, ", {} distinct values", count(cause.distinct_values));
+        }
+        screen.line(format!("{indent}{head}  {how_many}"));
         if let Some(sample) = &cause.sample {
             screen.line(format!("{indent}  {}", record_error(sample)));
         }

@@ -86,6 +86,13 @@ fn the_embedded_file_holds_the_documented_defaults() {
     assert_eq!((webhooks.concurrency, webhooks.concurrency_per_host), (32, 4));
     assert_eq!((webhooks.timeout_seconds, webhooks.max_attempts), (15, 16));
     assert_eq!((webhooks.retry_first_seconds, webhooks.retry_cap_seconds), (10, 21_600));
+    let destinations = &config.destinations;
+    assert_eq!((destinations.allow_private, destinations.allow_http), (false, false));
+    assert_eq!((destinations.timeout_seconds, destinations.max_attempts), (600, 12));
+    assert_eq!(
+        (destinations.retry_first_seconds, destinations.retry_cap_seconds),
+        (10, 3600)
+    );
     let file = config.file;
     assert_eq!(file.max_unpacked_bytes, 50 * 1024 * 1024 * 1024);
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::destination_file::{self, DestinationPlaces};
 use super::flow_file::texts;
 use super::format_file;
 use super::read::{Placed, Table};
@@ -21,6 +22,9 @@ pub(super) struct ExportDraft {
     pub file_name: Option<Placed<FileName>>,
     pub sidecar: Option<Placed<bool>>,
     pub companies: Option<Placed<Vec<Placed<String>>>>,
+    /// Either way to split.
+    pub split: Option<Placed<u32>>,
+    pub destinations: Vec<DestinationPlaces>,
     /// In the order of the job's `[[export.entities]]`.
     pub entities: Vec<ExportPlaces>,
 }
@@ -45,6 +49,10 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
     let sidecar = section.truth("sidecar");
     let prevent = section.truth("prevent_upload_when_zero_records");
     let companies = section.texts("companies");
+    let split_records = section.number("split_records", 1..=u32::MAX);
+    let split_bytes = section.number("split_bytes", 1024..=u32::MAX);
+    let destinations = destination_file::read_all(&section);
+    let enqueue = read_enqueue(&section);
     section.require("entities");
     let mut entities = Vec::new();
     for entity in section.tables("entities", "[[export.entities]]") {
@@ -58,8 +66,12 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
         compression: compression.as_ref().map(|compression| compression.value),
         file_name: file_name.as_ref().map(|name| name.value.clone()),
         sidecar: is_set(&sidecar, true),
+        split_records: split_records.as_ref().map(|most| most.value.into()),
+        split_bytes: split_bytes.as_ref().map(|most| most.value.into()),
         prevent_upload_when_zero_records: is_set(&prevent, false),
         companies: companies.iter().flat_map(|list| &list.value).map(company).collect(),
+        destinations: destinations.iter().map(|places| places.destination.clone()).collect(),
+        enqueue,
         entities: entities.iter().map(ExportPlaces::spec).collect(),
     };
     let span = section.span().clone();
@@ -72,8 +84,22 @@ pub(super) fn read(section: Table<'_>) -> ExportDraft {
         file_name,
         sidecar,
         companies,
+        split: split_records.or(split_bytes),
+        destinations,
         entities,
     }
+}
+
+/// Whether messages wait to be collected: what goes nowhere else must.
+fn read_enqueue(section: &Table<'_>) -> bool {
+    let Some(enqueue) = section.truth("enqueue") else {
+        return true;
+    };
+    if !enqueue.value && !section.has("destinations") {
+        let message = "`enqueue = false` and no [[export.destinations]]: what is exported would go nowhere";
+        section.findings().at(&enqueue.span, message);
+    }
+    enqueue.value
 }
 
 /// As messages and rows have it.

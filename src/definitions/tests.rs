@@ -1,6 +1,7 @@
 //! Definitions as people write them, right and wrong.
 
 mod composites;
+mod destinations;
 mod exports;
 mod filling;
 mod landing;

@@ -1,8 +1,9 @@
 //! `[webhook]` of a job file.
 
 use super::read::{Placed, Table};
+use super::secret_file::read_secret;
 use crate::domain::status::Status;
-use crate::domain::webhook::{SecretSource, WebhookSpec};
+use crate::domain::webhook::WebhookSpec;
 use crate::hints::{did_you_mean, one_of};
 
 /// Reads `[webhook]`. `None` after a mistake, which is among the findings.
@@ -13,7 +14,7 @@ pub(super) fn read(section: Table<'_>) -> Option<WebhookSpec> {
     }
     let wants_url = section.has("url");
     let url = section.text("url").and_then(|text| read_url(&section, &text));
-    let secret = read_secret(&section);
+    let secret = read_secret(&section, "[webhook]");
     let on = read_on(&section);
     section.finish();
     if wants_url && url.is_none() {
@@ -38,32 +39,6 @@ fn read_url(section: &Table<'_>, text: &Placed<String>) -> Option<url::Url> {
     };
     section.findings().at(&text.span, format!("`url` {flaw}"));
     None
-}
-
-/// The secret stands elsewhere: definitions are shown, copied and kept under version control.
-fn read_secret(section: &Table<'_>) -> Option<SecretSource> {
-    if let Some(secret) = section.text("secret") {
-        let message = "a secret does not belong into a job's file: write it into a file of its own and name that with \
-            `secret_file`, or into an environment variable and name that with `secret_env`";
-        section.findings().at(&secret.span, message);
-    }
-    match (section.text("secret_file"), section.text("secret_env")) {
-        (Some(file), None) => Some(SecretSource::File(file.value.into())),
-        (None, Some(variable)) => Some(SecretSource::Variable(variable.value)),
-        (Some(_), Some(variable)) => {
-            let message = "both `secret_file` and `secret_env` are given; keep one of them";
-            section.findings().at(&variable.span, message);
-            None
-        }
-        (None, None) => {
-            if !section.has("secret") && !section.has("secret_file") && !section.has("secret_env") {
-                let message =
-                    "[webhook] lacks `secret_file` or `secret_env`: where the secret is that signs what is sent";
-                section.findings().at(section.span(), message);
-            }
-            None
-        }
-    }
 }
 
 /// Every final status unless the file says which.

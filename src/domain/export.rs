@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::destination::Destination;
 use super::file_name::FileName;
 use super::job::FileFormat;
 
 /// What an export job writes.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own in the file")]
 pub struct ExportSpec {
     /// How the data files are written.
     pub format: FileFormat,
@@ -20,10 +22,18 @@ pub struct ExportSpec {
     pub file_name: Option<FileName>,
     /// Whether a package tells in [`SIDECAR_FILE`] how many records its files hold.
     pub sidecar: bool,
+    /// Records of a message, where a run makes several.
+    pub split_records: Option<u64>,
+    /// Bytes of a message's data file before it is packed, about; where a run makes several.
+    pub split_bytes: Option<u64>,
     /// Whether a run of zero records puts nothing on the queue.
     pub prevent_upload_when_zero_records: bool,
     /// Only these companies' rows; empty: the job's company, or all.
     pub companies: Vec<String>,
+    /// Where else each message goes.
+    pub destinations: Vec<Destination>,
+    /// Whether messages wait to be collected. If not, one is acknowledged once all destinations have it.
+    pub enqueue: bool,
     /// The entities, one data file each; exactly one file when `data_source` is file. Those that a composite entity among them
     /// holds say how its records are written, and have no file of their own.
     pub entities: Vec<ExportEntity>,
@@ -38,6 +48,12 @@ impl ExportSpec {
             .iter()
             .filter(tracked)
             .any(|wanted| wanted.entity == entity)
+    }
+
+    /// The destination of this name.
+    #[must_use]
+    pub fn destination(&self, name: &str) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| destination.name == name)
     }
 
     /// The companies whose rows are exported, of a job of this company; empty: all.

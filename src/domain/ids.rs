@@ -53,7 +53,7 @@ uuid_id! {
 }
 
 uuid_id! {
-    /// One webhook delivery: the `webhook-id` its receiver knows it by, through every attempt and replay.
+    /// One delivery to a webhook (the `webhook-id` its receiver knows it by) or a destination, through every attempt and replay.
     DeliveryId
 }
 

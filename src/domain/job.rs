@@ -69,6 +69,14 @@ pub struct QueueSpec {
     pub fair_by_company: bool,
 }
 
+impl Job {
+    /// Whether its messages wait to be collected.
+    #[must_use]
+    pub fn is_collected(&self) -> bool {
+        self.export.as_ref().is_none_or(|spec| spec.enqueue)
+    }
+}
+
 impl Default for QueueSpec {
     fn default() -> Self {
         Self {

@@ -9,6 +9,7 @@ pub mod cell;
 pub mod composite;
 pub mod computed;
 pub mod counts;
+pub mod destination;
 pub mod entity;
 pub mod export;
 pub mod file_name;

@@ -79,6 +79,9 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
     let caller = caller(api, request).await?;
     let definitions = api.definitions();
     let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
+    if !job.is_collected() {
+        return Ok(HttpResponse::NoContent().finish());
+    }
     let lease_seconds = i64::from(
         job.queue
             .lease_seconds

@@ -14,8 +14,6 @@ use super::view;
 use crate::domain::job::{Direction, Job};
 use crate::storage::asked_runs::Asked;
 
-/// Most occurrences one answer lists.
-const OCCURRENCES_MAX: u32 = 200;
 /// Stretches of missed due times shown with a job.
 const MISSED_SHOWN: u32 = 3;
 /// Longest body.
@@ -155,22 +153,6 @@ async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<HttpResponse
     api.wake.notify_one();
     tracing::info!(job.name = %job.name, client = %caller.name, offered, "run asked for");
     Ok(HttpResponse::Accepted().json(json!({ "job": job.name, "offered": offered })))
-}
-
-/// `GET /api/v1/jobs/{job}/occurrences?limit=`: newest first; `missed` are long stretches that were only counted.
-pub async fn occurrences(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
-    let listed = async {
-        let caller = caller(&api, &request).await?;
-        let definitions = api.definitions();
-        let job = visible_job(&definitions, &caller, &name)?;
-        let limit = limit(&request, 20, OCCURRENCES_MAX)?;
-        let occurrences = api.context.store.occurrences(job.id, limit).await?;
-        let occurrences: Vec<_> = occurrences.iter().map(view::occurrence).collect();
-        let missed = api.context.store.missed_ranges(job.id, limit).await?;
-        let missed: Vec<_> = missed.iter().map(view::missed_range).collect();
-        Ok(HttpResponse::Ok().json(json!({ "occurrences": occurrences, "missed": missed })))
-    };
-    respond(listed.await)
 }
 
 /// The query's `limit`, within bounds.

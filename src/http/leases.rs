@@ -71,6 +71,13 @@ pub async fn lease(
             );
             return Err(Problem::bad("wrong_direction", detail));
         }
+        if !job.is_collected() {
+            let detail = format!(
+                "messages of `{}` go to its destinations only (`enqueue = false`): none waits to be collected",
+                job.name
+            );
+            return Err(Problem::bad("not_enqueued", detail));
+        }
         let asked: LeaseRequest = read_json(body, BODY_BYTES_MAX).await?.unwrap_or_default();
         let max = u32::try_from(ITEMS_MAX).unwrap_or(u32::MAX);
         let default = job

@@ -10,17 +10,20 @@ pub mod body;
 pub mod canonical;
 pub mod connector;
 pub mod dead_letters;
+pub mod destinations;
 pub mod dmf;
 pub mod envelope;
 pub mod error_files;
 pub mod events;
 pub mod health;
+pub mod history;
 pub mod jobs;
 pub mod leases;
 pub mod messages;
 pub mod metrics;
 pub mod package_api;
 pub mod payload;
+pub mod positions;
 pub mod problem;
 pub mod query;
 pub mod recent;
@@ -31,6 +34,7 @@ pub mod tokens;
 pub mod view;
 pub mod watch;
 pub mod webhooks;
+mod why_empty;
 
 use std::sync::Arc;
 
@@ -82,6 +86,8 @@ pub struct Api {
     pub draining: CancellationToken,
     /// Wakes the webhook sender.
     pub webhook_wake: Arc<Notify>,
+    /// Wakes the sender to destinations.
+    pub destination_wake: Arc<Notify>,
     /// Whether the service still takes work; false while it drains.
     pub ready: tokio::sync::watch::Receiver<bool>,
 }
@@ -144,10 +150,26 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
-        .service(at("/api/v1/jobs/{job}/occurrences", web::get().to(jobs::occurrences)))
+        .service(at(
+            "/api/v1/jobs/{job}/occurrences",
+            web::get().to(history::occurrences),
+        ))
+        .service(at("/api/v1/jobs/{job}/why-empty", web::get().to(history::why_empty)))
+        .service(at("/api/v1/executions/{id}", web::get().to(history::execution)))
+        .service(at("/api/v1/jobs/{job}/deliveries", web::get().to(destinations::of_job)))
+        .service(at(
+            "/api/v1/jobs/{job}/deliveries/{id}/replay",
+            web::post().to(destinations::replay),
+        ))
+        .service(at(
+            "/api/v1/messages/{id}/deliveries",
+            web::get().to(destinations::of_message),
+        ))
         .service(at("/api/v1/jobs/{job}/next", web::get().to(schedules::next)))
         .service(at("/api/v1/jobs/{job}/pause", web::post().to(schedules::pause)))
         .service(at("/api/v1/jobs/{job}/resume", web::post().to(schedules::resume)))
+        .service(at("/api/v1/jobs/{job}/positions", web::get().to(positions::list)))
+        .service(at("/api/v1/jobs/{job}/rewind", web::post().to(positions::rewind)))
         .service(at("/api/v1/jobs/{job}/backfill", web::post().to(schedules::backfill)))
         .service(at("/api/v1/jobs/{job}/messages", web::post().to(messages::enqueue)))
         .service(at("/api/v1/jobs/{job}/messages/batch", web::post().to(batch::enqueue)))

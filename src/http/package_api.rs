@@ -8,6 +8,7 @@ use super::Api;
 use super::auth::{Caller, base_url, caller, link_base};
 use super::connector::member;
 use super::error_files::{self, ErrorFileKind};
+use super::positions;
 use super::problem::{Kind, Problem, Surface, no_such_route};
 use super::rejects::runs;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
@@ -96,6 +97,11 @@ async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload)
                 .execution
                 .map_or_else(|| NO_EXECUTION.to_owned(), |e| e.0)
                 .into()
+        }
+        "ResetVersionToken" => {
+            let (project, entity) = (parameter("definitionGroupId"), parameter("entityName"));
+            let reset = positions::reset(api, &caller, &project, &entity).await;
+            reset.map_err(|problem| of_action(action, problem))?.into()
         }
         action if OF_EXECUTION.contains(&action) => {
             let run = execution(api, &caller, action, &parameter("executionId")).await?;

@@ -366,6 +366,8 @@ mod tests {
             include_str!("package_api.rs"),
             include_str!("rejects.rs"),
             include_str!("webhooks.rs"),
+            include_str!("destinations.rs"),
+            include_str!("history.rs"),
             include_str!("problem.rs"),
             include_str!("../pipeline/enqueue.rs"),
         ];

@@ -57,7 +57,10 @@ fn whole(
 ) -> Value {
     let mut body = summary(definitions, message);
     if let Some(body) = body.as_object_mut() {
-        body.insert("executions".into(), execution.into_iter().map(execution_body).collect());
+        body.insert(
+            "executions".into(),
+            execution.into_iter().map(self::execution).collect(),
+        );
         body.insert("errors".into(), groups.iter().map(group_body).collect());
         body.insert("links".into(), links(message, children));
     }
@@ -99,7 +102,9 @@ pub fn summary(definitions: &Definitions, message: &Message) -> Value {
     })
 }
 
-fn execution_body(execution: &Execution) -> Value {
+/// An execution.
+#[must_use]
+pub fn execution(execution: &Execution) -> Value {
     json!({
         "id": execution.id,
         "started_at": execution.started_at,
@@ -134,6 +139,7 @@ fn group_body(group: &ErrorGroup) -> Value {
         "code": group.code,
         "field": group.field,
         "count": group.count,
+        "distinct_values": group.distinct_values,
         "sample": error(&group.sample),
     })
 }
@@ -164,6 +170,7 @@ fn links(message: &Message, children: &[MessageId]) -> Value {
         "self": own,
         "history": format!("{own}/history"),
         "payload": format!("{own}/payload"),
+        "deliveries": (message.direction == Direction::Export).then(|| format!("{own}/deliveries")),
         "errors": (message.counts.rejected > 0).then(|| format!("{own}/errors")),
         "rejects": (message.counts.rejected > 0).then(|| format!("{own}/rejects")),
         "parent": message.parent.map(at),

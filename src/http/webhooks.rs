@@ -13,8 +13,8 @@ use crate::definitions::Definitions;
 use crate::domain::ids::DeliveryId;
 use crate::domain::job::Job;
 use crate::domain::webhook::{EventType, ping_body};
+use crate::outgoing::Guard;
 use crate::storage::webhooks::{Delivery, DeliveryFilter, DeliveryState, NewDelivery};
-use crate::webhook::Guard;
 
 /// Most deliveries one answer lists.
 const DELIVERIES_MAX: u32 = 200;

@@ -7,19 +7,21 @@
 //! occurrence never queues two messages.
 
 mod data_file;
+mod destinations;
 mod incremental;
 mod output;
 pub mod parts;
+mod payloads;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::data_file::DataFileWriter;
 use self::incremental::{Planned, Reading};
-use self::output::Output;
 use self::parts::{Part, Source, parts};
+use self::payloads::{OpenFile, Payloads};
 use super::Context;
 use super::enqueue::Envelope;
+use super::payload::StoredPayload;
 use super::placement::place;
 use super::stop::{RunEnd, Stop};
 use crate::business::snapshot::{Row, Snapshot};
@@ -31,6 +33,7 @@ use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
+use crate::storage::destinations::NewExportDelivery;
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 use crate::storage::positions::NewPosition;
@@ -93,11 +96,13 @@ async fn run(
     let mut prepared = Vec::new();
     for source in parts.iter().flat_map(|part| &part.sources) {
         database.ensure_entity(source.entity).await?;
-        prepared.push(incremental::prepare(context, database, job.id, source).await?);
+        prepared.push(incremental::prepare(context, database, job, source).await?);
     }
     let mut prepared = prepared.iter();
+    // Told of its phases as they end.
+    let mut claimed = claimed.clone();
     let mut snapshot = database.snapshot().await?;
-    let mut output = Output::begin(context, job, spec, &parts)?;
+    let mut payloads = Payloads::begin(context, job, spec, &parts, claimed.due_at)?;
     let (mut written, mut planned) = (Written::default(), Vec::new());
     for part in &parts {
         let mut readings = Vec::new();
@@ -106,16 +111,23 @@ async fn run(
             readings.push(plan.reading.clone());
             planned.push((source, plan));
         }
-        let counts = write_part(&mut snapshot, &mut output, job, part, &readings, stopping).await?;
+        let counts = write_part(&mut snapshot, &mut payloads, job, part, &readings, stopping).await?;
         written.entities.extend(counts);
     }
     drop(snapshot);
+    claimed.written_at = Some(context.clock.now());
     written.note(&planned);
     if written.records() == 0 && spec.prevent_upload_when_zero_records {
-        nothing(context, job, claimed, written).await?;
+        nothing(context, job, &claimed, written).await?;
     } else {
-        let name = file_name(job, spec, &parts, claimed.due_at);
-        Box::pin(queue(context, job, claimed, (name, output), written)).await?;
+        let companies = spec.companies(job.company.as_deref());
+        let facts = name_facts(job, &parts, &companies, claimed.due_at);
+        let name = Name {
+            spec,
+            facts,
+            whole: file_name(job, spec, facts),
+        };
+        Box::pin(queue(context, job, claimed, (name, payloads), written)).await?;
     }
     forget(context, definitions, database, job.id, &planned).await;
     Ok(())
@@ -206,11 +218,11 @@ fn database_of<'a>(context: &'a Context, parts: &[Part<'_>]) -> Result<&'a Datab
 }
 
 /// Writes one data file; the records of each of its entities, by its label.
-async fn write_part(
+async fn write_part<'a>(
     snapshot: &mut Snapshot,
-    output: &mut Output,
+    payloads: &mut Payloads<'a>,
     job: &Job,
-    part: &Part<'_>,
+    part: &'a Part<'a>,
     readings: &[Reading],
     stopping: &CancellationToken,
 ) -> Result<Vec<(String, u64)>, Stop> {
@@ -218,9 +230,7 @@ async fn write_part(
         return Ok(Vec::new());
     };
     let companies = spec.companies(job.company.as_deref());
-    let mut file = DataFileWriter::new(part, spec);
-    output.begin_file(&part.file).await?;
-    output.write(file.begin()?).await?;
+    let mut file = OpenFile::begin(part, payloads).await?;
     let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
     let reading = async {
         let read = match (part.composite, part.sources.first(), readings.first()) {
@@ -245,15 +255,12 @@ async fn write_part(
                 (false, false) => batch.into_iter().filter_map(untold).collect(),
                 _ => batch,
             };
-            output.write(file.rows(&batch)?).await?;
+            file.rows(payloads, &batch).await?;
         }
-        Ok(())
+        file.end(payloads).await
     };
     // `try_join` drops the reader when the writer fails, and the other way round.
-    tokio::try_join!(reading, writing)?;
-    output.write(file.finish()?).await?;
-    let counts = file.counts();
-    output.end_file(&part.file, &counts);
+    let (_, counts) = tokio::try_join!(reading, writing)?;
     Ok(counts)
 }
 
@@ -285,10 +292,9 @@ fn untold(mut row: Row) -> Option<Row> {
     (!is_gone).then_some(row)
 }
 
-/// What the file or package is called: the external identifier of its message.
-fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -> String {
-    let companies = spec.companies(job.company.as_deref());
-    let facts = FileNameFacts {
+/// What fills templates of names.
+fn name_facts<'a>(job: &'a Job, parts: &[Part<'a>], companies: &'a [String], due: Timestamp) -> FileNameFacts<'a> {
+    FileNameFacts {
         job: &job.name,
         entity: parts.first().map_or("", |part| part.label),
         company: companies.first().map_or("", String::as_str),
@@ -297,11 +303,15 @@ fn file_name(job: &Job, spec: &ExportSpec, parts: &[Part<'_>], due: Timestamp) -
             .schedule
             .as_ref()
             .map_or(chrono_tz::Tz::UTC, |schedule| schedule.time_zone),
-    };
+    }
+}
+
+/// What the file or package is called: the external identifier of its message.
+fn file_name(job: &Job, spec: &ExportSpec, facts: FileNameFacts<'_>) -> String {
     if let Some(template) = &spec.file_name {
         return template.render(facts);
     }
-    let at = due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
+    let at = facts.due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
     let extension = match (job.data_source, spec.compression) {
         (DataSource::Package, _) => "zip".to_owned(),
         (DataSource::File, None) => spec.format.extension().to_owned(),
@@ -334,45 +344,82 @@ fn placement(context: &Context, job: &Job, has_changes: bool, now: Timestamp) ->
 async fn queue(
     context: &Context,
     job: &Job,
-    claimed: &Occurrence,
-    (name, output): (String, Output),
+    mut claimed: Occurrence,
+    (name, payloads): (Name<'_>, Payloads<'_>),
     written: Written,
 ) -> Result<(), Stop> {
     let records = written.records();
-    let payload = Box::pin(output.finish(job, claimed.due_at)).await?;
+    let payloads = Box::pin(payloads.finish()).await?;
     let now = context.clock.now();
-    let message = NewMessage {
-        id: MessageId::generate_at(now),
-        job: job.id,
-        direction: job.direction,
-        entity: None,
-        company: company(job),
-        external_id: Some(name),
-        enqueued_by: claimed.trigger.clone(),
-        digest: payload.digest,
-        bytes: payload.bytes,
-        payload: payload.payload.clone(),
-        durability: super::enqueue::durability(context, job),
-        parent: None,
-        forced: false,
-        placement: placement(context, job, !written.positions.is_empty(), now),
-        identities: Vec::new(),
-        webhook: None,
-    };
+    claimed.stored_at = Some(now);
+    let about = (&claimed, &name, !written.positions.is_empty());
+    let messages = messages(context, job, about, &payloads, now);
     let outcome = ExportOutcome::Queued {
-        message: Box::new(message),
+        messages,
         records,
         entities: written.entities,
         positions: written.positions,
         note: (!written.remarks.is_empty()).then(|| written.remarks.join("; ")),
+        acknowledged_by_deliveries: job.export.as_ref().is_some_and(|spec| !spec.enqueue),
     };
     let queued = context
         .store
-        .finish_occurrence(claimed, outcome, context.clock.now())
+        .finish_occurrence(&claimed, outcome, context.clock.now())
         .await?;
-    payload.keep();
-    if let Some(message) = queued {
+    for payload in payloads {
+        payload.keep();
+    }
+    for message in queued {
         tracing::info!(message.id = %message.id, job.name = %job.name, records, bytes = message.bytes, "export queued");
     }
     Ok(())
+}
+
+/// A message for each payload, with its deliveries.
+fn messages(
+    context: &Context,
+    job: &Job,
+    (claimed, name, has_changes): (&Occurrence, &Name<'_>, bool),
+    payloads: &[StoredPayload],
+    now: Timestamp,
+) -> Vec<(NewMessage, Vec<NewExportDelivery>)> {
+    let of = payloads.len();
+    let message = |(at, payload): (usize, &StoredPayload)| {
+        let file_name = name.of_part(at, of);
+        let deliveries = destinations::deliveries(name.spec, name.facts, &file_name, (at, of));
+        let message = NewMessage {
+            id: MessageId::generate_at(now),
+            job: job.id,
+            direction: job.direction,
+            entity: None,
+            company: company(job),
+            external_id: Some(file_name),
+            enqueued_by: claimed.trigger.clone(),
+            digest: payload.digest,
+            bytes: payload.bytes,
+            payload: payload.payload.clone(),
+            durability: super::enqueue::durability(context, job),
+            parent: None,
+            forced: false,
+            placement: placement(context, job, has_changes, now),
+            identities: Vec::new(),
+            webhook: None,
+        };
+        (message, deliveries)
+    };
+    (1..).zip(payloads).map(message).collect()
+}
+
+/// What the files of a run are called.
+struct Name<'a> {
+    spec: &'a ExportSpec,
+    facts: FileNameFacts<'a>,
+    whole: String,
+}
+
+impl Name<'_> {
+    /// One of several is told from the others.
+    fn of_part(&self, at: usize, of: usize) -> String {
+        destinations::numbered(&self.whole, at, of)
+    }
 }

@@ -61,7 +61,9 @@ pub struct Limits {
     /// `file.*`
     pub file: config::File,
     /// `webhooks.*`
-    pub webhooks: config::Webhooks,
+    pub webhooks: config::Outgoing,
+    /// `destinations.*`
+    pub destinations: config::Outgoing,
 }
 
 /// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).

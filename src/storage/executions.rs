@@ -86,6 +86,8 @@ pub struct ErrorGroup {
     pub field: Option<String>,
     /// How many errors.
     pub count: u64,
+    /// How many values they have between them; 0 where the errors are not about a value.
+    pub distinct_values: u64,
     /// The first of them.
     pub sample: StoredError,
 }

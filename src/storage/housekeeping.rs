@@ -360,5 +360,10 @@ fn payload_due(keep: Retention) -> String {
         "o.finished_at < case when o.status in ('Acked', 'Processed') then {} else {} end",
         keep.payloads.micros(),
         keep.failed_payloads.micros()
+    ) + &format!(
+        // A delivery to come needs it; one that failed may be replayed for as long as a failed message may be tried again.
+        " and not exists (select 1 from export_deliveries d where d.message = o.message and (d.state = 'pending' \
+         or (d.state = 'failed' and d.finished_at >= {})))",
+        keep.failed_payloads.micros()
     )
 }

@@ -1,5 +1,6 @@
 //! How a claimed occurrence comes off a worker's hands: ended, with its message in the same transaction, or handed back.
 
+use super::destinations;
 use super::enqueue::insert;
 use super::executions::EntityRun;
 use super::occurrences::{ExportOutcome, Occurrence};
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 
 impl Store {
     /// Ends a claimed occurrence and queues its message in the same transaction; the upload row moves to `used` in it too.
-    /// Returns the message queued.
+    /// Returns the messages queued.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] under a stale epoch.
@@ -24,7 +25,7 @@ impl Store {
         claimed: &Occurrence,
         outcome: ExportOutcome,
         now: Timestamp,
-    ) -> Result<Option<Message>, StoreError> {
+    ) -> Result<Vec<Message>, StoreError> {
         let claimed = claimed.clone();
         self.write(move |tx| {
             Box::pin(async move {
@@ -68,7 +69,7 @@ async fn finish(
     claimed: &Occurrence,
     outcome: ExportOutcome,
     now: Timestamp,
-) -> Result<Option<Message>, StoreError> {
+) -> Result<Vec<Message>, StoreError> {
     let (state, records, note) = match &outcome {
         ExportOutcome::Queued { records, note, .. } => ("done", Some(*records), note.clone()),
         ExportOutcome::Nothing { note, .. } => ("done", Some(0), Some(note.clone())),
@@ -78,7 +79,7 @@ async fn finish(
     let reason = (state == "cancelled").then_some(SkipReason::Overlap.as_str());
     // First of all the guard: it locks the row, so that nobody claims the occurrence while its message is queued.
     let text = "update occurrences set state = $4, owner = null, lease_until = null, cancel_asked = null, records = $5, note = $6, \
-        finished_at = $7, reason = $8 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
+        finished_at = $7, reason = $8, written_at = $9, stored_at = $10 where job = $1 and due_at = $2 and epoch = $3 and state = 'running'";
     let (job, due_at) = (claimed.job.0, claimed.due_at.micros());
     let rows = execute!(
         tx.db(),
@@ -90,30 +91,44 @@ async fn finish(
         records.map(stored),
         note.as_deref(),
         now.micros(),
-        reason
+        reason,
+        claimed.written_at.map(Timestamp::micros),
+        claimed.stored_at.map(Timestamp::micros)
     )?;
     must_touch(tx, rows, claimed).await?;
     let execution = claimed.execution.as_ref();
-    let mut queued = None;
+    let mut queued = Vec::new();
     let positions = match &outcome {
         ExportOutcome::Queued { positions, .. } | ExportOutcome::Nothing { positions, .. } => positions.clone(),
         ExportOutcome::Failed(_) | ExportOutcome::Cancelled { .. } => Vec::new(),
     };
-    if let ExportOutcome::Queued { message, entities, .. } = outcome {
-        let message = insert(tx, *message, execution.map(|id| id.0.as_str()), now).await?;
-        let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
-        execute!(tx.db(), text, job, due_at, message.id.0)?;
+    if let ExportOutcome::Queued {
+        messages,
+        entities,
+        acknowledged_by_deliveries,
+        ..
+    } = outcome
+    {
+        for (message, deliveries) in messages {
+            let message = insert(tx, message, execution.map(|id| id.0.as_str()), now).await?;
+            let of = (claimed.job, message.id);
+            destinations::insert(tx, of, &deliveries, acknowledged_by_deliveries, now).await?;
+            queued.push(message);
+        }
+        if let Some(first) = queued.first() {
+            let text = "update occurrences set message = $3 where job = $1 and due_at = $2";
+            execute!(tx.db(), text, job, due_at, first.id.0)?;
+        }
         if let Some(execution) = execution {
             for (entity_no, (label, records)) in (0..).zip(entities) {
                 write_entity_run(tx, execution, &exported(entity_no, label, records, now)).await?;
             }
         }
-        queued = Some(message);
     }
     let messages: Vec<_> = queued.iter().map(|message| message.id).collect();
     positions::insert(tx, claimed.job, claimed.due_at, &messages, &positions, now).await?;
     if let Some(execution) = execution {
-        close_execution(tx, execution, queued.as_ref().map(|message| message.id), now).await?;
+        close_execution(tx, execution, queued.first().map(|message| message.id), now).await?;
     }
     Ok(queued)
 }

@@ -5,6 +5,7 @@
 
 use uuid::Uuid;
 
+use super::destinations::NewExportDelivery;
 use super::dialect::sql;
 use super::enqueue::NewMessage;
 use super::pool::{fetch_all, fetch_optional};
@@ -49,7 +50,13 @@ pub struct Occurrence {
     pub note: Option<String>,
     /// While it is due: not run before this (jitter, or a retry).
     pub not_before: Option<Timestamp>,
-    /// When it ended.
+    /// When its latest run began.
+    pub started_at: Option<Timestamp>,
+    /// When that run had read and written everything.
+    pub written_at: Option<Timestamp>,
+    /// When what it wrote was durable.
+    pub stored_at: Option<Timestamp>,
+    /// When it ended, its message queued.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -93,11 +100,11 @@ pub struct MissedRange {
 /// How an export run ended.
 #[derive(Debug, Clone)]
 pub enum ExportOutcome {
-    /// A message is queued.
+    /// Messages are queued.
     Queued {
-        /// The outbound message.
-        message: Box<NewMessage>,
-        /// Records in it.
+        /// The outbound messages, in their order, each with its deliveries to destinations; at least one.
+        messages: Vec<(NewMessage, Vec<NewExportDelivery>)>,
+        /// Records in them.
         records: u64,
         /// Per entity: label and records.
         entities: Vec<(String, u64)>,
@@ -105,6 +112,8 @@ pub enum ExportOutcome {
         positions: Vec<NewPosition>,
         /// What is remarkable.
         note: Option<String>,
+        /// Whether it is acknowledged once all of these have arrived: it is not collected.
+        acknowledged_by_deliveries: bool,
     },
     /// Nothing to upload.
     Nothing {
@@ -124,7 +133,7 @@ pub enum ExportOutcome {
 
 /// The columns of [`OccurrenceRow`].
 pub(super) const OCCURRENCE_COLUMNS: &str = "job, due_at, state, origin, triggered_by, comment, forced, epoch, attempt, execution, message, records, reason, note, \
-     not_before, finished_at";
+     not_before, started_at, written_at, stored_at, finished_at";
 
 /// A row of `occurrences`.
 #[derive(Debug, sqlx::FromRow)]
@@ -144,6 +153,9 @@ pub(super) struct OccurrenceRow {
     reason: Option<String>,
     note: Option<String>,
     not_before: Option<i64>,
+    started_at: Option<i64>,
+    written_at: Option<i64>,
+    stored_at: Option<i64>,
     finished_at: Option<i64>,
 }
 
@@ -172,6 +184,9 @@ impl TryFrom<OccurrenceRow> for Occurrence {
             reason: row.reason,
             note: row.note,
             not_before: row.not_before.map(Timestamp),
+            started_at: row.started_at.map(Timestamp),
+            written_at: row.written_at.map(Timestamp),
+            stored_at: row.stored_at.map(Timestamp),
             finished_at: row.finished_at.map(Timestamp),
         })
     }

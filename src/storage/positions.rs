@@ -97,11 +97,11 @@ pub struct NewPosition {
     pub note: Option<String>,
 }
 
-const COLUMNS: &str = "number, due_at, from_position, to_position, state, note, taken_at";
+pub(super) const COLUMNS: &str = "number, due_at, from_position, to_position, state, note, taken_at";
 
 /// A row of `export_positions`.
 #[derive(Debug, sqlx::FromRow)]
-struct PositionRow {
+pub(super) struct PositionRow {
     number: i64,
     due_at: Option<i64>,
     from_position: Option<String>,

@@ -197,6 +197,10 @@ fn occurrence_words(occurrence: &Occurrence, names: &mut Names) -> Vec<String> {
         reason,
         note,
         not_before,
+        // How long it took differs from run to run.
+        started_at: _,
+        written_at: _,
+        stored_at: _,
         finished_at,
     } = occurrence;
     vec![

@@ -43,15 +43,18 @@ struct ErrorRow {
 /// Counts a message's errors by kind. Per entity first: the least record of a group is then a plain aggregate, and no
 /// database has to sort the errors themselves.
 const GROUP_ERRORS: &str = "insert into error_groups \
-    (message, code, field, errors, first_entity_no, first_record, first_ordinal) \
+    (message, code, field, errors, distinct_values, first_entity_no, first_record, first_ordinal) \
     with per_entity as (select code, coalesce(field, '') as field, entity_no, count(*) as errors, min(record) as record \
     from record_errors where message = $1 group by code, coalesce(field, ''), entity_no), \
     per_kind as (select code, field, cast(sum(errors) as bigint) as errors, min(entity_no) as entity_no \
-    from per_entity group by code, field) \
-    select $1, k.code, k.field, k.errors, k.entity_no, p.record, (select min(e.ordinal) from record_errors e \
+    from per_entity group by code, field), \
+    told as (select code, coalesce(field, '') as field, count(distinct value) as distinct_values \
+    from record_errors where message = $1 group by code, coalesce(field, '')) \
+    select $1, k.code, k.field, k.errors, t.distinct_values, k.entity_no, p.record, (select min(e.ordinal) from record_errors e \
     where e.message = $1 and e.entity_no = p.entity_no and e.record = p.record and e.code = p.code \
     and coalesce(e.field, '') = p.field) \
-    from per_kind k join per_entity p on p.code = k.code and p.field = k.field and p.entity_no = k.entity_no";
+    from per_kind k join per_entity p on p.code = k.code and p.field = k.field and p.entity_no = k.entity_no \
+    join told t on t.code = k.code and t.field = k.field";
 
 /// A row of the groups' query: the first error of a kind, and how many there are.
 #[derive(Debug, sqlx::FromRow)]
@@ -59,6 +62,7 @@ struct GroupRow {
     #[sqlx(flatten)]
     first: ErrorRow,
     errors: i64,
+    distinct_values: i64,
 }
 
 impl Store {
@@ -166,7 +170,7 @@ impl Store {
     /// Record errors of an ended message by code and field, most frequent first.
     pub async fn error_groups(&self, message: MessageId, limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
         let text = format!(
-            "select {COLUMNS}, errors from (select errors, first_entity_no, first_record, first_ordinal \
+            "select {COLUMNS}, errors, distinct_values from (select errors, distinct_values, first_entity_no, first_record, first_ordinal \
              from error_groups where message = $1 \
              order by errors desc, first_entity_no, first_record, first_ordinal limit $2) as kinds \
              join record_errors on message = $1 and entity_no = first_entity_no and record = first_record \
@@ -176,11 +180,13 @@ impl Store {
         rows.into_iter()
             .map(|row| {
                 let count = unsigned("record_errors", "errors", &message, row.errors)?;
+                let distinct_values = unsigned("record_errors", "distinct_values", &message, row.distinct_values)?;
                 let sample = StoredError::try_from(row.first)?;
                 Ok(ErrorGroup {
                     code: sample.error.code,
                     field: sample.error.field.clone(),
                     count,
+                    distinct_values,
                     sample,
                 })
             })

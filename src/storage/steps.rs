@@ -336,7 +336,7 @@ async fn download(tx: &mut Tx, id: MessageId, now: Timestamp) -> Result<Stepped,
 }
 
 /// Any lease ever handed out may end the message: what its holder has, the next one need not fetch again (promise 3).
-async fn ack_leniently(
+pub(super) async fn ack_leniently(
     tx: &mut Tx,
     locked: &BTreeSet<Group>,
     job: JobId,

@@ -3,15 +3,13 @@
 //! A source may hold several secrets, in lines or separated by spaces, newest first: each signs, so that a receiver can
 //! change from one to the other while both are there. They are read each time, so a new one needs no restart.
 
-use std::io::Read as _;
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::domain::webhook::SecretSource;
+use crate::outgoing::read_secret;
 
 /// What secrets begin with.
 const PREFIX: &str = "whsec_";
@@ -19,8 +17,6 @@ const PREFIX: &str = "whsec_";
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// Most secrets, so that the header stays short.
 const SECRETS_MAX: usize = 8;
-/// Longest source.
-const SOURCE_BYTES_MAX: u64 = 4096;
 
 /// One or more secrets, all of which sign.
 pub struct Secrets(Vec<Vec<u8>>);
@@ -31,17 +27,8 @@ impl Secrets {
     /// # Errors
     /// What is wrong, without a letter of any secret.
     pub fn read(source: &SecretSource) -> Result<Self, String> {
-        match source {
-            SecretSource::File(path) => {
-                let text = read_file(path).map_err(|error| format!("secret_file {}: {error}", path.display()))?;
-                Self::parse(&text).map_err(|flaw| format!("secret_file {}: {flaw}", path.display()))
-            }
-            SecretSource::Variable(name) => {
-                let text =
-                    variable(name).ok_or_else(|| format!("the environment variable {name} (secret_env) is not set"))?;
-                Self::parse(&text).map_err(|flaw| format!("the environment variable {name} (secret_env): {flaw}"))
-            }
-        }
+        let (text, name) = read_secret(source)?;
+        Self::parse(&text).map_err(|flaw| format!("{name}: {flaw}"))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -93,22 +80,6 @@ fn parse_one(word: &str) -> Result<Vec<u8>, String> {
             BYTES.end()
         ))
     }
-}
-
-fn read_file(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?
-        .take(SOURCE_BYTES_MAX)
-        .read_to_string(&mut text)?;
-    Ok(text)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a job's file names the variable; no setting holds the secret"
-)]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tranship::auth::secrets;
 use tranship::clock::Clock;
 use tranship::config::{Config, Overrides};
 use tranship::definitions::Definitions;
+use tranship::destination;
 use tranship::domain::time::Timestamp;
 use tranship::pipeline::Context;
 use tranship::scheduler::Scheduler;
@@ -85,6 +86,7 @@ pub struct TestApp {
     pub worker: Worker,
     pub scheduler: Scheduler,
     pub webhooks: webhook::Sender,
+    pub destinations: destination::Sender,
     pub definitions: Definitions,
     pub folder: PathBuf,
     pub business: TestDatabase,
@@ -146,7 +148,7 @@ impl TestApp {
         let url = format!("http://{}", app.address());
         let definitions = Definitions::clone(&app.definitions());
         let (context, worker, scheduler, stop) = (app.context(), app.worker(), app.scheduler(), app.stop_handle());
-        let webhooks = app.webhooks();
+        let (webhooks, destinations) = (app.webhooks(), app.destinations());
         tokio::spawn(app.run());
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -159,6 +161,7 @@ impl TestApp {
             worker,
             scheduler,
             webhooks,
+            destinations,
             definitions,
             folder,
             business,

@@ -15,6 +15,8 @@ crate::on_both_backends!(
     a_field_that_grows_finds_what_is_newer,
     a_query_finds_what_lies_between_two_runs,
     positions_of_the_past_are_let_go,
+    a_run_in_several_messages_is_delivered_when_all_of_them_are,
+    an_export_is_set_back_to_an_earlier_position_or_the_beginning,
 );
 
 const STOCK: &str = r#"
@@ -59,8 +61,12 @@ async fn app(backend: Backend, entity: &str) -> TestApp {
 }
 
 async fn with_job(backend: Backend, job: &str) -> TestApp {
+    keeping(backend, job, 100).await
+}
+
+async fn keeping(backend: Backend, job: &str, positions: u32) -> TestApp {
     TestApp::with(backend, |setup| {
-        setup.set("export.positions_kept", "3");
+        setup.set("export.positions_kept", positions.to_string());
         setup.file("entities/stock.toml", STOCK);
         setup.file("jobs/stock-out.toml", job);
         setup.file("jobs/stock-in.toml", INBOUND);
@@ -263,7 +269,7 @@ async fn a_query_finds_what_lies_between_two_runs(backend: Backend) {
 }
 
 async fn positions_of_the_past_are_let_go(backend: Backend) {
-    let app = app(backend, "").await;
+    let app = keeping(backend, &job(""), 3).await;
     stock(&app, "a,1,\r\n").await;
     for quantity in 0..8 {
         write(&app, &format!("update stock set quantity = {}", 100 + quantity)).await;
@@ -284,4 +290,126 @@ fn change_table() -> String {
     let mut entity = tranship::domain::entity::Entity::named("Stock", "Stock on hand", "stock");
     entity.key = vec!["item".to_owned()];
     entity.change_table()
+}
+
+async fn positions(app: &TestApp) -> Vec<Value> {
+    let path = format!("/api/v1/jobs/{}/positions", app.job("Stock out"));
+    let listed: Value = app.get(&path).await.json().await.unwrap();
+    listed["positions"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{listed:#}"))
+        .clone()
+}
+
+async fn rewind(app: &TestApp, body: Value) -> (StatusCode, Value) {
+    let path = format!("/api/v1/jobs/{}/rewind", app.job("Stock out"));
+    let answer = app.post(&path, body.to_string()).await;
+    (answer.status(), answer.json().await.unwrap())
+}
+
+async fn an_export_is_set_back_to_an_earlier_position_or_the_beginning(backend: Backend) {
+    let app = app(backend, "").await;
+    stock(&app, "a,1,\r\nb,1,\r\nc,1,\r\n").await;
+    run(&app).await;
+    collect(&app).await;
+    let first = positions(&app).await[0]["number"].clone();
+    for item in ["b", "c"] {
+        write(&app, &format!("update stock set quantity = 2 where item = '{item}'")).await;
+        run(&app).await;
+    }
+    let listed = positions(&app).await;
+    assert_eq!(
+        (&listed[0]["state"], &listed[0]["entity"]),
+        (&json!("queued"), &json!("Stock on hand"))
+    );
+    assert_eq!(listed[0]["messages"].as_array().unwrap().len(), 1);
+    collect(&app).await;
+    assert_eq!(positions(&app).await[0]["state"], "delivered");
+
+    let (status, answer) = rewind(&app, json!({ "to": first, "note": "the warehouse lost it" })).await;
+    assert_eq!(status, StatusCode::OK, "{answer:#}");
+    let newest = positions(&app).await[0].clone();
+    assert_eq!(
+        newest["note"],
+        format!("set back to position {first} by tester: the warehouse lost it")
+    );
+    run(&app).await;
+    assert_eq!(collect(&app).await, rows(&[("b", "2,,No"), ("c", "2,,No")]));
+    assert_eq!(run(&app).await["records"], 0);
+
+    let path = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.ResetVersionToken";
+    let body = json!({ "definitionGroupId": "Stock out", "entityName": "Stock on hand", "sourceName": "csv" });
+    let answer: Value = app.post(path, body.to_string()).await.json().await.unwrap();
+    assert_eq!(answer["value"], true);
+    run(&app).await;
+    assert_eq!(collect(&app).await.len(), 3);
+
+    for (body, code) in [
+        (json!({}), "invalid_position"),
+        (json!({ "to": 1, "full": true }), "invalid_position"),
+        (json!({ "entity": "Customers", "full": true }), "not_incremental"),
+    ] {
+        let (status, answer) = rewind(&app, body).await;
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some(code)),
+            "{answer:#}"
+        );
+    }
+    assert_eq!(rewind(&app, json!({ "to": 4711 })).await.0, StatusCode::NOT_FOUND);
+}
+
+async fn a_run_in_several_messages_is_delivered_when_all_of_them_are(backend: Backend) {
+    let split = job("").replace("format = \"csv\"\n", "format = \"csv\"\nsplit_records = 2\n");
+    let app = with_job(backend, &split).await;
+    stock(&app, "a,1,\r\nb,1,\r\nc,1,\r\nd,1,\r\ne,1,\r\n").await;
+    assert_eq!(run(&app).await["records"], 5);
+    let listed = positions(&app).await;
+    let messages: Vec<_> = listed[0]["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(messages.len(), 3);
+    for (at, id) in messages.iter().enumerate() {
+        let name = app.message(id).await["external_id"].as_str().unwrap().to_owned();
+        assert!(name.ends_with(&format!("-{}of3.csv", at + 1)), "{name}");
+        let payload = app
+            .get(&format!("/api/v1/messages/{id}/payload"))
+            .await
+            .text()
+            .await
+            .unwrap();
+        let (header, lines) = payload.split_once("\r\n").unwrap();
+        assert_eq!(header, "item,quantity,seen_at,_deleted");
+        assert_eq!(lines.lines().count(), if at == 2 { 1 } else { 2 });
+    }
+    // One is collected, the others expire: the whole run is exported again.
+    let delivery: Value = app
+        .get(&format!("/api/connector/dequeue/{}", app.job("Stock out")))
+        .await
+        .json()
+        .await
+        .unwrap();
+    app.post(
+        &format!("/api/connector/ack/{}", app.job("Stock out")),
+        delivery.to_string(),
+    )
+    .await;
+    assert_eq!(positions(&app).await[0]["state"], "queued");
+    app.clock.advance_seconds(4000);
+    app.run_until_idle().await;
+    assert_eq!(positions(&app).await[0]["state"], "lost");
+    assert_eq!(run(&app).await["records"], 5);
+    assert_eq!(collect(&app).await.len(), 5);
+    let states: Vec<_> = positions(&app)
+        .await
+        .iter()
+        .map(|position| position["state"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        (states[0].as_str(), states.last().map(String::as_str)),
+        ("delivered", Some("recovered"))
+    );
 }

@@ -1,6 +1,6 @@
 //! Webhooks: how a message ended is told to a real receiver, signed, as often as it takes.
 
-mod receiver;
+pub mod receiver;
 mod retries;
 mod senders;
 mod telling;

@@ -14,6 +14,7 @@ mod compose;
 mod crash;
 mod doctor;
 mod entities;
+mod exports;
 mod first_steps;
 mod held;
 mod hostile;

@@ -9,8 +9,8 @@ use super::Sighting;
 
 /// Bytes of one sighting in the file.
 const BYTES: usize = 16;
-/// Sightings read of a run at once: 64 KiB.
-const READ_AT_ONCE: usize = 4096;
+/// Sightings read of a run at once: 16 KiB.
+const READ_AT_ONCE: usize = 1024;
 
 /// Runs as they are written.
 #[derive(Debug)]

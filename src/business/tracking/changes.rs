@@ -18,6 +18,8 @@ pub struct Horizon {
     pub history: String,
     /// The first change that is not to be exported yet.
     pub at: i64,
+    /// Changes below this one may be forgotten.
+    pub oldest: i64,
     /// Changes the snapshot sees, but not all of those before them: a transaction that began earlier is still open. At most
     /// [`WITHHELD_MAX`].
     pub withheld: i64,
@@ -55,18 +57,22 @@ impl Snapshot {
                 "select (select system_identifier from pg_control_system())::text || '/' \
                    || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '/' \
                    || (select oid from pg_database where datname = current_database())::text || '/' || to_regclass($1)::oid::text, \
-                 pg_snapshot_xmin(pg_current_snapshot())::text"
+                 pg_snapshot_xmin(pg_current_snapshot())::text, \
+                 (select forgotten::text from tranship_change_histories where name = $2)"
             }
             Dialect::Sqlite => {
                 "select (select history from tranship_change_histories where name = $1), \
-                 cast(coalesce((select seq from sqlite_sequence where name = $1), 0) + 1 as text)"
+                 cast(coalesce((select seq from sqlite_sequence where name = $2), 0) + 1 as text), \
+                 (select cast(forgotten as text) from tranship_change_histories where name = $2)"
             }
         };
         let name = match dialect {
             Dialect::Postgres => quote(&changes),
             Dialect::Sqlite => changes.clone(),
         };
-        let rows = self.ask(sql.to_owned(), vec![Value::Text(name)]).await?;
+        let rows = self
+            .ask(sql.to_owned(), vec![Value::Text(name), Value::Text(changes.clone())])
+            .await?;
         let mut horizon = rows.first().and_then(horizon_of).ok_or_else(|| untold(entity))?;
         if dialect == Dialect::Postgres {
             self.withheld(&changes, &mut horizon).await?;
@@ -134,10 +140,13 @@ fn untold(entity: &Entity) -> BusinessError {
 }
 
 fn horizon_of(row: &Texts) -> Option<Horizon> {
-    let [history, at] = row.as_slice() else { return None };
+    let [history, at, oldest] = row.as_slice() else {
+        return None;
+    };
     Some(Horizon {
         history: history.clone()?,
         at: number(at.as_ref())?,
+        oldest: number(oldest.as_ref())?,
         withheld: 0,
         blocker: None,
     })

@@ -62,9 +62,19 @@ impl Tracking {
     /// Makes the change table and the triggers anew.
     pub(super) async fn make(&self, session: &mut Session) -> Result<(), Fault> {
         match self.dialect {
-            Dialect::Postgres => self.make_on_postgres(session).await,
-            Dialect::Sqlite => self.make_on_sqlite(session).await,
+            Dialect::Postgres => self.make_on_postgres(session).await?,
+            Dialect::Sqlite => self.make_on_sqlite(session).await?,
         }
+        let history = match self.dialect {
+            Dialect::Postgres => "gen_random_uuid()::text",
+            Dialect::Sqlite => "lower(hex(randomblob(16)))",
+        };
+        let sql = format!(
+            "insert into tranship_change_histories (name, history, forgotten) values ($1, {history}, 0) \
+             on conflict (name) do update set history = excluded.history, forgotten = excluded.forgotten"
+        );
+        session.execute(sql, vec![Value::Text(self.changes.clone())]).await?;
+        Ok(())
     }
 
     fn name(&self, event: &str) -> String {
@@ -173,9 +183,6 @@ impl Tracking {
             );
             session.run(sql).await?;
         }
-        let sql = "insert into tranship_change_histories (name, history) values ($1, lower(hex(randomblob(16)))) \
-             on conflict (name) do update set history = excluded.history";
-        session.execute(sql, vec![Value::Text(self.changes.clone())]).await?;
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use crate::definitions::composite_file::{CompositeDraft, is_element_name};
 use crate::definitions::entity_file::EntityDraft;
 use crate::definitions::export_file::{ExportDraft, ExportPlaces};
 use crate::definitions::job_file::JobDraft;
-use crate::definitions::read::Placed;
 use crate::domain::entity::FieldType;
 use crate::domain::export::{ExportEntity, Refresh};
 use crate::domain::job::{DataSource, FileFormat};
@@ -341,6 +340,8 @@ impl Checked<'_> {
             compression,
             file_name,
             sidecar,
+            split,
+            destinations,
             span,
             ..
         } = self.export;
@@ -349,6 +350,10 @@ impl Checked<'_> {
         if let Some(second) = second.filter(|_| !is_package) {
             let message = "`data_source = \"file\"` holds one entity; use `data_source = \"package\"` for several";
             self.at(&second.entity.span, message);
+        }
+        if let Some(split) = split.as_ref().filter(|_| second.is_some() || self.composite.is_some()) {
+            let message = "only the export of one entity can be split: each message is a file or package of its own";
+            self.at(&split.span, message);
         }
         if let Some(header) = header
             .as_ref()
@@ -383,21 +388,33 @@ impl Checked<'_> {
             );
             self.at(span, message);
         }
-        if let Some(file_name) = file_name {
-            self.file_name(file_name, second.is_some());
+        if let Some(name) = file_name {
+            let facts = (name.value.has_entity(), name.value.has_company());
+            self.placeholders("file_name", &name.span, facts, second.is_some());
+        }
+        for path in destinations.iter().filter_map(|places| places.path.as_ref()) {
+            let facts = (path.value.has_entity(), path.value.has_company());
+            self.placeholders("path", &path.span, facts, second.is_some());
         }
         self.companies();
     }
 
-    fn file_name(&self, file_name: &Placed<crate::domain::file_name::FileName>, is_of_several: bool) {
-        if file_name.value.has_entity() && is_of_several {
-            self.at(&file_name.span, "`file_name` has {entity}, but the job exports several");
+    /// Templates may name the entity, or the company, where there is one.
+    fn placeholders(
+        &self,
+        key: &str,
+        span: &Range<usize>,
+        (has_entity, has_company): (bool, bool),
+        is_of_several: bool,
+    ) {
+        if has_entity && is_of_several {
+            self.at(span, format!("`{key}` has {{entity}}, but the job exports several"));
         }
         let companies = self.export.spec.companies.len() + usize::from(self.job.company.is_some());
-        if file_name.value.has_company() && companies != 1 {
+        if has_company && companies != 1 {
             self.at(
-                &file_name.span,
-                "`file_name` has {company}, but the job does not export exactly one",
+                span,
+                format!("`{key}` has {{company}}, but the job does not export exactly one"),
             );
         }
     }

@@ -1,5 +1,7 @@
 //! What an incremental export reads of an entity: the changes since the run before, or everything where those cannot be told.
 
+use sha2::{Digest as _, Sha256};
+
 use super::parts::Source;
 use crate::business::Database;
 use crate::business::snapshot::Snapshot;
@@ -7,6 +9,7 @@ use crate::business::tracking::{Changes, Horizon, Mark};
 use crate::domain::entity::FieldType;
 use crate::domain::export::Refresh;
 use crate::domain::ids::JobId;
+use crate::domain::job::Job;
 use crate::domain::position::Position;
 use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
@@ -19,6 +22,8 @@ const MICROS: i64 = 1_000_000;
 pub(super) struct Prepared {
     start: Start,
     mark: Option<Mark>,
+    /// A digest of what the job selects.
+    selection: String,
 }
 
 /// What is read of an entity.
@@ -48,23 +53,42 @@ pub(super) struct Planned {
 pub(super) async fn prepare(
     context: &Context,
     database: &Database,
-    job: JobId,
+    job: &Job,
     source: &Source<'_>,
 ) -> Result<Prepared, Stop> {
+    let companies = job.export.as_ref().map(|spec| spec.companies(job.company.as_deref()));
+    let companies = companies.unwrap_or_default();
     if source.wanted.refresh == Refresh::Full {
         return Ok(Prepared {
             start: Start::default(),
             mark: None,
+            selection: String::new(),
         });
     }
-    let start = context.store.export_start(job, &source.entity.name).await?;
+    let start = context.store.export_start(job.id, &source.entity.name).await?;
     let mark = if matches!(source.wanted.refresh, Refresh::Tracked { .. }) {
         database.track(source.entity).await?;
-        Some(database.raise_mark(job, source.entity, start.mark).await?)
+        Some(database.raise_mark(job.id, source.entity, start.mark).await?)
     } else {
         None
     };
-    Ok(Prepared { start, mark })
+    let selection = selection(source, &companies);
+    Ok(Prepared { start, mark, selection })
+}
+
+/// What decides which records are told, and of which fields.
+fn selection(source: &Source<'_>, companies: &[String]) -> String {
+    let parts = [source.fields.as_slice(), companies].concat();
+    let filter = source.wanted.filter.iter().cloned();
+    let mut hash = Sha256::new();
+    for part in parts.into_iter().chain(filter) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    format!(
+        "{:x}",
+        u64::from_be_bytes(hash.finalize()[..8].try_into().unwrap_or_default())
+    )
 }
 
 /// Decides what is read.
@@ -131,6 +155,7 @@ async fn tracked(snapshot: &mut Snapshot, source: &Source<'_>, prepared: &Prepar
         history: horizon.history,
         at: horizon.at,
         mark: mark.new,
+        selection: prepared.selection.clone(),
     };
     let Some(then) = &prepared.start.from else {
         let why = (!prepared.start.is_first).then_some("everything is exported, as was asked for");
@@ -141,7 +166,7 @@ async fn tracked(snapshot: &mut Snapshot, source: &Source<'_>, prepared: &Prepar
         mark: prepared.start.mark,
         ..then.clone()
     };
-    if let Err(why) = then.continues_to(&to, mark.known) {
+    if let Err(why) = then.continues_to(&to, mark.known, horizon.oldest) {
         return Ok((Reading::All, to, Some(why), held_back));
     }
     let changes = Changes {
@@ -198,7 +223,7 @@ async fn by_column(
         .chain(then.map(|then| then.at))
         .max()
         .unwrap_or(i64::MIN);
-    let to = Position { history, at, mark: 0 };
+    let to = position(history, at);
     let reading = then.map_or(Reading::All, |then| Reading::Newer {
         field: field.to_owned(),
         than: text_of(kind, then.at.saturating_sub(lag_of(kind, lag))),
@@ -248,12 +273,17 @@ fn by_query(start: &Start, sql: &str, due_at: Timestamp) -> (Reading, Position) 
         since: then.map_or_else(|| "0001-01-01 00:00:00".to_owned(), |then| moment(Timestamp(then.at))),
         until: moment(Timestamp(until)),
     };
-    let to = Position {
-        history: HISTORY.to_owned(),
-        at: until,
+    (reading, position(HISTORY.to_owned(), until))
+}
+
+/// A position that needs no database to know of it.
+fn position(history: String, at: i64) -> Position {
+    Position {
+        history,
+        at,
         mark: 0,
-    };
-    (reading, to)
+        selection: String::new(),
+    }
 }
 
 /// As databases read it, in UTC.

@@ -6,6 +6,7 @@ use crate::domain::ids::{DeliveryId, JobId, MessageId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::EventType;
 use crate::storage::StoreError;
+use crate::storage::outbox::LastAnswer;
 use crate::storage::rows::corrupt;
 
 /// A delivery about to be stored.
@@ -84,17 +85,6 @@ impl DeliveryState {
             Self::Dead => "dead",
         }
     }
-}
-
-/// What an attempt met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastAnswer {
-    /// When.
-    pub at: Timestamp,
-    /// HTTP status, where there was an answer.
-    pub status: Option<u16>,
-    /// The beginning of the answer, or why there was none.
-    pub detail: Option<String>,
 }
 
 /// The columns of [`DeliveryRow`].

@@ -3,7 +3,7 @@
 use super::delivery::{COLUMNS, Delivery, DeliveryRow, DeliveryState};
 use crate::domain::ids::{DeliveryId, JobId};
 use crate::storage::dialect::{placeholders, sql};
-use crate::storage::pool::{fetch_optional, with_pool};
+use crate::storage::pool::with_pool;
 use crate::storage::{Store, StoreError};
 
 /// Which deliveries to list, newest first.
@@ -22,10 +22,8 @@ pub struct DeliveryFilter {
 impl Store {
     /// The delivery of this id.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let text = format!("select {COLUMNS} from webhook_deliveries where id = $1");
-        fetch_optional!(self.reader(), DeliveryRow, sql(text), id.0)?
-            .map(Delivery::try_from)
-            .transpose()
+        let row: Option<DeliveryRow> = super::WEBHOOKS.find(self.reader(), id).await?;
+        row.map(Delivery::try_from).transpose()
     }
 
     /// Deliveries, newest first.

@@ -27,6 +27,7 @@ pub enum Reply {
 /// One request, as it came.
 #[derive(Debug, Clone)]
 pub struct Received {
+    pub method: String,
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
@@ -162,7 +163,8 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
     };
     let text = String::from_utf8(bytes[..head].to_vec()).expect("text");
     let mut lines = text.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let headers: BTreeMap<String, String> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
@@ -175,7 +177,12 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
         }
     }
     let body = String::from_utf8(body).expect("text");
-    Some(Received { path, headers, body })
+    Some(Received {
+        method,
+        path,
+        headers,
+        body,
+    })
 }
 
 /// `None`: the connection is of no more use.

@@ -73,12 +73,13 @@ impl<'a> Follower<'a> {
             history: horizon.history,
             at: horizon.at,
             mark: mark.new,
+            selection: String::new(),
         };
         let mut changes = None;
         if let Some(then) = self
             .position
             .as_ref()
-            .filter(|then| then.continues_to(&now, mark.known).is_ok())
+            .filter(|then| then.continues_to(&now, mark.known, horizon.oldest).is_ok())
         {
             let since = Changes {
                 since: then.at,
@@ -329,8 +330,16 @@ async fn forgotten_changes_are_gone_and_others_are_not(test: TestDatabase) {
     plain.run("insert into orders values (3, 'C', 3)").await;
     assert_eq!(database.forget_changes(&entity, at).await.expect("forgotten"), 2);
     assert_eq!(database.forget_changes(&entity, at).await.expect("forgotten"), 0);
+    let mut late = Follower::new(&database, &entity);
+    late.position = follower.position.clone();
     follower.catches_up().await;
     assert_eq!((follower.is_full, follower.told), (false, 1));
+    // Somebody whose position is from before what is forgotten begins anew.
+    let at = follower.position.as_ref().expect("a position").at;
+    plain.run("insert into orders values (4, 'D', 4)").await;
+    database.forget_changes(&entity, at).await.expect("forgotten");
+    late.catches_up().await;
+    assert!(late.is_full);
 }
 
 async fn what_triggers_do_not_see_is_refused(test: TestDatabase) {

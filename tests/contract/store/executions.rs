@@ -339,6 +339,9 @@ async fn errors_are_grouped_by_code_and_field_most_frequent_first(database: Test
         errors[n].error.field = None;
     }
     errors[1].error.field = Some("order_date".into());
+    errors[4].error.value = Some("another".into());
+    errors[2].error.value = None;
+    errors[0].error.value = None;
     // A second entity, whose records have lower numbers and a second error each.
     for n in 1..=2 {
         let mut later = error(claimed.id, n, 0, None);
@@ -368,6 +371,8 @@ async fn errors_are_grouped_by_code_and_field_most_frequent_first(database: Test
             (RecordCode::InvalidDecimal, Some("order_date"), 1, 0, 2),
         ]
     );
+    let values: Vec<_> = groups.iter().map(|group| group.distinct_values).collect();
+    assert_eq!(values, [2, 0, 1, 1]);
     assert_eq!(groups[0].sample, errors[3]);
     assert_eq!(groups[2].sample, errors[7]);
     assert_eq!(store.error_groups(claimed.id, 1).await.unwrap().len(), 1);

@@ -29,11 +29,12 @@ pub(super) async fn claim_one(store: &Store, jobs: &[JobId], execution: &str, no
 fn queued(message: NewMessage) -> ExportOutcome {
     let entities = vec![("Purchase order lines".to_owned(), 12)];
     ExportOutcome::Queued {
-        message: Box::new(message),
+        messages: vec![(message, Vec::new())],
         records: 12,
         entities,
         positions: Vec::new(),
         note: None,
+        acknowledged_by_deliveries: false,
     }
 }
 
@@ -127,11 +128,13 @@ async fn a_finished_occurrence_queues_exactly_one_message(database: TestDatabase
     let claimed = claim_one(&store, &[job], "run", at(1)).await.unwrap();
     store.begin_upload(&key, "process 1", at(1)).await.unwrap();
     let new = in_blob(job, Direction::Export, &key);
-    let message = store
+    let messages = store
         .finish_occurrence(&claimed, queued(new.clone()), at(2))
         .await
-        .unwrap()
         .unwrap();
+    let [message] = messages.as_slice() else {
+        panic!("{messages:?}")
+    };
     assert_eq!(
         (message.id, message.status, &message.execution),
         (new.id, Status::Enqueued, &claimed.execution)
@@ -210,7 +213,7 @@ async fn an_occurrence_can_end_without_a_message(database: TestDatabase) {
     ] {
         store.run_now(job, &Asked::by("operator"), START).await.unwrap();
         let claimed = claim_one(&store, &[job], state, at(1)).await.unwrap();
-        assert_eq!(store.finish_occurrence(&claimed, outcome, at(2)).await.unwrap(), None);
+        assert_eq!(store.finish_occurrence(&claimed, outcome, at(2)).await.unwrap(), []);
         let ended = store.occurrences(job, 1).await.unwrap().remove(0);
         assert_eq!(
             (ended.state.as_str(), ended.records, ended.note.as_deref()),

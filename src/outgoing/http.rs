@@ -1,11 +1,12 @@
-//! One attempt: one POST to one receiver, bounded in time and in what is read of the answer.
+//! One request to one receiver, bounded in time and in what is read of the answer.
 
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
+use reqwest::{Method, RequestBuilder, Response};
 use tokio::sync::OnceCell;
 
 use super::guard::{Guard, Refused};
@@ -20,27 +21,18 @@ const EXCERPT_BYTES: usize = 1024;
 
 /// Sends. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Poster {
+pub struct Client {
     /// Made for the first attempt: a system without certificates runs everything but this.
     client: Arc<OnceCell<reqwest::Client>>,
-    settings: config::Webhooks,
-}
-
-/// What is sent.
-#[derive(Debug)]
-pub(super) struct Signed<'a> {
-    pub url: &'a str,
-    pub id: String,
-    pub timestamp: i64,
-    pub signature: String,
-    pub body: String,
+    settings: config::Outgoing,
 }
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// An answer.
     Status {
+        /// HTTP status.
         code: u16,
         /// Seconds the receiver asks us to stay away.
         retry_after: Option<u32>,
@@ -53,45 +45,61 @@ pub(super) enum Answer {
     Refused(String),
 }
 
-impl Poster {
-    pub fn new(settings: &config::Webhooks) -> Self {
+impl Client {
+    /// A client that obeys these settings.
+    #[must_use]
+    pub fn new(settings: &config::Outgoing) -> Self {
         Self {
             client: Arc::default(),
             settings: settings.clone(),
         }
     }
 
-    pub async fn post(&self, signed: Signed<'_>) -> Answer {
+    /// A request to a URL, if it is one that may be sent to.
+    ///
+    /// # Errors
+    /// [`Answer::Refused`] for a URL that is not sent to; [`Answer::Failed`] when TLS cannot be set up.
+    pub async fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, Answer> {
         let guard = Guard::new(&self.settings);
-        let url = match guard.check(signed.url) {
-            Ok(url) => url,
-            Err(refused) => return Answer::Refused(refused.to_string()),
-        };
+        let url = guard
+            .check(url)
+            .map_err(|refused| Answer::Refused(refused.to_string()))?;
         let client = self.client.get_or_try_init(async || build(guard, &self.settings)).await;
-        let client = match client {
-            Ok(client) => client,
-            Err(error) => return failed(error),
-        };
-        let request = client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", signed.id)
-            .header("webhook-timestamp", signed.timestamp)
-            .header("webhook-signature", signed.signature)
-            .body(signed.body);
+        Ok(client.map_err(failed)?.request(method, url))
+    }
+
+    /// Sends a request and reads the beginning of its answer.
+    pub async fn send(request: RequestBuilder) -> Answer {
         match request.send().await {
             Ok(response) => read(response).await,
             Err(error) => failed(error),
         }
     }
+
+    /// Sends a request; its whole answer, of so many bytes at most.
+    ///
+    /// # Errors
+    /// [`Answer::Failed`] or [`Answer::Refused`] when none came, or one that is longer.
+    pub async fn fetch(request: RequestBuilder, bytes_max: usize) -> Result<(u16, Vec<u8>), Answer> {
+        let mut response = request.send().await.map_err(failed)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if bytes.len() + chunk.len() > bytes_max {
+                return Err(Answer::Failed(format!("the answer is longer than {bytes_max} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok((response.status().as_u16(), bytes))
+    }
 }
 
-fn build(guard: Guard, settings: &config::Webhooks) -> reqwest::Result<reqwest::Client> {
+fn build(guard: Guard, settings: &config::Outgoing) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .dns_resolver(Arc::new(guard))
         // A proxy would look the name up by itself, and a redirect would lead anywhere.
         .no_proxy()
         .redirect(Policy::none())
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
         .connect_timeout(CONNECT_PATIENCE)
         .timeout(Duration::from_secs(settings.timeout_seconds.into()))
         .pool_idle_timeout(IDLE_CONNECTION)
@@ -100,7 +108,7 @@ fn build(guard: Guard, settings: &config::Webhooks) -> reqwest::Result<reqwest::
         .build()
 }
 
-async fn read(mut response: reqwest::Response) -> Answer {
+async fn read(mut response: Response) -> Answer {
     let retry_after = response.headers().get(RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Which destinations are sent to: who may write a job's file or name a webhook must not thereby reach what only this machine
+//! Which receivers are sent to: who may write a job's file or name a webhook must not thereby reach what only this machine
 //! can reach.
 //!
 //! A name is judged by the addresses it resolves to, at the moment of connecting, and only to those is connected: a name that
@@ -18,9 +18,11 @@ pub struct Guard {
     allow_private: bool,
     /// Without TLS too.
     allow_http: bool,
+    /// Section of the settings that says so.
+    section: &'static str,
 }
 
-/// The destination is not one to connect to.
+/// The receiver is not one to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(String);
@@ -28,10 +30,11 @@ pub struct Refused(String);
 impl Guard {
     /// As the settings say.
     #[must_use]
-    pub fn new(settings: &config::Webhooks) -> Self {
+    pub fn new(settings: &config::Outgoing) -> Self {
         Self {
             allow_private: settings.allow_private,
             allow_http: settings.allow_http,
+            section: settings.section,
         }
     }
 
@@ -43,34 +46,42 @@ impl Guard {
         let refuse = |why: String| Err(Refused(why));
         let url = match Url::parse(text) {
             Ok(url) => url,
-            Err(error) => return refuse(format!("the webhook's URL is not one: {error}")),
+            Err(error) => return refuse(format!("the URL is not one: {error}")),
         };
         match url.scheme() {
             "https" => {}
             "http" if self.allow_http => {}
             "http" => {
-                return refuse("the webhook's URL is http://, which webhooks.allow_http does not allow".to_owned());
+                let section = self.section;
+                return refuse(format!("the URL is http://, which {section}.allow_http does not allow"));
             }
-            _ => return refuse("the webhook's URL does not begin with https://".to_owned()),
+            _ => return refuse("the URL does not begin with https://".to_owned()),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("the webhook's URL holds a user name or password".to_owned());
+            return refuse("the URL holds a user name or password".to_owned());
         }
         // The resolver is not asked about these.
         let literal = match url.host() {
             Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
             Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
             Some(Host::Domain(_)) => None,
-            None => return refuse("the webhook's URL has no host".to_owned()),
+            None => return refuse("the URL has no host".to_owned()),
         };
         match literal {
-            Some(ip) if !self.allows(ip) => Err(not_public(&ip.to_string())),
+            Some(ip) if !self.allows(ip) => Err(self.not_public(&ip.to_string())),
             _ => Ok(url),
         }
     }
 
     fn allows(self, ip: IpAddr) -> bool {
         self.allow_private || is_public(ip)
+    }
+
+    fn not_public(self, host: &str) -> Refused {
+        let section = self.section;
+        Refused(format!(
+            "{host} has no public address, and {section}.allow_private does not allow others"
+        ))
     }
 }
 
@@ -81,17 +92,11 @@ impl Resolve for Guard {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> = found.filter(|address| guard.allows(address.ip())).collect();
             if allowed.is_empty() {
-                return Err(not_public(name.as_str()).into());
+                return Err(guard.not_public(name.as_str()).into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
-}
-
-fn not_public(host: &str) -> Refused {
-    Refused(format!(
-        "{host} has no public address, and webhooks.allow_private does not allow others"
-    ))
 }
 
 /// Whether the address is one anybody on the internet can reach: the special-purpose registries of RFC 6890 taken out.
@@ -143,6 +148,7 @@ mod tests {
     const STRICT: Guard = Guard {
         allow_private: false,
         allow_http: false,
+        section: "webhooks",
     };
 
     #[test]

@@ -1,0 +1,159 @@
+//! Promise 7: a service killed at any moment of an incremental export skips no change and queues no occurrence twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::on_both_databases;
+use crate::site::Site;
+use crate::support::chance::Chance;
+use crate::support::databases::{TestDatabase, rows};
+use crate::wire::{Caller, json};
+
+const JOB: &str = "6a3ff0a6-2d0e-4d2b-bb0c-0e6b0c9f8d33";
+const KEYS: usize = 400;
+
+on_both_databases!(an_export_of_changes_killed_at_random_moments_tells_all_of_them,);
+
+const ENTITY: &str = r#"
+name = "Stock"
+table = "stock"
+create_table = true
+key = ["item"]
+[[fields]]
+name = "item"
+type = "int"
+[[fields]]
+name = "quantity"
+type = "int"
+"#;
+
+async fn an_export_of_changes_killed_at_random_moments_tells_all_of_them(store: TestDatabase) {
+    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let kills = if long { 60 } else { 8 };
+    let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
+    let mut site = Site::on(store).await;
+    site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
+    site.write("entities/stock.toml", ENTITY);
+    let job = format!(
+        "id = \"{JOB}\"\nname = \"Stock changes\"\ndirection = \"export\"\ndata_source = \"file\"\nclients = [\"tester\"]\n\
+         [schedule]\nevery = \"1s\"\nmissed = \"skip\"\noverlap = \"skip\"\n\
+         [export]\nformat = \"csv\"\nsplit_records = 30\nprevent_upload_when_zero_records = true\n\
+         [[export.entities]]\nentity = \"Stock\"\nrefresh = \"incremental\"\n"
+    );
+    site.write("jobs/stock.toml", &job);
+    let tester = site.add_client("tester", "operator");
+    let mut service = site.start("data").await;
+    let mut caller = Caller::new(&service, &tester).await;
+    // The first run makes the table.
+    wait_for_run(&caller, 0).await;
+
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writing = tokio::spawn(write_at_random(site.business_url().to_owned(), Arc::clone(&is_over)));
+    for _ in 0..kills {
+        tokio::time::sleep(chance.up_to(Duration::from_millis(1800))).await;
+        service.kill9();
+        service = site.start("data").await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writing.await.expect("the writer ends");
+    caller = Caller::new(&service, &tester).await;
+    let runs = occurrences(&caller).await.len();
+    wait_for_run(&caller, runs + 1).await;
+
+    let told = collect(&caller).await;
+    let table = rows(
+        site.business_url(),
+        "select cast(item as text), cast(quantity as text) from stock",
+    )
+    .await;
+    let table: BTreeMap<_, _> = table
+        .into_iter()
+        .map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap()))
+        .collect();
+    assert!(!table.is_empty());
+    assert_eq!(told, table, "what all messages told together is the table");
+    for occurrence in occurrences(&caller).await {
+        assert_ne!(occurrence["state"], "failed", "{occurrence:#}");
+    }
+    assert!(service.stop().await.success());
+}
+
+/// Inserts, updates and deletes until told to stop.
+async fn write_at_random(url: String, is_over: Arc<AtomicBool>) {
+    let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
+    while !is_over.load(Ordering::Relaxed) {
+        let (item, quantity) = (chance.below(KEYS), chance.below(1000));
+        let write = if chance.below(4) == 0 {
+            format!("delete from stock where item = {item} returning cast(1 as text)")
+        } else {
+            format!(
+                "insert into stock (item, quantity) values ({item}, {quantity}) \
+                 on conflict (item) do update set quantity = excluded.quantity returning cast(1 as text)"
+            )
+        };
+        rows(&url, &write).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn occurrences(caller: &Caller) -> Vec<Value> {
+    let answer = caller.get(&format!("/api/v1/jobs/{JOB}/occurrences?limit=200")).await;
+    let listed = json(answer, StatusCode::OK).await;
+    let ended = |occurrence: &&Value| occurrence["state"] != "due" && occurrence["state"] != "running";
+    listed["occurrences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(ended)
+        .cloned()
+        .collect()
+}
+
+/// Waits until so many runs have ended, and one more.
+async fn wait_for_run(caller: &Caller, runs: usize) {
+    for _ in 0..300 {
+        if occurrences(caller)
+            .await
+            .iter()
+            .filter(|one| one["state"] == "done")
+            .count()
+            > runs.min(150)
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("no run comes to its end: {:#?}", occurrences(caller).await);
+}
+
+/// Collects and acknowledges everything there is, in its order: rows by key as they were told last.
+async fn collect(caller: &Caller) -> BTreeMap<String, String> {
+    let mut told = BTreeMap::new();
+    loop {
+        let answer = caller.get(&format!("/api/connector/dequeue/{JOB}")).await;
+        if answer.status() == StatusCode::NO_CONTENT {
+            return told;
+        }
+        let delivery = json(answer, StatusCode::OK).await;
+        let location = delivery["DownloadLocation"].as_str().unwrap();
+        let path = &location[location.find("/api/").expect("a path")..];
+        let file = caller.get(path).await.text().await.unwrap();
+        for line in file.lines().skip(1) {
+            let cells: Vec<_> = line.split(',').collect();
+            match cells.as_slice() {
+                [item, _, "Yes"] => _ = told.remove(*item),
+                [item, quantity, "No"] => _ = told.insert((*item).to_owned(), (*quantity).to_owned()),
+                _ => panic!("{line}"),
+            }
+        }
+        let acked = caller
+            .post(&format!("/api/connector/ack/{JOB}"), delivery.to_string())
+            .await;
+        assert_eq!(acked.status(), StatusCode::OK);
+    }
+}
