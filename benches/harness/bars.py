@@ -17,10 +17,13 @@ def bars(results):
     rows += start_bars(results.get("start", {}))
     rows += import_bars(results.get("import", {}))
     rows += large_bars(results.get("large", {}))
+    rows += export_bars(results.get("export", {}))
+    rows += export_memory_bars(results.get("export-large", {}))
+    rows += change_bars(results.get("changes", {}))
     if results.get("build") == "debug":
         rows = [(*row[:5], row[5] if row[0] == "S1" else "not judged: debug build") for row in rows]
     measured = {row[0] for row in rows}
-    missing = [(name, "", "", "", "", NOT_MEASURED) for name in ("I1", "I2", "I3", "I4", "I5", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "S1") if name not in measured]
+    missing = [(name, "", "", "", "", NOT_MEASURED) for name in ("E1", "E2", "E3", "I1", "I2", "I3", "I4", "I5", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "S1") if name not in measured]
     return sorted(rows + missing, key=lambda row: (row[0], row[1]))
 
 
@@ -191,4 +194,47 @@ def large_bars(section):
             what = f"time per row at {one['rows']:,} against 100,000, by the floor's, {store}"
             judged = verdict(one["growth"] <= 1.3) if one["rows"] >= 10_000_000 or one["growth"] > 1.3 else "shown: the goal is for 10M rows"
             rows.append(("I5", lane, what, f"{one['growth']:.2f}x", "≤ 1.3x", judged))
+    return rows
+
+
+EXPORTS = [("tranship-postgres", "copy-gzip"), ("tranship-sqlite", "sqlite-gzip")]
+
+
+def export_bars(section):
+    rows = []
+    for lane, result in section.items():
+        for ours, floor in EXPORTS:
+            mine, theirs = (result["contenders"].get(who) for who in (ours, floor))
+            for what, key, goal in (("time", "seconds", 1.0), ("bytes of the package", "bytes", 1.02)):
+                name = f"{what} of {ours} against {floor}, {result['rows']:,} rows"
+                if not mine or not theirs:
+                    rows.append(("E1", lane, name, "", f"≤ {goal:g}x", DID_NOT_RUN))
+                    continue
+                ratio = mine[key] / theirs[key]
+                rows.append(("E1", lane, name, f"{ratio:.3f}x", f"≤ {goal:g}x", verdict(ratio <= goal)))
+    return rows
+
+
+def export_memory_bars(section):
+    rows = []
+    for lane, stores in section.items():
+        for store, one in stores.items():
+            peak = one["peak_bytes"] / 2**20
+            # Fewer rows prove less.
+            judged = verdict(peak <= 96) if one["rows"] >= 5_000_000 or peak > 96 else "shown: the goal is for 5M rows"
+            rows.append(("E2", lane, f"peak memory, {store}, {one['rows']:,} rows", f"{peak:.0f} MiB", "≤ 96 MiB", judged))
+    return rows
+
+
+def change_bars(section):
+    rows = []
+    for lane, one in section.items():
+        goal = 20 * one["changes"] + 200
+        small = one["rows"] < 10_000_000
+        for what, key in (("the statement that reads them", "buffers"), ("all statements of the run", "buffers_of_all")):
+            value = one[key]
+            judged = "shown: the goal is for 10M rows" if small and value <= goal else verdict(value <= goal)
+            rows.append(("E3", lane, f"buffers for {one['changes']} changes of {one['rows']:,} rows, {what}", f"{value:,}", f"≤ {goal:,}", judged))
+        for kind, costs in one["writers"].items():
+            rows.append(("E3", lane, f"time of {kind} into a tracked table against one that is not", f"{costs['ratio']:.2f}x", "≤ 1.5x", verdict(costs["ratio"] <= 1.5)))
     return rows

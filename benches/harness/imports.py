@@ -447,10 +447,10 @@ def race(grid, options):
 def large(options, binary):
     """I4 and I5: the most memory an import of many gigabytes takes, and what a row of it costs against one of a small file."""
     result = {}
-    lane = options.lanes[-1]
+    lane, most = options.lanes[-1], options.large_rows or 10_000_000
     for store in ("sqlite", "postgres"):
         seconds = {}
-        for rows in (100_000, options.large_rows):
+        for rows in (100_000, most):
             with lane_folder(lane) as folder, Grid(binary, folder, rows, False) as grid:
                 ours = next(one for one in grid.contenders if one.name == f"tranship-{store}")
                 floor = next(one for one in grid.contenders if one.name == ("sqlite-import" if store == "sqlite" else "copy"))
@@ -459,7 +459,7 @@ def large(options, binary):
                     one.prepare("clean")
                     seconds.setdefault(one is ours, {})[rows] = one.load("clean")
                 result[store] = {"bytes": path.stat().st_size, "rows": rows, "peak_bytes": ours.service.peak_bytes()}
-        ratio = lambda whose: (seconds[whose][options.large_rows] / options.large_rows) / (seconds[whose][100_000] / 100_000)
+        ratio = lambda whose: (seconds[whose][most] / most) / (seconds[whose][100_000] / 100_000)
         result[store].update({"seconds": seconds[True], "floor_seconds": seconds[False], "growth": ratio(True) / ratio(False)})
         print(f"{lane:5} {store:8} {json.dumps(result[store])}", flush=True)
     return {lane: result}

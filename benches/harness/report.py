@@ -46,6 +46,8 @@ def sections(results):
         "costs": "\n".join(costs_text(lane, one) for lane, one in results.get("queue", {}).items()) or "Not measured yet.\n",
         "enqueue": enqueue_text(results.get("enqueue", {})),
         "claim": claim_text(results.get("claim")),
+        "exports": "\n".join(exports_text(lane, one) for lane, one in results.get("export", {}).items()) or "Not measured yet.\n",
+        "changes": "\n".join(changes_text(lane, one) for lane, one in results.get("changes", {}).items()) or "Not measured yet.\n",
         "imports": "\n".join(imports_text(lane, one) for lane, one in results.get("import", {}).items()) or "Not measured yet.\n",
     }
 
@@ -134,6 +136,26 @@ def imports_text(lane, result):
     absent = "".join(f"\n{name} did not run: {why.splitlines()[0][:160]}\n" for name, why in result.get("absent", {}).items())
     heading = ["loader", "records", "seconds", "shortest – longest", "records/s", "rows in the table", "µs of its CPU a record", "its fsyncs"]
     return f"**{lane}**, {result['rows']:,} sales orders of 20 columns, {result['rounds']} rounds\n\n{table(heading, rows)}{absent}"
+
+
+def exports_text(lane, result):
+    rows = []
+    for one in result["contenders"].values():
+        ours = "fsyncs" in one
+        rows.append([
+            one["label"], f"{one['seconds']:.2f}", f"{one['spread'][0]:.2f} – {one['spread'][1]:.2f}", f"{result['rows'] / one['seconds']:,.0f}", f"{one['bytes']:,.0f}",
+            f"{one['cpu_us']:.1f}" if ours else "–", f"{one['fsyncs']:.0f}" if ours else "–", f"{one['peak_bytes'] / 2**20:.0f}" if ours else "–",
+        ])
+    absent = "".join(f"\n{name} did not run: {why.splitlines()[0][:160]}\n" for name, why in result.get("absent", {}).items())
+    heading = ["exporter", "seconds", "shortest – longest", "records/s", "bytes", "µs of its CPU a record", "its fsyncs", "peak MiB"]
+    return f"**{lane}**, {result['rows']:,} sales orders of 20 columns, {result['rounds']} rounds\n\n{table(heading, rows)}{absent}"
+
+
+def changes_text(lane, one):
+    statements = [[f"`{each['statement'][:100].replace('|', '/')} …`", each["calls"], f"{each['buffers']:,}"] for each in one["statements"][:8]]
+    writers = [[kind, f"{costs['tracked_seconds']:.2f}", f"{costs['seconds']:.2f}", f"{costs['ratio']:.2f}x"] for kind, costs in one["writers"].items()]
+    text = f"**{lane}**, {one['changes']} changes of {one['rows']:,} rows, {one['seconds']:.2f} s\n\n"
+    return text + table(["statement", "calls", "buffers"], statements) + "\n" + table(["writes", "s tracked", "s not tracked", "ratio"], writers)
 
 
 def plot(title, values):

@@ -79,6 +79,36 @@ class Imports(unittest.TestCase):
         self.assertTrue(verdict_of(1e9, 100).startswith("shown"))
 
 
+class Exports(unittest.TestCase):
+    def test_a_package_may_take_no_longer_and_be_no_larger_than_a_copy_through_gzip(self):
+        def verdicts_of(seconds, size):
+            ours, floor = {"seconds": seconds, "bytes": size}, {"seconds": 2.0, "bytes": 1000}
+            result = {"rows": 300_000, "contenders": {"tranship-postgres": ours, "copy-gzip": floor}}
+            rows = bars({"export": {"tmpfs": result}})
+            return [row[5] for row in rows if row[0] == "E1" and "postgres" in row[2]]
+
+        self.assertEqual(verdicts_of(2.0, 1020), ["met", "met"])
+        self.assertEqual(sorted(verdicts_of(2.1, 1020)), ["met", "not met"])
+        self.assertEqual(sorted(verdicts_of(2.0, 1021)), ["met", "not met"])
+        self.assertEqual(verdicts({"export": {"tmpfs": {"rows": 1, "contenders": {}}}}, "E1"), {DID_NOT_RUN})
+
+    def test_few_rows_do_not_prove_what_is_asked_of_many(self):
+        def verdict_of(rows, peak):
+            return verdicts({"export-large": {"tmpfs": {"sqlite": {"rows": rows, "peak_bytes": peak * 2**20}}}}, "E2").pop()
+
+        self.assertEqual(verdict_of(5_000_000, 96), "met")
+        self.assertEqual(verdict_of(1_000, 97), "not met")
+        self.assertTrue(verdict_of(1_000, 96).startswith("shown"))
+
+    def test_changes_cost_twenty_buffers_each_and_writers_half_as_much_again(self):
+        def verdicts_of(buffers, ratio):
+            one = {"rows": 10_000_000, "changes": 100, "buffers": buffers, "buffers_of_all": buffers, "writers": {"bulk insert": {"ratio": ratio}}}
+            return verdicts({"changes": {"tmpfs": one}}, "E3")
+
+        self.assertEqual(verdicts_of(2200, 1.5), {"met"})
+        self.assertEqual(verdicts_of(2201, 1.6), {"not met"})
+
+
 class Syncs(unittest.TestCase):
     def test_an_fsync_covers_no_more_than_is_in_flight(self):
         def synced(fsyncs):

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::BusinessError;
 use super::dialect::{Dialect, Purpose};
+use super::snapshot::Row;
 use super::transaction::{WORK_MAX, timed_out};
 
 /// A value bound to a statement.
@@ -225,7 +226,7 @@ impl Session {
         sql: String,
         values: Vec<Value>,
         limit: BatchLimit,
-        to: &Sender<Vec<Vec<Option<String>>>>,
+        to: &Sender<Vec<Row>>,
     ) -> Result<u64, sqlx::Error> {
         let mut sent = 0;
         on_connection!(self, connection => {
@@ -236,10 +237,14 @@ impl Session {
                 let row = timeout(WORK_MAX, rows.next()).await.map_err(|_| timed_out(WORK_MAX))?.transpose()?;
                 let last = row.is_none();
                 if let Some(row) = row {
-                    let row: Vec<Option<String>> =
-                        (0..row.len()).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
-                    bytes += row.iter().flatten().map(String::len).sum::<usize>();
-                    batch.push(row);
+                    // Rows of one result are much alike: as much room as the last one took.
+                    let mut texts = Row::with_capacity(row.len(), batch.last().map_or(0, Row::bytes));
+                    for index in 0..row.len() {
+                        // All columns are texts; asking every cell again whether it is one takes longer than reading it.
+                        texts.push(row.try_get_unchecked(index)?);
+                    }
+                    bytes += texts.bytes();
+                    batch.push(texts);
                 }
                 if batch.len() == limit.rows || bytes >= limit.bytes || (last && !batch.is_empty()) {
                     let rows = batch.len() as u64;

@@ -1,10 +1,12 @@
 //! Consistent reads for exports: all entities of one export are read inside one transaction.
 
 mod nested;
+mod row;
 
 use tokio::sync::{mpsc, oneshot};
 
 pub use nested::NestedSelection;
+pub use row::Row;
 
 use super::dialect::{Dialect, Purpose, quote};
 use super::session::{BatchLimit, Session, Value};
@@ -26,9 +28,8 @@ pub struct Selection<'a> {
     pub companies: &'a [String],
 }
 
-/// One row: canonical text per field (see [`crate::domain::cell::Cell`]; truth values as `Yes` and `No`, FMT-13), or
-/// nothing.
-pub type Row = Vec<Option<String>>;
+/// The columns of one row of a short answer.
+pub(super) type Texts = Vec<Option<String>>;
 
 /// What is sent at once.
 const BATCH: BatchLimit = BatchLimit {
@@ -156,13 +157,13 @@ impl Snapshot {
     }
 
     /// All rows of a bounded result whose columns are texts.
-    pub(super) async fn ask(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, BusinessError> {
+    pub(super) async fn ask(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<Texts>, BusinessError> {
         let (sender, mut batches) = mpsc::channel(1);
         let asking = self.run((sql, values), sender);
         let collecting = async {
             let mut rows = Vec::new();
             while let Some(batch) = batches.recv().await {
-                rows.extend(batch);
+                rows.extend(batch.iter().map(texts));
             }
             rows
         };
@@ -195,6 +196,10 @@ impl Snapshot {
         let outcome = outcome.await.map_err(|_| gone())?;
         outcome.map_err(|error| self.database.settle(error.into()))
     }
+}
+
+fn texts(row: &Row) -> Texts {
+    row.cells().map(|cell| cell.map(str::to_owned)).collect()
 }
 
 fn about(entity: &Entity, error: BusinessError) -> BusinessError {

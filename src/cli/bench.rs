@@ -1,8 +1,9 @@
 //! `tranship bench`: how fast this service is here, beside what its disk charges for durability.
 //!
-//! Owns: the load of a relay job and of an import over HTTP, and what is printed about them. Rates differ from machine to machine, so every
+//! Owns: the load of a relay job, of an import and of an export over HTTP, and what is printed about them. Rates differ from machine to machine, so every
 //! figure stands beside a calibration of fsync. Refuses: peers, which `scripts/bench` races against.
 
+mod export;
 mod fsync;
 mod http;
 mod import;
@@ -41,6 +42,8 @@ pub enum Bench {
     Queue(Box<Queue>),
     /// Land generated sales orders in a table: over HTTP, staged, checked, promoted
     Import(Box<import::Import>),
+    /// Export generated sales orders: read in one snapshot, written, packed and stored, then collected over HTTP
+    Export(Box<export::Export>),
 }
 
 impl Bench {
@@ -49,6 +52,7 @@ impl Bench {
         match self {
             Self::Queue(queue) => queue.json,
             Self::Import(import) => import.json,
+            Self::Export(export) => export.json,
         }
     }
 
@@ -56,6 +60,7 @@ impl Bench {
         match self {
             Self::Queue(queue) => queue.run(screen).await,
             Self::Import(import) => import.run(screen).await,
+            Self::Export(export) => export.run(screen).await,
         }
     }
 }

@@ -48,6 +48,7 @@ fn every_command_of_the_manual_is_taken() {
         &[
             "bench", "import", "--rows", "5", "--bad", "5%", "--rounds", "2", "--json",
         ],
+        &["bench", "export", "--rows", "5", "--format", "jsonl", "--json"],
         &["check", "--apply", "--json"],
         &[
             "entities", "add", "--table", "t", "--name", "N", "--label", "L", "--print",

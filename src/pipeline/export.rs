@@ -282,13 +282,13 @@ async fn read_source(
 
 /// A row of a full export beside a column that tells what is gone.
 fn there(mut row: Row) -> Row {
-    row.push(Some("No".to_owned()));
+    row.push(Some("No"));
     row
 }
 
 /// A change without what tells whether its record is gone; nothing where it is.
 fn untold(mut row: Row) -> Option<Row> {
-    let is_gone = row.pop().flatten().as_deref() == Some("Yes");
+    let is_gone = row.pop().as_deref() == Some("Yes");
     (!is_gone).then_some(row)
 }
 

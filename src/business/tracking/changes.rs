@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::super::BusinessError;
 use super::super::dialect::{Dialect, quote};
 use super::super::session::Value;
-use super::super::snapshot::{Row, Selection, Snapshot};
+use super::super::snapshot::{Row, Selection, Snapshot, Texts};
 use crate::domain::entity::Entity;
 
 /// Changes counted that have to wait; more are "more".
@@ -139,7 +139,7 @@ fn untold(entity: &Entity) -> BusinessError {
     BusinessError::Definition(format!("entity `{}`: its changes are not tracked", entity.name))
 }
 
-fn horizon_of(row: &Row) -> Option<Horizon> {
+fn horizon_of(row: &Texts) -> Option<Horizon> {
     let [history, at, oldest] = row.as_slice() else {
         return None;
     };

@@ -155,7 +155,7 @@ impl Import {
 }
 
 /// Writes a generated file.
-async fn made<T: Send + 'static>(
+pub(super) async fn made<T: Send + 'static>(
     path: &Path,
     write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -171,7 +171,7 @@ async fn made<T: Send + 'static>(
 }
 
 /// Sends a file and waits for its end; with the seconds until it was sent.
-async fn land(api: &Api, screen: &Screen, job: &str, file: &Path) -> Result<(f64, Records), Failure> {
+pub(super) async fn land(api: &Api, screen: &Screen, job: &str, file: &Path) -> Result<(f64, Records), Failure> {
     let began = Instant::now();
     let to = api.at(&["api", "v1", "jobs", job, "messages"], &[]);
     let mut message = send_file(api, screen, file, to, None).await?.body;
@@ -187,7 +187,7 @@ async fn land(api: &Api, screen: &Screen, job: &str, file: &Path) -> Result<(f64
 }
 
 /// Every record that was made must have come to the end it was made for.
-fn account(records: &Records, rows: u64, bad: u64) -> Result<(), Failure> {
+pub(super) fn account(records: &Records, rows: u64, bad: u64) -> Result<(), Failure> {
     if records.read == rows && records.rejected == bad && records.applied == rows - bad {
         return Ok(());
     }
@@ -198,7 +198,7 @@ fn account(records: &Records, rows: u64, bad: u64) -> Result<(), Failure> {
 }
 
 /// The most memory the process ever held, as Linux says it.
-fn peak_memory() -> Option<u64> {
+pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -23,6 +23,10 @@ const SHOWN_CELLS: usize = 3;
 /// Bytes that a row takes, roughly.
 const ROW_BYTES: usize = 128;
 
+/// What a row has of one record.
+trait Cells<'r>: Iterator<Item = Option<&'r str>> + Clone {}
+impl<'r, C: Iterator<Item = Option<&'r str>> + Clone> Cells<'r> for C {}
+
 /// A data file being written.
 pub(super) struct DataFileWriter<'a> {
     part: &'a Part<'a>,
@@ -81,9 +85,10 @@ impl<'a> DataFileWriter<'a> {
     pub fn rows(&mut self, rows: &[Row]) -> Result<Vec<u8>, Stop> {
         let mut out = Vec::with_capacity(rows.len() * ROW_BYTES);
         for row in rows {
-            let (node, cells) = match (self.part.composite, row.split_first()) {
-                (Some(_), Some((node, cells))) => (node.as_deref().and_then(|node| node.parse().ok()), cells),
-                _ => (Some(0), row.as_slice()),
+            let mut cells = row.cells();
+            let node = match self.part.composite {
+                Some(_) => cells.next().flatten().and_then(|node| node.parse().ok()),
+                None => Some(0),
             };
             let node: usize = node.filter(|node| *node < self.records.len()).ok_or_else(|| {
                 Stop::Retry("the database answered with a record of no entity that was asked for".to_owned())
@@ -93,12 +98,13 @@ impl<'a> DataFileWriter<'a> {
         Ok(out)
     }
 
-    fn row(&mut self, node: usize, cells: &[Option<String>], out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn row<'r>(&mut self, node: usize, cells: impl Cells<'r>, out: &mut Vec<u8>) -> Result<(), Stop> {
         self.records[node] += 1;
-        let mut spelt = Vec::with_capacity(cells.len());
-        for (column, (speller, cell)) in self.spellers[node].iter().zip(cells).enumerate() {
-            let cell = speller.spell(cell.as_deref());
-            let cell = cell.map_err(|reason| self.unwritable(node, cells, Some(column), &reason))?;
+        let spellers = &self.spellers[node];
+        let mut spelt = Vec::with_capacity(spellers.len());
+        for (column, (speller, cell)) in spellers.iter().zip(cells.clone()).enumerate() {
+            let cell = speller.spell(cell);
+            let cell = cell.map_err(|reason| self.unwritable(node, cells.clone(), Some(column), &reason))?;
             spelt.push(cell);
         }
         // What needs no encoding takes no detour.
@@ -149,14 +155,9 @@ impl<'a> DataFileWriter<'a> {
     }
 
     /// A record that cannot be written, so that somebody finds it.
-    fn unwritable(&self, node: usize, cells: &[Option<String>], column: Option<usize>, reason: &str) -> Stop {
+    fn unwritable<'r>(&self, node: usize, cells: impl Cells<'r>, column: Option<usize>, reason: &str) -> Stop {
         let source = &self.part.sources[node];
-        let shown: Vec<_> = cells
-            .iter()
-            .flatten()
-            .take(SHOWN_CELLS)
-            .map(|cell| quoted(cell))
-            .collect();
+        let shown: Vec<_> = cells.flatten().take(SHOWN_CELLS).map(quoted).collect();
         let place = match column.and_then(|column| source.fields.get(column)) {
             Some(field) => format!("its field `{field}`"),
             None => "it".to_owned(),

@@ -1,10 +1,14 @@
 //! Where an export's bytes go: into the payload as they are, packed, or through a package's zip.
+//!
+//! Packing takes as long as reading and writing the records together, so it is done beside them: a piece is packed on a thread for
+//! such work while its successor is made. There is never more than one under way, and nothing overtakes.
 
 use std::io::{self, Write as _};
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use serde::Serialize;
+use tokio::task::{JoinHandle, spawn_blocking};
 use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::data_file::sheet;
@@ -22,13 +26,17 @@ use crate::pipeline::stop::Stop;
 /// An export's bytes on their way.
 pub(super) struct Output {
     sink: PayloadSink,
-    packing: Packing,
+    /// The step of packing that is under way, or was the last.
+    packing: JoinHandle<io::Result<Packed>>,
     /// What is told of the files, where it is told.
     files: Option<Files>,
 }
 
+/// A step of packing, done: what goes on with the next one, and the bytes that became ready.
+type Packed = (Packing, Vec<u8>);
+
 enum Packing {
-    None,
+    None(Vec<u8>),
     Gzip(GzEncoder<Vec<u8>>),
     Zstd(ZstdEncoder<'static, Vec<u8>>),
     Package(Box<PackageWriter>),
@@ -74,23 +82,25 @@ impl Output {
                 let entities: Vec<_> = parts.iter().map(|part| listed(part, spec)).collect();
                 Packing::Package(Box::new(PackageWriter::new(&job.name, &entities)?))
             }
-            None => Packing::None,
+            None => Packing::None(Vec::new()),
             Some(Compression::Gzip) => Packing::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
             Some(Compression::Zstd) => Packing::Zstd(ZstdEncoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?),
         };
         Ok(Self {
             sink: PayloadSink::new(context),
-            packing,
+            packing: spawn_blocking(|| Ok((packing, Vec::new()))),
             files: (is_package && spec.sidecar).then(Files::default),
         })
     }
 
     /// Begins the next file.
-    pub fn begin_file(&mut self, name: &str) -> Result<(), Stop> {
-        match &mut self.packing {
-            Packing::Package(package) => Ok(package.begin_file(name)?),
-            Packing::None | Packing::Gzip(_) | Packing::Zstd(_) => Ok(()),
-        }
+    pub async fn begin_file(&mut self, name: &str) -> Result<(), Stop> {
+        let name = name.to_owned();
+        self.then(move |packing| match packing {
+            Packing::Package(package) => package.begin_file(&name),
+            Packing::None(_) | Packing::Gzip(_) | Packing::Zstd(_) => Ok(()),
+        })
+        .await
     }
 
     /// Adds bytes to it.
@@ -98,8 +108,7 @@ impl Output {
         if let Some(files) = &mut self.files {
             files.hasher.update(&bytes);
         }
-        let ready = self.packing.pack(bytes)?;
-        self.send(ready).await
+        self.then(move |packing| packing.write(bytes)).await
     }
 
     /// Ends it; it has so many records of each entity, by its label.
@@ -120,7 +129,9 @@ impl Output {
 
     /// Ends the payload.
     pub async fn finish(mut self, job: &Job, due_at: Timestamp) -> Result<StoredPayload, Stop> {
-        if let (Packing::Package(package), Some(files)) = (&mut self.packing, self.files.take()) {
+        let (mut packing, ready) = self.packed().await?;
+        self.send(ready).await?;
+        if let (Packing::Package(package), Some(files)) = (&mut packing, self.files.take()) {
             let sidecar = Sidecar {
                 job: &job.name,
                 activity_id: job.id,
@@ -130,9 +141,25 @@ impl Output {
             let content = serde_json::to_vec_pretty(&sidecar).map_err(io::Error::from)?;
             package.add_document(SIDECAR_FILE, &content)?;
         }
-        let packing = std::mem::replace(&mut self.packing, Packing::None);
         self.send(packing.finish()?).await?;
         Ok(self.sink.finish().await?)
+    }
+
+    /// Begins the next step of packing when the one before is done, and sends on what became ready by that.
+    async fn then(&mut self, step: impl FnOnce(&mut Packing) -> io::Result<()> + Send + 'static) -> Result<(), Stop> {
+        let (mut packing, ready) = self.packed().await?;
+        self.packing = spawn_blocking(move || {
+            step(&mut packing)?;
+            let ready = packing.take();
+            Ok((packing, ready))
+        });
+        self.send(ready).await
+    }
+
+    /// Waits for the step that is under way.
+    async fn packed(&mut self) -> Result<Packed, Stop> {
+        let done = (&mut self.packing).await;
+        Ok(done.map_err(|error| Stop::Retry(format!("packing an export broke off: {error}")))??)
     }
 
     async fn send(&mut self, ready: Vec<u8>) -> Result<(), Stop> {
@@ -144,29 +171,30 @@ impl Output {
 }
 
 impl Packing {
-    /// Takes bytes, and gives those that are ready.
-    fn pack(&mut self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
         match self {
-            Self::None => Ok(bytes),
-            Self::Gzip(gzip) => {
-                gzip.write_all(&bytes)?;
-                Ok(std::mem::take(gzip.get_mut()))
-            }
-            Self::Zstd(zstd) => {
-                zstd.write_all(&bytes)?;
-                Ok(std::mem::take(zstd.get_mut()))
-            }
-            Self::Package(package) => {
-                package.write(&bytes)?;
-                Ok(package.take())
-            }
+            Self::None(ready) => *ready = bytes,
+            Self::Gzip(gzip) => gzip.write_all(&bytes)?,
+            Self::Zstd(zstd) => zstd.write_all(&bytes)?,
+            Self::Package(package) => package.write(&bytes)?,
+        }
+        Ok(())
+    }
+
+    /// The bytes that became ready since the last call.
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Self::None(ready) => std::mem::take(ready),
+            Self::Gzip(gzip) => std::mem::take(gzip.get_mut()),
+            Self::Zstd(zstd) => std::mem::take(zstd.get_mut()),
+            Self::Package(package) => package.take(),
         }
     }
 
     /// The last bytes.
     fn finish(self) -> io::Result<Vec<u8>> {
         match self {
-            Self::None => Ok(Vec::new()),
+            Self::None(ready) => Ok(ready),
             Self::Gzip(gzip) => gzip.finish(),
             Self::Zstd(zstd) => zstd.finish(),
             Self::Package(package) => package.finish(),

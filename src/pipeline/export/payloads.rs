@@ -84,7 +84,7 @@ impl<'a> OpenFile<'a> {
     }
 
     async fn open(&mut self, payloads: &mut Payloads<'a>) -> Result<(), Stop> {
-        payloads.output.begin_file(&self.part.file)?;
+        payloads.output.begin_file(&self.part.file).await?;
         let bytes = self.writer.begin()?;
         self.write(payloads, bytes).await
     }

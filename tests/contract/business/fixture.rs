@@ -315,7 +315,7 @@ pub fn outcome(counts: LoadCounts) -> (u64, u64, u64, u64) {
     (counts.inserted, counts.updated, counts.unchanged, counts.rejected)
 }
 
-pub async fn read_all(database: &Database, entity: &Entity) -> Vec<Row> {
+pub async fn read_all(database: &Database, entity: &Entity) -> Vec<Cells> {
     let fields = field_names(entity);
     read(
         database,
@@ -330,23 +330,30 @@ pub async fn read_all(database: &Database, entity: &Entity) -> Vec<Row> {
     .await
 }
 
-pub async fn read(database: &Database, selection: Selection<'_>) -> Vec<Row> {
+pub async fn read(database: &Database, selection: Selection<'_>) -> Vec<Cells> {
     let mut snapshot = database.snapshot().await.expect("a snapshot");
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<Vec<Row>>(2);
     let collect = tokio::spawn(async move {
         let mut rows = Vec::new();
         while let Some(batch) = receiver.recv().await {
-            rows.extend(batch);
+            rows.extend(batch.iter().map(cells));
         }
         rows
     });
     let sent = snapshot.read(selection, sender).await.expect("rows");
-    let rows: Vec<Row> = collect.await.expect("collected");
+    let rows: Vec<Cells> = collect.await.expect("collected");
     assert_eq!(sent, rows.len() as u64);
     rows
 }
 
-pub fn row(cells: &[&str]) -> Row {
+/// What a row holds.
+pub type Cells = Vec<Option<String>>;
+
+pub fn cells(row: &Row) -> Cells {
+    row.cells().map(|cell| cell.map(str::to_owned)).collect()
+}
+
+pub fn row(cells: &[&str]) -> Cells {
     cells
         .iter()
         .map(|&cell| (cell != "NULL").then(|| cell.to_owned()))

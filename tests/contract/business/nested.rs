@@ -1,7 +1,7 @@
 //! Records of several entities, each behind the one it stands in, out of one snapshot.
 
 use tranship::business::BusinessError;
-use tranship::business::snapshot::{NestedSelection, Row, Selection};
+use tranship::business::snapshot::{NestedSelection, Selection};
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::{Entity, FieldType};
 
@@ -103,12 +103,12 @@ async fn read_nested(database: &tranship::business::Database, parts: &[NestedSel
     let mut snapshot = database.snapshot().await.expect("a snapshot");
     let (sender, mut receiver) = tokio::sync::mpsc::channel(8);
     let sent = snapshot.read_nested(parts, sender).await.expect("rows");
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<Cells> = Vec::new();
     while let Some(batch) = receiver.recv().await {
-        rows.extend(batch);
+        rows.extend(batch.iter().map(cells));
     }
     assert_eq!(sent, rows.len() as u64);
-    let name = |row: &Row| {
+    let name = |row: &Cells| {
         let part: usize = row[0].as_deref().expect("a part").parse().expect("its position");
         format!("{}{}", ["O", "L", "T", "C"][part], row[2].as_deref().expect("a number"))
     };

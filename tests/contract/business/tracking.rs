@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
-use tranship::business::snapshot::{Row, Selection};
+use tranship::business::snapshot::Selection;
 use tranship::business::tracking::Changes;
 use tranship::business::{BusinessError, Database};
 use tranship::domain::entity::Entity;
@@ -36,7 +36,7 @@ struct Follower<'a> {
     companies: Vec<String>,
     job: JobId,
     position: Option<Position>,
-    known: BTreeMap<String, Row>,
+    known: BTreeMap<String, Cells>,
     /// Of the last export.
     told: u64,
     withheld: i64,
@@ -106,7 +106,7 @@ impl<'a> Follower<'a> {
         let mut rows = Vec::new();
         let collecting = async {
             while let Some(batch) = batches.recv().await {
-                rows.extend(batch);
+                rows.extend(batch.iter().map(cells));
             }
         };
         let (told, ()) = tokio::join!(reading, collecting);
@@ -368,7 +368,7 @@ async fn a_follower_of_random_writes_knows_the_table(test: TestDatabase) {
     let (database, entity, mut plain) = make(&test).await;
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
     let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
-    let writes = if long { WRITES.1 } else { WRITES.0 };
+    let wanted = if long { WRITES.1 } else { WRITES.0 };
     let mut follower = Follower::new(&database, &entity);
     follower.catches_up().await;
     // Several writers whose transactions overlap; SQLite takes one at a time.
@@ -376,7 +376,7 @@ async fn a_follower_of_random_writes_knows_the_table(test: TestDatabase) {
     for _ in 0..if plain.is_sqlite() { 1 } else { 4 } {
         writers.push((Plain::open(&test).await, false));
     }
-    for written in 0..writes {
+    for written in 0..wanted {
         let at = chance.below(writers.len());
         let others = writers.len();
         let (writer, is_open) = &mut writers[at];
