@@ -129,9 +129,9 @@ impl Jobs {
             | Self::Runs { connection, .. }
             | Self::WhyEmpty { connection, .. }
             | Self::Pause { connection, .. }
-            | Self::Resume { connection, .. } => connection,
+            | Self::Resume { connection, .. }
+            | Self::Positions { connection, .. } => connection,
             Self::Backfill(backfill) => &backfill.connection,
-            Self::Positions { connection, .. } => connection,
             Self::Rewind(rewind) => &rewind.connection,
         }
     }

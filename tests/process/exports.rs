@@ -73,7 +73,7 @@ async fn an_export_of_changes_killed_at_random_moments_tells_all_of_them(store: 
     .await;
     let table: BTreeMap<_, _> = table
         .into_iter()
-        .map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap()))
+        .map(|row| (row[0].clone().expect("an item"), row[1].clone().expect("a quantity")))
         .collect();
     assert!(!table.is_empty());
     assert_eq!(told, table, "what all messages told together is the table");
@@ -107,7 +107,7 @@ async fn occurrences(caller: &Caller) -> Vec<Value> {
     let ended = |occurrence: &&Value| occurrence["state"] != "due" && occurrence["state"] != "running";
     listed["occurrences"]
         .as_array()
-        .unwrap()
+        .expect("a list")
         .iter()
         .filter(ended)
         .cloned()
@@ -140,9 +140,9 @@ async fn collect(caller: &Caller) -> BTreeMap<String, String> {
             return told;
         }
         let delivery = json(answer, StatusCode::OK).await;
-        let location = delivery["DownloadLocation"].as_str().unwrap();
+        let location = delivery["DownloadLocation"].as_str().expect("a location");
         let path = &location[location.find("/api/").expect("a path")..];
-        let file = caller.get(path).await.text().await.unwrap();
+        let file = caller.get(path).await.text().await.expect("a text");
         for line in file.lines().skip(1) {
             let cells: Vec<_> = line.split(',').collect();
             match cells.as_slice() {
