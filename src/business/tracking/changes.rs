@@ -9,7 +9,7 @@ use super::super::snapshot::{Row, Selection, Snapshot, Texts};
 use crate::domain::entity::Entity;
 
 /// Changes counted that have to wait; more are "more".
-pub const WITHHELD_MAX: i64 = 10_000;
+const WITHHELD_MAX: i64 = 10_000;
 
 /// How far the changes of an entity reach that a snapshot sees all of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Horizon {
     /// Changes below this one may be forgotten.
     pub oldest: i64,
     /// Changes the snapshot sees, but not all of those before them: a transaction that began earlier is still open. At most
-    /// [`WITHHELD_MAX`].
+    /// 10,000 are counted.
     pub withheld: i64,
     /// The oldest open transaction that writes, where changes are withheld.
     pub blocker: Option<Blocker>,
