@@ -20,6 +20,11 @@ use crate::storage::outbox::{Claim, DueLane};
 
 /// Longest wait between looks at what is due; the look is one read.
 const POLL: Duration = Duration::from_secs(1);
+/// The same once nothing was due for a while: whoever queues something wakes this process, so what a look finds is a second
+/// attempt, or what another process left behind.
+const QUIET_POLL: Duration = Duration::from_secs(5);
+/// Looks in a row that find nothing before it is quiet.
+const QUIET_AFTER: u32 = 3;
 /// How long attempts under way may go on once the service stops; then they are handed back.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 /// Seconds between two removals of what is no longer kept.
@@ -99,13 +104,16 @@ impl<C: Courier> Dispatcher<C> {
 
     /// Sends until told to stop, then hands back what is not done.
     pub async fn run(self) {
-        let mut pruned_at = self.now();
+        let (mut pruned_at, mut idle) = (self.now(), 0);
         while !self.stopping.is_cancelled() {
             // Registered before looking, so that a wake-up between look and wait is not lost.
             let woken = self.wake.notified();
             match self.claim_and_spawn().await {
-                Ok(0) => {}
-                Ok(_) => continue,
+                Ok(0) => idle += 1,
+                Ok(_) => {
+                    idle = 0;
+                    continue;
+                }
                 Err(error) => tracing::warn!(%error, "looking for {} deliveries failed; trying again", C::WHAT),
             }
             let now = self.now();
@@ -113,9 +121,10 @@ impl<C: Courier> Dispatcher<C> {
                 pruned_at = now;
                 self.prune(now).await;
             }
+            let poll = if idle > QUIET_AFTER { QUIET_POLL } else { POLL };
             tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = woken => idle = 0,
+                () = tokio::time::sleep(poll) => {}
                 () = self.stopping.cancelled() => {}
             }
         }

@@ -39,6 +39,9 @@ impl Store {
         execution: impl Fn(JobId) -> ExecutionId + Send + 'static,
         now: Timestamp,
     ) -> Result<Option<Occurrence>, StoreError> {
+        if !self.has_open_occurrences().await? {
+            return Ok(None);
+        }
         let jobs: HashSet<JobId> = jobs.iter().copied().collect();
         let (owner, until) = (owner.to_owned(), now.plus_seconds(lease_seconds));
         self.write(move |tx| {
@@ -79,6 +82,15 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Whether anything is due or running, of any job. Mostly nothing is, and an idle worker asks twice a second: this is one read,
+    /// and not a transaction of the writer.
+    async fn has_open_occurrences(&self) -> Result<bool, StoreError> {
+        let text = "select 1 where exists (select 1 from occurrences where state = 'due') \
+            or exists (select 1 from occurrences where state = 'running')";
+        let found: Option<(i32,)> = fetch_optional!(self.reader(), (i32,), text)?;
+        Ok(found.is_some())
     }
 
     /// A worker's heartbeat: keeps its lease, and tells it what it must know.
