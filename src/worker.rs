@@ -166,10 +166,8 @@ impl Worker {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let paused = self.context.store.paused_jobs().await?;
         let imports = definitions.jobs.iter().filter(|job| job.import.is_some());
-        let jobs = imports.map(|job| job.id).filter(|job| !paused.contains(job));
-        let jobs: Vec<JobId> = jobs.collect();
+        let jobs: Vec<JobId> = imports.map(|job| job.id).collect();
         if jobs.is_empty() {
             return Ok(Vec::new());
         }

@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// attempt, or what another process left behind.
 const QUIET_POLL: Duration = Duration::from_secs(5);
 /// Looks in a row that find nothing before it is quiet.
-const QUIET_AFTER: u32 = 3;
+const QUIET_AFTER: u32 = 1;
 /// How long attempts under way may go on once the service stops; then they are handed back.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 /// Seconds between two removals of what is no longer kept.

@@ -101,7 +101,7 @@ impl Store {
     ///
     /// Jobs take turns, and in each job its lanes: first who has least under way, then who was served longest ago.
     pub async fn claim_imports(&self, claim: ClaimImport<'_>, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-        let (jobs, owner) = (claim.jobs.to_vec(), claim.owner.to_owned());
+        let (mut jobs, owner) = (claim.jobs.to_vec(), claim.owner.to_owned());
         let (until, limit) = (now.plus_seconds(claim.lease_seconds), claim.limit as usize);
         let lanes = claim.lanes;
         if self.memory().is_due(now) {
@@ -111,6 +111,12 @@ impl Store {
             }
         }
         if !self.may_have_work(&jobs, lanes) {
+            return Ok(Vec::new());
+        }
+        // Nobody is asked who is paused while there is nothing to claim.
+        let paused = self.paused_jobs().await?;
+        jobs.retain(|job| !paused.contains(job));
+        if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let memory = self.memory().clone();

@@ -68,10 +68,12 @@ impl Store {
         let mut removed = Removed::default();
         self.write(|tx| Box::pin(super::depths::add_up(tx))).await?;
         removed.blobs = self.release_blobs(keep, now).await?;
-        for text in prunes(keep, self.dialect()) {
-            removed.rows += self
-                .write(move |tx| Box::pin(async move { Ok(execute!(tx.db(), sql(text))?) }))
-                .await?;
+        let mut prunes = prunes(keep, self.dialect());
+        while !prunes.is_empty() {
+            let left = prunes.clone();
+            let (done, rows) = self.write(|tx| Box::pin(prune_portion(tx, left))).await?;
+            prunes.drain(..done);
+            removed.rows += rows;
         }
         Ok(removed)
     }
@@ -345,6 +347,20 @@ fn prunes(keep: Retention, dialect: Dialect) -> Vec<String> {
              and o.finished_at < {over} and {NOTHING_LEFT} limit {PORTION}{passing})"
         ),
     ]
+}
+
+/// Runs these one after the other until a portion is gone: mostly there is nothing to delete, and one transaction finds that. How
+/// many ran, and how many rows they deleted.
+async fn prune_portion(tx: &mut Tx, prunes: Vec<String>) -> Result<(usize, u64), StoreError> {
+    let (mut done, mut rows) = (0, 0);
+    for text in prunes {
+        rows += execute!(tx.db(), sql(text))?;
+        done += 1;
+        if rows >= PORTION as u64 {
+            break;
+        }
+    }
+    Ok((done, rows))
 }
 
 /// Nothing is kept any more that is found by the outcome `o`.

@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::dialect::sql;
 use super::pool::{Tx, execute, fetch_all, fetch_optional};
 use super::rows::corrupt;
 use super::{Store, StoreError};
@@ -175,9 +176,11 @@ impl Store {
         entity: &str,
         limit: u32,
     ) -> Result<Vec<ExportPosition>, StoreError> {
-        let text = "select number, due_at, from_position, to_position, state, note, taken_at from export_positions \
-            where job = $1 and entity = $2 order by number desc limit $3";
-        let rows: Vec<PositionRow> = fetch_all!(self.reader(), PositionRow, text, job.0, entity, i64::from(limit))?;
+        let text = format!(
+            "select {COLUMNS} from export_positions where job = $1 and entity = $2 order by number desc limit $3"
+        );
+        let rows: Vec<PositionRow> =
+            fetch_all!(self.reader(), PositionRow, sql(text), job.0, entity, i64::from(limit))?;
         rows.into_iter().map(ExportPosition::try_from).collect()
     }
 
@@ -289,6 +292,10 @@ impl Store {
     /// What became of a run's messages: nothing yet, all acknowledged, or one that ended otherwise or is not known any more.
     async fn end_of_run(&self, job: JobId, due_at: Timestamp) -> Result<Option<PositionState>, StoreError> {
         let ids = self.messages_of_run(job, due_at).await?;
+        if ids.is_empty() {
+            // It queued some, and nobody knows what became of them.
+            return Ok(Some(PositionState::Lost));
+        }
         let mut is_open = false;
         for id in ids {
             match self.message(id).await?.map(|message| message.status) {
@@ -358,7 +365,7 @@ pub(super) async fn insert(
         );
         execute!(
             tx.db(),
-            super::dialect::sql(text),
+            sql(text),
             job.0,
             entity,
             found + 1,

@@ -11,9 +11,9 @@ const RESIDENT_KIB_MAX: u64 = 60 * 1024;
 /// CPU of five idle seconds, in ticks of ten milliseconds: one per cent of them, and three times that in a debug build, whose
 /// code takes several times as long. `scripts/bench start` judges the bar.
 const CPU_TICKS_MAX: u64 = if cfg!(debug_assertions) { 15 } else { 5 };
-/// How often its threads may go to sleep in these five seconds, which no build and no machine changes: about 580, for the looks at
+/// How often its threads may go to sleep in these five seconds, which no build and no machine changes: about 470, for the looks at
 /// queue, schedules and two outboxes, each of which goes through a thread of SQLite's.
-const SLEEPS_MAX: u64 = 750;
+const SLEEPS_MAX: u64 = 600;
 /// From an empty folder to ready.
 const FSYNCS_MAX: usize = 12;
 
