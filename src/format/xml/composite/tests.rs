@@ -476,6 +476,19 @@ fn rejects_by_attributes_stand_inside_too() {
     assert_eq!(read(&options, HEADERS, &written).len(), 1);
 }
 
+/// The file without what comments and CDATA sections hide; nothing where one of them does not end.
+fn markup(text: &str) -> Option<String> {
+    let mut seen = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("<!") {
+        let ending = if rest[at..].starts_with("<!--") { "-->" } else { "]]>" };
+        seen.push_str(&rest[..at]);
+        rest = &rest[at + 4..];
+        rest = &rest[rest.find(ending)? + 3..];
+    }
+    Some(seen + rest)
+}
+
 proptest::proptest! {
     /// Whatever stands in the file, however it is split, every reader comes to the end with the same.
     #[test]
@@ -493,7 +506,7 @@ proptest::proptest! {
             last_damage += whole.iter().filter(|step| matches!(step, NamedStep::Damaged(damage) if damage.code == RecordCode::InvalidXml)).count();
         }
         // What is not in order does not pass unseen.
-        let in_order = text.ends_with("</D>") && !text[..text.len() - 4].contains("</D>");
+        let in_order = markup(&text).is_some_and(|markup| markup.find("</D>") == Some(markup.len() - 4));
         proptest::prop_assert!(in_order || last_damage > 0, "{}", text);
         rejects(&options, &text, &[(HEADERS, 1), (LINES, 1)]);
     }
