@@ -53,6 +53,7 @@ pub mod config;
 pub mod definitions;
 pub mod destination;
 pub mod domain;
+pub mod failpoint;
 pub mod format;
 pub mod hints;
 pub mod http;

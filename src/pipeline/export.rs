@@ -33,6 +33,7 @@ use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::storage::destinations::NewExportDelivery;
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
@@ -102,6 +103,7 @@ async fn run(
     // Told of its phases as they end.
     let mut claimed = claimed.clone();
     let mut snapshot = database.snapshot().await?;
+    failpoint::reached("export.snapshot_open");
     let mut payloads = Payloads::begin(context, job, spec, &parts, claimed.due_at)?;
     let (mut written, mut planned) = (Written::default(), Vec::new());
     for part in &parts {
@@ -350,6 +352,7 @@ async fn queue(
 ) -> Result<(), Stop> {
     let records = written.records();
     let payloads = Box::pin(payloads.finish()).await?;
+    failpoint::reached("export.all_stored");
     let now = context.clock.now();
     claimed.stored_at = Some(now);
     let about = (&claimed, &name, !written.positions.is_empty());
@@ -366,6 +369,7 @@ async fn queue(
         .store
         .finish_occurrence(&claimed, outcome, context.clock.now())
         .await?;
+    failpoint::reached("export.queued");
     for payload in payloads {
         payload.keep();
     }

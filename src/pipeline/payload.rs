@@ -14,6 +14,7 @@ use super::Context;
 use crate::blob::{BlobError, BlobWriter, PayloadHasher};
 use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
+use crate::failpoint;
 use crate::storage::StoreError;
 use crate::storage::enqueue::NewPayload;
 
@@ -160,6 +161,7 @@ impl Upload {
             .store
             .begin_upload(&upload.key, &context.owner, context.clock.now())
             .await?;
+        failpoint::reached("upload.begun");
         let beating = beat(context.clone(), upload.key.clone(), Arc::clone(&upload.lost));
         upload.heartbeat = Some(context.runtime.spawn(beating));
         upload.writer = Some(context.blobs.writer(&upload.key).await?);
@@ -180,7 +182,9 @@ impl Upload {
         let finished = self.finishing.insert(task).await;
         self.finishing = None;
         // Only the end of the runtime cancels it.
-        Ok(finished.map_err(|_| PayloadError::Lost)??)
+        finished.map_err(|_| PayloadError::Lost)??;
+        failpoint::reached("upload.stored");
+        Ok(())
     }
 }
 

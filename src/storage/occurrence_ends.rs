@@ -13,6 +13,7 @@ use crate::domain::counts::Counts;
 use crate::domain::message::Message;
 use crate::domain::schedule::SkipReason;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 
 impl Store {
     /// Ends a claimed occurrence and queues its message in the same transaction; the upload row moves to `used` in it too.
@@ -125,8 +126,14 @@ async fn finish(
             }
         }
     }
+    if !queued.is_empty() {
+        failpoint::reached("export.messages_inserted");
+    }
     let messages: Vec<_> = queued.iter().map(|message| message.id).collect();
     positions::insert(tx, claimed.job, claimed.due_at, &messages, &positions, now).await?;
+    if !queued.is_empty() {
+        failpoint::reached("export.positions_inserted");
+    }
     if let Some(execution) = execution {
         close_execution(tx, execution, queued.first().map(|message| message.id), now).await?;
     }

@@ -14,7 +14,7 @@ use crate::support::chance::Chance;
 use crate::support::databases::{TestDatabase, rows};
 use crate::wire::{Caller, json};
 
-const JOB: &str = "6a3ff0a6-2d0e-4d2b-bb0c-0e6b0c9f8d33";
+pub const JOB: &str = "6a3ff0a6-2d0e-4d2b-bb0c-0e6b0c9f8d33";
 const KEYS: usize = 400;
 
 on_both_databases!(an_export_of_changes_killed_at_random_moments_tells_all_of_them,);
@@ -32,25 +32,30 @@ name = "quantity"
 type = "int"
 "#;
 
+/// Definitions of a job that exports the changes of a table each second, so many records in a message.
+pub fn define(site: &Site, in_a_message: usize) {
+    site.write("entities/stock.toml", ENTITY);
+    let job = format!(
+        "id = \"{JOB}\"\nname = \"Stock changes\"\ndirection = \"export\"\ndata_source = \"file\"\nclients = [\"tester\"]\n\
+         [schedule]\nevery = \"1s\"\nmissed = \"skip\"\noverlap = \"skip\"\n\
+         [export]\nformat = \"csv\"\nsplit_records = {in_a_message}\nprevent_upload_when_zero_records = true\n\
+         [[export.entities]]\nentity = \"Stock\"\nrefresh = \"incremental\"\n"
+    );
+    site.write("jobs/stock.toml", &job);
+}
+
 async fn an_export_of_changes_killed_at_random_moments_tells_all_of_them(store: TestDatabase) {
     let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
     let kills = if long { 60 } else { 8 };
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
     let mut site = Site::on(store).await;
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
-    site.write("entities/stock.toml", ENTITY);
-    let job = format!(
-        "id = \"{JOB}\"\nname = \"Stock changes\"\ndirection = \"export\"\ndata_source = \"file\"\nclients = [\"tester\"]\n\
-         [schedule]\nevery = \"1s\"\nmissed = \"skip\"\noverlap = \"skip\"\n\
-         [export]\nformat = \"csv\"\nsplit_records = 30\nprevent_upload_when_zero_records = true\n\
-         [[export.entities]]\nentity = \"Stock\"\nrefresh = \"incremental\"\n"
-    );
-    site.write("jobs/stock.toml", &job);
+    define(&site, 30);
     let tester = site.add_client("tester", "operator");
     let mut service = site.start("data").await;
     let mut caller = Caller::new(&service, &tester).await;
     // The first run makes the table.
-    wait_for_run(&caller, 0).await;
+    wait_for_run(&caller).await;
 
     let is_over = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn(write_at_random(site.business_url().to_owned(), Arc::clone(&is_over)));
@@ -62,8 +67,7 @@ async fn an_export_of_changes_killed_at_random_moments_tells_all_of_them(store: 
     is_over.store(true, Ordering::Relaxed);
     writing.await.expect("the writer ends");
     caller = Caller::new(&service, &tester).await;
-    let runs = occurrences(&caller).await.len();
-    wait_for_run(&caller, runs + 1).await;
+    wait_for_run(&caller).await;
 
     let told = collect(&caller).await;
     let table = rows(
@@ -101,7 +105,8 @@ async fn write_at_random(url: String, is_over: Arc<AtomicBool>) {
     }
 }
 
-async fn occurrences(caller: &Caller) -> Vec<Value> {
+/// The runs that ended, the last one first.
+pub async fn occurrences(caller: &Caller) -> Vec<Value> {
     let answer = caller.get(&format!("/api/v1/jobs/{JOB}/occurrences?limit=200")).await;
     let listed = json(answer, StatusCode::OK).await;
     let ended = |occurrence: &&Value| occurrence["state"] != "due" && occurrence["state"] != "running";
@@ -114,15 +119,15 @@ async fn occurrences(caller: &Caller) -> Vec<Value> {
         .collect()
 }
 
-/// Waits until so many runs have ended, and one more.
-async fn wait_for_run(caller: &Caller, runs: usize) {
+/// Waits for a run that began after this was called, and with it for those before.
+pub async fn wait_for_run(caller: &Caller) {
+    let due = |occurrence: &Value| occurrence["due_at"].as_str().expect("a due time").to_owned();
+    let latest = occurrences(caller).await.first().map(due);
     for _ in 0..300 {
-        if occurrences(caller)
-            .await
+        let runs = occurrences(caller).await;
+        if runs
             .iter()
-            .filter(|one| one["state"] == "done")
-            .count()
-            > runs.min(150)
+            .any(|one| one["state"] == "done" && latest.as_ref() < Some(&due(one)))
         {
             return;
         }
@@ -134,23 +139,30 @@ async fn wait_for_run(caller: &Caller, runs: usize) {
 /// Collects and acknowledges everything there is, in its order: rows by key as they were told last.
 async fn collect(caller: &Caller) -> BTreeMap<String, String> {
     let mut told = BTreeMap::new();
+    for line in collect_lines(caller).await {
+        let cells: Vec<_> = line.split(',').collect();
+        match cells.as_slice() {
+            [item, _, "Yes"] => _ = told.remove(*item),
+            [item, quantity, "No"] => _ = told.insert((*item).to_owned(), (*quantity).to_owned()),
+            _ => panic!("{line}"),
+        }
+    }
+    told
+}
+
+/// Collects and acknowledges everything there is, in its order: the lines of all files without their headings.
+pub async fn collect_lines(caller: &Caller) -> Vec<String> {
+    let mut lines = Vec::new();
     loop {
         let answer = caller.get(&format!("/api/connector/dequeue/{JOB}")).await;
         if answer.status() == StatusCode::NO_CONTENT {
-            return told;
+            return lines;
         }
         let delivery = json(answer, StatusCode::OK).await;
         let location = delivery["DownloadLocation"].as_str().expect("a location");
         let path = &location[location.find("/api/").expect("a path")..];
         let file = caller.get(path).await.text().await.expect("a text");
-        for line in file.lines().skip(1) {
-            let cells: Vec<_> = line.split(',').collect();
-            match cells.as_slice() {
-                [item, _, "Yes"] => _ = told.remove(*item),
-                [item, quantity, "No"] => _ = told.insert((*item).to_owned(), (*quantity).to_owned()),
-                _ => panic!("{line}"),
-            }
-        }
+        lines.extend(file.lines().skip(1).map(str::to_owned));
         let acked = caller
             .post(&format!("/api/connector/ack/{JOB}"), delivery.to_string())
             .await;

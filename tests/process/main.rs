@@ -14,6 +14,7 @@ mod compose;
 mod crash;
 mod doctor;
 mod entities;
+mod export_crashes;
 mod exports;
 mod first_steps;
 mod held;

@@ -1,5 +1,6 @@
 //! One running Tranship process. It dies with the value, and its log is printed when the test fails.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -53,6 +54,33 @@ impl Service {
         service.pid = service.innermost();
         service.wait_until_ready().await?;
         Ok(service)
+    }
+
+    /// Starts `command`, which has to be killed at its failpoint.
+    pub async fn dies(mut command: Command, data_dir: &Path) {
+        let log = std::fs::File::create(data_dir.with_extension("dead.log")).expect("the log opens");
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        let mut child = command.spawn().expect("it starts");
+        let began = Instant::now();
+        let ended = loop {
+            if let Some(status) = child.try_wait().expect("the child can be asked") {
+                break Some(status);
+            }
+            if began.elapsed() > PATIENCE {
+                let _ = child.kill();
+                break None;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let log = std::fs::read_to_string(data_dir.with_extension("dead.log")).unwrap_or_default();
+        assert_eq!(
+            ended.and_then(|status| status.signal()),
+            Some(9),
+            "it comes to its failpoint:\n{log}"
+        );
     }
 
     async fn wait_for_address(&mut self, listening: &Path) -> Result<(), String> {

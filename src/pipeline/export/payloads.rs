@@ -7,6 +7,7 @@ use crate::business::snapshot::Row;
 use crate::domain::export::ExportSpec;
 use crate::domain::job::Job;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::pipeline::Context;
 use crate::pipeline::payload::StoredPayload;
 use crate::pipeline::stop::Stop;
@@ -46,6 +47,7 @@ impl<'a> Payloads<'a> {
         let next = Output::begin(self.context, self.job, self.spec, self.parts)?;
         let full = std::mem::replace(&mut self.output, next);
         self.full.push(full.finish(self.job, self.due_at).await?);
+        failpoint::reached("export.payload_stored");
         Ok(())
     }
 
@@ -53,6 +55,7 @@ impl<'a> Payloads<'a> {
     pub(super) async fn finish(self) -> Result<Vec<StoredPayload>, Stop> {
         let mut payloads = self.full;
         payloads.push(self.output.finish(self.job, self.due_at).await?);
+        failpoint::reached("export.payload_stored");
         Ok(payloads)
     }
 }
@@ -136,6 +139,7 @@ impl<'a> OpenFile<'a> {
         self.write(payloads, bytes).await?;
         let counts = self.writer.counts();
         payloads.output.end_file(&self.part.file, &counts);
+        failpoint::reached("export.file_written");
         Ok(counts)
     }
 

@@ -1,0 +1,63 @@
+//! Named places where a test has the process killed, to see what a crash right there leaves behind.
+//!
+//! Only builds with debug assertions have them. `FAILPOINT=export.payload_stored` kills the process, as `kill -9` would, when it comes to
+//! that place; `FAILPOINT=export.payload_stored:2` when it comes there the second time.
+
+/// All places of an export, in the order it comes to them; those of an upload are other uploads' too.
+pub const EXPORT: [&str; 9] = [
+    "export.snapshot_open",
+    "upload.begun",
+    "export.file_written",
+    "upload.stored",
+    "export.payload_stored",
+    "export.all_stored",
+    "export.messages_inserted",
+    "export.positions_inserted",
+    "export.queued",
+];
+
+/// Kills the process if that is asked of it here.
+#[inline]
+pub fn reached(name: &str) {
+    #[cfg(debug_assertions)]
+    armed::reached(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    /// Where, and how often it is still passed.
+    struct Armed {
+        name: String,
+        left: AtomicU32,
+    }
+
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+
+    pub(super) fn reached(name: &str) {
+        debug_assert!(super::EXPORT.contains(&name), "{name} is on no list of failpoints");
+        let Some(armed) = ARMED.get_or_init(asked) else { return };
+        if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "no setting: builds for users have no failpoints"
+    )]
+    fn asked() -> Option<Armed> {
+        let asked = std::env::var("FAILPOINT").ok()?;
+        let (name, times) = asked.split_once(':').unwrap_or((&asked, "1"));
+        Some(Armed {
+            name: name.to_owned(),
+            left: AtomicU32::new(times.parse().ok()?),
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! Promise 7: a service killed right at each step of an incremental export queues one set of messages per occurrence, and skips no change.
+
+use std::collections::BTreeMap;
+
+use crate::exports;
+use crate::on_both_databases;
+use crate::service::Service;
+use crate::site::Site;
+use crate::support::databases::{TestDatabase, rows};
+use crate::wire::Caller;
+
+/// Rows changed before each crash, in so many messages.
+const ROWS: usize = 50;
+const IN_A_MESSAGE: usize = 20;
+
+on_both_databases!(an_export_killed_at_each_of_its_steps_is_queued_once_and_whole,);
+
+async fn an_export_killed_at_each_of_its_steps_is_queued_once_and_whole(store: TestDatabase) {
+    let mut site = Site::on(store).await;
+    site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
+    // So that there are uploads and blobs.
+    site.set("TRANSHIP_QUEUE__INLINE_MAX_BYTES", "16");
+    exports::define(&site, IN_A_MESSAGE);
+    let tester = site.add_client("tester", "operator");
+    let service = site.start("data").await;
+    exports::wait_for_run(&Caller::new(&service, &tester).await).await;
+    assert!(service.stop().await.success());
+
+    let later = ["upload.begun:2", "upload.stored:3", "export.payload_stored:2"];
+    let mut changed = 0;
+    for failpoint in tranship::failpoint::EXPORT.into_iter().chain(later) {
+        write(site.business_url(), changed).await;
+        changed += ROWS;
+        let mut command = site.serve_command("data");
+        command.env("FAILPOINT", failpoint);
+        Service::dies(command, &site.data_dir("data")).await;
+        // The next life brings the run of this one to its end before there are other changes.
+        let service = site.start("data").await;
+        let caller = Caller::new(&service, &tester).await;
+        exports::wait_for_run(&caller).await;
+        assert!(service.stop().await.success());
+    }
+
+    let service = site.start("data").await;
+    let caller = Caller::new(&service, &tester).await;
+    for occurrence in exports::occurrences(&caller).await {
+        assert_ne!(occurrence["state"], "failed", "{occurrence:#}");
+    }
+    let mut times: BTreeMap<usize, u32> = BTreeMap::new();
+    for line in exports::collect_lines(&caller).await {
+        let item = line.split(',').next().and_then(|item| item.parse().ok());
+        *times.entry(item.expect("an item")).or_default() += 1;
+    }
+    let once: BTreeMap<_, _> = (0..changed).map(|item| (item, 1)).collect();
+    assert_eq!(times, once, "each change is told once");
+    assert!(service.stop().await.success());
+}
+
+/// New rows, in one transaction.
+async fn write(url: &str, first: usize) {
+    let values: Vec<_> = (first..first + ROWS).map(|item| format!("({item}, 1)")).collect();
+    let sql = format!(
+        "insert into stock (item, quantity) values {} returning cast(item as text)",
+        values.join(", ")
+    );
+    assert_eq!(rows(url, &sql).await.len(), ROWS);
+}
