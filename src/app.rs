@@ -405,6 +405,7 @@ fn serve(api: Api, listener: TcpListener, settings: &config::Server) -> anyhow::
         WebApp::new()
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(SMALL_BODY_BYTES_MAX))
+            .wrap(actix_web::middleware::from_fn(http::headers::stamp))
             .wrap_fn(|mut request, service| {
                 if let Some(path) = http::canonical::canonical_path(request.path()) {
                     http::rewrite(&mut request, &path);

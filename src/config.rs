@@ -6,6 +6,7 @@ mod outgoing;
 mod reader;
 mod urls;
 
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,8 +56,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// `public_url`: base URL clients use, where it differs from what they connect to.
     pub public_url: Option<url::Url>,
-    /// `trusted_proxies`: addresses whose `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// `trusted_proxies`: addresses and networks whose `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// `shutdown_seconds`: longest drain after SIGTERM.
     pub shutdown_seconds: u64,
     /// `token_seconds`: life of an access token.
@@ -335,14 +336,15 @@ fn read_public_url(reader: &Reader<'_>, text: &str) -> Option<url::Url> {
     None
 }
 
-fn read_proxies(reader: &Reader<'_>) -> Vec<std::net::IpAddr> {
+fn read_proxies(reader: &Reader<'_>) -> Vec<IpNet> {
     let mut proxies = Vec::new();
     for text in reader.list("server.trusted_proxies") {
-        match text.parse() {
-            Ok(proxy) => proxies.push(proxy),
-            Err(_) => reader.blame(
+        let one = text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
+        match one.or_else(|| text.parse().ok()) {
+            Some(proxy) => proxies.push(proxy),
+            None => reader.blame(
                 "server.trusted_proxies",
-                format!("`server.trusted_proxies` holds `{text}`; write single IP addresses such as 10.0.0.7"),
+                format!("`server.trusted_proxies` holds `{text}`; write IP addresses or networks such as 10.0.0.7 or 10.0.0.0/8"),
             ),
         }
     }

@@ -120,6 +120,13 @@ impl Blobs {
         Ok(BlobReader::new(stream, expected, key.clone()))
     }
 
+    /// Whether a blob is there.
+    pub async fn is_there(&self, key: &BlobKey) -> Result<bool, BlobError> {
+        tokio::time::timeout(PATIENCE, self.place.is_there(key))
+            .await
+            .unwrap_or_else(|_| Err(BlobError::failed(format!("no answer within {} s", PATIENCE.as_secs()))))
+    }
+
     /// Deletes a blob; one that is gone already is a success. On files the deletion is synced, and staged parts that a
     /// killed process left under this key go with it.
     pub async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {

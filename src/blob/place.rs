@@ -124,6 +124,21 @@ impl Place {
         }
     }
 
+    pub(super) async fn is_there(&self, key: &BlobKey) -> Result<bool, BlobError> {
+        let found = match self {
+            Self::Files(files) => match files.existing().await? {
+                Some(store) => store.head(&path_of(&key.0)).await,
+                None => return Ok(false),
+            },
+            Self::Bucket { store, prefix } => store.head(&below(prefix, &key.0)).await,
+        };
+        match found {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
     pub(super) async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
         match self {
             Self::Files(files) => files.delete(key).await,

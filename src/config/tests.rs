@@ -168,7 +168,7 @@ store = "postgres://h/db"
 listen = "localhost:8080"
 public_url = "ftp://x"
 tls_cert = "a.pem"
-trusted_proxies = ["10.0.0.0/8"]
+trusted_proxies = ["10.0.0.0/33"]
 [qeue]
 lease_seconds = 5
 [queue]
@@ -200,7 +200,7 @@ max_columns = 1.5
         "tranship.toml:5: `server.public_url` must begin with http:// or https:// and a host",
         "tranship.toml:6: not supported in this version: `server.tls_cert`; end TLS in a proxy, and set `server.public_url` and \
          `server.trusted_proxies`",
-        "tranship.toml:7: `server.trusted_proxies` holds `10.0.0.0/8`; write single IP addresses such as 10.0.0.7",
+        "tranship.toml:7: `server.trusted_proxies` holds `10.0.0.0/33`; write IP addresses or networks such as 10.0.0.7 or 10.0.0.0/8",
         "tranship.toml:9: unknown key `qeue.lease_seconds`; did you mean `queue.lease_seconds`?",
         "tranship.toml:11: unknown key `queue.lease_secnds`; did you mean `queue.lease_seconds`?",
         "tranship.toml:12: `queue.inline_max_bytes` must be a whole number, not the text `16 KiB`",

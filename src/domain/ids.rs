@@ -57,6 +57,20 @@ uuid_id! {
     DeliveryId
 }
 
+uuid_id! {
+    /// One HTTP request, in its answer and in the log (GEN-11).
+    RequestId
+}
+
+impl RequestId {
+    /// A new random id.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place request ids are made")]
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl DeliveryId {
     /// A new, time-ordered id.
     #[must_use]

@@ -160,24 +160,35 @@ pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem>
 /// says what its client used (RI-14).
 #[must_use]
 pub fn base_url(api: &Api, request: &HttpRequest) -> String {
-    let peer = request.peer_addr().map(|a| a.ip());
-    let trusted = peer.is_some_and(|ip| api.server.trusted_proxies.contains(&ip));
-    let forwarded = |name: &str| {
-        let value = request.headers().get(name).filter(|_| trusted)?.to_str().ok()?;
-        value
-            .split(',')
-            .next()
-            .map(|first| first.trim().to_owned())
-            .filter(|v| !v.is_empty())
-    };
-    let scheme = forwarded("x-forwarded-proto").unwrap_or_else(|| request.app_config().secure_scheme().to_owned());
+    let scheme = scheme(api, request);
     // Not `connection_info()`: that believes forwarding headers from anybody.
     let named = request.headers().get(header::HOST).and_then(|v| v.to_str().ok());
     let named = named
         .or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str))
         .unwrap_or_default();
-    let host = forwarded("x-forwarded-host").unwrap_or_else(|| named.to_owned());
+    let host = forwarded(api, request, "x-forwarded-host").unwrap_or_else(|| named.to_owned());
     format!("{scheme}://{host}")
+}
+
+/// The scheme the client used, as a trusted proxy says or as its own connection shows.
+#[must_use]
+pub fn scheme(api: &Api, request: &HttpRequest) -> String {
+    let seen = || if request.app_config().secure() { "https" } else { "http" };
+    forwarded(api, request, "x-forwarded-proto").unwrap_or_else(|| seen().to_owned())
+}
+
+/// What a trusted proxy says its client used; the first of several proxies met the client.
+fn forwarded(api: &Api, request: &HttpRequest, name: &str) -> Option<String> {
+    let value = request.headers().get(name)?.to_str().ok()?;
+    let first = value
+        .split(',')
+        .next()
+        .map(str::trim)
+        .filter(|first| !first.is_empty())?;
+    // A socket for both families shows an IPv4 address as `::ffff:10.0.0.7`.
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let is_trusted = api.server.trusted_proxies.iter().any(|proxies| proxies.contains(&peer));
+    is_trusted.then(|| first.to_owned())
 }
 
 /// What links begin with: the public base URL where it is set, otherwise the one the client used; without a trailing slash.
@@ -186,16 +197,6 @@ pub fn link_base(api: &Api, request: &HttpRequest) -> String {
     match &api.server.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
         None => base_url(api, request),
-    }
-}
-
-trait SecureScheme {
-    fn secure_scheme(&self) -> &'static str;
-}
-
-impl SecureScheme for actix_web::dev::AppConfig {
-    fn secure_scheme(&self) -> &'static str {
-        if self.secure() { "https" } else { "http" }
     }
 }
 

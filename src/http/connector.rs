@@ -11,7 +11,7 @@ use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use crate::domain::ids::{CorrelationId, MessageId, parse_guid};
 use crate::domain::job::{DataSource, Direction, Job};
-use crate::domain::message::Message;
+use crate::domain::message::{Message, PayloadAt};
 use crate::domain::time::Timestamp;
 use crate::domain::wire::{self, Standing};
 use crate::pipeline::enqueue::{self, Envelope};
@@ -46,14 +46,16 @@ async fn take_in(
     let definitions = api.definitions();
     let job = connector_job(&definitions, &caller, activity)?;
     let query = Query::of(request);
-    if job.direction == Direction::Import && job.data_source == DataSource::File && query.get("entity").is_none() {
+    let takes_files = job.data_source == DataSource::File;
+    if job.direction == Direction::Import && takes_files && query.get("entity").is_none() {
         return Err(Problem::bad(
             "entity_missing",
             "a job for files needs entity=<label> in the query (RI-1)",
         ));
     }
     let mut envelope = Envelope {
-        entity: query.get("entity"),
+        // A package names its entities itself.
+        entity: query.get("entity").filter(|_| takes_files),
         company: query.get("company"),
         external_id: envelope::header(request, "x-ms-dyn-externalidentifier"),
         ..envelope::from_headers(api, request, job, &caller)?
@@ -97,14 +99,26 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
         return Ok(HttpResponse::NoContent().finish());
     };
     let message = &claimed.message;
+    let is_there = is_file_there(api, message).await;
     Ok(HttpResponse::Ok().json(json!({
         "CorrelationId": message.correlation,
         "PopReceipt": api.receipts.issue(claimed.fence()),
         "DownloadLocation": download_location(api, request, job, message),
-        "IsDownLoadFileExist": true,
-        "FileDownLoadErrorMessage": "",
+        "IsDownLoadFileExist": is_there,
+        "FileDownLoadErrorMessage": if is_there { "" } else { "the file is no longer kept, or lies where this server does not look" },
         "LastDequeueDateTime": message.last_dequeued_at.map(Timestamp::wire),
     })))
+}
+
+/// Whether the file of a message is still there (RI-12). Where that cannot be told, the download will.
+async fn is_file_there(api: &Api, message: &Message) -> bool {
+    let PayloadAt::Blob(key) = &message.payload else {
+        return true;
+    };
+    api.context.blobs.is_there(key).await.unwrap_or_else(|error| {
+        tracing::warn!(message.id = %message.id, %error, "cannot see whether the file of a message is there");
+        true
+    })
 }
 
 fn outbound_job(job: &Job) -> Result<&Job, Problem> {
@@ -145,7 +159,13 @@ async fn fetch(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpR
         .message_by_correlation(job.id, correlation)
         .await?
         .ok_or_else(gone)?;
-    send(api, message, Fetch::Delivery).await
+    // A file that is gone is an unknown address to clients (RI-12).
+    send(api, message, Fetch::Delivery)
+        .await
+        .map_err(|problem| match problem.kind {
+            Kind::Gone => Problem::new(Kind::NotFound, problem.detail),
+            _ => problem,
+        })
 }
 
 /// `POST /api/connector/ack/{activity}` (RI-20…25).
@@ -203,6 +223,13 @@ fn ack_by(api: &Api, body: &Value) -> Result<AckBy, Problem> {
     if let Some(receipt) = text("PopReceipt") {
         let lease = api.receipts.verify(receipt);
         let lease = lease.ok_or_else(|| Problem::bad("unknown_receipt", "this PopReceipt was not issued here"))?;
+        let correlation = text("CorrelationId").and_then(|id| parse_guid(id).ok());
+        if correlation.is_some_and(|id| CorrelationId(id).message() != lease.message) {
+            return Err(Problem::bad(
+                "receipt_of_another",
+                "the PopReceipt is not of the message with this CorrelationId; send both back as one dequeue answered them (RI-20)",
+            ));
+        }
         return Ok(AckBy::Receipt(lease));
     }
     let correlation = text("CorrelationId").and_then(|t| parse_guid(t).ok());

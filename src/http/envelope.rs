@@ -122,11 +122,17 @@ pub fn from_headers(api: &Api, request: &HttpRequest, job: &Job, caller: &Caller
     })
 }
 
-/// A header's value.
+/// A header's value: UTF-8, or else what .NET and older clients write file names in, Windows-1252 (RI-3).
 #[must_use]
 pub fn header(request: &HttpRequest, name: &str) -> Option<String> {
-    let value = request.headers().get(name)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    let value = request.headers().get(name)?.as_bytes();
+    Some(match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252
+            .decode_without_bom_handling(value)
+            .0
+            .into_owned(),
+    })
 }
 
 /// Some clients write the key as a structured field does, in quotes; they are not part of it.

@@ -15,6 +15,7 @@ pub mod dmf;
 pub mod envelope;
 pub mod error_files;
 pub mod events;
+pub mod headers;
 pub mod health;
 pub mod history;
 pub mod jobs;
@@ -130,15 +131,15 @@ pub fn routes(service: &mut ServiceConfig) {
             web::get().to(connector::download),
         ))
         .service(at("/api/connector/ack/{activity}", web::post().to(connector::ack)))
-        .route(
+        .service(at(
             "/api/connector/jobstatus/{activity}",
             web::get().to(connector::job_status),
-        )
+        ))
         // Package API, contract section 4: how a message or execution stands, and what it rejected.
-        .route(
+        .service(at(
             "/data/datamanagementdefinitiongroups/{action}",
             web::post().to(package_api::action),
-        )
+        ))
         // What links lead to that need no token.
         .service(
             web::resource("/dmf/{name:.*}")

@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::auth::{Caller, base_url, caller, link_base};
+use super::auth::{Caller, caller, link_base};
 use super::connector::member;
 use super::error_files::{self, ErrorFileKind};
 use super::positions;
@@ -56,7 +56,7 @@ pub async fn action(
     };
     match run(&api, &request, &action, body).await {
         Ok(Some(value)) => {
-            let context = format!("{}/data/$metadata#{}", base_url(&api, &request), type_of(&value));
+            let context = format!("{}/data/$metadata#{}", link_base(&api, &request), type_of(&value));
             HttpResponse::Ok()
                 .content_type("application/json; odata.metadata=minimal")
                 .insert_header(("OData-Version", "4.0"))
@@ -78,7 +78,9 @@ fn type_of(value: &Value) -> &'static str {
 
 async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload) -> Result<Option<Value>, Problem> {
     let caller = caller(api, request).await?;
-    let body = json_body(body, BODY_BYTES_MAX).await?;
+    let body = json_body(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|problem| of_action(action, problem))?;
     let parameter = |name: &str| {
         member(&body, name)
             .and_then(Value::as_str)
@@ -153,6 +155,7 @@ async fn of_execution(
 fn of_action(action: &str, problem: Problem) -> Problem {
     match problem.kind {
         Kind::Unavailable | Kind::Internal => problem,
+        Kind::TooLarge => Problem::new(problem.kind, failed(action, &problem.detail).detail),
         _ => failed(action, &problem.detail),
     }
 }

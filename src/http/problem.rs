@@ -6,10 +6,11 @@
 //! To add a problem: add a variant, give it a code and a status below, and the list in `docs/api.md` follows by its test.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde_json::json;
 
-use super::SentUri;
+use super::auth::base_url;
+use super::{Api, SentUri};
 use crate::blob::BlobError;
 use crate::pipeline::enqueue::EnqueueError;
 use crate::pipeline::payload::PayloadError;
@@ -101,6 +102,15 @@ impl Kind {
             Self::Gone => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What the real server's runtime calls it (ERR-1, ERR-3).
+    fn exception(self) -> &'static str {
+        match self {
+            Self::Unauthorized | Self::Forbidden => "System.UnauthorizedAccessException",
+            Self::UnknownActivity | Self::Unavailable | Self::Internal => "System.Exception",
+            _ => "System.InvalidOperationException",
         }
     }
 
@@ -213,7 +223,7 @@ impl Problem {
             Surface::Data => answer.json(json!({ "error": {
                 "code": "",
                 "message": "An error has occurred.",
-                "innererror": { "message": self.detail, "type": "System.InvalidOperationException", "stacktrace": "" },
+                "innererror": { "message": self.detail, "type": self.kind.exception(), "stacktrace": "" },
             }})),
         }
     }
@@ -310,9 +320,8 @@ pub async fn no_such_method(request: HttpRequest) -> HttpResponse {
 pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
     let sent = request.extensions().get::<SentUri>().map(|SentUri(sent)| sent.clone());
     let sent = sent.unwrap_or_else(|| request.uri().to_string());
-    let host = request.headers().get(header::HOST).and_then(|v| v.to_str().ok());
-    let scheme = if request.app_config().secure() { "https" } else { "http" };
-    let uri = format!("{scheme}://{}{sent}", host.unwrap_or_default());
+    let base = request.app_data::<web::Data<Api>>().map(|api| base_url(api, &request));
+    let uri = format!("{}{sent}", base.unwrap_or_default());
     let detail = format!("No HTTP resource was found that matches the request URI '{uri}'.");
     match Surface::of(request.path()) {
         Surface::Native => Problem::new(Kind::NotFound, detail).respond(Surface::Native),

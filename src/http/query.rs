@@ -55,44 +55,47 @@ impl Query {
     }
 }
 
-/// Undoes `+`, `%XX` and `%uXXXX`; what is not well formed stays as it is.
+/// Undoes `+`, `%XX` and `%uXXXX` (of which two make a character beyond U+FFFF); what is not well formed stays as it is.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
-    let hex = |range: std::ops::Range<usize>| {
-        bytes
-            .get(range)
-            .and_then(|d| std::str::from_utf8(d).ok())
-            .and_then(|d| u32::from_str_radix(d, 16).ok())
-    };
     let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let unicode = || {
-            (bytes.get(at + 1) == Some(&b'u'))
-                .then(|| hex(at + 2..at + 6).and_then(char::from_u32))
-                .flatten()
-        };
-        let octet = || hex(at + 1..at + 3).and_then(|v| u8::try_from(v).ok());
-        match byte {
-            b'%' => {
-                if let Some(character) = unicode() {
-                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                    at += 6;
-                    continue;
-                }
-                if let Some(octet) = octet() {
-                    out.push(octet);
-                    at += 3;
-                    continue;
-                }
-                out.push(b'%');
-            }
-            b'+' => out.push(b' '),
-            other => out.push(other),
+        if byte != b'%' {
+            out.push(if byte == b'+' { b' ' } else { byte });
+            at += 1;
+        } else if let Some((character, length)) = unicode(bytes, at) {
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            at += length;
+        } else if let Some(octet) = hex(bytes, at + 1, 2).and_then(|value| u8::try_from(value).ok()) {
+            out.push(octet);
+            at += 3;
+        } else {
+            out.push(b'%');
+            at += 1;
         }
-        at += 1;
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The character written as `%uXXXX` there, and how long that is.
+fn unicode(bytes: &[u8], at: usize) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let is_marked = bytes.get(at..at + 2) == Some(b"%u");
+        let unit = is_marked.then(|| hex(bytes, at + 2, 4)).flatten()?;
+        u16::try_from(unit).ok()
+    };
+    let units = [unit(at)?, unit(at + 6).unwrap_or_default()];
+    let character = char::decode_utf16(units).next()?.ok()?;
+    Some((character, character.len_utf16() * 6))
+}
+
+/// So many hexadecimal digits as a number.
+fn hex(bytes: &[u8], at: usize, digits: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + digits)?;
+    digits
+        .iter()
+        .try_fold(0, |value, &digit| Some(value * 16 + char::from(digit).to_digit(16)?))
 }
 
 #[cfg(test)]
@@ -105,6 +108,9 @@ mod tests {
         assert_eq!(decode("Customer%20groups"), "Customer groups");
         assert_eq!(decode("Bestell%u00f6rter"), "Bestellörter");
         assert_eq!(decode("%C3%B6"), "ö");
+        assert_eq!(decode("Lager+%uD83D%uDE00"), "Lager \u{1f600}");
+        assert_eq!(decode("%uD83D%u0041"), "%uD83DA");
+        assert_eq!(decode("%+f%u+0f6"), "% f%u 0f6");
         assert_eq!(decode("100%"), "100%");
         assert_eq!(decode("%zz%u12"), "%zz%u12");
         assert_eq!(decode("%"), "%");

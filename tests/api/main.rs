@@ -14,6 +14,7 @@ mod support;
 
 mod access;
 mod admission;
+mod answers;
 mod app;
 mod atomicity;
 mod bad_records;

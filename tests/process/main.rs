@@ -23,6 +23,7 @@ mod idle;
 mod lease;
 mod out_of_reach;
 mod packages;
+mod requests;
 mod schedules;
 mod several;
 mod shutdown;
