@@ -4,17 +4,17 @@
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
 pub(crate) mod definitions;
+mod dev_ca;
 mod first_look;
 mod listener;
 mod senders;
+mod tls;
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Service as _;
-use actix_web::{App as WebApp, HttpServer, web};
 use anyhow::{Context as _, bail};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -25,15 +25,15 @@ use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::Databases;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::destination;
 use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
+use crate::http::Api;
 use crate::http::admission::Admission;
 use crate::http::recent::Recent;
 use crate::http::watch::Watch;
-use crate::http::{self, Api};
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
@@ -41,7 +41,9 @@ use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
 use crate::webhook;
 use crate::worker::Worker;
+use listener::Listeners;
 use senders::Senders;
+use tls::Tls;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;
@@ -51,8 +53,6 @@ const TIDY_EVERY_SECONDS: u64 = 60;
 const FIRST_TIDY_SECONDS: u64 = 5;
 /// Messages handed out lately whose job is remembered.
 const LEASED_REMEMBERED: usize = 100_000;
-/// Largest body of requests that are not uploads.
-const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The fact by which a store knows its folder of blobs.
 pub(crate) const BLOB_FOLDER: &str = "blob_folder";
@@ -90,7 +90,7 @@ pub enum Background {
 pub struct App {
     api: Api,
     config: Arc<Config>,
-    listener: TcpListener,
+    listeners: Listeners,
     address: SocketAddr,
     options: AppOptions,
     definitions: watch::Sender<Arc<Definitions>>,
@@ -112,8 +112,8 @@ impl App {
         telemetry::exposition();
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
-        let listener = listener::bind(config.server.listen)?;
-        let address = listener.local_addr()?;
+        let listeners = Listeners::bind(&config)?;
+        let address = listeners.address()?;
         let runtime = tokio::runtime::Handle::current();
         let store = Store::connect(&StoreSettings {
             url: config.store.url.clone(),
@@ -128,7 +128,7 @@ impl App {
         let now = options.clock.now();
         let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
         let keys = store.signing_keys(fresh, now).await?;
-        let first_client = first_client(&store, &config, &options, address).await?;
+        let first_client = first_client(&store, &config, &options, &listeners).await?;
         if store.has_one_process() {
             store.release_worker_leases(now).await?;
         }
@@ -186,7 +186,7 @@ impl App {
         Ok(Self {
             api,
             config: Arc::new(config),
-            listener,
+            listeners,
             address,
             options,
             definitions,
@@ -203,6 +203,16 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of the TLS listener, and where the certificate of the authority is that `server.dev_tls` made.
+    #[must_use]
+    pub fn tls(&self) -> Option<(SocketAddr, Option<PathBuf>)> {
+        let settings = self.config.server.tls.as_ref()?;
+        Some((
+            self.listeners.tls_address()?,
+            tls::authority(&self.config, &settings.certificate),
+        ))
     }
 
     /// The port the listener is bound to.
@@ -266,7 +276,8 @@ impl App {
     /// When the server or the alarm clock cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
         let drain = Duration::from_secs(self.config.server.shutdown_seconds);
-        let server = serve(self.api.clone(), self.listener, &self.config.server)?;
+        let (tls, tls_address) = (self.listeners.tls(), self.listeners.tls_address());
+        let server = self.listeners.serve(self.api.clone(), &self.config.server)?;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let mut background = tokio::task::JoinSet::new();
@@ -282,10 +293,11 @@ impl App {
             Arc::clone(&self.config),
             self.api.context.clone(),
             self.definitions,
+            tls,
             self.stopping.clone(),
         ));
-        write_address(&self.config, self.address);
-        tracing::info!(address = %self.address, "listening");
+        write_addresses(&self.config, self.address, tls_address);
+        tracing::info!(address = %self.address, tls = tls_address.map(tracing::field::display), "listening");
         if self.options.background == Background::On {
             let definitions = Arc::clone(&self.api.definitions.borrow());
             background.spawn(first_look::look(
@@ -320,7 +332,9 @@ impl App {
             self.api.context.store.close().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
-        let _ = std::fs::remove_file(address_file(&self.config.data_dir));
+        for file in address_files(&self.config.data_dir) {
+            let _ = std::fs::remove_file(file);
+        }
         Ok(())
     }
 }
@@ -371,14 +385,19 @@ async fn first_client(
     store: &Store,
     config: &Config,
     options: &AppOptions,
-    address: SocketAddr,
+    listeners: &Listeners,
 ) -> anyhow::Result<Option<(String, String)>> {
-    let reachable = !address.ip().is_loopback() || config.server.public_url.is_some();
+    let addresses = [Some(listeners.address()?), listeners.tls_address()];
+    let open = addresses
+        .into_iter()
+        .flatten()
+        .find(|address| !address.ip().is_loopback());
+    let reachable = open.is_some() || config.server.public_url.is_some();
     let dev = store.client(DEV_CLIENT).await?.filter(|c| c.revoked_at.is_none());
     if reachable && dev.is_some() {
         bail!(
-            "the client `{DEV_CLIENT}` of the first start still exists, and {address} or server.public_url can be reached from \
-             outside; revoke it with `tranship client revoke {DEV_CLIENT}` and add clients of your own"
+            "the client `{DEV_CLIENT}` of the first start still exists, and {} can be reached from outside; revoke it with `tranship client revoke {DEV_CLIENT}` and add clients of your own",
+            open.map_or_else(|| "server.public_url".to_owned(), |address| address.to_string())
         );
     }
     let local = !reachable && config.server.trusted_proxies.is_empty();
@@ -399,45 +418,25 @@ async fn first_client(
         .then(|| (DEV_CLIENT.to_owned(), secret)))
 }
 
-fn serve(api: Api, listener: TcpListener, settings: &config::Server) -> anyhow::Result<actix_web::dev::Server> {
-    let data = web::Data::new(api);
-    let server = HttpServer::new(move || {
-        WebApp::new()
-            .app_data(data.clone())
-            .app_data(web::PayloadConfig::new(SMALL_BODY_BYTES_MAX))
-            .wrap(actix_web::middleware::from_fn(http::headers::stamp))
-            .wrap_fn(|mut request, service| {
-                if let Some(path) = http::canonical::canonical_path(request.path()) {
-                    http::rewrite(&mut request, &path);
-                }
-                service.call(request)
-            })
-            .configure(http::routes)
-    })
-    .listen(listener)?
-    // Uploads take as long as they take (GEN-13); a client that sends no request at all does not.
-    .client_request_timeout(Duration::from_secs(30))
-    .shutdown_timeout(settings.shutdown_seconds)
-    .disable_signals()
-    .workers(settings.workers)
-    .run();
-    Ok(server)
-}
-
 /// Host, process and port: who holds a lease, for the operator's eyes.
 fn owner(address: SocketAddr) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}/{}/{}", host.trim(), std::process::id(), address.port())
 }
 
-fn address_file(data_dir: &Path) -> std::path::PathBuf {
-    data_dir.join("listening")
+/// Where scripts find the bound addresses, port 0 included: the plain one, and the one for TLS.
+fn address_files(data_dir: &Path) -> [PathBuf; 2] {
+    ["listening", "listening-tls"].map(|name| data_dir.join(name))
 }
 
-/// Leaves the bound address where scripts find it, port 0 included.
-fn write_address(config: &Config, address: SocketAddr) {
-    let written = std::fs::create_dir_all(&config.data_dir)
-        .and_then(|()| std::fs::write(address_file(&config.data_dir), format!("{address}\n")));
+fn write_addresses(config: &Config, plain: SocketAddr, tls: Option<SocketAddr>) {
+    let mut written = std::fs::create_dir_all(&config.data_dir);
+    for (file, address) in address_files(&config.data_dir).iter().zip([Some(plain), tls]) {
+        written = written.and_then(|()| match address {
+            Some(address) => std::fs::write(file, format!("{address}\n")),
+            None => Ok(()),
+        });
+    }
     if let Err(error) = written {
         tracing::warn!(%error, "could not write the address file in data_dir");
     }
@@ -457,12 +456,13 @@ async fn tidy_regularly(context: Context, stopping: CancellationToken) {
     }
 }
 
-/// SIGHUP reads the definitions again; a broken file, or a table that cannot be read, leaves the running set as it was and
+/// SIGHUP reads the definitions and the TLS certificate again; a broken file, or a table that cannot be read, leaves the running set as it was and
 /// says why.
 async fn reload_on_hangup(
     config: Arc<Config>,
     context: Context,
     definitions: watch::Sender<Arc<Definitions>>,
+    tls: Option<Tls>,
     stopping: CancellationToken,
 ) {
     let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else {
@@ -472,6 +472,9 @@ async fn reload_on_hangup(
         tokio::select! {
             _ = hangup.recv() => {}
             () = stopping.cancelled() => return,
+        }
+        if let Some(tls) = &tls {
+            tls.reload();
         }
         match load_definitions(&config, &context.databases).await {
             Ok(loaded) => {

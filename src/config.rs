@@ -6,10 +6,11 @@ mod outgoing;
 mod reader;
 mod urls;
 
-use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 pub use layers::DEFAULTS;
 pub use outgoing::Outgoing;
@@ -54,6 +55,8 @@ pub struct Config {
 pub struct Server {
     /// `listen`; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// `tls_listen`, `tls_cert`, `tls_key`: the listener for TLS, if there is one.
+    pub tls: Option<Tls>,
     /// `public_url`: base URL clients use, where it differs from what they connect to.
     pub public_url: Option<url::Url>,
     /// `trusted_proxies`: addresses and networks whose `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
@@ -70,6 +73,29 @@ pub struct Server {
     pub max_waiters: usize,
     /// `max_listeners`: open streams of events.
     pub max_listeners: usize,
+}
+
+/// The listener for TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// `tls_listen`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What it shows to clients.
+    pub certificate: Certificate,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificate {
+    /// PEM files, read again on SIGHUP.
+    Files {
+        /// `tls_cert`: the server's own certificate first, then those of its issuers.
+        cert: PathBuf,
+        /// `tls_key`
+        key: PathBuf,
+    },
+    /// Made at each start by an authority in the data folder (`tranship serve --dev-tls`).
+    Development,
 }
 
 /// A database's address and limits. `Debug` hides passwords.
@@ -296,17 +322,56 @@ fn expand(url: &str, data_dir: &str) -> String {
     url.replace("{data_dir}", absolute.trim_end_matches('/'))
 }
 
+impl Tls {
+    /// Where `server.dev_tls` listens unless `server.tls_listen` says otherwise.
+    const DEV_LISTEN: &'static str = "127.0.0.1:8443";
+
+    fn read(reader: &Reader<'_>) -> Option<Self> {
+        let is_dev = reader.truth("server.dev_tls");
+        let [listen, cert, key] = ["server.tls_listen", "server.tls_cert", "server.tls_key"]
+            .map(|setting| reader.text(setting).map(|text| (setting, text)));
+        let (certificate, default) = match (is_dev, &cert, &key) {
+            (true, None, None) => (Certificate::Development, Some(Self::DEV_LISTEN.to_owned())),
+            (false, Some((_, cert)), Some((_, key))) => {
+                let (cert, key) = (PathBuf::from(cert), PathBuf::from(key));
+                (Certificate::Files { cert, key }, None)
+            }
+            (false, None, None) if listen.is_none() => return None,
+            _ => {
+                let at = [listen, cert, key].into_iter().flatten().next();
+                reader.blame(
+                    at.map_or("server.dev_tls", |(setting, _)| setting),
+                    "TLS takes `server.tls_listen`, `server.tls_cert` and `server.tls_key` together, or `server.dev_tls` (--dev-tls) without a certificate",
+                );
+                return None;
+            }
+        };
+        let Some(listen) = listen.map(|(_, text)| text).or(default) else {
+            reader.blame(
+                "server.tls_cert",
+                "`server.tls_listen` says where, such as 0.0.0.0:8443",
+            );
+            return None;
+        };
+        let listen = read_address(reader, "server.tls_listen", &listen);
+        Some(Self { listen, certificate })
+    }
+}
+
+fn read_address(reader: &Reader<'_>, key: &str, text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| {
+        let message = format!("`{key}` is `{text}`; write an IP address and a port such as 127.0.0.1:8080");
+        reader.blame(key, message);
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    })
+}
+
 impl Server {
     fn read(reader: &Reader<'_>) -> Self {
         let listen = reader.text_or_default("server.listen");
-        let address = listen.parse().unwrap_or_else(|_| {
-            let message =
-                format!("`server.listen` is `{listen}`; write an IP address and a port such as 127.0.0.1:8080");
-            reader.blame("server.listen", message);
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        });
         Self {
-            listen: address,
+            listen: read_address(reader, "server.listen", &listen),
+            tls: Tls::read(reader),
             public_url: reader
                 .text("server.public_url")
                 .and_then(|url| read_public_url(reader, &url)),

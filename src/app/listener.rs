@@ -1,18 +1,102 @@
-//! The listener, or a sentence that says why there is none and what to do.
+//! The listeners, or a sentence that says why there is none and what to do; and the server that answers on them.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-/// Binds the address of `server.listen`.
-///
-/// # Errors
-/// With a cure where the cause has one.
-pub(super) fn bind(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
+use actix_web::dev::Service as _;
+use actix_web::{App as WebApp, HttpServer, web};
+
+use super::tls::Tls;
+use crate::config::{self, Config};
+use crate::http::{self, Api};
+
+/// Largest body of requests that are not uploads.
+const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long a client may take to begin a TLS connection, and to send the head of a request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the service listens.
+pub(super) struct Listeners {
+    plain: TcpListener,
+    tls: Option<(TcpListener, Tls)>,
+}
+
+impl Listeners {
+    /// Binds `server.listen`, and `server.tls_listen` where it is set.
+    ///
+    /// # Errors
+    /// With a cure where the cause has one.
+    pub(super) fn bind(config: &Config) -> anyhow::Result<Self> {
+        let plain = bind(config.server.listen, "server.listen")?;
+        let tls = match &config.server.tls {
+            None => None,
+            Some(tls) => {
+                let shown = Tls::open(config, &tls.certificate)?;
+                Some((bind(tls.listen, "server.tls_listen")?, shown))
+            }
+        };
+        Ok(Self { plain, tls })
+    }
+
+    /// The address of the plain listener.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.plain.local_addr()?)
+    }
+
+    /// The address of the TLS listener.
+    pub(super) fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref()?.0.local_addr().ok()
+    }
+
+    /// What the TLS listener shows.
+    pub(super) fn tls(&self) -> Option<Tls> {
+        self.tls.as_ref().map(|(_, tls)| tls.clone())
+    }
+
+    /// The server on them, not yet running.
+    ///
+    /// # Errors
+    /// When the system does not let it listen.
+    pub(super) fn serve(self, api: Api, settings: &config::Server) -> anyhow::Result<actix_web::dev::Server> {
+        let data = web::Data::new(api);
+        let mut server = HttpServer::new(move || {
+            WebApp::new()
+                .app_data(data.clone())
+                .app_data(web::PayloadConfig::new(SMALL_BODY_BYTES_MAX))
+                .wrap(actix_web::middleware::from_fn(http::headers::stamp))
+                .wrap_fn(|mut request, service| {
+                    if let Some(path) = http::canonical::canonical_path(request.path()) {
+                        http::rewrite(&mut request, &path);
+                    }
+                    service.call(request)
+                })
+                .configure(http::routes)
+        })
+        .listen(self.plain)?;
+        if let Some((listener, tls)) = self.tls {
+            server = server.listen_rustls_0_23(listener, tls.server_config()?)?;
+        }
+        Ok(server
+            // Uploads take as long as they take (GEN-13); a client that sends no request at all does not.
+            .client_request_timeout(PATIENCE)
+            .tls_handshake_timeout(PATIENCE)
+            .shutdown_timeout(settings.shutdown_seconds)
+            .disable_signals()
+            .workers(settings.workers)
+            .run())
+    }
+}
+
+fn bind(wanted: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(wanted).map_err(|cause| {
         let cure = cure(wanted, cause.kind())
             .map(|cure| format!("; {cure}"))
             .unwrap_or_default();
-        anyhow::anyhow!("cannot listen on {wanted} (server.listen): {cause}{cure}")
+        anyhow::anyhow!("cannot listen on {wanted} ({setting}): {cause}{cure}")
     })
 }
 
@@ -51,11 +135,11 @@ mod tests {
 
     #[test]
     fn a_taken_port_and_a_foreign_address_are_told_apart() {
-        let taken = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
-        let error = bind(taken.local_addr().expect("bound")).expect_err("taken");
+        let taken = bind("127.0.0.1:0".parse().expect("an address"), "server.listen").expect("a free port");
+        let error = bind(taken.local_addr().expect("bound"), "server.listen").expect_err("taken");
         assert!(error.to_string().ends_with("is another service using it?"), "{error}");
         // Reserved for documentation: no machine has it.
-        let error = bind("192.0.2.1:0".parse().expect("an address")).expect_err("not ours");
+        let error = bind("192.0.2.1:0".parse().expect("an address"), "server.listen").expect_err("not ours");
         assert!(
             error.to_string().contains("does not have the address 192.0.2.1"),
             "{error}"

@@ -27,11 +27,18 @@ everything in ./data.")]
 pub struct Serve {
     #[command(flatten)]
     settings: Settings,
+    /// Listen for TLS too, on 127.0.0.1:8443, with a certificate of an authority made in the data folder
+    #[arg(long, help_heading = "Settings")]
+    dev_tls: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
-        let config = self.settings.load()?;
+        let mut settings = self.settings;
+        if self.dev_tls {
+            settings.values.push(("server.dev_tls".to_owned(), "true".to_owned()));
+        }
+        let config = settings.load()?;
         let filter = environment()
             .into_iter()
             .find(|(name, _)| name == "RUST_LOG")
@@ -55,6 +62,13 @@ impl Serve {
         let app = App::build(config, options)
             .await
             .map_err(|error| Failure::failed(format!("{error:#}")))?;
+        if let Some((address, Some(authority))) = app.tls() {
+            screen.line(format!(
+                "TLS on https://localhost:{}. Clients have to trust {}",
+                address.port(),
+                authority.display()
+            ));
+        }
         if let Some((id, secret)) = app.first_client() {
             for line in first_start(screen, &definitions, app.port(), (&id, &secret)) {
                 screen.line(line);

@@ -8,14 +8,6 @@ use super::Mistake;
 use super::layers::{Origin, Raw, Values, Written};
 use crate::hints::nearest;
 
-/// Settings of the format that this version does not carry out, with what to do instead.
-const UNSUPPORTED: [(&str, &str); 3] = [
-    ("server.tls_listen", TLS),
-    ("server.tls_cert", TLS),
-    ("server.tls_key", TLS),
-];
-const TLS: &str = "end TLS in a proxy, and set `server.public_url` and `server.trusted_proxies`";
-
 /// Reads keys and remembers which there are.
 pub(super) struct Reader<'a> {
     values: &'a Values,
@@ -196,9 +188,6 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&self, key: &str, written: &Written) -> String {
-        if let Some((_, instead)) = UNSUPPORTED.iter().find(|(unsupported, _)| *unsupported == key) {
-            return format!("not supported in this version: `{key}`; {instead}");
-        }
         let known = self.known.borrow();
         if known
             .iter()

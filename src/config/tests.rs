@@ -198,8 +198,8 @@ max_columns = 1.5
         "tranship.toml:2: `store` is a section, not a value; write its keys below [store]",
         "tranship.toml:4: `server.listen` is `localhost:8080`; write an IP address and a port such as 127.0.0.1:8080",
         "tranship.toml:5: `server.public_url` must begin with http:// or https:// and a host",
-        "tranship.toml:6: not supported in this version: `server.tls_cert`; end TLS in a proxy, and set `server.public_url` and \
-         `server.trusted_proxies`",
+        "tranship.toml:6: TLS takes `server.tls_listen`, `server.tls_cert` and `server.tls_key` together, or `server.dev_tls` (--dev-tls) \
+         without a certificate",
         "tranship.toml:7: `server.trusted_proxies` holds `10.0.0.0/33`; write IP addresses or networks such as 10.0.0.7 or 10.0.0.0/8",
         "tranship.toml:9: unknown key `qeue.lease_seconds`; did you mean `queue.lease_seconds`?",
         "tranship.toml:11: unknown key `queue.lease_secnds`; did you mean `queue.lease_seconds`?",

@@ -12,6 +12,7 @@ use super::Api;
 use super::auth::scheme;
 use super::envelope::header;
 use super::problem::Surface;
+use crate::config::Certificate;
 use crate::domain::ids::RequestId;
 
 /// The id of a request, in its answer and in every line of the log about it (GEN-11).
@@ -33,9 +34,15 @@ pub async fn stamp(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let surface = Surface::of(request.path());
-    let is_tls = request
-        .app_data::<web::Data<Api>>()
-        .is_some_and(|api| scheme(api, request.request()) == "https");
+    let api = request.app_data::<web::Data<Api>>();
+    let is_tls = api.is_some_and(|api| scheme(api, request.request()) == "https");
+    // A browser would insist on TLS for all that ever listens on localhost.
+    let is_development = api.is_some_and(|api| {
+        api.server
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.certificate == Certificate::Development)
+    });
     let id = RequestId::generate();
     let client_request = named(&request, CLIENT_REQUEST);
     let client_session = named(&request, CLIENT_SESSION);
@@ -52,7 +59,7 @@ pub async fn stamp(
     let mut answer = answered.instrument(span).await?;
     let is_error = answer.status().is_client_error() || answer.status().is_server_error();
     write(answer.headers_mut(), surface, is_error, &id);
-    if is_tls {
+    if is_tls && !is_development {
         set(answer.headers_mut(), "strict-transport-security", ONLY_TLS);
     }
     Ok(answer)

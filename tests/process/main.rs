@@ -28,3 +28,4 @@ mod schedules;
 mod several;
 mod shutdown;
 mod snippets;
+mod tls;
