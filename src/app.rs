@@ -32,6 +32,7 @@ use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
 use crate::http::Api;
 use crate::http::admission::Admission;
+use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
 use crate::http::watch::Watch;
 use crate::pipeline::{Context, Limits, tidy};
@@ -166,7 +167,8 @@ impl App {
         let api = Api {
             context,
             definitions: watched,
-            issuer: Arc::new(TokenIssuer::new(keys.token, config.server.token_seconds)?),
+            issuer: Arc::new(TokenIssuer::new(&keys.token, config.server.token_seconds)?),
+            issuers: Arc::new(Issuers::new(&config.issuers)),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
             links: Arc::new(SasKeys::new(keys.url)),
             secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),

@@ -1,6 +1,7 @@
 //! Settings: defaults, then `tranship.toml`, then environment `TRANSHIP_SECTION__KEY`, then flags. Every limit is a setting
 //! with a default and a unit in its name. All mistakes are reported at once, before anything opens.
 
+mod issuers;
 mod layers;
 mod outgoing;
 mod reader;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+pub use issuers::{Issuer, is_fit_for_keys};
 pub use layers::DEFAULTS;
 pub use outgoing::Outgoing;
 use reader::Reader;
@@ -38,6 +40,8 @@ pub struct Config {
     pub queue: Queue,
     /// `worker.*`
     pub worker: Worker,
+    /// `issuers.NAME.*`
+    pub issuers: Vec<Issuer>,
     /// `import.*`
     pub import: Import,
     /// `export.*`
@@ -230,7 +234,7 @@ impl Config {
         if let Some(flaw) = urls::blobs_flaw(&blobs_url) {
             reader.blame("blobs.url", format!("`blobs.url`: {flaw}"));
         }
-        let databases = reader.database_names().into_iter();
+        let databases = reader.names_below("databases").into_iter();
         Self {
             server: Server::read(reader),
             store: Database::read(reader, "store", &data_dir),
@@ -238,6 +242,7 @@ impl Config {
             databases: databases
                 .map(|name| Database::read_named(reader, name, &data_dir))
                 .collect(),
+            issuers: Issuer::read_all(reader),
             jobs_dir: reader.text_or_default("jobs_dir").into(),
             entities_dir: reader.text_or_default("entities_dir").into(),
             data_dir: data_dir.into(),

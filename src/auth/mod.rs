@@ -3,8 +3,10 @@
 //! Owns the cryptography and the bodies. Refuses: to look anything up, to read the clock, to know what a client may do.
 //! Clients come in as values, times as [`Timestamp`](crate::domain::time::Timestamp), keys from the store.
 
+pub mod outside;
 pub mod sas;
 pub mod secrets;
+mod signing;
 pub mod token_endpoint;
 pub mod tokens;
 

@@ -1,6 +1,6 @@
 //! The token endpoint's rules without its HTTP: form in, body out (AUTH-1, AUTH-3, AUTH-5).
 //!
-//! Refuses to look clients up: parse the request, look up [`TokenRequest::client_id`], then [`answer`].
+//! Refuses to look clients up: parse the request, look up [`TokenRequest::names`], then [`answer`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,11 +35,22 @@ impl Version {
     }
 }
 
+/// How a caller proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// `client_credentials`: `client_id` and `client_secret`.
+    Client,
+    /// `password`: `username`, which is a client's name, and `password`, which is its secret; `client_id` names the program (AUTH-4).
+    User,
+}
+
 /// A well-formed request for a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     /// The endpoint.
     pub version: Version,
+    /// By which grant.
+    pub proof: Proof,
     /// Who asks.
     pub client_id: String,
     /// How it proves that.
@@ -162,6 +173,16 @@ impl TokenRefusal {
                     .into(),
         }
     }
+
+    fn invalid_password() -> Self {
+        Self {
+            status: 400,
+            error: "invalid_grant",
+            code: 50_126,
+            description:
+                "Invalid username or password: a user is a client by its name, its password the client's secret.".into(),
+        }
+    }
 }
 
 impl TokenRequest {
@@ -171,18 +192,19 @@ impl TokenRequest {
     /// [`TokenRefusal`] with status 400 for what is missing, doubled or not offered; 401 for broken Basic credentials.
     pub fn parse(version: Version, form: &[u8], authorization: Option<&str>) -> Result<Self, TokenRefusal> {
         let mut form = parameters(form)?;
-        match form.get("grant_type").map(String::as_str) {
-            Some("client_credentials") => {}
+        let proof = match form.get("grant_type").map(String::as_str) {
+            Some("client_credentials") => Proof::Client,
+            Some("password") => Proof::User,
             None => return Err(TokenRefusal::missing("grant_type")),
             Some(_) => {
                 return Err(TokenRefusal {
                     status: 400,
                     error: "unsupported_grant_type",
                     code: 70_003,
-                    description: "The only grant type offered is client_credentials.".into(),
+                    description: "The grant types offered are client_credentials and password.".into(),
                 });
             }
-        }
+        };
         if let Some((id, secret)) = basic_credentials(authorization)? {
             for (name, value) in [("client_id", id), ("client_secret", secret)] {
                 match form.get(name) {
@@ -201,19 +223,36 @@ impl TokenRequest {
             })
         })?;
         let mut take = |name| form.remove(name).ok_or_else(|| TokenRefusal::missing(name));
+        let program = take("client_id")?;
+        let (client_id, client_secret) = match proof {
+            Proof::Client => (program, take("client_secret")?),
+            Proof::User => (take("username")?, take("password")?),
+        };
         Ok(Self {
             version,
-            client_id: take("client_id")?,
-            client_secret: take("client_secret")?,
+            proof,
+            client_id,
+            client_secret,
             audience,
         })
+    }
+
+    /// The names by which the client is looked up, in turn: users are written with a domain, which no client needs to have.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let without_domain = self.client_id.rsplit_once('@').map(|(name, _)| name);
+        let without_domain = without_domain.filter(|name| self.proof == Proof::User && !name.is_empty());
+        [Some(self.client_id.as_str()), without_domain]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
 /// Decides. Takes as long for an unknown client as for a wrong secret, some milliseconds in which the thread is blocked.
 ///
 /// # Errors
-/// [`TokenRefusal`] with status 401.
+/// [`TokenRefusal`] with status 401, of a password 400.
 pub fn answer(
     request: &TokenRequest,
     client: Option<KnownClient<'_>>,
@@ -228,7 +267,10 @@ pub fn answer(
     let proved = verify_secret(&request.client_secret, hash);
     let client = client
         .filter(|client| proved && !client.revoked)
-        .ok_or_else(TokenRefusal::invalid_client)?;
+        .ok_or_else(|| match request.proof {
+            Proof::Client => TokenRefusal::invalid_client(),
+            Proof::User => TokenRefusal::invalid_password(),
+        })?;
     let grant = Grant {
         client: client.name,
         audience: &request.audience,

@@ -11,7 +11,7 @@ const FORM: &str =
     "grant_type=client_credentials&client_id=erp&client_secret=s%2Bcret&resource=http%3A%2F%2Flocalhost%3A8080";
 
 fn issuer() -> TokenIssuer {
-    TokenIssuer::new(vec![vec![7; 32]], 3599).expect("a key")
+    TokenIssuer::new(&[vec![7; 32]], 3599).expect("a key")
 }
 
 fn parse(form: &str) -> Result<TokenRequest, TokenRefusal> {
@@ -125,7 +125,7 @@ fn every_missing_parameter_is_named() {
 
 #[test]
 fn other_grants_and_doubled_parameters_are_refused() {
-    let refusal = parse(&FORM.replace("client_credentials", "password")).expect_err("refused");
+    let refusal = parse(&FORM.replace("client_credentials", "refresh_token")).expect_err("refused");
     assert_eq!((refusal.status, refusal.error), (400, "unsupported_grant_type"));
     let refusal = parse(&format!("{FORM}&client_id=admin")).expect_err("refused");
     assert_eq!((refusal.status, refusal.error), (400, "invalid_request"));
@@ -172,4 +172,45 @@ fn basic_credentials_are_taken_in_place_of_the_forms() {
 fn secrets_do_not_show_in_debug_output() {
     let request = parse(FORM).expect("well-formed");
     assert!(!format!("{request:?}").contains("s+cret"));
+}
+
+/// AUTH-4: the program's id is anybody's; the user is a client by its name, with a domain or without.
+#[test]
+fn a_user_is_a_client_whose_secret_is_the_password() {
+    let form = |user: &str, password: &str| {
+        format!("grant_type=password&client_id=native-app&username={user}&password={password}&resource={BASE}")
+    };
+    let hash = hash_secret("s+cret");
+    let known = KnownClient {
+        name: "ERP",
+        secret_hash: &hash,
+        revoked: false,
+    };
+    let request = parse(&form("erp@example.test", "s%2Bcret")).expect("well-formed");
+    assert_eq!(request.names(), ["erp@example.test", "erp"]);
+    let claims = verified(&ask(&request, Some(known)).expect("a token"));
+    assert_eq!(claims.appid, "ERP");
+    for (password, client) in [("wrong", Some(known)), ("s%2Bcret", None)] {
+        let refusal = ask(&parse(&form("erp", password)).expect("well-formed"), client).expect_err("refused");
+        assert_eq!(
+            (refusal.status, refusal.error, refusal.code),
+            (400, "invalid_grant", 50_126)
+        );
+    }
+    for name in ["username", "password", "client_id"] {
+        let without = form("erp", "x").replace(&format!("{name}="), "other=");
+        let refusal = parse(&without).expect_err("refused");
+        assert!(
+            refusal.description.contains(&format!("'{name}'")),
+            "{}",
+            refusal.description
+        );
+    }
+    // A client that signs in as itself has one name only.
+    assert_eq!(
+        parse(&FORM.replace("id=erp", "id=erp%40x"))
+            .expect("well-formed")
+            .names(),
+        ["erp@x"]
+    );
 }

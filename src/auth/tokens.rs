@@ -1,13 +1,14 @@
-//! Access tokens: signed with HS256 by keys of the store, checked claim by claim (AUTH-8).
+//! Access tokens: signed with ES256 by keys of the store, checked claim by claim (AUTH-8).
 //!
 //! Refuses every other algorithm, and to read the clock: both are where token libraries went wrong before. Roles and rights
 //! are not in a token; they are looked up with every request, so that taking one away works at once.
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::signing::SigningKey;
 use super::token_endpoint::Version;
 use crate::domain::time::Timestamp;
 
@@ -15,21 +16,20 @@ use crate::domain::time::Timestamp;
 pub const TENANT: &str = "7472616e-7368-8970-8000-000000000001";
 
 /// How far another process's clock may be ahead of ours when it issued a token.
-const SKEW_SECONDS: i64 = 60;
+pub(super) const SKEW_SECONDS: i64 = 60;
 
-/// The shortest key that is taken: an empty one would let anybody sign.
-const KEY_BYTES: usize = 32;
+const ALGORITHM: Algorithm = Algorithm::ES256;
 
 /// Issues and verifies access tokens.
 #[derive(Clone)]
 pub struct TokenIssuer {
-    keys: Vec<Vec<u8>>,
+    keys: Vec<SigningKey>,
     life_seconds: u32,
 }
 
 /// There is no key to sign with, or one is too short to be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("token keys must be there and hold at least {KEY_BYTES} bytes each")]
+#[error("token keys must be there and hold at least 32 bytes each")]
 pub struct WeakKeys;
 
 /// What a token is asked for.
@@ -138,32 +138,49 @@ impl TokenError {
 }
 
 impl TokenIssuer {
-    /// With keys newest first: the first signs, all verify, so that tokens outlive a rotation.
+    /// With the secrets of keys, newest first: the first signs, all verify, so that tokens outlive a rotation.
     ///
     /// # Errors
     /// [`WeakKeys`] when there is no key, or one is shorter than 32 bytes.
-    pub fn new(keys: Vec<Vec<u8>>, life_seconds: u32) -> Result<Self, WeakKeys> {
-        if keys.is_empty() || keys.iter().any(|key| key.len() < KEY_BYTES) {
+    pub fn new(secrets: &[Vec<u8>], life_seconds: u32) -> Result<Self, WeakKeys> {
+        let keys: Vec<_> = secrets
+            .iter()
+            .map(|secret| SigningKey::of(secret))
+            .collect::<Result<_, _>>()?;
+        if keys.is_empty() {
             return Err(WeakKeys);
         }
         Ok(Self { keys, life_seconds })
     }
 
+    /// The public halves of the keys as a JSON Web Key Set (RFC 7517), for whoever wants to check a token (AUTH-6).
+    #[must_use]
+    pub fn key_set(&self) -> serde_json::Value {
+        let keys: Vec<_> = self.keys.iter().map(SigningKey::public).collect();
+        serde_json::json!({ "keys": keys })
+    }
+
+    /// What `iss` is in tokens of an endpoint.
+    #[must_use]
+    pub fn issuer(base_url: &str, version: Version) -> String {
+        let base_url = base_url.trim_end_matches('/');
+        match version {
+            Version::V1 => format!("{base_url}/{TENANT}/"),
+            Version::V2 => format!("{base_url}/{TENANT}/v2.0"),
+        }
+    }
+
     /// Issues a token.
     ///
     /// # Panics
-    /// Never: strings and numbers always become JSON, and HMAC takes any key.
+    /// Never: strings and numbers always become JSON, and the key is one of this algorithm.
     #[must_use]
     pub fn issue(&self, grant: &Grant<'_>, now: Timestamp) -> IssuedToken {
         let issued = whole_seconds(now);
         let expires = issued.saturating_add(i64::from(self.life_seconds));
         let oid = object_id(grant.client);
-        let base_url = grant.base_url.trim_end_matches('/');
         let claims = Claims {
-            iss: match grant.version {
-                Version::V1 => format!("{base_url}/{TENANT}/"),
-                Version::V2 => format!("{base_url}/{TENANT}/v2.0"),
-            },
+            iss: Self::issuer(grant.base_url, grant.version),
             aud: normalised_audience(grant.audience),
             tid: TENANT.to_owned(),
             appid: grant.client.to_owned(),
@@ -175,9 +192,11 @@ impl TokenIssuer {
             exp: expires,
             ver: grant.version.as_str().to_owned(),
         };
-        let newest = EncodingKey::from_secret(&self.keys[0]);
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &newest)
-            .expect("plain strings and numbers become JSON, and HMAC takes any key");
+        let newest = &self.keys[0];
+        let mut header = Header::new(ALGORITHM);
+        header.kid = Some(newest.id.clone());
+        let token = jsonwebtoken::encode(&header, &claims, &newest.encoding)
+            .expect("plain strings and numbers become JSON, and the key is of this algorithm");
         IssuedToken {
             token,
             issued_at: from_seconds(issued),
@@ -221,13 +240,13 @@ impl TokenIssuer {
     fn signed_claims(&self, token: &str) -> Result<Claims, TokenError> {
         // The algorithm is ours to say, never the token's. Times and audience are checked by `verify`: the library would
         // read the system's clock.
-        let mut only_signature = Validation::new(Algorithm::HS256);
+        let mut only_signature = Validation::new(ALGORITHM);
         only_signature.required_spec_claims.clear();
         only_signature.validate_exp = false;
         only_signature.validate_nbf = false;
         only_signature.validate_aud = false;
         for key in &self.keys {
-            match jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(key), &only_signature) {
+            match jsonwebtoken::decode::<Claims>(token, &key.decoding, &only_signature) {
                 Ok(found) => return Ok(found.claims),
                 Err(cause) => match cause.kind() {
                     // Perhaps an older key's.
@@ -283,11 +302,11 @@ pub fn object_id(client: &str) -> String {
         .to_string()
 }
 
-fn whole_seconds(at: Timestamp) -> i64 {
+pub(super) fn whole_seconds(at: Timestamp) -> i64 {
     at.micros().div_euclid(1_000_000)
 }
 
-fn from_seconds(seconds: i64) -> Timestamp {
+pub(super) fn from_seconds(seconds: i64) -> Timestamp {
     Timestamp(0).plus_seconds(seconds)
 }
 

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use jsonwebtoken::EncodingKey;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_500_000);
@@ -14,7 +16,7 @@ fn key(byte: u8) -> Vec<u8> {
 }
 
 fn issuer() -> TokenIssuer {
-    TokenIssuer::new(vec![key(1)], 3600).expect("a key")
+    TokenIssuer::new(&[key(1)], 3600).expect("a key")
 }
 
 fn grant() -> Grant<'static> {
@@ -30,12 +32,27 @@ fn check(token: &str) -> Result<Claims, TokenError> {
     issuer().verify(token, NOW, &[BASE])
 }
 
-/// A token with a header and claims of one's own, signed with `secret` under `algorithm`.
-fn forged(algorithm: Algorithm, secret: &[u8], change: impl FnOnce(&mut Value)) -> String {
+/// A token with claims of one's own, signed as the owner of `secret` would.
+fn forged(secret: &[u8], change: impl FnOnce(&mut Value)) -> String {
+    let key = SigningKey::of(secret).expect("a key");
+    jsonwebtoken::encode(&Header::new(ALGORITHM), &claims(change), &key.encoding).expect("signed")
+}
+
+/// The same, signed with an algorithm for which one needs no secret but the bytes given.
+fn confused(algorithm: Algorithm, bytes: &[u8]) -> String {
+    jsonwebtoken::encode(
+        &Header::new(algorithm),
+        &claims(|_| {}),
+        &EncodingKey::from_secret(bytes),
+    )
+    .expect("signed")
+}
+
+fn claims(change: impl FnOnce(&mut Value)) -> Value {
     let good = check(&issuer().issue(&grant(), NOW).token).expect("good");
     let mut claims = serde_json::to_value(good).expect("JSON");
     change(&mut claims);
-    jsonwebtoken::encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret)).expect("signed")
+    claims
 }
 
 fn part(value: &Value) -> String {
@@ -101,25 +118,55 @@ fn a_token_without_algorithm_is_refused() {
 }
 
 #[test]
-fn only_hs256_is_taken_even_with_the_right_key() {
-    for algorithm in [Algorithm::HS384, Algorithm::HS512] {
-        assert_eq!(
-            check(&forged(algorithm, &key(1), |_| {})),
-            Err(TokenError::BadSignature)
-        );
+fn only_es256_is_taken_even_with_keys_everybody_knows() {
+    // The classic confusion: what is public taken for a secret, under a header that says so.
+    let public = issuer().key_set()["keys"][0].to_string();
+    let point = URL_SAFE_NO_PAD
+        .decode(issuer().key_set()["keys"][0]["x"].as_str().expect("x"))
+        .expect("base64");
+    for secret in [public.as_bytes(), &point, &key(1), b""] {
+        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            assert_eq!(check(&confused(algorithm, secret)), Err(TokenError::BadSignature));
+        }
     }
-    // The classic confusion: a header that says RSA over a signature made with a key the verifier holds.
     let good = issuer().issue(&grant(), NOW).token;
     let parts: Vec<&str> = good.split('.').collect();
-    let header = part(&json!({ "alg": "RS256", "typ": "JWT" }));
-    assert_eq!(
-        check(&format!("{header}.{}.{}", parts[1], parts[2])),
-        Err(TokenError::BadSignature)
-    );
-    let signed = forged(Algorithm::HS256, &key(1), |_| {});
+    for algorithm in ["RS256", "ES384", "EdDSA", "HS256"] {
+        let header = part(&json!({ "alg": algorithm, "typ": "JWT" }));
+        assert_eq!(
+            check(&format!("{header}.{}.{}", parts[1], parts[2])),
+            Err(TokenError::BadSignature),
+            "{algorithm}"
+        );
+    }
+    let signed = forged(&key(1), |_| {});
     assert!(
         check(&signed).is_ok(),
         "the forger's own token is good when nothing is wrong with it"
+    );
+}
+
+#[test]
+fn what_is_published_checks_what_is_issued() {
+    let issuer = TokenIssuer::new(&[key(2), key(1)], 3600).expect("keys");
+    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(issuer.key_set()).expect("a key set");
+    assert_eq!(set.keys.len(), 2);
+    let token = issuer.issue(&grant(), NOW).token;
+    let header = jsonwebtoken::decode_header(&token).expect("a header");
+    let published = set.find(&header.kid.expect("a key id")).expect("published");
+    let mut validation = Validation::new(header.alg);
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    let decoding = jsonwebtoken::DecodingKey::from_jwk(published).expect("a key");
+    jsonwebtoken::decode::<Claims>(&token, &decoding, &validation).expect("signed by it");
+    // A second process on the store has the same.
+    assert_eq!(
+        TokenIssuer::new(&[key(2), key(1)], 60).expect("keys").key_set(),
+        issuer.key_set()
+    );
+    assert!(
+        !issuer.key_set().to_string().contains("\"d\""),
+        "nothing private is published"
     );
 }
 
@@ -155,22 +202,15 @@ fn an_altered_payload_or_signature_is_refused() {
 
 #[test]
 fn a_token_of_another_key_is_refused() {
-    assert_eq!(
-        check(&forged(Algorithm::HS256, &key(2), |_| {})),
-        Err(TokenError::BadSignature)
-    );
-    assert_eq!(
-        check(&forged(Algorithm::HS256, b"", |_| {})),
-        Err(TokenError::BadSignature)
-    );
+    assert_eq!(check(&forged(&key(2), |_| {})), Err(TokenError::BadSignature));
     // Even an expired one is told nothing but that.
-    let expired = forged(Algorithm::HS256, &key(2), |claims| claims["exp"] = json!(1));
+    let expired = forged(&key(2), |claims| claims["exp"] = json!(1));
     assert_eq!(check(&expired), Err(TokenError::BadSignature));
 }
 
 #[test]
 fn claims_that_lie_or_lack_are_refused_under_the_right_signature() {
-    let with = |change: fn(&mut Value)| check(&forged(Algorithm::HS256, &key(1), change));
+    let with = |change: fn(&mut Value)| check(&forged(&key(1), change));
     assert_eq!(with(|c| c["tid"] = json!("other")), Err(TokenError::WrongTenant));
     assert_eq!(
         with(|c| c["oid"] = json!(object_id("other"))),
@@ -189,7 +229,7 @@ fn claims_that_lie_or_lack_are_refused_under_the_right_signature() {
     for claim in [
         "iss", "aud", "tid", "appid", "azp", "oid", "sub", "iat", "nbf", "exp", "ver",
     ] {
-        let token = forged(Algorithm::HS256, &key(1), |claims| {
+        let token = forged(&key(1), |claims| {
             claims.as_object_mut().expect("an object").remove(claim);
         });
         assert_eq!(check(&token), Err(TokenError::Malformed), "without {claim}");
@@ -269,14 +309,14 @@ fn the_audience_is_this_service_in_any_spelling_and_nothing_else() {
 #[test]
 fn tokens_outlive_a_rotation_but_not_two() {
     let old = issuer().issue(&grant(), NOW).token;
-    let rotated = TokenIssuer::new(vec![key(2), key(1)], 3600).expect("keys");
+    let rotated = TokenIssuer::new(&[key(2), key(1)], 3600).expect("keys");
     assert!(
         rotated.verify(&old, NOW, &[BASE]).is_ok(),
         "the older key still verifies"
     );
     let new = rotated.issue(&grant(), NOW).token;
     assert_eq!(check(&new), Err(TokenError::BadSignature), "the newer key signs");
-    let again = TokenIssuer::new(vec![key(3), key(2)], 3600).expect("keys");
+    let again = TokenIssuer::new(&[key(3), key(2)], 3600).expect("keys");
     assert_eq!(again.verify(&old, NOW, &[BASE]), Err(TokenError::BadSignature));
     assert!(again.verify(&new, NOW, &[BASE]).is_ok());
 }
@@ -284,7 +324,7 @@ fn tokens_outlive_a_rotation_but_not_two() {
 #[test]
 fn keys_that_are_no_secret_are_not_taken() {
     for keys in [vec![], vec![vec![]], vec![vec![1; 31]], vec![key(1), vec![]]] {
-        assert_eq!(TokenIssuer::new(keys, 1).err(), Some(WeakKeys));
+        assert_eq!(TokenIssuer::new(&keys, 1).err(), Some(WeakKeys));
     }
 }
 

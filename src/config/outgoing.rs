@@ -27,6 +27,22 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// For the keys of issuers, whose addresses are the operator's own words in the settings: they may lie anywhere.
+    #[must_use]
+    pub fn for_issuers() -> Self {
+        Self {
+            section: "issuers",
+            allow_private: true,
+            allow_http: true,
+            timeout_seconds: 10,
+            concurrency: 1,
+            concurrency_per_host: 1,
+            max_attempts: 1,
+            retry_first_seconds: 1,
+            retry_cap_seconds: 1,
+        }
+    }
+
     /// Reads a section; an attempt in it may take so many seconds at most.
     pub(super) fn read(reader: &Reader<'_>, section: &'static str, timeout_max: u64) -> Self {
         let key = |name: &str| format!("{section}.{name}");

@@ -151,12 +151,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The names below `databases`.
-    pub fn database_names(&self) -> BTreeSet<String> {
-        let names = self
-            .values
-            .keys()
-            .filter_map(|key| key.strip_prefix("databases.")?.split_once('.'));
+    /// The names of sections below a section.
+    pub fn names_below(&self, section: &str) -> BTreeSet<String> {
+        let below = |key: &'a String| key.strip_prefix(section)?.strip_prefix('.')?.split_once('.');
+        let names = self.values.keys().filter_map(below);
         names.map(|(name, _)| name.to_owned()).collect()
     }
 

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Api;
 use super::problem::{Kind, Problem};
 use super::recent::Recent;
+use crate::auth::tokens::TokenError;
 use crate::auth::{DEV_CLIENT, tokens};
 use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
@@ -108,18 +109,13 @@ impl Caller {
 /// The client behind the request's bearer token.
 ///
 /// # Errors
-/// 401 without a good token (AUTH-9); a revoked client's token is no longer good within a second.
+/// 401 without a good token (AUTH-9), 403 where its client is unknown or was revoked (AUTH-10), the latter within a second.
 pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
-    let refuse = |detail: &str| Problem::new(Kind::Unauthorized, detail);
     let header = request
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok());
-    let denied = |error: tokens::TokenError| {
-        refuse(&format!(
-            "{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`"
-        ))
-    };
+    let denied = |error: TokenError| Problem::unauthorized(&error);
     let token = tokens::bearer(header).map_err(denied)?;
     let now = api.context.clock.now();
     let base = base_url(api, request);
@@ -136,22 +132,28 @@ pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem>
     // What a token's audience may be: the address the client used, or the public one (AUTH-8).
     let public = api.server.public_url.as_ref().map(url::Url::as_str);
     let audiences: Vec<&str> = std::iter::once(base.as_str()).chain(public).collect();
-    let claims = api.issuer.verify(token, now, &audiences).map_err(denied)?;
+    let (name, expires) = if let Some(outsider) = api.issuers.verify(token, now, &audiences).await? {
+        (outsider.client, outsider.expires)
+    } else {
+        let claims = api.issuer.verify(token, now, &audiences).map_err(denied)?;
+        (claims.appid, claims.exp)
+    };
     let asked = Instant::now();
-    let client = api.context.store.client(&claims.appid).await?;
+    let client = api.context.store.client(&name).await?;
     match client {
         Some(client) if client.revoked_at.is_none() => {
             let caller = Caller::of(&client);
             let known = Known {
                 caller: caller.clone(),
                 asked,
-                expires: claims.exp,
+                expires,
             };
             api.callers.0.put(key, known);
             Ok(caller)
         }
-        _ => Err(refuse(
-            "the client of this token does not exist any more or was revoked",
+        _ => Err(Problem::new(
+            Kind::Forbidden,
+            "the token is good, but its client is not one of this service, or was revoked; `tranship client add` adds one",
         )),
     }
 }

@@ -45,9 +45,9 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
         native_segments(segments)
     } else if is(0, "data") && is(1, "DataManagementDefinitionGroups") {
         vec![0, 1]
-    } else if is(1, "oauth2") {
-        vec![1, 2, 3]
-    } else if is(0, "health") {
+    } else if is(1, "oauth2") || is(1, "discovery") {
+        vec![0, 1, 2, 3].split_off(usize::from(!is(0, "common")))
+    } else if is(0, "health") || (is(0, "common") && is(1, "userrealm")) {
         vec![0, 1]
     } else if is(0, "dmf") {
         vec![0]

@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod connector;
 pub mod dead_letters;
 pub mod destinations;
+pub mod discovery;
 pub mod dmf;
 pub mod envelope;
 pub mod error_files;
@@ -18,6 +19,7 @@ pub mod events;
 pub mod headers;
 pub mod health;
 pub mod history;
+pub mod issuers;
 pub mod jobs;
 pub mod leases;
 pub mod messages;
@@ -61,6 +63,8 @@ pub struct Api {
     pub definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
     /// Issues and verifies access tokens.
     pub issuer: Arc<TokenIssuer>,
+    /// Others whose tokens are taken.
+    pub issuers: Arc<issuers::Issuers>,
     /// Issues and verifies receipts.
     pub receipts: Arc<ReceiptKeys>,
     /// Signs and checks links that need no token.
@@ -117,6 +121,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/metrics", web::get().to(metrics::metrics)))
         .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
         .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
+        .configure(discovery::routes)
         // Recurring integrations, contract section 3.
         .service(at(
             "/api/connector/enqueue/{activity}",

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::auth::base_url;
 use super::{Api, SentUri};
+use crate::auth::tokens::TokenError;
 use crate::blob::BlobError;
 use crate::pipeline::enqueue::EnqueueError;
 use crate::pipeline::payload::PayloadError;
@@ -26,6 +27,8 @@ pub struct Problem {
     pub detail: String,
     /// Where the thing stands now, where that is why.
     pub state: Option<serde_json::Value>,
+    /// What a 401 says in `WWW-Authenticate`.
+    pub challenge: &'static str,
 }
 
 /// Sorts of failure.
@@ -168,6 +171,18 @@ impl Problem {
             kind,
             detail: detail.into(),
             state: None,
+            challenge: "Bearer",
+        }
+    }
+
+    /// A token that lets nobody in (AUTH-9).
+    #[must_use]
+    pub fn unauthorized(error: &TokenError) -> Self {
+        let detail =
+            format!("{error}; ask /{{tenant}}/oauth2/v2.0/token for one and send it as `Authorization: Bearer`");
+        Self {
+            challenge: error.challenge(),
+            ..Self::new(Kind::Unauthorized, detail)
         }
     }
 
@@ -207,7 +222,7 @@ impl Problem {
         let mut answer = HttpResponse::build(self.kind.status());
         match self.kind {
             Kind::Unauthorized => {
-                answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+                answer.insert_header((header::WWW_AUTHENTICATE, self.challenge));
             }
             Kind::QueueFull => {
                 answer.insert_header((header::RETRY_AFTER, "1"));
@@ -376,6 +391,7 @@ mod tests {
             include_str!("rejects.rs"),
             include_str!("webhooks.rs"),
             include_str!("destinations.rs"),
+            include_str!("discovery.rs"),
             include_str!("history.rs"),
             include_str!("problem.rs"),
             include_str!("../pipeline/enqueue.rs"),

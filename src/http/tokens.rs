@@ -8,6 +8,8 @@ use super::auth::base_url;
 use super::problem::{Problem, Surface};
 use crate::auth::token_endpoint::{self, KnownClient, TokenRefusal, TokenRequest, Version};
 use crate::domain::ids::CorrelationId;
+use crate::storage::StoreError;
+use crate::storage::clients::Client;
 
 /// `POST /{tenant}/oauth2/token`.
 pub async fn version_1(api: web::Data<Api>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
@@ -28,7 +30,7 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         Ok(asked) => asked,
         Err(refusal) => return refuse(api, &refusal),
     };
-    let client = match api.context.store.client(&asked.client_id).await {
+    let client = match known(api, &asked).await {
         Ok(client) => client,
         Err(error) => return Problem::from(error).respond(Surface::Connector),
     };
@@ -56,6 +58,15 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         Ok(Err(refusal)) => refuse(api, &refusal),
         Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
+}
+
+async fn known(api: &Api, asked: &TokenRequest) -> Result<Option<Client>, StoreError> {
+    for name in asked.names() {
+        if let Some(client) = api.context.store.client(name).await? {
+            return Ok(Some(client));
+        }
+    }
+    Ok(None)
 }
 
 fn refuse(api: &Api, refusal: &TokenRefusal) -> HttpResponse {

@@ -57,6 +57,7 @@ mod side_by_side;
 mod skip_staging;
 mod status;
 mod superseded;
+mod tokens;
 mod truncate;
 mod uploads;
 mod waiting;
