@@ -327,9 +327,10 @@ impl Source {
             return self.instead_of_empty();
         };
         let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
-        let translated = match self.values.is_empty() {
-            true => None,
-            false => self.values.get(text.trim()),
+        let translated = if self.values.is_empty() {
+            None
+        } else {
+            self.values.get(text.trim())
         };
         let cell = match (translated, &self.own) {
             (Some(meant), _) => self.typer.read(meant),

@@ -95,8 +95,7 @@ fn check_chunk(file: &File, column: &Column, chunk: Chunk) -> Result<u64, Fault>
     while let Some((header, _)) = pages.next(file)? {
         unpacked = unpacked.saturating_add(header.unpacked);
         match header.sort {
-            Sort::Other => continue,
-            Sort::Dictionary => continue,
+            Sort::Other | Sort::Dictionary => continue,
             Sort::Data if column.is_optional && header.level_encoding != LEVELS_IN_RUNS => {
                 let reason = "its nulls are told in an old way that is not read: write the file with a newer program";
                 return Err(Fault::Unsupported(reason.to_owned()));

@@ -123,7 +123,8 @@ fn logical(from: &mut Thrift<'_>) -> Result<Option<Annotation>, Fault> {
         from.structure(|from, id, kind| members.read(from, id, kind))?;
         found = Some(match id {
             1 | 4 | 12 => Annotation::Text,
-            2 | 3 => Annotation::Nested,
+            // A map, a list, or a variant.
+            2 | 3 | 16 => Annotation::Nested,
             5 => Annotation::Decimal { scale: members.first },
             6 => Annotation::Date,
             7 => members
@@ -141,7 +142,6 @@ fn logical(from: &mut Thrift<'_>) -> Result<Option<Annotation>, Fault> {
             13 => Annotation::Other("BSON"),
             14 => Annotation::Uuid,
             15 => Annotation::Float16,
-            16 => Annotation::Nested,
             17 => Annotation::Other("a geometry"),
             18 => Annotation::Other("a geography"),
             _ => Annotation::Other("of a type that is not known"),

@@ -50,11 +50,11 @@ fn writer(compression: Option<Compression>) -> ParquetWriter {
 }
 
 fn cells<'a>(row: &[Option<&'a str>]) -> Vec<FileCell<'a>> {
-    let cell = |(text, (_, _, nature)): (&Option<&'a str>, _)| FileCell {
+    let cell = |(text, (_, _, nature)): (Option<&'a str>, _)| FileCell {
         text: text.map(Cow::Borrowed),
         nature,
     };
-    row.iter().zip(columns()).map(cell).collect()
+    row.iter().copied().zip(columns()).map(cell).collect()
 }
 
 type Row = [Option<&'static str>; 10];
@@ -262,7 +262,7 @@ fn reading_goes_on_from_any_position() {
     let mut writer = writer(None);
     let mut file = Vec::new();
     writer.begin(&mut file).expect("begun");
-    let count = 2 * (1 << 17) + 10_u64;
+    let count = 2 * (1 << 17) + 10;
     for number in 0..count {
         let number = number.to_string();
         let mut row = [None; 10];
@@ -271,16 +271,8 @@ fn reading_goes_on_from_any_position() {
     }
     writer.finish(&mut file).expect("ended");
     let all = told(&file).expect("a file");
-    assert_eq!(all.records.len() as u64, count);
-    for after in [
-        1,
-        (1 << 17) - 1,
-        1 << 17,
-        (1 << 17) + 1,
-        2 << 17,
-        count as usize - 1,
-        count as usize,
-    ] {
+    assert_eq!(all.records.len(), count);
+    for after in [1, (1 << 17) - 1, 1 << 17, (1 << 17) + 1, 2 << 17, count - 1, count] {
         let place = all.places[after - 1];
         let from = Position {
             records: place.record,

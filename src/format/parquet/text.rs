@@ -62,10 +62,7 @@ impl Row {
                 self.blame_size(value.len());
             } else if write(kind, value, &mut self.text).is_none() {
                 self.text.truncate(start);
-                self.blame(
-                    RecordCode::InvalidParquet,
-                    "holds bytes that are no value of its type".to_owned(),
-                );
+                self.blame(RecordCode::InvalidParquet, "holds bytes that are no value of its type");
             } else if self.text.len() - start > most {
                 let length = self.text.len() - start;
                 self.text.truncate(start);
@@ -82,11 +79,11 @@ impl Row {
         } else {
             format!("takes the record past the {record_max} bytes it may have: shorten its texts")
         };
-        self.blame(RecordCode::RecordTooLarge, reason);
+        self.blame(RecordCode::RecordTooLarge, &reason);
     }
 
     /// The first fault is the one that is told.
-    fn blame(&mut self, code: RecordCode, reason: String) {
+    fn blame(&mut self, code: RecordCode, reason: &str) {
         let column = self.cells.len() + 1;
         self.fault.get_or_insert(RowFault {
             code,

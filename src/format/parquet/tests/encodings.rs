@@ -13,6 +13,9 @@ use parquet::schema::parser::parse_message_type;
 
 use super::told;
 
+/// Values of a column.
+const VALUES: u16 = 2000;
+
 /// A file of one optional column; every third record is null, and every page has few values.
 fn column<T: DataType>(column: &str, properties: WriterPropertiesBuilder, values: &[T::T]) -> Vec<u8> {
     let schema = parse_message_type(&format!("message schema {{ OPTIONAL {column}; }}")).expect("a schema");
@@ -35,13 +38,7 @@ fn column<T: DataType>(column: &str, properties: WriterPropertiesBuilder, values
     writer.into_inner().expect("ended")
 }
 
-fn check<T: DataType>(
-    schema: &str,
-    encodings: &[Encoding],
-    value: impl Fn(usize) -> T::T,
-    text: impl Fn(usize) -> String,
-) {
-    const VALUES: usize = 2000;
+fn check<T: DataType>(schema: &str, encodings: &[Encoding], value: impl Fn(u16) -> T::T, text: impl Fn(u16) -> String) {
     let values: Vec<T::T> = (0..VALUES).map(value).collect();
     let expected: Vec<Vec<String>> = (0..VALUES / 2 * 3)
         .map(|at| {
@@ -86,14 +83,14 @@ fn check<T: DataType>(
 
 #[test]
 fn whole_numbers() {
-    let spread = |at: usize| (at as i64 * 7919 % 1000 - 500) * if at.is_multiple_of(50) { i64::MAX / 600 } else { 1 };
+    let spread = |at: u16| (i64::from(at) * 7919 % 1000 - 500) * if at.is_multiple_of(50) { i64::MAX / 600 } else { 1 };
     let encodings = [
         Encoding::PLAIN,
         Encoding::DELTA_BINARY_PACKED,
         Encoding::BYTE_STREAM_SPLIT,
     ];
     check::<Int64Type>("int64 a", &encodings, spread, |at| spread(at).to_string());
-    let narrow = |at: usize| spread(at) as i32;
+    let narrow = |at: u16| i32::try_from(spread(at).clamp(i32::MIN.into(), i32::MAX.into())).expect("clamped");
     check::<Int32Type>("int32 a", &encodings, narrow, |at| narrow(at).to_string());
     check::<Int32Type>("int32 a (UINT_32)", &encodings, narrow, |at| {
         narrow(at).cast_unsigned().to_string()
@@ -102,7 +99,7 @@ fn whole_numbers() {
 
 #[test]
 fn truth_values() {
-    let is = |at: usize| at.is_multiple_of(5) || at > 1500;
+    let is = |at: u16| at.is_multiple_of(5) || at > 1500;
     check::<BoolType>("boolean a", &[Encoding::PLAIN, Encoding::RLE], is, |at| {
         is(at).to_string()
     });
@@ -110,26 +107,26 @@ fn truth_values() {
 
 #[test]
 fn floating_point_numbers() {
-    let number = |at: usize| at as f64 / 8.0;
+    let number = |at: u16| f64::from(at) / 8.0;
     let encodings = [Encoding::PLAIN, Encoding::BYTE_STREAM_SPLIT];
     check::<DoubleType>("double a", &encodings, number, |at| number(at).to_string());
     check::<FloatType>(
         "float a",
         &encodings,
-        |at| number(at) as f32,
+        |at| f32::from(at) / 8.0,
         |at| number(at).to_string(),
     );
 }
 
 #[test]
 fn texts() {
-    let text = |at: usize| format!("customer {:04} of {}", at % 977, "é".repeat(at % 7));
+    let text = |at: u16| format!("customer {:04} of {}", at % 977, "é".repeat(usize::from(at % 7)));
     let encodings = [
         Encoding::PLAIN,
         Encoding::DELTA_LENGTH_BYTE_ARRAY,
         Encoding::DELTA_BYTE_ARRAY,
     ];
-    let value = |at: usize| ByteArray::from(text(at).as_str());
+    let value = |at: u16| ByteArray::from(text(at).as_str());
     for schema in ["binary a (UTF8)", "binary a", "binary a (JSON)", "binary a (ENUM)"] {
         check::<ByteArrayType>(schema, &encodings, value, text);
     }
@@ -138,9 +135,9 @@ fn texts() {
 #[test]
 fn bytes_of_a_fixed_length() {
     let encodings = [Encoding::PLAIN, Encoding::BYTE_STREAM_SPLIT, Encoding::DELTA_BYTE_ARRAY];
-    let value = |at: usize| FixedLenByteArray::from(ByteArray::from((at as i64 - 1000).to_be_bytes().to_vec()));
-    let cents = |at: usize| {
-        let cents = at as i64 - 1000;
+    let value = |at: u16| FixedLenByteArray::from(ByteArray::from((i64::from(at) - 1000).to_be_bytes().to_vec()));
+    let cents = |at: u16| {
+        let cents = i64::from(at) - 1000;
         format!(
             "{}{}.{:02}",
             if cents < 0 { "-" } else { "" },
@@ -153,10 +150,11 @@ fn bytes_of_a_fixed_length() {
 
 #[test]
 fn timestamps_of_96_bits() {
-    let value = |at: usize| {
+    let value = |at: u16| {
         let mut int96 = Int96::new();
-        let nanos = (at as u64 % 60) * 1_000_000_000;
-        int96.set_data(nanos as u32, (nanos >> 32) as u32, 2_440_588);
+        let nanos = (u64::from(at) % 60) * 1_000_000_000;
+        let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).expect("32 bits");
+        int96.set_data(half(nanos), half(nanos >> 32), 2_440_588);
         int96
     };
     check::<Int96Type>("int96 a", &[Encoding::PLAIN], value, |at| {

@@ -99,13 +99,10 @@ fn a_footer_that_lies_is_refused() {
         "parquet_damaged"
     );
     assert_eq!(
-        code(&footed(
-            &[],
-            &[0x59].iter().chain(&[0x19; 100_000]).copied().collect::<Vec<_>>()
-        )),
+        code(&footed(&[], &[vec![0x59], vec![0x19; 100_000]].concat())),
         "parquet_damaged"
     );
-    assert_eq!(code(&footed(&[], &[0x1c; 100_000])), "parquet_damaged");
+    assert_eq!(code(&footed(&[], &vec![0x1c; 100_000])), "parquet_damaged");
     // Values behind the end, and in the footer.
     assert_eq!(code(&footed(&[0; 20], &footer(2, 0, 21))), "parquet_damaged");
     // More records than values.
