@@ -117,6 +117,12 @@ fn pages_of_absurd_sizes_are_refused_before_they_are_read() {
     let huge = &[0xfe, 0xff, 0xff, 0xff, 0x0f];
     assert_eq!(code(&one_page(2, huge, 1, &[0; 8])), "unpacked_too_large");
     assert_eq!(code(&one_page(2, &[3], 1, &[0; 8])), "parquet_damaged");
+    // 65 MiB, which a file of this length may unpack to, but no page of it.
+    let page_of_much = page(2, &[0x80, 0x80, 0x80, 0x41], &[0; 8]);
+    let length = u8::try_from(page_of_much.len()).expect("short");
+    let much = footed(&[page_of_much, vec![0; 80_000]].concat(), &footer(2, 1, length));
+    let error = told(&much).expect_err("refused");
+    assert!(error.reason.contains("a page has more than 67108864 bytes"), "{error}");
     let page = page(2, &[16], &[0; 8]);
     let short = u8::try_from(page.len() - 1).expect("short");
     assert_eq!(code(&footed(&page, &footer(2, 0, short))), "parquet_damaged");
