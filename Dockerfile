@@ -4,7 +4,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
-    cargo build --release --locked --bin tranship && cp target/release/tranship /usr/local/bin/tranship
+    cargo build --release --locked --features parquet --bin tranship && cp target/release/tranship /usr/local/bin/tranship
 
 FROM node:22-bookworm-slim AS azurite
 WORKDIR /azurite

@@ -4,6 +4,7 @@ use encoding_rs::Encoding;
 
 use super::read::{Placed, Table};
 use crate::domain::job::{FileFormat, FixedColumn};
+use crate::format::parquet;
 
 /// Widest column of a file whose columns stand at fixed places.
 const WIDTH_MAX: u32 = 32_768;
@@ -19,10 +20,11 @@ enum Word {
     Json,
     JsonLines,
     Xlsx,
+    Parquet,
     Fixed,
 }
 
-const WORDS: [(&str, Word); 9] = [
+const WORDS: [(&str, Word); 10] = [
     ("csv", Word::Csv),
     ("tsv", Word::Tsv),
     ("csv-unicode", Word::CsvUnicode),
@@ -31,6 +33,7 @@ const WORDS: [(&str, Word); 9] = [
     ("json", Word::Json),
     ("jsonl", Word::JsonLines),
     ("xlsx", Word::Xlsx),
+    ("parquet", Word::Parquet),
     ("fixed", Word::Fixed),
 ];
 
@@ -54,6 +57,9 @@ pub(super) fn read(section: &Table<'_>) -> Written {
     if let Some(encoding) = encoding.as_ref().filter(|_| word == Word::Xlsx) {
         findings.at(&encoding.span, "a workbook has no `encoding`; leave it out");
     }
+    if let Some(encoding) = encoding.as_ref().filter(|_| word == Word::Parquet) {
+        findings.at(&encoding.span, "a Parquet file has no `encoding`; leave it out");
+    }
     let format = match word {
         Word::Csv | Word::Tsv | Word::CsvUnicode => FileFormat::Csv { delimiter },
         Word::XmlElement => FileFormat::XmlElement,
@@ -63,6 +69,7 @@ pub(super) fn read(section: &Table<'_>) -> Written {
         Word::Xlsx => FileFormat::Xlsx {
             sheet: sheet.map(|sheet| sheet.value),
         },
+        Word::Parquet => FileFormat::Parquet,
         Word::Fixed => {
             if columns.is_none() {
                 let message =
@@ -79,7 +86,13 @@ pub(super) fn read(section: &Table<'_>) -> Written {
 
 fn read_word(section: &Table<'_>) -> Word {
     section.require("format");
-    section.choice("format", &WORDS).map_or(Word::Csv, |word| word.value)
+    let Some(word) = section.choice("format", &WORDS) else {
+        return Word::Csv;
+    };
+    if word.value == Word::Parquet && !parquet::BUILT_IN {
+        section.findings().at(&word.span, parquet::NOT_BUILT_IN);
+    }
+    word.value
 }
 
 /// Apart from `Table::text`, because a tab is a blank text.

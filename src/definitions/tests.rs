@@ -282,7 +282,7 @@ entity = "Orders"
         "jobs/a.toml:11: `missed` is for exports: an import's messages wait for the next due time, and what waited too long is \
          processed at once",
         "jobs/a.toml:13: `format` is `xls`, allowed are `csv`, `tsv`, `csv-unicode`, `xml-element`, `xml-attribute`, `json`, \
-         `jsonl`, `xlsx` or `fixed`",
+         `jsonl`, `xlsx`, `parquet` or `fixed`",
         "jobs/a.toml:14: `max_errors` is `many`; write a count such as 10, or a share from \"0%\" to \"100%\"",
         "jobs/a.toml:15: `atomicity` is `all`, allowed are `record`, `chunk`, `file` or `document`",
         "jobs/a.toml:16: `process_in_order` must be true or false, not a string",

@@ -16,7 +16,7 @@ pub struct ExportSpec {
     pub encoding: Option<String>,
     /// Whether delimited files begin with the names of their columns.
     pub header: bool,
-    /// How a single file is packed.
+    /// How a single file is packed; of Parquet its pages.
     pub compression: Option<Compression>,
     /// What the file or package is called; none: by the job's name and the due time.
     pub file_name: Option<FileName>,
@@ -48,6 +48,12 @@ impl ExportSpec {
             .iter()
             .filter(tracked)
             .any(|wanted| wanted.entity == entity)
+    }
+
+    /// How a single file is packed as a whole.
+    #[must_use]
+    pub fn packed(&self) -> Option<Compression> {
+        self.compression.filter(|_| self.format != FileFormat::Parquet)
     }
 
     /// The destination of this name.

@@ -336,6 +336,8 @@ pub enum FileFormat {
         /// Its name; none: the first visible one.
         sheet: Option<String>,
     },
+    /// Columns with types of their own. Read and written by builds with the feature `parquet`.
+    Parquet,
 }
 
 /// One column of a file whose columns stand at fixed places.
@@ -358,6 +360,7 @@ impl FileFormat {
             Self::JsonLines => "jsonl",
             Self::XmlElement | Self::XmlAttribute => "xml",
             Self::Xlsx { .. } => "xlsx",
+            Self::Parquet => "parquet",
         }
     }
 
@@ -376,6 +379,7 @@ impl FileFormat {
             Self::XmlElement => "XML-Element",
             Self::XmlAttribute => "XML-Attribute",
             Self::Xlsx { .. } => "EXCEL",
+            Self::Parquet => "PARQUET",
         };
         match encoding {
             // Files tell these themselves, by a declaration or a mark.
@@ -388,7 +392,13 @@ impl FileFormat {
     /// Whether a file of this format is text, in some encoding.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        !matches!(self, Self::Xlsx { .. })
+        !matches!(self, Self::Xlsx { .. } | Self::Parquet)
+    }
+
+    /// Whether values have types of their own, so that what a field says of its spelling does not count.
+    #[must_use]
+    pub fn is_typed(&self) -> bool {
+        matches!(self, Self::Parquet)
     }
 
     /// Whether a file of this format may say in a declaration how it is encoded.

@@ -42,6 +42,8 @@ error_codes! {
     InvalidJson = "invalid_json",
     /// The record is not well-formed XML.
     InvalidXml = "invalid_xml",
+    /// The pages of a Parquet file cannot be decoded from this record on.
+    InvalidParquet = "invalid_parquet",
     /// A member that the first records of the file do not have.
     UnexpectedMember = "unexpected_member",
     /// The record has the same member twice.

@@ -41,6 +41,8 @@ fn every_code_that_refuses_a_file_is_documented() {
         include_str!("json/element.rs"),
         include_str!("json/input.rs"),
         include_str!("json/lines.rs"),
+        include_str!("parquet/absent.rs"),
+        include_str!("parquet/refusal.rs"),
         include_str!("xlsx/refusal.rs"),
         include_str!("xml/composite/walk.rs"),
         include_str!("xml/prolog.rs"),

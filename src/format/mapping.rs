@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use crate::domain::cell::Cell;
 use crate::domain::computed::LoadFacts;
 use crate::domain::entity::Entity;
-use crate::domain::job::{ImportEntity, ImportMode};
+use crate::domain::job::{FileFormat, ImportEntity, ImportMode};
 use crate::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
 
 use super::excerpt;
@@ -55,6 +55,8 @@ struct Source {
     /// Text in the file → text to type.
     values: BTreeMap<String, String>,
     typer: CellTyper,
+    /// Types what the file has, where its format spells values in a way of its own.
+    own: Option<CellTyper>,
 }
 
 /// Why a file's columns do not fit the entity.
@@ -133,6 +135,7 @@ impl Mapping {
                 fallback,
                 values: spec.values.get(&field.name).cloned().unwrap_or_default(),
                 typer: CellTyper::new(field),
+                own: None,
             });
         }
         for name in &spec.document_key {
@@ -147,6 +150,17 @@ impl Mapping {
         } else {
             Err(required_missing(&missing, header))
         }
+    }
+
+    /// The same for a file of this format: where it has types of its own, what a field says of its spelling does not count.
+    #[must_use]
+    pub fn for_format(mut self, entity: &Entity, format: &FileFormat) -> Self {
+        if format.is_typed() {
+            for (name, source) in self.fields.iter().zip(&mut self.sources) {
+                source.own = entity.field(name).map(CellTyper::unspelt);
+            }
+        }
+        self
     }
 
     /// Names of the fields this file brings, in entity order: those with a column, a default or the company.
@@ -313,12 +327,17 @@ impl Source {
             return self.instead_of_empty();
         };
         let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
-        let text = if self.values.is_empty() {
-            text
+        let translated = if self.values.is_empty() {
+            None
         } else {
-            self.values.get(text.trim()).map_or(text, String::as_str)
+            self.values.get(text.trim())
         };
-        match self.typer.read(text)? {
+        let cell = match (translated, &self.own) {
+            (Some(meant), _) => self.typer.read(meant),
+            (None, Some(own)) => own.read(text),
+            (None, None) => self.typer.read(text),
+        };
+        match cell? {
             Cell::Null => self.instead_of_empty(),
             cell => Ok(cell),
         }

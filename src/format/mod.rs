@@ -1,5 +1,6 @@
-//! Bytes to records and back: synchronous, streaming, bounded. No SQL, no HTTP, and no I/O but a workbook's temporary files.
+//! Bytes to records and back: synchronous, streaming, bounded. No SQL, no HTTP, and no I/O but the temporary files of what is read from its end.
 
+pub mod binary_or_csv;
 pub mod budget;
 pub mod csv_read;
 pub mod csv_write;
@@ -14,10 +15,11 @@ mod lines;
 pub mod mapping;
 pub mod named;
 pub mod package;
+pub mod parquet;
 pub mod record;
 pub mod record_writer;
+mod spool;
 pub mod typed;
-pub mod workbook_or_csv;
 #[cfg(test)]
 mod written;
 pub mod xlsx;

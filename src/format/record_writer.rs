@@ -4,7 +4,8 @@ use std::io;
 
 use super::typed::FileCell;
 
-/// Writes one data file. Bytes are appended to `out`, which the caller empties as it likes: memory holds what one record takes.
+/// Writes one data file. Bytes are appended to `out`, which the caller empties as it likes: memory holds what one record takes, or
+/// of formats that write many records together, a bounded number of bytes.
 pub trait RecordWriter: Send {
     /// Appends what stands before the first record.
     ///
@@ -24,6 +25,11 @@ pub trait RecordWriter: Send {
     /// # Errors
     /// [`WriteError`].
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), WriteError>;
+
+    /// About how many bytes of the records so far wait for others before they are appended.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// Why a file cannot be written on.

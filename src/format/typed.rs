@@ -150,6 +150,18 @@ impl CellTyper {
         })
     }
 
+    /// Resolves a field for values of a format with types of its own: how text files spell them does not count; what is no
+    /// value, the zone of date-times without an offset, and the limits do.
+    #[must_use]
+    pub fn unspelt(field: &Field) -> Self {
+        Self::new(&Field {
+            formats: Vec::new(),
+            decimal_comma: false,
+            group_separator: None,
+            ..field.clone()
+        })
+    }
+
     /// Types one cell, whether or not the field is required: the caller may have a value for an empty one.
     ///
     /// # Errors

@@ -192,7 +192,7 @@ fn media_type(form: &Form) -> &'static str {
     match form {
         Form::Package => "application/zip",
         Form::File(FileFormat::Csv { delimiter: b'\t' }) => "text/tab-separated-values; charset=utf-8",
-        Form::File(FileFormat::Csv { .. } | FileFormat::Xlsx { .. }) => "text/csv; charset=utf-8",
+        Form::File(FileFormat::Csv { .. } | FileFormat::Xlsx { .. } | FileFormat::Parquet) => "text/csv; charset=utf-8",
         Form::File(FileFormat::Fixed(_)) => "text/plain; charset=utf-8",
         Form::File(FileFormat::Json) => "application/json",
         Form::File(FileFormat::JsonLines) => "application/x-ndjson",

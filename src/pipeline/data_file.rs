@@ -10,13 +10,14 @@ use super::{Context, Limits};
 use crate::blob::{BlobError, BlobReader};
 use crate::domain::job::{FileFormat, ImportSpec};
 use crate::domain::message::Message;
+use crate::format::binary_or_csv::{BinaryOrCsv, is_no_text, is_workbook};
 use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::decode::{DecodeOptions, Decoder};
 use crate::format::fixed::{FixedOptions, FixedReader};
 use crate::format::json::{self, JsonOptions};
+use crate::format::parquet::{ParquetOptions, ParquetReader};
 use crate::format::record::{FileError, Position, RecordReader, Step};
-use crate::format::workbook_or_csv::WorkbookOrCsv;
-use crate::format::xlsx::XlsxOptions;
+use crate::format::xlsx::{XlsxOptions, XlsxReader};
 use crate::format::xml::{XmlOptions, XmlStyle, xml_reader};
 
 /// Bytes read from a file at a time.
@@ -189,8 +190,20 @@ pub(super) fn reader(format: &FileFormat, limits: &Limits) -> Box<dyn RecordRead
         FileFormat::XmlElement => Box::new(xml_reader(xml(XmlStyle::Element))),
         FileFormat::XmlAttribute => Box::new(xml_reader(xml(XmlStyle::Attribute))),
         FileFormat::Xlsx { sheet } => {
-            let reader = WorkbookOrCsv::new(xlsx_options(sheet.clone(), limits), csv_options(b',', limits));
-            Box::new(Blocking(reader))
+            let workbook = XlsxReader::new(xlsx_options(sheet.clone(), limits));
+            Box::new(Blocking(BinaryOrCsv::new(
+                Box::new(workbook),
+                is_workbook,
+                csv_options(b',', limits),
+            )))
+        }
+        FileFormat::Parquet => {
+            let parquet = ParquetReader::new(parquet_options(limits));
+            Box::new(Blocking(BinaryOrCsv::new(
+                Box::new(parquet),
+                is_no_text,
+                csv_options(b',', limits),
+            )))
         }
     }
 }
@@ -213,6 +226,17 @@ fn xlsx_options(sheet: Option<String>, limits: &Limits) -> XlsxOptions {
         max_unpacked_bytes: file.max_unpacked_bytes,
         spill_dir: std::env::temp_dir(),
         shared_strings_in_memory: SHARED_STRINGS_IN_MEMORY,
+    }
+}
+
+fn parquet_options(limits: &Limits) -> ParquetOptions {
+    let file = &limits.file;
+    ParquetOptions {
+        max_columns: file.max_columns,
+        max_field_bytes: file.max_field_bytes,
+        max_record_bytes: file.max_record_bytes,
+        max_unpacked_bytes: file.max_unpacked_bytes,
+        spill_dir: std::env::temp_dir(),
     }
 }
 

@@ -314,7 +314,7 @@ fn file_name(job: &Job, spec: &ExportSpec, facts: FileNameFacts<'_>) -> String {
         return template.render(facts);
     }
     let at = facts.due.to_utc().format("%Y-%m-%dT%H-%M-%SZ");
-    let extension = match (job.data_source, spec.compression) {
+    let extension = match (job.data_source, spec.packed()) {
         (DataSource::Package, _) => "zip".to_owned(),
         (DataSource::File, None) => spec.format.extension().to_owned(),
         (DataSource::File, Some(packed)) => format!("{}.{}", spec.format.extension(), packed.extension()),

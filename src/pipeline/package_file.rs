@@ -286,6 +286,7 @@ pub(super) fn format_of(listed: &PackageEntity) -> Option<(FileFormat, Option<St
         "xml-attribute" => (FileFormat::XmlAttribute, None),
         "json" => (FileFormat::Json, None),
         "jsonl" => (FileFormat::JsonLines, None),
+        "parquet" => (FileFormat::Parquet, None),
         _ => return None,
     };
     Some(by_name)

@@ -245,9 +245,9 @@ impl ErrorFile {
                 listed.map_or(CSV, |entity| package::format(&self.files.spec, entity).0)
             }
         };
-        // Of a workbook the rejects are its rows as text.
+        // Of what is no text the rejects are its records as text.
         Form::File(match format {
-            FileFormat::Xlsx { .. } => CSV,
+            format if !format.is_text() => CSV,
             format => format,
         })
     }
@@ -299,7 +299,7 @@ async fn write_file(
             };
             file.write(limits, pages).await
         }
-        FileFormat::Xlsx { .. } => {
+        FileFormat::Xlsx { .. } | FileFormat::Parquet => {
             let rejects = Reread::new(data_file::reader(format, limits), payload, of, entity_no);
             rows::write(rejects, &mut Sink::new(out, b',')).await
         }

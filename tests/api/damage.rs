@@ -29,6 +29,8 @@ fn formats(data: &Data<'_>) -> Vec<(String, Vec<u8>)> {
         ("format = \"xml-attribute\"", data.xml_attribute().into()),
         ("format = \"xlsx\"", data.stored_workbook()),
     ];
+    #[cfg(feature = "parquet")]
+    let formats = formats.into_iter().chain([("format = \"parquet\"", data.parquet())]);
     let ways = ["", "\nskip_staging = true"];
     let both = |(lines, seed): (&str, Vec<u8>)| ways.map(|way| (format!("{lines}{way}"), seed.clone()));
     formats.into_iter().flat_map(both).collect()

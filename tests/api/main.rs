@@ -44,6 +44,8 @@ mod out_of_reach;
 mod package_order;
 mod packages;
 mod packing;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pauses;
 mod queue_snapshot;
 mod relay;

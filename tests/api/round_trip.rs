@@ -69,7 +69,7 @@ name = "note"
 null_tokens = ["NA"]
 "#;
 
-const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 15] = [
     "code",
     "title",
     "amount",
@@ -169,7 +169,7 @@ fn rows(breaks: bool) -> Vec<[&'static str; 15]> {
     ]
 }
 
-fn csv(rows: &[[&str; 15]]) -> String {
+pub fn csv(rows: &[[&str; 15]]) -> String {
     let line = |cells: &[&str; 15]| {
         let quoted: Vec<_> = cells
             .iter()
@@ -201,12 +201,26 @@ fn case(name: &'static str, both: &str, begins: &'static [u8]) -> Case {
     }
 }
 
+/// Formats that not every build has.
+fn cases_built_in() -> Vec<Case> {
+    if !tranship::format::parquet::BUILT_IN {
+        return Vec::new();
+    }
+    vec![
+        case("parquet", "format = \"parquet\"", b"PAR1"),
+        Case {
+            export: "compression = \"zstd\"",
+            ..case("tight", "format = \"parquet\"", b"PAR1")
+        },
+    ]
+}
+
 fn cases() -> Vec<Case> {
     let columns: Vec<_> = NAMES
         .iter()
         .map(|name| format!("{{ name = \"{name}\", width = 40 }}"))
         .collect();
-    vec![
+    let mut cases = vec![
         case("csv", "format = \"csv\"", b"code,title,"),
         case("pipe", "format = \"csv\"\ndelimiter = \"|\"", b"code|title|"),
         case("tsv", "format = \"tsv\"", b"code\ttitle\t"),
@@ -241,17 +255,19 @@ fn cases() -> Vec<Case> {
             export: "compression = \"zstd\"",
             ..case("zstd", "format = \"xml-element\"", b"\x28\xb5\x2f\xfd")
         },
-    ]
+    ];
+    cases.extend(cases_built_in());
+    cases
 }
 
-fn entity(name: &str) -> String {
+pub fn entity(name: &str) -> String {
     format!(
         "name = \"{name}\"\nlabel = \"{name}\"\ntable = \"{}\"\n{FIELDS}",
         name.to_lowercase()
     )
 }
 
-fn job(number: usize, name: &str, direction: &str, source: &str, rest: &str) -> String {
+pub fn job(number: usize, name: &str, direction: &str, source: &str, rest: &str) -> String {
     format!(
         "id = \"00000000-0000-4000-8000-0000000e{number:04}\"\nname = \"{name}\"\ndirection = \"{direction}\"\n\
          data_source = \"{source}\"\nclients = [\"tester\"]\n[{direction}]\n{rest}\n"
@@ -282,7 +298,7 @@ fn define(setup: &mut Setup, number: usize, case: &Case) {
 }
 
 /// The entities that are exported, loaded.
-async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
+pub async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
     let app = TestApp::with(backend, |setup| {
         for (number, name) in ["Things", "Plain"].into_iter().enumerate() {
             setup.file(&format!("entities/{name}.toml"), &entity(name));
@@ -303,7 +319,7 @@ async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
     app
 }
 
-async fn run(app: &TestApp, job: &str) -> Value {
+pub async fn run(app: &TestApp, job: &str) -> Value {
     let path = format!("/api/v1/jobs/{}", app.job(job));
     let answer = app.post(&format!("{path}/run"), "").await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
@@ -318,7 +334,7 @@ async fn run(app: &TestApp, job: &str) -> Value {
 }
 
 /// Runs an export; what it is called, and its bytes.
-async fn exported(app: &TestApp, job: &str) -> (String, Vec<u8>) {
+pub async fn exported(app: &TestApp, job: &str) -> (String, Vec<u8>) {
     let occurrence = run(app, job).await;
     assert_eq!(occurrence["state"], "done", "{job}: {occurrence:#}");
     let id = occurrence["message"]
@@ -330,7 +346,7 @@ async fn exported(app: &TestApp, job: &str) -> (String, Vec<u8>) {
     (name, answer.bytes().await.unwrap().to_vec())
 }
 
-async fn table(app: &TestApp, name: &str) -> Vec<Vec<Option<String>>> {
+pub async fn table(app: &TestApp, name: &str) -> Vec<Vec<Option<String>>> {
     let cells = NAMES.map(|name| format!("cast({name} as text)"));
     app.rows(&format!("select {} from {name} order by code", cells.join(", ")))
         .await
@@ -363,11 +379,17 @@ async fn every_format_gives_back_the_same_rows(backend: Backend) {
     }
 }
 
-const PACKAGED: [&str; 6] = ["csv", "tsv", "csv-unicode", "xml-element", "xml-attribute", "xlsx"];
+fn packaged() -> Vec<&'static str> {
+    let mut formats = vec!["csv", "tsv", "csv-unicode", "xml-element", "xml-attribute", "xlsx"];
+    if tranship::format::parquet::BUILT_IN {
+        formats.push("parquet");
+    }
+    formats
+}
 
 async fn packages_give_back_the_same_rows_and_tell_what_is_in_them(backend: Backend) {
     let app = app(backend, |setup| {
-        for (number, format) in PACKAGED.into_iter().enumerate() {
+        for (number, format) in packaged().into_iter().enumerate() {
             let out = format!(
                 "format = \"{format}\"\nfile_name = \"{{job}} of {{due:%Y}}.zip\"\n[[export.entities]]\nentity = \"Things\"\n\
                  map = {{ count = \"Pieces\" }}\n[[export.entities]]\nentity = \"Plain\"\nfilter = \"code < 'A3'\"\n"
@@ -380,7 +402,7 @@ async fn packages_give_back_the_same_rows_and_tell_what_is_in_them(backend: Back
     })
     .await;
     let source = table(&app, "things").await;
-    for format in PACKAGED {
+    for format in packaged() {
         let (name, package) = exported(&app, &format!("Out {format}")).await;
         assert_eq!(name, format!("Out {format} of 2026.zip"));
         check_sidecar(&package);

@@ -13,6 +13,8 @@
 )]
 
 mod composite;
+#[cfg(feature = "parquet")]
+mod parquet;
 #[path = "../support/mod.rs"]
 mod support;
 

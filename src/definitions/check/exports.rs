@@ -364,7 +364,9 @@ impl Checked<'_> {
                 "`header` is for delimited text: `csv`, `tsv` and `csv-unicode`",
             );
         }
-        if let Some(compression) = compression.as_ref().filter(|_| is_package) {
+        // Of Parquet the pages inside are packed, not the file.
+        let is_around = is_package && *self.format() != FileFormat::Parquet;
+        if let Some(compression) = compression.as_ref().filter(|_| is_around) {
             self.at(
                 &compression.span,
                 "a package is packed already; `compression` is for `data_source = \"file\"`",

@@ -3,6 +3,7 @@
 use super::{CUSTOMERS, Definitions, load};
 use crate::domain::export::Compression;
 use crate::domain::job::{FileFormat, FixedColumn};
+use crate::format::parquet::BUILT_IN;
 
 const THINGS: &str = r#"
 name = "Things"
@@ -193,6 +194,31 @@ fn options_that_ask_for_the_impossible_are_all_told() {
         &["7: `file_name` has {company}, but the job does not export exactly one"],
     );
     with(&format!("company = \"usmf\"\n{several}")).expect("one company");
+}
+
+#[test]
+fn parquet_is_for_builds_that_have_it() {
+    let lines = "[export]\nformat = \"parquet\"\ncompression = \"zstd\"\n[[export.entities]]\nentity = \"Things\"\n";
+    if !BUILT_IN {
+        refused(
+            lines,
+            &["6: this build has no Parquet: build tranship with `--features parquet`, or choose another format"],
+        );
+        return;
+    }
+    // Its pages are packed, in a package too.
+    with(lines).expect("a package");
+    with(&format!("data_source = \"file\"\n{lines}")).expect("a file");
+    refused(
+        "[export]\nformat = \"parquet\"\nencoding = \"utf-8\"\nsheet = \"A\"\nheader = false\ndelimiter = \";\"\n[[export.entities]]\n\
+         entity = \"Things\"\n",
+        &[
+            "7: a Parquet file has no `encoding`; leave it out",
+            "8: `sheet` is for `format = \"xlsx\"`",
+            "9: `header` is for delimited text: `csv`, `tsv` and `csv-unicode`",
+            "10: `delimiter` is for delimited text: `csv`, `tsv` and `csv-unicode`",
+        ],
+    );
 }
 
 #[test]

@@ -115,6 +115,18 @@ impl Speller {
         Self { values, way }
     }
 
+    /// For a format with types of its own: as it is stored, whatever text files spell the field's values like.
+    #[must_use]
+    pub fn canonical(field: &Field, values: BTreeMap<String, String>) -> Self {
+        let plain = Field {
+            formats: Vec::new(),
+            decimal_comma: false,
+            time_zone: None,
+            ..field.clone()
+        };
+        Self::new(&plain, values)
+    }
+
     /// The file's cell for a canonical text, or for nothing.
     ///
     /// # Errors

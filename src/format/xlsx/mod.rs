@@ -41,7 +41,6 @@ mod reader;
 mod refusal;
 mod row;
 mod sheet;
-mod spool;
 mod strings;
 mod styles;
 #[cfg(test)]

@@ -7,9 +7,9 @@ use super::open::open;
 use super::refusal::{self, PartError};
 use super::row::Row;
 use super::sheet::Sheet;
-use super::spool::Spool;
 use crate::domain::reject::{RecordCode, RecordPlace};
 use crate::format::record::{Damage, FileError, Position, Record, RecordReader, Step};
+use crate::format::spool::Spool;
 
 /// Reads one sheet of a workbook. Memory is bounded by the options.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use crate::format::encode::Encoder;
 use crate::format::excerpt::quoted;
 use crate::format::fixed::FixedWriter;
 use crate::format::json::{JsonShape, JsonWriter};
+use crate::format::parquet::{ParquetColumn, ParquetWriter};
 use crate::format::record_writer::{RecordWriter, WriteError};
 use crate::format::typed::Speller;
 use crate::format::xlsx::{XlsxWriter, sheet_name};
@@ -48,6 +49,7 @@ impl<'a> DataFileWriter<'a> {
         let spellers = part.sources.iter().map(|source| {
             let values = |field: &str| source.wanted.values.get(field).cloned().unwrap_or_default();
             let speller = |name: &String| match source.entity.field(name) {
+                Some(field) if spec.format.is_typed() => Speller::canonical(field, values(name)),
                 Some(field) => Speller::new(field, values(name)),
                 // The selection of a field that is not there is refused by name.
                 None => Speller::new(&unknown(), BTreeMap::new()),
@@ -71,6 +73,11 @@ impl<'a> DataFileWriter<'a> {
     pub fn counts(&self) -> Vec<(String, u64)> {
         let labels = self.part.sources.iter().map(|source| source.entity.label.clone());
         labels.zip(self.records.iter().copied()).collect()
+    }
+
+    /// About how many bytes of its records wait for others.
+    pub fn held_bytes(&self) -> u64 {
+        self.writer.held_bytes()
     }
 
     /// What stands before the first record.
@@ -208,7 +215,27 @@ fn writer(part: &Part<'_>, spec: &ExportSpec, encoding: &str) -> Box<dyn RecordW
         FileFormat::XmlElement => Box::new(XmlWriter::new(XmlStyle::Element, encoding, nodes(part))),
         FileFormat::XmlAttribute => Box::new(XmlWriter::new(XmlStyle::Attribute, encoding, nodes(part))),
         FileFormat::Xlsx { .. } => Box::new(XlsxWriter::new(&sheet(part, &spec.format), columns())),
+        FileFormat::Parquet => {
+            let columns = part.sources.first().map(typed_columns).unwrap_or_default();
+            Box::new(ParquetWriter::new(columns, spec.compression))
+        }
     }
+}
+
+/// The columns of a Parquet file, each of its field's type.
+fn typed_columns(source: &super::parts::Source<'_>) -> Vec<ParquetColumn> {
+    // The column that tells deleted records is of no field.
+    let fields = source.fields.iter().map(Some).chain([None]);
+    let kind = |name: &String| {
+        let is_translated = source.wanted.values.contains_key(name);
+        let field = source.entity.field(name).filter(|_| !is_translated);
+        field.map(|field| field.kind.clone())
+    };
+    let column = |(name, field): (String, Option<&String>)| ParquetColumn {
+        name,
+        kind: field.and_then(kind).unwrap_or(FieldType::String),
+    };
+    source.columns().into_iter().zip(fields).map(column).collect()
 }
 
 /// What the sheet of a workbook is called; empty for other formats.

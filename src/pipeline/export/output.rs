@@ -77,7 +77,7 @@ impl Output {
     /// Begins the payload of an export with these files.
     pub fn begin(context: &Context, job: &Job, spec: &ExportSpec, parts: &[Part<'_>]) -> Result<Self, Stop> {
         let is_package = job.data_source == DataSource::Package;
-        let packing = match spec.compression {
+        let packing = match spec.packed() {
             _ if is_package => {
                 let entities: Vec<_> = parts.iter().map(|part| listed(part, spec)).collect();
                 Packing::Package(Box::new(PackageWriter::new(&job.name, &entities)?))

@@ -112,7 +112,12 @@ impl<'a> OpenFile<'a> {
 
     /// How many of so many rows go into this payload. One row goes into any.
     fn room(&self, rows: usize) -> usize {
-        if self.records > 0 && self.spec.split_bytes.is_some_and(|most| self.bytes >= most) {
+        if self.records > 0
+            && self
+                .spec
+                .split_bytes
+                .is_some_and(|most| self.bytes + self.writer.held_bytes() >= most)
+        {
             return 0;
         }
         let left = self.spec.split_records.map(|most| most.saturating_sub(self.records));

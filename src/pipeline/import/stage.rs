@@ -150,7 +150,9 @@ fn map(part: &Part<'_>, header: &[String]) -> Result<Mapping, Stop> {
         external_id: message.external_id.clone(),
         enqueued_at: message.enqueued_at,
     };
-    Mapping::new(part.entity, &part.wanted, header, &facts).map_err(|e| Stop::fail(e.code, e.reason))
+    let mapping = Mapping::new(part.entity, &part.wanted, header, &facts);
+    let mapping = mapping.map_err(|e| Stop::fail(e.code, e.reason))?;
+    Ok(mapping.for_format(part.entity, &part.format))
 }
 
 fn feed(reader: &mut dyn RecordReader, chunk: Option<Bytes>) {

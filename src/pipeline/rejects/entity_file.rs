@@ -108,7 +108,9 @@ impl<'a> EntityFile<'a> {
             external_id: message.external_id.clone(),
             enqueued_at: message.enqueued_at,
         };
-        Mapping::new(self.entity, &self.wanted, header, &facts).map_err(|error| {
+        let mapping = Mapping::new(self.entity, &self.wanted, header, &facts);
+        let mapping = mapping.map(|mapping| mapping.for_format(self.entity, &self.format));
+        mapping.map_err(|error| {
             let detail = format!(
                 "the entity `{}`, or what the job says of it, changed since the file was loaded: {}",
                 self.entity.label, error.reason

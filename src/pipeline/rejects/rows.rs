@@ -1,4 +1,4 @@
-//! The rejects of a workbook: its rows as CSV, which a job that reads workbooks takes as well.
+//! The rejects of a workbook or a Parquet file: its records as CSV, which a job that reads such files takes as well.
 
 use super::Halt;
 use super::reread::Reread;

@@ -81,7 +81,9 @@ impl Splicer {
             FileFormat::XmlAttribute => Self::Xml(XmlRejects::new(XmlStyle::Attribute, head)),
             FileFormat::Fixed(columns) => Self::Fixed(FixedRejects::new(columns)),
             FileFormat::JsonLines => Self::Json(JsonShape::Lines),
-            FileFormat::Json | FileFormat::Csv { .. } | FileFormat::Xlsx { .. } => Self::Json(JsonShape::Document),
+            FileFormat::Json | FileFormat::Csv { .. } | FileFormat::Xlsx { .. } | FileFormat::Parquet => {
+                Self::Json(JsonShape::Document)
+            }
         }
     }
 

@@ -1,28 +1,44 @@
-//! A workbook, or the CSV file that its rejects are: what a job that reads workbooks takes.
+//! A file that is no text, or the CSV file that its rejects are: what a job that reads workbooks or Parquet takes.
 
 use super::csv_read::{CsvOptions, CsvReader};
 use super::record::{FileError, Position, RecordReader, Step};
-use super::xlsx::{XlsxOptions, XlsxReader};
 
-/// How a zip begins, and how an old workbook does, of which the reader of workbooks knows what to say.
-const WORKBOOKS: [&[u8]; 2] = [b"PK", &[0xd0, 0xcf, 0x11, 0xe0]];
 /// As many bytes tell.
 const START_BYTES: usize = 4;
 
+/// Whether a file that begins so is a workbook, or an old one, of which the reader of workbooks knows what to say.
+#[must_use]
+pub fn is_workbook(start: &[u8]) -> bool {
+    start.starts_with(b"PK") || start.starts_with(&[0xd0, 0xcf, 0x11, 0xe0])
+}
+
+/// Whether a file that begins so is Parquet, or something else that is no text.
+#[must_use]
+pub fn is_no_text(start: &[u8]) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n');
+    start.starts_with(b"PAR") || start.iter().any(is_control)
+}
+
 /// Reads whichever it is, as its first bytes say.
-pub struct WorkbookOrCsv {
-    options: Option<(XlsxOptions, CsvOptions)>,
+pub struct BinaryOrCsv {
+    undecided: Option<Undecided>,
     start: Vec<u8>,
     finished: bool,
     reader: Option<Box<dyn RecordReader>>,
 }
 
-impl WorkbookOrCsv {
-    /// A reader at the start of a file.
+struct Undecided {
+    binary: Box<dyn RecordReader>,
+    is_binary: fn(&[u8]) -> bool,
+    csv: CsvOptions,
+}
+
+impl BinaryOrCsv {
+    /// A reader at the start of a file, which `is_binary` knows by its first bytes.
     #[must_use]
-    pub fn new(workbook: XlsxOptions, csv: CsvOptions) -> Self {
+    pub fn new(binary: Box<dyn RecordReader>, is_binary: fn(&[u8]) -> bool, csv: CsvOptions) -> Self {
         Self {
-            options: Some((workbook, csv)),
+            undecided: Some(Undecided { binary, is_binary, csv }),
             start: Vec::new(),
             finished: false,
             reader: None,
@@ -33,12 +49,11 @@ impl WorkbookOrCsv {
         if self.start.len() < START_BYTES && !self.finished {
             return;
         }
-        let Some((workbook, csv)) = self.options.take() else {
+        let Some(Undecided { binary, is_binary, csv }) = self.undecided.take() else {
             return;
         };
-        let is_workbook = WORKBOOKS.iter().any(|start| self.start.starts_with(start));
-        let mut reader: Box<dyn RecordReader> = if is_workbook {
-            Box::new(XlsxReader::new(workbook))
+        let mut reader = if is_binary(&self.start[..self.start.len().min(START_BYTES)]) {
+            binary
         } else {
             Box::new(CsvReader::new(csv))
         };
@@ -50,7 +65,7 @@ impl WorkbookOrCsv {
     }
 }
 
-impl RecordReader for WorkbookOrCsv {
+impl RecordReader for BinaryOrCsv {
     fn feed(&mut self, bytes: &[u8]) {
         if let Some(reader) = &mut self.reader {
             reader.feed(bytes);

@@ -1,4 +1,4 @@
-//! The workbook's own bytes, kept in a temporary file without a name until all are there: a zip is read from its end.
+//! A file's bytes, kept in a temporary file without a name until all are there: a workbook, or Parquet, is read from its end.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
