@@ -11,6 +11,7 @@ mod site;
 mod wire;
 
 mod compose;
+mod copies;
 mod crash;
 mod doctor;
 mod entities;
