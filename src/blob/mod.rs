@@ -8,6 +8,7 @@ mod folder_id;
 mod hash;
 mod place;
 mod read;
+mod unfinished;
 mod write;
 
 use std::time::Duration;
@@ -120,8 +121,8 @@ impl Blobs {
         Ok(BlobReader::new(stream, expected, key.clone()))
     }
 
-    /// Deletes a blob; one that is gone already is a success. On files the deletion is synced, and staged parts that a
-    /// killed process left under this key go with it.
+    /// Deletes a blob; one that is gone already is a success. On files the deletion is synced. Parts
+    /// that a killed process left under this key go with it.
     pub async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
         self.place.delete(key).await
     }

@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod buckets;
 mod compose;
 mod copies;
 mod crash;
