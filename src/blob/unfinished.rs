@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::Error;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::signer::{Method, SignedUrlOptions, Signer};
-use object_store::{Error, Result};
 
 use super::{BlobError, PATIENCE};
 
@@ -66,20 +66,19 @@ impl Unfinished {
             Ok(url) => url,
             Err(error) => return Ok(untold(path, &error)),
         };
-        let answer = self
-            .http
-            .get(url)
-            .timeout(PATIENCE)
-            .send()
-            .await
-            .map_err(BlobError::failed)?;
+        let answer = self.http.get(url).timeout(PATIENCE).send().await.map_err(failed)?;
         match answer.error_for_status_ref() {
-            Ok(_) => answer.text().await.map(Some).map_err(BlobError::failed),
+            Ok(_) => answer.text().await.map(Some).map_err(failed),
             // 501: it never will.
-            Err(error) if answer.status().is_server_error() && answer.status() != 501 => Err(BlobError::failed(error)),
-            Err(error) => Ok(untold(path, &error)),
+            Err(error) if answer.status().is_server_error() && answer.status() != 501 => Err(failed(error)),
+            Err(error) => Ok(untold(path, &error.without_url())),
         }
     }
+}
+
+/// Without the URL, which is signed.
+fn failed(error: reqwest::Error) -> BlobError {
+    BlobError::failed(error.without_url())
 }
 
 fn untold(path: &Path, error: &dyn std::fmt::Display) -> Option<String> {

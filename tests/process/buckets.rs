@@ -11,12 +11,11 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use reqwest::StatusCode;
 use serde_json::Value;
-use sqlx::Connection as _;
 use tranship::blob::{PART_BYTES, PayloadHasher};
 
 use crate::service::Service;
 use crate::site::{Credentials, Site};
-use crate::support::databases::{TestDatabase, rows};
+use crate::support::databases::{TestDatabase, rows, run};
 use crate::wire::{Caller, http, json};
 
 const JOB: &str = "6a3ff0a6-2d0e-4d2b-bb0c-0e6b0c9f8d55";
@@ -186,7 +185,7 @@ async fn site(bucket: &Bucket, store: TestDatabase, rows: usize, job: &str) -> (
             format!("insert into stock select i, {note} from generate_series(1, {rows}) i"),
         )
     };
-    run_in(
+    run(
         site.business_url(),
         &format!("create table stock (item {table} primary key, note text); {filled}"),
     )
@@ -200,18 +199,6 @@ async fn site(bucket: &Bucket, store: TestDatabase, rows: usize, job: &str) -> (
 
 const PACKAGE: &str =
     "data_source = \"package\"\n[export]\nformat = \"csv\"\n[[export.entities]]\nentity = \"Stock\"\n";
-
-async fn run_in(url: &str, sql: &str) {
-    let sql = sqlx::AssertSqlSafe(sql.to_owned());
-    if url.starts_with("sqlite") {
-        let url = format!("{url}?mode=rwc");
-        let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a database");
-        sqlx::raw_sql(sql).execute(&mut connection).await.expect("done");
-    } else {
-        let mut connection = sqlx::PgConnection::connect(url).await.expect("a database");
-        sqlx::raw_sql(sql).execute(&mut connection).await.expect("done");
-    }
-}
 
 async fn ask_for_run(service: &Service, tester: &Credentials) -> Caller {
     let caller = Caller::new(service, tester).await;
@@ -283,14 +270,14 @@ async fn a_package_of_several_parts_arrives_whole(bucket: Bucket, store: TestDat
     let (site, tester) = site(&bucket, store, ROWS, &destination).await;
     let service = site.start("data").await;
     let caller = ask_for_run(&service, &tester).await;
-    let run = ended(&caller, Duration::from_mins(2)).await;
-    assert_eq!(run["state"], "done", "{run:#}");
+    let ran = ended(&caller, Duration::from_mins(2)).await;
+    assert_eq!(ran["state"], "done", "{ran:#}");
     bucket.wait_until("message and copy", 2, 0).await;
 
     let package = collect(&caller).await;
     assert!(package.len() > 3 * PART_BYTES, "{} bytes", package.len());
-    assert_eq!(run["messages"][0]["bytes"], package.len());
-    assert_eq!(run["messages"][0]["digest"], digest(&package));
+    assert_eq!(ran["messages"][0]["bytes"], package.len());
+    assert_eq!(ran["messages"][0]["digest"], digest(&package));
     let objects = bucket.objects().await;
     assert!(objects["archive/stock.zip"] == package, "the copy is the message");
     assert!(objects.values().all(|bytes| *bytes == package), "and so is the blob");
@@ -302,16 +289,16 @@ async fn a_run_that_fails_leaves_nothing(bucket: Bucket, store: TestDatabase) {
     let package = PACKAGE.replace("format = \"csv\"", "format = \"csv\"\nencoding = \"windows-1252\"");
     let (site, tester) = site(&bucket, store, FEWER_ROWS, &package).await;
     // The last of them, when all others are on their way.
-    run_in(
+    run(
         site.business_url(),
         &format!("insert into stock values ({}, '漢')", FEWER_ROWS + 1),
     )
     .await;
     let service = site.start("data").await;
     let caller = ask_for_run(&service, &tester).await;
-    let run = ended(&caller, Duration::from_mins(2)).await;
-    assert_eq!(run["state"], "failed", "{run:#}");
-    assert!(run.to_string().contains("value_not_writable"), "{run:#}");
+    let ran = ended(&caller, Duration::from_mins(2)).await;
+    assert_eq!(ran["state"], "failed", "{ran:#}");
+    assert!(ran.to_string().contains("value_not_writable"), "{ran:#}");
     bucket.wait_until("a run that failed", 0, 0).await;
     assert!(service.stop().await.success());
 }
@@ -334,11 +321,11 @@ async fn a_run_killed_while_it_uploads_leaves_nothing_but_its_message(bucket: Bu
 
     let service = site.start("data").await;
     let caller = Caller::new(&service, &tester).await;
-    let run = ended(&caller, Duration::from_mins(2)).await;
-    assert_eq!(run["state"], "done", "{run:#}");
+    let ran = ended(&caller, Duration::from_mins(2)).await;
+    assert_eq!(ran["state"], "done", "{ran:#}");
     bucket.wait_until("the message of the run", 1, 0).await;
     let package = collect(&caller).await;
-    assert_eq!(run["messages"][0]["digest"], digest(&package));
+    assert_eq!(ran["messages"][0]["digest"], digest(&package));
     assert_whole(&site, package).await;
     assert!(service.stop().await.success());
 }
@@ -374,7 +361,7 @@ async fn memory_stays_flat(bucket: Bucket) {
         let (mut site, tester) = site(&bucket, TestDatabase::sqlite(), 0, PACKAGE).await;
         let note = "lower(hex(randomblob(20)))";
         let numbers = format!("with recursive n(i) as (select 2 union all select i + 1 from n where i < {rows})");
-        run_in(
+        run(
             site.business_url(),
             &format!("insert into stock {numbers} select i, {note} from n"),
         )
@@ -383,13 +370,13 @@ async fn memory_stays_flat(bucket: Bucket) {
         let service = site.start("data").await;
         let caller = ask_for_run(&service, &tester).await;
         let began = Instant::now();
-        let run = ended(&caller, Duration::from_mins(45)).await;
+        let ran = ended(&caller, Duration::from_mins(45)).await;
         assert_eq!(
-            (&run["state"], &run["records"]),
+            (&ran["state"], &ran["records"]),
             (&"done".into(), &rows.into()),
-            "{run:#}"
+            "{ran:#}"
         );
-        let (peak, bytes) = (service.peak_kib(), run["messages"][0]["bytes"].clone());
+        let (peak, bytes) = (service.peak_kib(), ran["messages"][0]["bytes"].clone());
         println!(
             "{}: {rows} rows, {bytes} bytes, {} s, peak {} MiB",
             bucket.url,

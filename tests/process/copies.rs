@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use sqlx::Connection as _;
 
 use crate::site::Site;
-use crate::support::databases::TestDatabase;
+use crate::support::databases::{TestDatabase, run};
 use crate::wire::{Caller, json};
 
 const JOB: &str = "6a3ff0a6-2d0e-4d2b-bb0c-0e6b0c9f8d44";
@@ -31,21 +30,13 @@ type = "int"
 /// Lets everything through, after a second or two.
 const SLOW: &str = "filter = \"(with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000000) select count(*) from n) > 0\"\n";
 
-async fn run_in(url: &str, sql: &str) {
-    let mut connection = sqlx::SqliteConnection::connect(&format!("{url}?mode=rwc"))
-        .await
-        .expect("the database opens");
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection);
-    done.await.expect(sql);
-}
-
 /// All rows get the same quantity, one after the other, until told to stop.
 async fn write_on(url: String, is_over: Arc<AtomicBool>) {
     for number in 1.. {
         if is_over.load(Ordering::Relaxed) {
             return;
         }
-        run_in(&url, &format!("update stock set quantity = {number}")).await;
+        run(&url, &format!("update stock set quantity = {number}")).await;
     }
 }
 
@@ -87,7 +78,7 @@ async fn a_copy_that_a_killed_service_left_is_deleted_and_its_run_made_once() {
         "create table stock (item integer primary key, quantity integer not null); \
          insert into stock with recursive n(i) as (select 1 union all select i + 1 from n where i < {ROWS}) select i, 0 from n"
     );
-    run_in(site.business_url(), &table).await;
+    run(site.business_url(), &table).await;
     site.write("entities/stock.toml", ENTITY);
     let job = format!(
         "id = \"{JOB}\"\nname = \"Stock out\"\ndirection = \"export\"\ndata_source = \"file\"\nclients = [\"tester\"]\n\
