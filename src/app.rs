@@ -24,6 +24,7 @@ use crate::auth::tokens::TokenIssuer;
 use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::Databases;
+use crate::business::backup::sweep_copies;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::definitions::Definitions;
@@ -146,6 +147,7 @@ impl App {
                 webhooks: config.webhooks.clone(),
                 destinations: config.destinations.clone(),
             }),
+            copies: copies(&config.data_dir).into(),
             owner: owner(address).into(),
             store,
             runtime,
@@ -424,6 +426,22 @@ async fn first_client(
 fn owner(address: SocketAddr) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}/{}/{}", host.trim(), std::process::id(), address.port())
+}
+
+/// Where copies of business databases are made. What a killed process left there is deleted.
+fn copies(data_dir: &Path) -> PathBuf {
+    let folder = data_dir.join("copies");
+    match sweep_copies(&folder) {
+        Ok(0) => {}
+        Ok(copies) => tracing::info!(
+            copies,
+            "deleted copies of business databases that a killed process left"
+        ),
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "copies that a killed process left may remain");
+        }
+    }
+    folder
 }
 
 /// Where scripts find the bound addresses, port 0 included: the plain one, and the one for TLS.

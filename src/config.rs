@@ -170,6 +170,8 @@ pub struct Import {
 pub struct Export {
     /// `positions_kept`: positions of an incremental export that it can be rewound to.
     pub positions_kept: u32,
+    /// `max_wal_bytes`: how far a SQLite database's write-ahead log may grow while an export reads it.
+    pub max_wal_bytes: u64,
 }
 
 /// `file.*`: bounds on what a data file may be.
@@ -260,6 +262,7 @@ impl Config {
             },
             export: Export {
                 positions_kept: number(reader, "export.positions_kept", 1, 100_000),
+                max_wal_bytes: number(reader, "export.max_wal_bytes", MIB, 1024 * GIB),
             },
             file: File {
                 max_field_bytes: number(reader, "file.max_field_bytes", 1, GIB),

@@ -54,6 +54,10 @@ fn describe() {
         "tranship_store_asks_total",
         "What was asked of the lanes of the store: divided by the commits, how much shares one"
     );
+    metrics::describe_counter!(
+        "tranship_export_copies_total",
+        "Exports that went on from a copy of a SQLite database, because its write-ahead log had grown too far under them"
+    );
     metrics::describe_gauge!(
         "tranship_store_durability",
         "1 for the class that enqueues are answered with unless their job asks for less"

@@ -8,6 +8,7 @@ mod folder_id;
 mod hash;
 mod place;
 mod read;
+mod unfinished;
 mod write;
 
 use std::time::Duration;
@@ -127,8 +128,8 @@ impl Blobs {
             .unwrap_or_else(|_| Err(BlobError::failed(format!("no answer within {} s", PATIENCE.as_secs()))))
     }
 
-    /// Deletes a blob; one that is gone already is a success. On files the deletion is synced, and staged parts that a
-    /// killed process left under this key go with it.
+    /// Deletes a blob; one that is gone already is a success. On files the deletion is synced. Parts
+    /// that a killed process left under this key go with it.
     pub async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
         self.place.delete(key).await
     }

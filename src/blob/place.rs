@@ -18,6 +18,7 @@ use tokio_util::io::ReaderStream;
 use super::BlobError;
 use super::files::Files;
 use super::folder_id::BlobFolder;
+use super::unfinished::Unfinished;
 use crate::domain::ids::BlobKey;
 
 /// Bytes read from a file at a time: one hop to a blocking thread each.
@@ -36,7 +37,12 @@ const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     Files(Arc<Files>),
-    Bucket { store: Arc<dyn ObjectStore>, prefix: Path },
+    Bucket {
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        /// Where uploads in parts have to be given up by somebody.
+        unfinished: Option<Unfinished>,
+    },
 }
 
 /// Builds a cloud store from the environment and a URL. The three builders share these methods but no trait.
@@ -56,7 +62,9 @@ macro_rules! bucket {
                 builder = builder.with_config($key::Client(key), ours);
             }
         }
-        builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+        // Incomplete credentials and the like: the operator must act, trying again helps nobody.
+        let built = builder.build().map(Arc::new);
+        built.map_err(|cause| BlobError::Settings(format!("{}: {cause}", $url)))?
     }};
 }
 
@@ -79,22 +87,32 @@ impl Place {
             return Err(wrong("no bucket"));
         }
         let prefix = Path::parse(prefix.trim_matches('/')).map_err(|cause| wrong(&cause.to_string()))?;
-        let store = match scheme {
-            "s3" => bucket!(AmazonS3Builder, AmazonS3ConfigKey, url),
-            "az" => bucket!(MicrosoftAzureBuilder, AzureConfigKey, url),
-            "gs" => bucket!(GoogleCloudStorageBuilder, GoogleConfigKey, url),
+        let (store, unfinished): (Arc<dyn ObjectStore>, _) = match scheme {
+            "s3" => {
+                let store = bucket!(AmazonS3Builder, AmazonS3ConfigKey, url);
+                let unfinished = Unfinished::of(&store);
+                (store, Some(unfinished))
+            }
+            "az" => (bucket!(MicrosoftAzureBuilder, AzureConfigKey, url), None),
+            "gs" => {
+                let store = bucket!(GoogleCloudStorageBuilder, GoogleConfigKey, url);
+                let unfinished = Unfinished::of(&store);
+                (store, Some(unfinished))
+            }
             _ => return Err(wrong("no such kind of store")),
         };
-        // Incomplete credentials and the like: the operator must act, trying again helps nobody.
-        let store = store.map_err(|cause| BlobError::Settings(format!("{url}: {cause}")))?;
-        Ok(Self::Bucket { store, prefix })
+        Ok(Self::Bucket {
+            store,
+            prefix,
+            unfinished,
+        })
     }
 
     /// Store and path to write this key to; its folder is durable.
     pub(super) async fn for_writing(&self, key: &BlobKey) -> Result<(Arc<dyn ObjectStore>, Path), BlobError> {
         match self {
             Self::Files(files) => Ok((Arc::new(files.with_folder_of(key).await?), path_of(&key.0))),
-            Self::Bucket { store, prefix } => Ok((Arc::clone(store), below(prefix, &key.0))),
+            Self::Bucket { store, prefix, .. } => Ok((Arc::clone(store), below(prefix, &key.0))),
         }
     }
 
@@ -105,7 +123,7 @@ impl Place {
                 Some(store) => store.get(&path_of(&key.0)).await,
                 None => return Err(BlobError::Missing(key.clone())),
             },
-            Self::Bucket { store, prefix } => store.get(&below(prefix, &key.0)).await,
+            Self::Bucket { store, prefix, .. } => store.get(&below(prefix, &key.0)).await,
         };
         match found {
             Ok(found) => Ok(match found.payload {
@@ -142,10 +160,21 @@ impl Place {
     pub(super) async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
         match self {
             Self::Files(files) => files.delete(key).await,
-            Self::Bucket { store, prefix } => match store.delete(&below(prefix, &key.0)).await {
-                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-                Err(cause) => Err(cause.into()),
-            },
+            Self::Bucket {
+                store,
+                prefix,
+                unfinished,
+            } => {
+                let path = below(prefix, &key.0);
+                match store.delete(&path).await {
+                    Ok(()) | Err(Error::NotFound { .. }) => {}
+                    Err(cause) => return Err(cause.into()),
+                }
+                match unfinished {
+                    Some(unfinished) => unfinished.give_up(&path).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 
@@ -159,7 +188,7 @@ impl Place {
     pub(super) async fn probe(&self) -> Result<(), BlobError> {
         match self {
             Self::Files(files) => files.probe().await,
-            Self::Bucket { store, prefix } => {
+            Self::Bucket { store, prefix, .. } => {
                 // A listing of nothing: small, and unlike a look at one key it fails when the bucket is not there.
                 store.list(Some(&below(prefix, "probe"))).try_next().await?;
                 Ok(())

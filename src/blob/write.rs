@@ -137,7 +137,7 @@ impl BlobWriter {
 
 impl Drop for BlobWriter {
     fn drop(&mut self) {
-        // Without a runtime nothing can be sent. Files are removed all the same; a bucket needs a rule for stale uploads.
+        // Without a runtime nothing can be sent. Files are removed all the same; what is at a bucket, the sweep finds.
         if let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
             let key = self.key.clone();
             runtime.spawn(async move { upload.abandon(&key).await });

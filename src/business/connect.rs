@@ -78,6 +78,13 @@ impl Address {
         self.file().is_some_and(|file| !file.exists())
     }
 
+    /// SQLite's write-ahead log, which lies beside the file that links lead to.
+    pub(super) fn write_ahead_log(&self) -> Option<PathBuf> {
+        let mut log = real_path(self.file()?).into_os_string();
+        log.push("-wal");
+        Some(log.into())
+    }
+
     pub(super) fn is_file(&self, path: &Path) -> bool {
         self.file().is_some_and(|file| real_path(file) == real_path(path))
     }
@@ -197,7 +204,7 @@ pub(super) async fn reader(name: &str, address: &Address, connections: u32) -> R
     })
 }
 
-fn sqlite(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+pub(super) fn sqlite(options: &SqliteConnectOptions) -> SqliteConnectOptions {
     options.clone().busy_timeout(BUSY_TIMEOUT).foreign_keys(true)
 }
 

@@ -51,6 +51,31 @@ pub enum BusinessError {
         /// The message.
         message: crate::domain::ids::MessageId,
     },
+    /// SQLite's write-ahead log grew too far under a snapshot, which was given up. Reading goes on from a copy.
+    #[error(
+        "the write-ahead log of business database `{database}` grew by {grown_bytes} bytes while it was read (export.max_wal_bytes)"
+    )]
+    LogGrown {
+        /// Database name.
+        database: String,
+        /// By how much it had grown since the snapshot was opened.
+        grown_bytes: u64,
+    },
+    /// There is no room for a copy of the database.
+    #[error(
+        "business database `{database}` has to be read from a copy, because its write-ahead log grew too far, and there is no \
+         room for one: it needs {needed_bytes} bytes in {}, where {free_bytes} are free", .folder.display()
+    )]
+    NoRoom {
+        /// Database name.
+        database: String,
+        /// Where the copy was to be.
+        folder: std::path::PathBuf,
+        /// What it needs.
+        needed_bytes: u64,
+        /// What there is.
+        free_bytes: u64,
+    },
     /// Nobody answers at the settings' address, or lets us in; trying again later may help.
     #[error("business database `{database}`: cannot connect to PostgreSQL at {server}: {cause}")]
     Unreachable {
@@ -85,7 +110,9 @@ impl BusinessError {
             | Self::DefinitionChanged(_)
             | Self::Settings(_)
             | Self::Corrupt { .. }
-            | Self::StagingLost { .. } => return false,
+            | Self::StagingLost { .. }
+            | Self::LogGrown { .. }
+            | Self::NoRoom { .. } => return false,
         };
         match source {
             sqlx::Error::Io(_)

@@ -16,6 +16,7 @@
 //! cost; when the server crashes it empties such tables. That is noticed before a record would go missing, and
 //! [`BusinessError::StagingLost`] sends the load back to its source; chunks that have landed stay as they are.
 
+pub mod backup;
 mod catalogue;
 mod check_constraints;
 mod connect;
@@ -164,16 +165,21 @@ impl Databases {
 
 impl Database {
     fn new(name: &str, settings: &DatabaseSettings) -> Result<Self, BusinessError> {
+        let address = Address::parse(name, &settings.url)?;
+        Ok(Self::open(name, address, settings.max_connections.max(1)))
+    }
+
+    fn open(name: &str, address: Address, max_connections: u32) -> Self {
         let inner = Inner {
             name: name.to_owned(),
-            address: Address::parse(name, &settings.url)?,
-            max_connections: settings.max_connections.max(1),
+            address,
+            max_connections,
             writer: OnceCell::new(),
             reader: OnceCell::new(),
             control_tables: AtomicBool::new(false),
             checked: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// Its name in the configuration.

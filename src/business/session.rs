@@ -17,6 +17,9 @@ use super::dialect::{Dialect, Purpose};
 use super::snapshot::Row;
 use super::transaction::{WORK_MAX, timed_out};
 
+/// Steps of SQLite's virtual machine between two looks whether a statement is to end: a fraction of a millisecond.
+pub(super) const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
 /// A value bound to a statement.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
@@ -261,6 +264,26 @@ impl Session {
         });
         self.close_on_drop();
         Ok(sent)
+    }
+
+    /// Ends the statement that is running, and each that is begun, as soon as this says so. PostgreSQL has other means.
+    pub(super) async fn interrupt_when(
+        &mut self,
+        mut is_over: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<(), sqlx::Error> {
+        if let Connection::Sqlite(connection) = &mut self.connection {
+            let mut handle = connection.lock_handle().await?;
+            handle.set_progress_handler(STEPS_BETWEEN_LOOKS, move || !is_over());
+        }
+        Ok(())
+    }
+
+    /// Takes that back, so that others can use the connection.
+    pub(super) async fn never_interrupt(&mut self) -> Result<(), sqlx::Error> {
+        if let Connection::Sqlite(connection) = &mut self.connection {
+            connection.lock_handle().await?.remove_progress_handler();
+        }
+        Ok(())
     }
 
     /// Rolls back at the end although all went well: nothing but the fence was touched, and a commit would cost a sync.

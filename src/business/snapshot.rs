@@ -1,13 +1,17 @@
 //! Consistent reads for exports: all entities of one export are read inside one transaction.
 
+mod growth;
 mod nested;
 mod row;
+
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 pub use nested::NestedSelection;
 pub use row::Row;
 
+use self::growth::{GivenUp, Growth};
 use super::dialect::{Dialect, Purpose, quote};
 use super::session::{BatchLimit, Session, Value};
 use super::{BusinessError, Database};
@@ -44,6 +48,7 @@ const BATCH: BatchLimit = BatchLimit {
 pub struct Snapshot {
     database: Database,
     requests: mpsc::Sender<Request>,
+    given_up: GivenUp,
 }
 
 #[derive(Debug)]
@@ -57,27 +62,51 @@ struct Request {
 impl Database {
     /// Opens a snapshot: REPEATABLE READ, read only on PostgreSQL; a read transaction on SQLite.
     pub async fn snapshot(&self) -> Result<Snapshot, BusinessError> {
-        let (requests, mut inbox) = mpsc::channel::<Request>(1);
+        self.open_watched(None).await
+    }
+
+    /// The same, but on SQLite it is given up when the write-ahead log has grown by more than this since: every use of it then ends in
+    /// [`BusinessError::LogGrown`], what is under way included.
+    pub async fn snapshot_within(&self, max_wal_bytes: u64) -> Result<Snapshot, BusinessError> {
+        self.open_watched(Some(max_wal_bytes)).await
+    }
+
+    async fn open_watched(&self, max_wal_bytes: Option<u64>) -> Result<Snapshot, BusinessError> {
+        let (requests, inbox) = mpsc::channel::<Request>(1);
         let (opened, is_open) = oneshot::channel();
-        let database = self.clone();
+        let (database, given_up) = (self.clone(), GivenUp::default());
+        let watched = self.inner.address.write_ahead_log().zip(max_wal_bytes);
+        let flag = Arc::clone(&given_up);
         tokio::spawn(async move {
+            // Looked at before the snapshot, which keeps what comes after.
+            let growth = match watched {
+                Some((log, max_bytes)) => Some(Growth::begin(log, max_bytes, Arc::clone(&flag)).await),
+                None => None,
+            };
             let mut session = match database.open_snapshot().await {
                 Ok(session) => session,
                 Err(error) => return drop(opened.send(Err(error))),
             };
+            let Some(growth) = growth else {
+                if opened.send(Ok(())).is_ok() {
+                    serve(&mut session, inbox).await;
+                }
+                return session.finish().await;
+            };
+            // A statement that sorts has no rows for a while, and would not notice that nobody waits for them.
+            if let Err(error) = session.interrupt_when(move || flag.get().is_some()).await {
+                return drop(opened.send(Err(database.settle(error.into()))));
+            }
             if opened.send(Ok(())).is_ok() {
-                while let Some(Request {
-                    sql,
-                    values,
-                    rows,
-                    answer,
-                }) = inbox.recv().await
-                {
-                    // Nobody may be waiting for the answer any more; the next request, or the end, comes all the same.
-                    let _ = answer.send(session.stream(sql, values, BATCH, &rows).await);
+                tokio::select! {
+                    () = serve(&mut session, inbox) => {}
+                    // Dropped with the statement that may be under way, the session takes its connection with it.
+                    () = growth.passes() => return,
                 }
             }
-            session.finish().await;
+            if session.never_interrupt().await.is_ok() {
+                session.finish().await;
+            }
         });
         is_open
             .await
@@ -85,6 +114,7 @@ impl Database {
         Ok(Snapshot {
             database: self.clone(),
             requests,
+            given_up,
         })
     }
 
@@ -125,6 +155,20 @@ impl Database {
     }
 }
 
+/// Answers requests until nobody can send any.
+async fn serve(session: &mut Session, mut inbox: mpsc::Receiver<Request>) {
+    while let Some(Request {
+        sql,
+        values,
+        rows,
+        answer,
+    }) = inbox.recv().await
+    {
+        // Nobody may be waiting for the answer any more; the next request, or the end, comes all the same.
+        let _ = answer.send(session.stream(sql, values, BATCH, &rows).await);
+    }
+}
+
 impl Snapshot {
     /// Streams the selection into `rows`, a bounded channel, in batches of at most 500 rows and about 1 MiB of text; ends when the receiver is gone.
     ///
@@ -150,6 +194,12 @@ impl Snapshot {
             return Ok(0);
         };
         self.stream(first.selection.entity, query, rows).await
+    }
+
+    /// Whether it was given up because the write-ahead log had grown too far.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.get().is_some()
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -182,19 +232,29 @@ impl Snapshot {
     }
 
     async fn run(&mut self, (sql, values): Query, rows: mpsc::Sender<Vec<Row>>) -> Result<u64, BusinessError> {
-        let gone = || self.database.settle(sqlx::Error::WorkerCrashed.into());
         let (answer, outcome) = oneshot::channel();
-        self.requests
-            .send(Request {
-                sql,
-                values,
-                rows,
-                answer,
-            })
-            .await
-            .map_err(|_| gone())?;
-        let outcome = outcome.await.map_err(|_| gone())?;
-        outcome.map_err(|error| self.database.settle(error.into()))
+        let request = Request {
+            sql,
+            values,
+            rows,
+            answer,
+        };
+        let outcome = match self.requests.send(request).await {
+            Ok(()) => outcome.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        };
+        outcome.map_err(|error| self.failed(error))
+    }
+
+    /// What a failure means: nothing but that, where the snapshot was given up meanwhile.
+    fn failed(&self, error: sqlx::Error) -> BusinessError {
+        match self.given_up.get() {
+            Some(&grown_bytes) => BusinessError::LogGrown {
+                database: self.database.name().to_owned(),
+                grown_bytes,
+            },
+            None => self.database.settle(error.into()),
+        }
     }
 }
 

@@ -12,20 +12,20 @@ mod incremental;
 mod output;
 pub mod parts;
 mod payloads;
+mod run;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::incremental::{Planned, Reading};
+use self::incremental::Planned;
 use self::parts::{Part, Source, parts};
-use self::payloads::{OpenFile, Payloads};
+use self::payloads::Payloads;
+use self::run::Run;
 use super::Context;
 use super::enqueue::Envelope;
 use super::payload::StoredPayload;
 use super::placement::place;
 use super::stop::{RunEnd, Stop};
-use crate::business::snapshot::{Row, Snapshot};
-use crate::business::{BusinessError, Database};
+use crate::business::Database;
 use crate::definitions::Definitions;
 use crate::domain::export::ExportSpec;
 use crate::domain::file_name::FileNameFacts;
@@ -38,9 +38,6 @@ use crate::storage::destinations::NewExportDelivery;
 use crate::storage::enqueue::NewMessage;
 use crate::storage::occurrences::{ExportOutcome, Occurrence};
 use crate::storage::positions::NewPosition;
-
-/// Batches of rows read ahead of the writer: with what is being written, all of an export that is in memory.
-const BATCHES_AHEAD: usize = 4;
 
 /// Carries a claimed occurrence to its end, or as far as it may.
 pub async fn export(
@@ -99,24 +96,18 @@ async fn run(
         database.ensure_entity(source.entity).await?;
         prepared.push(incremental::prepare(context, database, job, source).await?);
     }
-    let mut prepared = prepared.iter();
     // Told of its phases as they end.
     let mut claimed = claimed.clone();
-    let mut snapshot = database.snapshot().await?;
-    failpoint::reached("export.snapshot_open");
-    let mut payloads = Payloads::begin(context, job, spec, &parts, claimed.due_at)?;
-    let (mut written, mut planned) = (Written::default(), Vec::new());
-    for part in &parts {
-        let mut readings = Vec::new();
-        for (source, prepared) in part.sources.iter().zip(&mut prepared) {
-            let plan = incremental::plan(&mut snapshot, source, prepared, claimed.due_at).await?;
-            readings.push(plan.reading.clone());
-            planned.push((source, plan));
-        }
-        let counts = write_part(&mut snapshot, &mut payloads, job, part, &readings, stopping).await?;
-        written.entities.extend(counts);
-    }
-    drop(snapshot);
+    let run = Run {
+        context,
+        job,
+        spec,
+        parts: &parts,
+        prepared: &prepared,
+        due_at: claimed.due_at,
+        stopping,
+    };
+    let (payloads, mut written, planned) = run.read(database).await?;
     claimed.written_at = Some(context.clock.now());
     written.note(&planned);
     if written.records() == 0 && spec.prevent_upload_when_zero_records {
@@ -217,81 +208,6 @@ fn database_of<'a>(context: &'a Context, parts: &[Part<'_>]) -> Result<&'a Datab
     }
     let unknown = || Stop::fail("definition_mismatch", format!("no database `{name}` is configured"));
     context.databases.get(name).ok_or_else(unknown)
-}
-
-/// Writes one data file; the records of each of its entities, by its label.
-async fn write_part<'a>(
-    snapshot: &mut Snapshot,
-    payloads: &mut Payloads<'a>,
-    job: &Job,
-    part: &'a Part<'a>,
-    readings: &[Reading],
-    stopping: &CancellationToken,
-) -> Result<Vec<(String, u64)>, Stop> {
-    let Some(spec) = &job.export else {
-        return Ok(Vec::new());
-    };
-    let companies = spec.companies(job.company.as_deref());
-    let mut file = OpenFile::begin(part, payloads).await?;
-    let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
-    let reading = async {
-        let read = match (part.composite, part.sources.first(), readings.first()) {
-            (Some(composite), ..) => snapshot.read_nested(&part.nested(composite, &companies), rows).await,
-            (None, Some(source), Some(reading)) => read_source(snapshot, source, reading, &companies, rows).await,
-            (None, ..) => Ok(0),
-        };
-        read.map_err(Stop::from)
-    };
-    // What is read in full tells of nothing that is gone.
-    let (tells, is_full) = (
-        part.sources.first().is_some_and(Source::tells_deleted),
-        !matches!(readings.first(), Some(Reading::Changes(_))),
-    );
-    let writing = async {
-        while let Some(batch) = batches.recv().await {
-            if stopping.is_cancelled() {
-                return Err(Stop::Stopped);
-            }
-            let batch = match (tells, is_full) {
-                (true, true) => batch.into_iter().map(there).collect(),
-                (false, false) => batch.into_iter().filter_map(untold).collect(),
-                _ => batch,
-            };
-            file.rows(payloads, &batch).await?;
-        }
-        file.end(payloads).await
-    };
-    // `try_join` drops the reader when the writer fails, and the other way round.
-    let (_, counts) = tokio::try_join!(reading, writing)?;
-    Ok(counts)
-}
-
-async fn read_source(
-    snapshot: &mut Snapshot,
-    source: &Source<'_>,
-    reading: &Reading,
-    companies: &[String],
-    rows: mpsc::Sender<Vec<Row>>,
-) -> Result<u64, BusinessError> {
-    let selection = source.selection(companies);
-    match reading {
-        Reading::All => snapshot.read(selection, rows).await,
-        Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
-        Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than), rows).await,
-        Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
-    }
-}
-
-/// A row of a full export beside a column that tells what is gone.
-fn there(mut row: Row) -> Row {
-    row.push(Some("No"));
-    row
-}
-
-/// A change without what tells whether its record is gone; nothing where it is.
-fn untold(mut row: Row) -> Option<Row> {
-    let is_gone = row.pop().as_deref() == Some("Yes");
-    (!is_gone).then_some(row)
 }
 
 /// What fills templates of names.

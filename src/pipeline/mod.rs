@@ -20,6 +20,7 @@ pub mod stop;
 pub mod sweep;
 pub mod tidy;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::blob::Blobs;
@@ -43,6 +44,8 @@ pub struct Context {
     pub clock: Clock,
     /// Limits.
     pub limits: Arc<Limits>,
+    /// The folder of copies of business databases that exports read from.
+    pub copies: Arc<Path>,
     /// Who we are, in lease and upload rows: host, process.
     pub owner: Arc<str>,
     /// The runtime that outlives any one request: clean-up runs there.

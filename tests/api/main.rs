@@ -22,6 +22,7 @@ mod batches;
 mod client;
 mod composite_exports;
 mod composites;
+mod copies;
 mod damage;
 mod dead_letters;
 mod delays;

@@ -3,6 +3,7 @@
 mod atomicity;
 mod catalogue;
 mod changes;
+mod copies;
 mod fence;
 mod fixture;
 mod lost;

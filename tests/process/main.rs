@@ -10,7 +10,9 @@ mod service;
 mod site;
 mod wire;
 
+mod buckets;
 mod compose;
+mod copies;
 mod crash;
 mod doctor;
 mod entities;

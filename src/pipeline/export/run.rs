@@ -1,0 +1,162 @@
+//! Reading a run's entities into its payloads, all in one snapshot: of the database, or of a copy where others write too much
+//! meanwhile.
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Written;
+use super::incremental::{self, Planned, Prepared, Reading};
+use super::parts::{Part, Source};
+use super::payloads::{OpenFile, Payloads};
+use crate::business::backup::BackupCopy;
+use crate::business::snapshot::{Row, Snapshot};
+use crate::business::{BusinessError, Database};
+use crate::domain::export::ExportSpec;
+use crate::domain::job::Job;
+use crate::domain::time::Timestamp;
+use crate::failpoint;
+use crate::pipeline::Context;
+use crate::pipeline::stop::Stop;
+
+/// Batches of rows read ahead of the writer: with what is being written, all of an export that is in memory.
+const BATCHES_AHEAD: usize = 4;
+
+/// A run, its entities got ready.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) context: &'a Context,
+    pub(super) job: &'a Job,
+    pub(super) spec: &'a ExportSpec,
+    pub(super) parts: &'a [Part<'a>],
+    /// One for each entity of each part, in their order.
+    pub(super) prepared: &'a [Prepared],
+    pub(super) due_at: Timestamp,
+    pub(super) stopping: &'a CancellationToken,
+}
+
+/// What was read: the payloads that hold it, what is told of it, and how each entity was read.
+type Read<'a> = (Payloads<'a>, Written, Vec<(&'a Source<'a>, Planned)>);
+
+impl<'a> Run<'a> {
+    /// Reads everything. On SQLite a reader keeps the write-ahead log from being started anew; when others have written
+    /// `export.max_wal_bytes` meanwhile, what was written is given up and all is read from a copy.
+    pub(super) async fn read(self, database: &Database) -> Result<Read<'a>, Stop> {
+        let max_wal_bytes = self.context.limits.export.max_wal_bytes;
+        let mut snapshot = database.snapshot_within(max_wal_bytes).await?;
+        match self.read_in(&mut snapshot).await {
+            Err(Stop::Retry(why)) if snapshot.is_given_up() => self.read_copy(database, &why).await,
+            done => done,
+        }
+    }
+
+    /// Positions are those of the copy's state: it has the change tables, too, and the marks that were raised before.
+    async fn read_copy(self, database: &Database, why: &str) -> Result<Read<'a>, Stop> {
+        let (job, due_at) = (&self.job.name, self.due_at);
+        tracing::warn!(job.name = %job, %due_at, "the export begins again from a copy: {why}");
+        let copy = self.copy(database).await?;
+        tracing::info!(job.name = %job, %due_at, bytes = copy.bytes(), copy = %copy.path().display(), "copied the database");
+        let (payloads, mut written, planned) = self.read_in(&mut copy.database().snapshot().await?).await?;
+        written.remarks.push(format!(
+            "read from a copy of database `{}`, because others wrote more than export.max_wal_bytes while it was read",
+            database.name()
+        ));
+        Ok((payloads, written, planned))
+    }
+
+    async fn copy(self, database: &Database) -> Result<BackupCopy, Stop> {
+        metrics::counter!("tranship_export_copies_total", "database" => database.name().to_owned()).increment(1);
+        tokio::select! {
+            copied = database.back_up(&self.context.copies) => Ok(copied?),
+            () = self.stopping.cancelled() => Err(Stop::Stopped),
+        }
+    }
+
+    async fn read_in(self, snapshot: &mut Snapshot) -> Result<Read<'a>, Stop> {
+        failpoint::reached("export.snapshot_open");
+        let mut prepared = self.prepared.iter();
+        let mut payloads = Payloads::begin(self.context, self.job, self.spec, self.parts, self.due_at)?;
+        let (mut written, mut planned) = (Written::default(), Vec::new());
+        for part in self.parts {
+            let mut readings = Vec::new();
+            for (source, prepared) in part.sources.iter().zip(&mut prepared) {
+                let plan = incremental::plan(snapshot, source, prepared, self.due_at).await?;
+                readings.push(plan.reading.clone());
+                planned.push((source, plan));
+            }
+            let counts = self.write_part(snapshot, &mut payloads, part, &readings).await?;
+            written.entities.extend(counts);
+        }
+        Ok((payloads, written, planned))
+    }
+
+    /// Writes one data file; the records of each of its entities, by its label.
+    async fn write_part(
+        self,
+        snapshot: &mut Snapshot,
+        payloads: &mut Payloads<'a>,
+        part: &'a Part<'a>,
+        readings: &[Reading],
+    ) -> Result<Vec<(String, u64)>, Stop> {
+        let companies = self.spec.companies(self.job.company.as_deref());
+        let mut file = OpenFile::begin(part, payloads).await?;
+        let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
+        let reading = async {
+            let read = match (part.composite, part.sources.first(), readings.first()) {
+                (Some(composite), ..) => snapshot.read_nested(&part.nested(composite, &companies), rows).await,
+                (None, Some(source), Some(reading)) => read_source(snapshot, source, reading, &companies, rows).await,
+                (None, ..) => Ok(0),
+            };
+            read.map_err(Stop::from)
+        };
+        // What is read in full tells of nothing that is gone.
+        let (tells, is_full) = (
+            part.sources.first().is_some_and(Source::tells_deleted),
+            !matches!(readings.first(), Some(Reading::Changes(_))),
+        );
+        let writing = async {
+            while let Some(batch) = batches.recv().await {
+                if self.stopping.is_cancelled() {
+                    return Err(Stop::Stopped);
+                }
+                let batch = match (tells, is_full) {
+                    (true, true) => batch.into_iter().map(there).collect(),
+                    (false, false) => batch.into_iter().filter_map(untold).collect(),
+                    _ => batch,
+                };
+                file.rows(payloads, &batch).await?;
+            }
+            file.end(payloads).await
+        };
+        // `try_join` drops the reader when the writer fails, and the other way round.
+        let (_, counts) = tokio::try_join!(reading, writing)?;
+        Ok(counts)
+    }
+}
+
+async fn read_source(
+    snapshot: &mut Snapshot,
+    source: &Source<'_>,
+    reading: &Reading,
+    companies: &[String],
+    rows: mpsc::Sender<Vec<Row>>,
+) -> Result<u64, BusinessError> {
+    let selection = source.selection(companies);
+    match reading {
+        Reading::All => snapshot.read(selection, rows).await,
+        Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
+        Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than), rows).await,
+        Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
+    }
+}
+
+/// A row of a full export beside a column that tells what is gone.
+fn there(mut row: Row) -> Row {
+    row.push(Some("No"));
+    row
+}
+
+/// A change without what tells whether its record is gone; nothing where it is.
+fn untold(mut row: Row) -> Option<Row> {
+    let is_gone = row.pop().as_deref() == Some("Yes");
+    (!is_gone).then_some(row)
+}
