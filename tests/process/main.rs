@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod blob_host;
 mod compose;
 mod crash;
 mod doctor;
