@@ -131,7 +131,7 @@ struct Target {
 impl Target {
     fn read(text: &str) -> Result<Self, Problem> {
         let text = text.trim();
-        let refuse = |why: &str| {
+        let wrong = |why: &str| {
             let shown: String = text.chars().take(200).collect();
             let detail = format!(
                 "packageUrl is `{shown}`, {why}: write the BlobUrl that GetAzureWriteUrl answered, or the URL of an exported package"
@@ -140,14 +140,14 @@ impl Target {
         };
         let (host, path, query) = if let Ok(url) = url::Url::parse(text) {
             let host = url.host_str().filter(|_| ["http", "https"].contains(&url.scheme()));
-            let host = host.ok_or_else(|| refuse("which is no URL of the web"))?.to_owned();
+            let host = host.ok_or_else(|| wrong("which is no URL of the web"))?.to_owned();
             let query = url.query().unwrap_or_default().to_owned();
             (Some(host), url.path().to_owned(), query)
         } else {
             let (path, query) = text.split_once('?').unwrap_or((text, ""));
             let path = format!("/{}", path.trim_start_matches('/'));
             if !path.to_lowercase().starts_with(ROOT) {
-                return Err(refuse("which is no URL"));
+                return Err(wrong("which is no URL"));
             }
             (None, path, query.to_owned())
         };
