@@ -141,6 +141,7 @@ impl App {
             clock: options.clock.clone(),
             limits: Arc::new(Limits {
                 queue: config.queue.clone(),
+                blobs: config.blobs.clone(),
                 import: config.import.clone(),
                 export: config.export.clone(),
                 file: config.file.clone(),
@@ -265,6 +266,12 @@ impl App {
     #[must_use]
     pub fn definitions(&self) -> Arc<Definitions> {
         Arc::clone(&self.api.definitions.borrow())
+    }
+
+    /// What the handlers work with, for tests.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        self.api.clone()
     }
 
     /// What the use cases work with, for tests.

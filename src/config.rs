@@ -30,6 +30,8 @@ pub struct Config {
     pub store: Database,
     /// `blobs.url`; it never holds credentials.
     pub blobs_url: String,
+    /// The rest of `blobs.*`
+    pub blobs: Blobs,
     /// `databases.<name>.*`
     pub databases: BTreeMap<String, Database>,
     /// `jobs_dir`
@@ -69,7 +71,7 @@ pub struct Server {
     pub shutdown_seconds: u64,
     /// `token_seconds`: life of an access token.
     pub token_seconds: u32,
-    /// `link_seconds`: life of a link to an error file.
+    /// `link_seconds`: life of a link to an error file or a package.
     pub link_seconds: u32,
     /// `workers`: threads that answer requests.
     pub workers: usize,
@@ -109,6 +111,17 @@ pub struct Database {
     pub url: String,
     /// `max_connections`
     pub max_connections: u32,
+}
+
+/// What the blob host under `/dmf/` obeys: `blobs.*` but for the URL.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    /// `retention_days`: how long a blob is kept once it was put.
+    pub retention_days: u32,
+    /// `upload_link_seconds`: life of a link to upload by.
+    pub upload_link_seconds: u32,
+    /// `presigned`: links lead to the bucket itself.
+    pub presigned: bool,
 }
 
 /// `queue.*`
@@ -236,11 +249,22 @@ impl Config {
         if let Some(flaw) = urls::blobs_flaw(&blobs_url) {
             reader.blame("blobs.url", format!("`blobs.url`: {flaw}"));
         }
+        let blobs = Blobs {
+            retention_days: number(reader, "blobs.retention_days", 1, 3650),
+            upload_link_seconds: number(reader, "blobs.upload_link_seconds", 60, 604_800),
+            presigned: reader.truth("blobs.presigned"),
+        };
+        if blobs.presigned && blobs_url.starts_with("file:") {
+            let message = "`blobs.presigned` needs a bucket: files have no links of their own; set `blobs.url` to \
+                           s3://…, az://… or gs://…, or leave it false";
+            reader.blame_pair("blobs.presigned", "blobs.url", message);
+        }
         let databases = reader.names_below("databases").into_iter();
         Self {
             server: Server::read(reader),
             store: Database::read(reader, "store", &data_dir),
             blobs_url,
+            blobs,
             databases: databases
                 .map(|name| Database::read_named(reader, name, &data_dir))
                 .collect(),

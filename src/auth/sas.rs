@@ -1,6 +1,6 @@
 //! Shared access signatures: links that open one thing to whoever holds them, for a time, without a token (AUTH-15).
 //!
-//! They are spelled as those of Azure storage are (`sv`, `sr`, `sp`, `se`, `sig`), because clients take them for that, and signed our
+//! They are spelled as those of Azure storage are (`sv`, `sr`, `sp`, `st`, `se`, `sig`), because clients take them for that, and signed our
 //! own way: over the path as it reads once unescaped, since clients escape it anew (PKG-8), and each of the parameters. Nothing is
 //! stored for a link; the keys are the store's.
 
@@ -23,12 +23,21 @@ const PURPOSE: &[u8] = b"tranship sas 1";
 pub enum Permission {
     /// To read.
     Read,
+    /// To create what is not there.
+    Create,
+    /// To create and to write over.
+    Write,
+    /// To delete.
+    Delete,
 }
 
 impl Permission {
     fn letter(self) -> char {
         match self {
             Self::Read => 'r',
+            Self::Create => 'c',
+            Self::Write => 'w',
+            Self::Delete => 'd',
         }
     }
 }
@@ -42,6 +51,8 @@ pub struct Sas {
     pub resource: String,
     /// `sp`
     pub permissions: String,
+    /// `st`: from when on, RFC 3339; empty: since ever.
+    pub starts: String,
     /// `se`: until when, RFC 3339.
     pub expires: String,
     /// `sig`
@@ -54,6 +65,9 @@ pub enum SasRefusal {
     /// No such link was ever made here.
     #[error("the signature is not one this service made for this address")]
     Unsigned,
+    /// Its time has not come.
+    #[error("the link is not good yet")]
+    TooEarly,
     /// Its time is over.
     #[error("the link has expired; ask for a new one")]
     Expired,
@@ -78,7 +92,22 @@ impl SasKeys {
     /// # Panics
     /// When made without a key, which no start of the service does.
     #[must_use]
-    pub fn sign(&self, path: &str, permission: Permission, until: Timestamp) -> String {
+    pub fn sign(&self, path: &str, permissions: &[Permission], until: Timestamp) -> String {
+        self.sign_from(path, permissions, None, until)
+    }
+
+    /// The same for a link that is good from a time on.
+    ///
+    /// # Panics
+    /// As [`Self::sign`].
+    #[must_use]
+    pub fn sign_from(
+        &self,
+        path: &str,
+        permissions: &[Permission],
+        from: Option<Timestamp>,
+        until: Timestamp,
+    ) -> String {
         let key = self
             .0
             .first()
@@ -86,15 +115,21 @@ impl SasKeys {
         let mut sas = Sas {
             version: VERSION.to_owned(),
             resource: BLOB.to_owned(),
-            permissions: permission.letter().to_string(),
+            permissions: permissions.iter().map(|permission| permission.letter()).collect(),
+            starts: from.map(Timestamp::wire).unwrap_or_default(),
             expires: until.wire(),
             signature: String::new(),
         };
         sas.signature = STANDARD.encode(sas.signer(key, path).finalize().into_bytes());
-        url::form_urlencoded::Serializer::new(String::new())
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
             .append_pair("sv", &sas.version)
             .append_pair("sr", &sas.resource)
-            .append_pair("sp", &sas.permissions)
+            .append_pair("sp", &sas.permissions);
+        if !sas.starts.is_empty() {
+            query.append_pair("st", &sas.starts);
+        }
+        query
             .append_pair("se", &sas.expires)
             .append_pair("sig", &sas.signature)
             .finish()
@@ -116,6 +151,12 @@ impl SasKeys {
         if now.micros() >= until.timestamp_micros() {
             return Err(SasRefusal::Expired);
         }
+        if !sas.starts.is_empty() {
+            let from = DateTime::parse_from_rfc3339(&sas.starts).map_err(|_| SasRefusal::TooEarly)?;
+            if now.micros() < from.timestamp_micros() {
+                return Err(SasRefusal::TooEarly);
+            }
+        }
         if !sas.permissions.contains(permission.letter()) {
             return Err(SasRefusal::NotPermitted);
         }
@@ -134,7 +175,14 @@ impl Sas {
     fn signer(&self, key: &[u8], path: &str) -> Hmac<Sha256> {
         let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
         hmac.update(PURPOSE);
-        for part in [path, &self.version, &self.resource, &self.permissions, &self.expires] {
+        let parts = [
+            &self.version,
+            &self.resource,
+            &self.permissions,
+            &self.starts,
+            &self.expires,
+        ];
+        for part in std::iter::once(path).chain(parts.map(String::as_str)) {
             hmac.update(&(part.len() as u64).to_be_bytes());
             hmac.update(part.as_bytes());
         }
@@ -160,6 +208,7 @@ mod tests {
                 "sv" => &mut sas.version,
                 "sr" => &mut sas.resource,
                 "sp" => &mut sas.permissions,
+                "st" => &mut sas.starts,
                 "se" => &mut sas.expires,
                 "sig" => &mut sas.signature,
                 other => panic!("{other}"),
@@ -170,7 +219,7 @@ mod tests {
     }
 
     fn link(keys: &SasKeys) -> Sas {
-        read(&keys.sign(PATH, Permission::Read, NOW.plus_seconds(60)))
+        read(&keys.sign(PATH, &[Permission::Read], NOW.plus_seconds(60)))
     }
 
     #[test]
@@ -195,7 +244,8 @@ mod tests {
     fn an_altered_link_is_nobodys() {
         let keys = keys(&["k"]);
         let good = link(&keys);
-        let change: [fn(&mut Sas); 6] = [
+        let change: [fn(&mut Sas); 7] = [
+            |sas| sas.starts = "2020-01-01T00:00:00Z".to_owned(),
             |sas| sas.version.push('1'),
             |sas| sas.resource = "c".to_owned(),
             |sas| sas.permissions = "rw".to_owned(),
@@ -227,6 +277,25 @@ mod tests {
             keys.check(PATH, &short, Permission::Read, NOW),
             Err(SasRefusal::Unsigned)
         );
+    }
+
+    #[test]
+    fn a_link_allows_what_its_letters_say_and_from_its_time_on() {
+        let keys = keys(&["k"]);
+        let allowed = [Permission::Read, Permission::Create];
+        let until = NOW.plus_seconds(60);
+        let sas = read(&keys.sign_from(PATH, &allowed, Some(NOW.plus_seconds(10)), until));
+        assert_eq!(
+            (sas.permissions.as_str(), sas.starts.as_str()),
+            ("rc", "2026-01-05T08:00:10Z")
+        );
+        let check = |permission, seconds| keys.check(PATH, &sas, permission, NOW.plus_seconds(seconds));
+        assert_eq!(check(Permission::Read, 9), Err(SasRefusal::TooEarly));
+        assert_eq!(check(Permission::Read, 10), Ok(()));
+        assert_eq!(check(Permission::Create, 10), Ok(()));
+        assert_eq!(check(Permission::Write, 10), Err(SasRefusal::NotPermitted));
+        assert_eq!(check(Permission::Delete, 10), Err(SasRefusal::NotPermitted));
+        assert_eq!(check(Permission::Read, 60), Err(SasRefusal::Expired));
     }
 
     #[test]

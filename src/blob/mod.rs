@@ -7,6 +7,7 @@ mod files;
 mod folder_id;
 mod hash;
 mod place;
+mod range;
 mod read;
 mod unfinished;
 mod write;
@@ -17,7 +18,8 @@ use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
 
 pub use folder_id::BlobFolder;
-pub use hash::PayloadHasher;
+pub use hash::{ContentHasher, PayloadHasher};
+pub use range::{ByteStream, Object};
 pub use read::BlobReader;
 pub use write::{BlobWriter, PART_BYTES, PARTS_IN_FLIGHT};
 

@@ -1,5 +1,7 @@
 //! Where blobs lie: a folder or a bucket, chosen by URL. The only code that tells them apart.
 
+use std::io::{Seek as _, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +12,18 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path;
+use object_store::signer::{Method, Signer};
 use object_store::{
-    ClientConfigKey, ClientOptions, Error, GetResultPayload, ObjectStore, ObjectStoreExt as _, RetryConfig,
+    ClientConfigKey, ClientOptions, Error, GetOptions, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _,
+    RetryConfig,
 };
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::BlobError;
 use super::files::Files;
 use super::folder_id::BlobFolder;
+use super::range::Object;
 use super::unfinished::Unfinished;
 use crate::domain::ids::BlobKey;
 
@@ -39,11 +45,15 @@ pub(super) enum Place {
     Files(Arc<Files>),
     Bucket {
         store: Arc<dyn ObjectStore>,
+        signer: Arc<dyn Signer>,
         prefix: Path,
         /// Where uploads in parts have to be given up by somebody.
         unfinished: Option<Unfinished>,
     },
 }
+
+/// The two faces of a cloud store, and who gives up its uploads in parts where somebody has to.
+type Bucket = (Arc<dyn ObjectStore>, Arc<dyn Signer>, Option<Unfinished>);
 
 /// Builds a cloud store from the environment and a URL. The three builders share these methods but no trait.
 macro_rules! bucket {
@@ -87,22 +97,26 @@ impl Place {
             return Err(wrong("no bucket"));
         }
         let prefix = Path::parse(prefix.trim_matches('/')).map_err(|cause| wrong(&cause.to_string()))?;
-        let (store, unfinished): (Arc<dyn ObjectStore>, _) = match scheme {
+        let (store, signer, unfinished): Bucket = match scheme {
             "s3" => {
                 let store = bucket!(AmazonS3Builder, AmazonS3ConfigKey, url);
                 let unfinished = Unfinished::of(&store);
-                (store, Some(unfinished))
+                (Arc::clone(&store) as _, store as _, Some(unfinished))
             }
-            "az" => (bucket!(MicrosoftAzureBuilder, AzureConfigKey, url), None),
+            "az" => {
+                let store = bucket!(MicrosoftAzureBuilder, AzureConfigKey, url);
+                (Arc::clone(&store) as _, store as _, None)
+            }
             "gs" => {
                 let store = bucket!(GoogleCloudStorageBuilder, GoogleConfigKey, url);
                 let unfinished = Unfinished::of(&store);
-                (store, Some(unfinished))
+                (Arc::clone(&store) as _, store as _, Some(unfinished))
             }
             _ => return Err(wrong("no such kind of store")),
         };
         Ok(Self::Bucket {
             store,
+            signer,
             prefix,
             unfinished,
         })
@@ -118,26 +132,43 @@ impl Place {
 
     /// The stored bytes, unverified.
     pub(super) async fn read(&self, key: &BlobKey) -> Result<BoxStream<'static, Result<Bytes, Error>>, BlobError> {
+        stream(self.get(key, GetOptions::default()).await?)
+    }
+
+    /// Some of them; fewer where the blob is shorter.
+    pub(super) async fn read_range(
+        &self,
+        key: &BlobKey,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, BlobError> {
+        stream(self.get(key, GetOptions::default().with_range(Some(range))).await?)
+    }
+
+    async fn get(&self, key: &BlobKey, options: GetOptions) -> Result<GetResult, BlobError> {
         let found = match self {
             Self::Files(files) => match files.existing().await? {
-                Some(store) => store.get(&path_of(&key.0)).await,
+                Some(store) => store.get_opts(&path_of(&key.0), options).await,
                 None => return Err(BlobError::Missing(key.clone())),
             },
-            Self::Bucket { store, prefix, .. } => store.get(&below(prefix, &key.0)).await,
+            Self::Bucket { store, prefix, .. } => store.get_opts(&below(prefix, &key.0), options).await,
         };
-        match found {
-            Ok(found) => Ok(match found.payload {
-                GetResultPayload::File(file, _) => {
-                    ReaderStream::with_capacity(tokio::fs::File::from_std(file), READ_BYTES)
-                        .map_err(|cause| Error::Generic {
-                            store: "blobs",
-                            source: cause.into(),
-                        })
-                        .boxed()
-                }
-                GetResultPayload::Stream(stream) => stream,
-            }),
-            Err(Error::NotFound { .. }) => Err(BlobError::Missing(key.clone())),
+        found.map_err(|cause| match cause {
+            Error::NotFound { .. } => BlobError::Missing(key.clone()),
+            cause => cause.into(),
+        })
+    }
+
+    /// What lies under a key without reading it. A file that we did not write is none of ours.
+    pub(super) async fn look(&self, key: &BlobKey) -> Result<Option<Object>, BlobError> {
+        let Self::Bucket { store, prefix, .. } = self else {
+            return Ok(None);
+        };
+        match store.head(&below(prefix, &key.0)).await {
+            Ok(found) => Ok(Some(Object {
+                bytes: found.size,
+                version: found.e_tag.unwrap_or_else(|| found.last_modified.to_rfc3339()),
+            })),
+            Err(Error::NotFound { .. }) => Ok(None),
             Err(cause) => Err(cause.into()),
         }
     }
@@ -148,12 +179,22 @@ impl Place {
                 Some(store) => store.head(&path_of(&key.0)).await,
                 None => return Ok(false),
             },
-            Self::Bucket { store, prefix } => store.head(&below(prefix, &key.0)).await,
+            Self::Bucket { store, prefix, .. } => store.head(&below(prefix, &key.0)).await,
         };
         match found {
             Ok(_) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(cause) => Err(cause.into()),
+        }
+    }
+
+    /// A link of the store's own.
+    pub(super) async fn sign(&self, key: &BlobKey, method: Method, life: Duration) -> Result<url::Url, BlobError> {
+        match self {
+            Self::Files(_) => Err(BlobError::Settings(
+                "files have no links of their own (blobs.presigned)".to_owned(),
+            )),
+            Self::Bucket { signer, prefix, .. } => Ok(signer.signed_url(method, &below(prefix, &key.0), life).await?),
         }
     }
 
@@ -164,6 +205,7 @@ impl Place {
                 store,
                 prefix,
                 unfinished,
+                ..
             } => {
                 let path = below(prefix, &key.0);
                 match store.delete(&path).await {
@@ -195,6 +237,26 @@ impl Place {
             }
         }
     }
+}
+
+/// The bytes that were asked for, as a stream. Of a file that is up to us.
+fn stream(found: GetResult) -> Result<BoxStream<'static, Result<Bytes, Error>>, BlobError> {
+    let GetResult { payload, range, .. } = found;
+    Ok(match payload {
+        GetResultPayload::File(mut file, _) => {
+            if range.start > 0 {
+                file.seek(SeekFrom::Start(range.start)).map_err(BlobError::failed)?;
+            }
+            let file = tokio::fs::File::from_std(file).take(range.end - range.start);
+            ReaderStream::with_capacity(file, READ_BYTES)
+                .map_err(|cause| Error::Generic {
+                    store: "blobs",
+                    source: cause.into(),
+                })
+                .boxed()
+        }
+        GetResultPayload::Stream(stream) => stream,
+    })
 }
 
 fn below(prefix: &Path, key: &str) -> Path {

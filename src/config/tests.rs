@@ -221,6 +221,19 @@ max_columns = 1.5
 }
 
 #[test]
+fn links_of_the_bucket_need_a_bucket() {
+    let said = refused("[blobs]\npresigned = true\n");
+    assert!(
+        said.len() == 1 && said[0].starts_with("tranship.toml:2: `blobs.presigned` needs a bucket"),
+        "{said:?}"
+    );
+    assert_eq!(
+        refused("[blobs]\npresigned = \"maybe\"\nretention_days = 0\nurl = \"s3://bucket\"\n").len(),
+        2
+    );
+}
+
+#[test]
 fn settings_must_agree_with_each_other() {
     assert_eq!(
         refused("[queue]\ninline_max_bytes = 100\nmax_payload_bytes = 99\n"),

@@ -10,6 +10,7 @@ pub mod composite;
 pub mod computed;
 pub mod counts;
 pub mod destination;
+pub mod dmf;
 pub mod entity;
 pub mod export;
 pub mod file_name;

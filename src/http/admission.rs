@@ -12,12 +12,15 @@ use crate::config;
 const PIECE_BYTES: usize = 1024;
 /// Batches under way hold this many times the largest one together.
 const BATCHES: usize = 4;
+/// Block lists under way have this many bytes together; one of unknown or greater length counts as all of them.
+const LISTS_BYTES: usize = 16 * 1024 * 1024;
 
 /// The gate. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Admission {
     enqueues: Arc<Semaphore>,
     batch_pieces: Arc<Semaphore>,
+    list_pieces: Arc<Semaphore>,
     wait: Duration,
 }
 
@@ -36,6 +39,7 @@ impl Admission {
         Self {
             enqueues: Arc::new(Semaphore::new(queue.max_enqueues)),
             batch_pieces: Arc::new(Semaphore::new(pieces(queue.batch_max_bytes) * BATCHES)),
+            list_pieces: Arc::new(Semaphore::new(pieces(LISTS_BYTES))),
             wait: Duration::from_secs(queue.admit_wait_seconds.into()),
         }
     }
@@ -66,6 +70,24 @@ impl Admission {
         })
     }
 
+    /// Waits to be let in with a block list of this many bytes, unread.
+    ///
+    /// # Errors
+    /// 503 when the wait was too long.
+    pub async fn list_in_time(&self, bytes: u64) -> Result<Turn, Problem> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(LISTS_BYTES);
+        let pieces = u32::try_from(pieces(bytes)).unwrap_or(u32::MAX);
+        let turn = self.in_time().await?;
+        let waiting = Arc::clone(&self.list_pieces).acquire_many_owned(pieces);
+        match tokio::time::timeout(self.wait, waiting).await {
+            Ok(Ok(pieces)) => Ok(Turn {
+                _pieces: Some(pieces),
+                ..turn
+            }),
+            Ok(Err(_)) | Err(_) => Err(too_long()),
+        }
+    }
+
     /// Waits to be let in, with the body unread: clients of the connector would send it again after a 429 (RI-6a).
     ///
     /// # Errors
@@ -77,12 +99,16 @@ impl Admission {
                 _enqueue: enqueue,
                 _pieces: None,
             }),
-            Ok(Err(_)) | Err(_) => Err(Problem::new(
-                Kind::Unavailable,
-                "as much is being enqueued as the service takes at once; nothing was stored, send it again later",
-            )),
+            Ok(Err(_)) | Err(_) => Err(too_long()),
         }
     }
+}
+
+fn too_long() -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        "as much is being enqueued as the service takes at once; nothing was stored, send it again later",
+    )
 }
 
 fn pieces(bytes: usize) -> usize {

@@ -99,6 +99,12 @@ impl Caller {
         self.role == Role::Viewer || self.may_use(job)
     }
 
+    /// Whether the caller may upload what it will import: everybody may who does more than look.
+    #[must_use]
+    pub fn may_upload(&self) -> bool {
+        self.role != Role::Viewer
+    }
+
     /// Whether the caller sees everything, also messages of jobs whose file is gone.
     #[must_use]
     pub fn sees_all(&self) -> bool {

@@ -7,6 +7,7 @@ use actix_web::HttpRequest;
 
 use super::Api;
 use super::auth::link_base;
+use super::dmf::ROOT;
 use super::problem::{Kind, Problem};
 use super::rejects::{Found, find};
 use crate::auth::sas::Permission;
@@ -50,8 +51,6 @@ pub(super) struct ErrorFilePath {
     pub kind: ErrorFileKind,
 }
 
-/// Where links begin that need no token.
-pub(super) const ROOT: &str = "/dmf/";
 const FOLDER: &str = "errors/";
 
 impl ErrorFilePath {
@@ -116,7 +115,7 @@ pub(super) async fn link(
         kind,
     };
     let until = api.context.clock.now().plus_seconds(i64::from(api.server.link_seconds));
-    let query = api.links.sign(&path.plain(), Permission::Read, until);
+    let query = api.links.sign(&path.plain(), &[Permission::Read], until);
     Ok(format!("{}{}?{query}", link_base(api, request), path.escaped()))
 }
 

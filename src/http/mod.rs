@@ -145,13 +145,8 @@ pub fn routes(service: &mut ServiceConfig) {
             "/data/datamanagementdefinitiongroups/{action}",
             web::post().to(package_api::action),
         ))
-        // What links lead to that need no token.
-        .service(
-            web::resource("/dmf/{name:.*}")
-                .route(web::get().to(dmf::fetch))
-                .route(web::head().to(dmf::fetch))
-                .default_service(web::to(dmf::no_such_method)),
-        )
+        // What links lead to that need no token: the blob host, and error files.
+        .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
         // Our own.
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))

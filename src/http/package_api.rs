@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::auth::{Caller, caller, link_base};
 use super::connector::member;
+use super::dmf;
 use super::error_files::{self, ErrorFileKind};
 use super::positions;
 use super::problem::{Kind, Problem, Surface, no_such_route};
@@ -99,6 +100,10 @@ async fn run(api: &Api, request: &HttpRequest, action: &str, body: web::Payload)
                 .execution
                 .map_or_else(|| NO_EXECUTION.to_owned(), |e| e.0)
                 .into()
+        }
+        "GetAzureWriteUrl" => {
+            let url = dmf::write_url(api, request, &caller, &parameter("uniqueFileName")).await;
+            url.map_err(|problem| of_action(action, problem))?.into()
         }
         "ResetVersionToken" => {
             let (project, entity) = (parameter("definitionGroupId"), parameter("entityName"));

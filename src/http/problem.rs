@@ -13,6 +13,7 @@ use super::auth::base_url;
 use super::{Api, SentUri};
 use crate::auth::tokens::TokenError;
 use crate::blob::BlobError;
+use crate::pipeline::blob_host::BlobHostError;
 use crate::pipeline::enqueue::EnqueueError;
 use crate::pipeline::payload::PayloadError;
 use crate::pipeline::source::SourceError;
@@ -298,6 +299,17 @@ impl From<PayloadError> for Problem {
     }
 }
 
+impl From<BlobHostError> for Problem {
+    fn from(error: BlobHostError) -> Self {
+        match error {
+            BlobHostError::Payload(error) => error.into(),
+            BlobHostError::Missing => Self::new(Kind::NotFound, error.to_string()),
+            BlobHostError::Overtaken => Self::new(Kind::Unavailable, error.to_string()),
+            other => Self::new(Kind::Conflict, other.to_string()),
+        }
+    }
+}
+
 impl From<EnqueueError> for Problem {
     fn from(error: EnqueueError) -> Self {
         match error {
@@ -376,6 +388,7 @@ mod tests {
             include_str!("admission.rs"),
             include_str!("batch.rs"),
             include_str!("connector.rs"),
+            include_str!("dmf/links.rs"),
             include_str!("envelope.rs"),
             include_str!("events.rs"),
             include_str!("query.rs"),

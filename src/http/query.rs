@@ -11,7 +11,13 @@ impl Query {
     /// The request's query.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
-        let pairs = request.query_string().split('&').filter(|p| !p.is_empty()).map(|pair| {
+        Self::read(request.query_string())
+    }
+
+    /// A query string.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let pairs = text.split('&').filter(|p| !p.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name).to_lowercase(), decode(value))
         });

@@ -4,6 +4,7 @@
 //! SQL, HTTP, deciding when to run (that is `worker` and `scheduler`).
 
 pub mod backfill;
+pub mod blob_host;
 mod composite;
 mod data_file;
 pub mod deliver;
@@ -57,6 +58,8 @@ pub struct Context {
 pub struct Limits {
     /// `queue.*`
     pub queue: config::Queue,
+    /// `blobs.*`
+    pub blobs: config::Blobs,
     /// `import.*`
     pub import: config::Import,
     /// `export.*`

@@ -1,8 +1,8 @@
 //! A payload on its way in: kept inline while small, else streamed to a blob under an upload row.
 //!
 //! Blob first, row second (promise 1): the upload row is committed before the blob's first byte, beats while the upload
-//! lives, however slow it is, and is moved to `used` by the insert of the message that names the blob. Whoever drops a
-//! sink half-way gives the upload up.
+//! lives, however slow it is, and is moved to `used` by the insert of the message that names the blob (of the blob host's, by
+//! the change of its row). Whoever drops a sink half-way gives the upload up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,17 +125,17 @@ impl PayloadSink {
 
 impl StoredPayload {
     /// A message names the payload now; it is no longer ours to clean up.
-    pub fn keep(mut self) {
-        if let Some(upload) = &mut self.upload {
-            upload.armed = false;
+    pub fn keep(self) {
+        if let Some(upload) = self.upload {
+            upload.keep();
         }
     }
 }
 
 /// A blob being written under its upload row.
-struct Upload {
+pub(super) struct Upload {
     context: Context,
-    key: BlobKey,
+    pub(super) key: BlobKey,
     writer: Option<BlobWriter>,
     /// The last step, once it has begun: it cannot be taken back half-way.
     finishing: Option<tokio::task::JoinHandle<Result<(), BlobError>>>,
@@ -146,7 +146,7 @@ struct Upload {
 }
 
 impl Upload {
-    async fn begin(context: &Context) -> Result<Self, PayloadError> {
+    pub(super) async fn begin(context: &Context) -> Result<Self, PayloadError> {
         // Before the row is asked for: a sender that leaves meanwhile must not leave the row to the sweep.
         let mut upload = Self {
             context: context.clone(),
@@ -168,7 +168,7 @@ impl Upload {
         Ok(upload)
     }
 
-    async fn write(&mut self, chunk: Bytes) -> Result<(), PayloadError> {
+    pub(super) async fn write(&mut self, chunk: Bytes) -> Result<(), PayloadError> {
         if self.lost.load(Ordering::Relaxed) {
             return Err(PayloadError::Lost);
         }
@@ -176,7 +176,7 @@ impl Upload {
         Ok(writer.write(chunk).await?)
     }
 
-    async fn finish(&mut self) -> Result<(), PayloadError> {
+    pub(super) async fn finish(&mut self) -> Result<(), PayloadError> {
         let writer = self.writer.take().ok_or(PayloadError::Lost)?;
         let task = self.context.runtime.spawn(writer.finish());
         let finished = self.finishing.insert(task).await;
@@ -185,6 +185,11 @@ impl Upload {
         finished.map_err(|_| PayloadError::Lost)??;
         failpoint::reached("upload.stored");
         Ok(())
+    }
+
+    /// A row names the blob now; it is no longer ours to clean up.
+    pub(super) fn keep(mut self) {
+        self.armed = false;
     }
 }
 

@@ -67,7 +67,7 @@ impl Store {
     pub async fn tidy(&self, keep: Retention, now: Timestamp) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
         self.write(|tx| Box::pin(super::depths::add_up(tx))).await?;
-        removed.blobs = self.release_blobs(keep, now).await?;
+        removed.blobs = self.release_blobs(keep, now).await? + self.release_dmf_blobs(now).await?;
         let mut prunes = prunes(keep, self.dialect());
         while !prunes.is_empty() {
             let left = prunes.clone();

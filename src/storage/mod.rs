@@ -1,8 +1,9 @@
 //! The service store: Tranship's own database, on SQLite or PostgreSQL.
 //!
-//! Owns: messages, payloads, uploads, leases, executions, record errors, occurrences, clients, keys, facts. Every method is a
-//! complete unit of work: no transaction handle leaves this module, and what changes state is one guarded statement
-//! or one transaction named after the event. Refuses: files, HTTP, business tables; it never asks what time it is.
+//! Owns: messages, payloads, uploads, what the blob host holds, leases, executions, record errors, occurrences, clients,
+//! keys, facts. Every method is a complete unit of work: no transaction handle leaves this module, and what changes state is
+//! one guarded statement or one transaction named after the event. Refuses: files, HTTP, business tables; it never asks what
+//! time it is.
 //!
 //! Writes run on tasks of their own, so a caller that is dropped (a client that disconnects) cancels nothing half-way; what
 //! is asked at the same time shares a commit (`commit`).
@@ -16,6 +17,8 @@ mod connect;
 pub mod depths;
 pub mod destinations;
 pub mod dialect;
+pub mod dmf_blobs;
+pub mod dmf_blocks;
 pub mod doctor;
 mod due;
 pub mod enqueue;

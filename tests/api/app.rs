@@ -13,6 +13,7 @@ use tranship::config::{Config, Overrides};
 use tranship::definitions::Definitions;
 use tranship::destination;
 use tranship::domain::time::Timestamp;
+use tranship::http::Api;
 use tranship::pipeline::Context;
 use tranship::scheduler::Scheduler;
 use tranship::storage::clients::Client;
@@ -82,6 +83,7 @@ impl Setup {
 pub struct TestApp {
     pub url: String,
     pub clock: Clock,
+    pub api: Api,
     pub context: Context,
     pub worker: Worker,
     pub scheduler: Scheduler,
@@ -148,7 +150,7 @@ impl TestApp {
         let url = format!("http://{}", app.address());
         let definitions = Definitions::clone(&app.definitions());
         let (context, worker, scheduler, stop) = (app.context(), app.worker(), app.scheduler(), app.stop_handle());
-        let (webhooks, destinations) = (app.webhooks(), app.destinations());
+        let (webhooks, destinations, api) = (app.webhooks(), app.destinations(), app.api());
         tokio::spawn(app.run());
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -157,6 +159,7 @@ impl TestApp {
         let mut app = Self {
             url,
             clock,
+            api,
             context,
             worker,
             scheduler,

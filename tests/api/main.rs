@@ -19,6 +19,7 @@ mod app;
 mod atomicity;
 mod bad_records;
 mod batches;
+mod blob_host;
 mod client;
 mod composite_exports;
 mod composites;

@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod blob_host;
 mod buckets;
 mod compose;
 mod copies;

@@ -52,6 +52,12 @@ impl Caller {
         }
     }
 
+    /// Its access token.
+    #[allow(dead_code, reason = "for clients of another language")]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// `GET path`
     pub async fn get(&self, path: &str) -> Response {
         let request = self.http.get(self.url(path)).bearer_auth(&self.token);
