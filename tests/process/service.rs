@@ -170,6 +170,11 @@ impl Service {
         self.child.try_wait().expect("the child can be asked").is_none()
     }
 
+    /// Resident memory that no file backs.
+    pub fn held_kib(&self) -> u64 {
+        self.memory_kib("RssAnon:")
+    }
+
     /// Resident memory.
     pub fn resident_kib(&self) -> u64 {
         self.memory_kib("VmRSS:")
