@@ -16,7 +16,7 @@ use crate::wire::{Caller, Message};
 const ENTITIES: [&str; 3] = ["ants", "bees", "cats"];
 const JOB: &str = "Packages";
 /// Records in each file, on SQLite and on PostgreSQL, which takes longer for them; one in a hundred has a number that is none.
-const RECORDS: (u32, u32) = (20_000, 16_000);
+const RECORDS: (u32, u32) = (50_000, 16_000);
 
 /// Longest way from one moment to the next.
 const PATIENCE: Duration = Duration::from_mins(2);
