@@ -174,14 +174,13 @@ impl Place {
     }
 
     pub(super) async fn is_there(&self, key: &BlobKey) -> Result<bool, BlobError> {
-        let found = match self {
-            Self::Files(files) => match files.existing().await? {
-                Some(store) => store.head(&path_of(&key.0)).await,
-                None => return Ok(false),
-            },
-            Self::Bucket { store, prefix, .. } => store.head(&below(prefix, &key.0)).await,
+        let Self::Files(files) = self else {
+            return Ok(self.look(key).await?.is_some());
         };
-        match found {
+        let Some(store) = files.existing().await? else {
+            return Ok(false);
+        };
+        match store.head(&path_of(&key.0)).await {
             Ok(_) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(cause) => Err(cause.into()),

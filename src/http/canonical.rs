@@ -45,8 +45,10 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
         native_segments(segments)
     } else if is(0, "data") && is(1, "DataManagementDefinitionGroups") {
         vec![0, 1]
+    } else if is(0, "common") && is(1, "discovery") {
+        vec![0, 1, 2]
     } else if is(1, "oauth2") || is(1, "discovery") {
-        vec![0, 1, 2, 3].split_off(usize::from(!is(0, "common")))
+        vec![1, 2, 3]
     } else if is(0, "health") || (is(0, "common") && is(1, "userrealm")) {
         vec![0, 1]
     } else if is(0, "dmf") {
@@ -120,6 +122,21 @@ mod tests {
         );
         assert_eq!(canonical_path("/"), None);
         assert_eq!(canonical_path("//").as_deref(), Some("/"));
+    }
+
+    #[test]
+    fn tenants_keep_their_case_but_common_is_a_word() {
+        for (sent, canonical) in [
+            ("/Contoso.Test/OAuth2/V2.0/Token", "/Contoso.Test/oauth2/v2.0/token"),
+            ("/Contoso.Test/Discovery/V2.0/Keys", "/Contoso.Test/discovery/v2.0/keys"),
+            ("/Common/Discovery/Instance", "/common/discovery/instance"),
+            (
+                "/Common/UserRealm/Erp@Contoso.Test",
+                "/common/userrealm/Erp@Contoso.Test",
+            ),
+        ] {
+            assert_eq!(canonical_path(sent).as_deref(), Some(canonical), "{sent}");
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What every answer carries besides its body, and what the log says of the request it answers.
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web;
+use actix_web::{Error, HttpMessage as _};
 use tracing::Instrument as _;
 
 use super::Api;
@@ -15,7 +15,7 @@ use super::problem::Surface;
 use crate::config::Certificate;
 use crate::domain::ids::RequestId;
 
-/// The id of a request, in its answer and in every line of the log about it (GEN-11).
+/// The id of a request, in its answer (on the blob host as `x-ms-request-id` too) and in every line of the log about it (GEN-11).
 const REQUEST: HeaderName = HeaderName::from_static("ms-dyn-aid");
 /// Ids that clients give their requests (GEN-9).
 const CLIENT_REQUEST: &str = "x-ms-client-request-id";
@@ -44,6 +44,7 @@ pub async fn stamp(
             .is_some_and(|tls| tls.certificate == Certificate::Development)
     });
     let id = RequestId::generate();
+    request.extensions_mut().insert(id);
     let client_request = named(&request, CLIENT_REQUEST);
     let client_session = named(&request, CLIENT_SESSION);
     let span = tracing::info_span!("request", request.id = %id, client.request = client_request, client.session = client_session);

@@ -1,5 +1,6 @@
 //! Other issuers of access tokens: fetches the keys they publish, keeps them, and asks [`crate::auth::outside`].
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::JwkSet;
@@ -37,7 +38,7 @@ struct Issuer {
 
 #[derive(Debug, Default)]
 struct Keys {
-    known: Option<(JwkSet, Instant)>,
+    known: Option<(Arc<JwkSet>, Instant)>,
     asked: Option<Instant>,
 }
 
@@ -82,13 +83,9 @@ impl Issuers {
         else {
             return Ok(None);
         };
-        let mut keys = issuer.keys.lock().await;
-        if keys.are_old() {
-            issuer.refresh(&mut keys, &self.client).await;
-        }
-        let mut verdict = issuer.check(&keys, token, now, ours)?;
-        if verdict == Err(Doubt::UnknownKey) && issuer.refresh(&mut keys, &self.client).await {
-            verdict = issuer.check(&keys, token, now, ours)?;
+        let mut verdict = issuer.check(issuer.keys(&self.client, Keys::are_old).await, token, now, ours)?;
+        if verdict == Err(Doubt::UnknownKey) {
+            verdict = issuer.check(issuer.keys(&self.client, |_| true).await, token, now, ours)?;
         }
         match verdict {
             Ok(outsider) => Ok(Some(outsider)),
@@ -115,37 +112,36 @@ impl Keys {
 impl Issuer {
     fn check(
         &self,
-        keys: &Keys,
+        keys: Option<Arc<JwkSet>>,
         token: &str,
         now: Timestamp,
         ours: &[&str],
     ) -> Result<Result<Outsider, Doubt>, Problem> {
-        let Some((known, _)) = &keys.known else {
+        let keys = keys.ok_or_else(|| {
             let detail = format!(
                 "the keys of {} cannot be fetched; try again in a minute",
                 self.trust.issuer
             );
-            return Err(Problem::new(Kind::Unavailable, detail));
-        };
-        Ok(self.trust.verify(token, known, now, ours))
+            Problem::new(Kind::Unavailable, detail)
+        })?;
+        Ok(self.trust.verify(token, &keys, now, ours))
     }
 
-    /// Fetches the keys, unless that was tried a moment ago; keys known before stay where it fails. Whether there are new ones.
-    async fn refresh(&self, keys: &mut Keys, client: &Client) -> bool {
-        if keys.asked.is_some_and(|asked| asked.elapsed() < ASKED_AGAIN_AFTER) {
-            return false;
-        }
-        keys.asked = Some(Instant::now());
-        match self.fetch(client).await {
-            Ok(found) => {
-                keys.known = Some((found, Instant::now()));
-                true
-            }
-            Err(why) => {
-                tracing::warn!(issuer = %self.trust.issuer, "cannot fetch the keys of an issuer of tokens: {why}");
-                false
+    /// The keys as they are known, fetched before that where they are wanted anew and were not asked for a moment ago; those known before
+    /// stay where it fails.
+    async fn keys(&self, client: &Client, are_wanted: impl FnOnce(&Keys) -> bool) -> Option<Arc<JwkSet>> {
+        let mut keys = self.keys.lock().await;
+        let was_asked = keys.asked.is_some_and(|asked| asked.elapsed() < ASKED_AGAIN_AFTER);
+        if are_wanted(&keys) && !was_asked {
+            keys.asked = Some(Instant::now());
+            match self.fetch(client).await {
+                Ok(found) => keys.known = Some((Arc::new(found), Instant::now())),
+                Err(why) => {
+                    tracing::warn!(issuer = %self.trust.issuer, "cannot fetch the keys of an issuer of tokens: {why}");
+                }
             }
         }
+        keys.known.as_ref().map(|(known, _)| Arc::clone(known))
     }
 
     async fn fetch(&self, client: &Client) -> Result<JwkSet, String> {

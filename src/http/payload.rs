@@ -44,8 +44,7 @@ pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpRespo
     answer
         .insert_header((CONTENT_TYPE, "application/octet-stream"))
         .insert_header(("Content-Digest", message.digest.content_digest()))
-        .insert_header((ETAG, format!("\"{}\"", message.digest.hex())))
-        .insert_header(("X-Content-Type-Options", "nosniff"));
+        .insert_header((ETAG, format!("\"{}\"", message.digest.hex())));
     if let Some(name) = message
         .external_id
         .as_deref()

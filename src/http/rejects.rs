@@ -2,7 +2,7 @@
 //! (PKG-15) have in common with them.
 
 use actix_web::body::BoxBody;
-use actix_web::http::header::{CONTENT_DISPOSITION, HeaderName};
+use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -19,8 +19,6 @@ use crate::domain::reject::RejectPhase;
 use crate::pipeline::rejects::{EntitiesNamed, ErrorFile, ErrorFiles, Form, Selection};
 use crate::pipeline::source::SourceError;
 use crate::storage::executions::EntityRun;
-
-const NOSNIFF: (HeaderName, &str) = (HeaderName::from_static("x-content-type-options"), "nosniff");
 
 /// Some of a message's rejects: how many there are, and the files they can be had as.
 pub(super) struct Found {
@@ -178,13 +176,10 @@ fn head(form: &Form, name: &str) -> HttpResponseBuilder {
         Form::File(format) => format.extension(),
     };
     let mut answer = HttpResponse::Ok();
-    answer
-        .content_type(media_type(form))
-        .insert_header(NOSNIFF)
-        .insert_header((
-            CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}.{extension}\""),
-        ));
+    answer.content_type(media_type(form)).insert_header((
+        CONTENT_DISPOSITION,
+        format!("attachment; filename=\"{name}.{extension}\""),
+    ));
     answer
 }
 

@@ -90,6 +90,15 @@ async fn every_answer_is_stamped(backend: Backend) {
     let second: uuid::Uuid = text(&headers, "ms-dyn-aid").parse().unwrap();
     assert_ne!(first, second);
 
+    // The blob host has its own name for the same id.
+    let refused = app.request(Method::GET, "/dmf/packages/nothing").send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        text(refused.headers(), "x-ms-request-id"),
+        text(refused.headers(), "ms-dyn-aid")
+    );
+    assert_eq!(text(refused.headers(), "x-content-type-options"), "nosniff");
+
     // As a proxy says that its client came by TLS.
     let proxied = app
         .request(Method::GET, "/")

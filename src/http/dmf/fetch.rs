@@ -2,7 +2,7 @@
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -105,8 +105,7 @@ fn head(status: StatusCode, content: &DmfContent) -> HttpResponseBuilder {
         .insert_header(("x-ms-lease-status", "unlocked"))
         .insert_header(("x-ms-lease-state", "available"))
         .insert_header(("x-ms-server-encrypted", "true"))
-        // A client says what its blob is; a browser shall not believe it.
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        // A client says what its blob is; a browser shall not act on it.
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
     answer
 }

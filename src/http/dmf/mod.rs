@@ -12,13 +12,13 @@ mod sent;
 
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 
 use super::Api;
 use super::query::Query;
 use crate::auth::sas::{Permission, Sas, SasRefusal};
 use crate::domain::dmf::BlobPath;
-use crate::domain::ids::CorrelationId;
+use crate::domain::ids::RequestId;
 pub use links::{download_url, open_package, write_url};
 use problem::BlobProblem;
 
@@ -90,10 +90,10 @@ fn check_sas(api: &Api, query: &Query, name: &str, permission: Permission) -> Re
     api.links.check(&format!("{ROOT}{name}"), &sas, permission, now)
 }
 
-/// What stands in every answer: its own id, the client's, and the version spoken.
+/// What stands in every answer: the request's id, the client's, and the version spoken.
 fn mark(request: &HttpRequest, headers: &mut HeaderMap) {
-    let id = CorrelationId::generate().to_string();
-    if let Ok(id) = HeaderValue::try_from(id) {
+    let id = request.extensions().get::<RequestId>().map(RequestId::to_string);
+    if let Some(Ok(id)) = id.map(HeaderValue::try_from) {
         headers.insert(HeaderName::from_static("x-ms-request-id"), id);
     }
     headers.insert(

@@ -108,6 +108,10 @@ impl From<PayloadError> for BlobProblem {
 
 impl From<BlobHostError> for BlobProblem {
     fn from(error: BlobHostError) -> Self {
+        let error = match error {
+            BlobHostError::Payload(error) => return error.into(),
+            error => error,
+        };
         let (status, code) = match &error {
             BlobHostError::Missing => (StatusCode::NOT_FOUND, "BlobNotFound"),
             BlobHostError::Unmet(Unmet::Condition) => (StatusCode::PRECONDITION_FAILED, "ConditionNotMet"),
@@ -119,12 +123,7 @@ impl From<BlobHostError> for BlobProblem {
             BlobHostError::InvalidBlockList { .. } => (StatusCode::BAD_REQUEST, "InvalidBlockList"),
             BlobHostError::TooManyBlocks => (StatusCode::CONFLICT, "BlockCountExceedsLimit"),
             BlobHostError::Overtaken => (StatusCode::SERVICE_UNAVAILABLE, "ServerBusy"),
-            BlobHostError::Payload(_) => {
-                let BlobHostError::Payload(error) = error else {
-                    unreachable!("matched above")
-                };
-                return error.into();
-            }
+            BlobHostError::Payload(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         };
         Self::new(status, code, error.to_string())
     }
