@@ -43,6 +43,7 @@ mod occurrence_ends;
 pub mod occurrences;
 mod offer_now;
 pub mod outbox;
+pub mod package_requests;
 pub mod pauses;
 mod polls;
 mod pool;
