@@ -27,7 +27,7 @@ impl Parameters {
         };
         if text.chars().any(char::is_control) {
             return Err(Problem::bad(
-                "invalid_parameter",
+                "action_failed",
                 format!("the parameter {name} holds a control character; send it without"),
             ));
         }
@@ -81,7 +81,7 @@ fn whole(number: &Number) -> Option<u64> {
 }
 
 fn not_a(name: &str, kind: &str) -> Problem {
-    Problem::bad("invalid_parameter", format!("the parameter {name} must be {kind}"))
+    Problem::bad("action_failed", format!("the parameter {name} must be {kind}"))
 }
 
 #[cfg(test)]
