@@ -19,6 +19,7 @@ pub mod job;
 pub mod message;
 pub mod pattern;
 pub mod position;
+pub mod project;
 pub mod receipt;
 pub mod reject;
 pub mod rule;

@@ -3,6 +3,7 @@
 //! Owns which action is which and how answers and refusals are put; what the actions do is in the modules below.
 
 mod errors;
+mod import;
 mod parameters;
 mod status;
 
@@ -87,6 +88,9 @@ async fn carry_out(
         "GetAzureWriteUrl" => {
             let name = parameters.text("uniqueFileName")?;
             dmf::write_url(api, request, caller, &name).await?.into()
+        }
+        action if import::ACTIONS.contains(&action) => {
+            import::submit(api, request, caller, action, parameters).await?.into()
         }
         "ResetVersionToken" => {
             let (project, entity) = (parameters.text("definitionGroupId")?, parameters.text("entityName")?);
