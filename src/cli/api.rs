@@ -142,6 +142,16 @@ impl Api {
         .await
     }
 
+    /// Deletes something.
+    ///
+    /// # Errors
+    /// Whatever the service answers but 2xx.
+    pub async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
+        let request = self.request(Method::DELETE, self.at(path, &[])).await?;
+        let asked = request.timeout(Duration::from_secs(ANSWER_SECONDS_MAX));
+        self.send(asked).await.map(drop)
+    }
+
     /// Sends a file of known length. Takes as long as it takes (GEN-13).
     ///
     /// # Errors

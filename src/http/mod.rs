@@ -155,7 +155,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
         // Our own.
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
-        .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))
+        .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)).route(web::delete().to(jobs::delete)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
         .service(at(
             "/api/v1/jobs/{job}/occurrences",

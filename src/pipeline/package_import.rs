@@ -135,11 +135,15 @@ impl From<EnqueueError> for ImportError {
 /// # Errors
 /// [`ImportError::Taken`] when the id belongs to something else.
 pub async fn is_repeated(context: &Context, request: &PackageRequest) -> Result<bool, ImportError> {
+    // In this order: both are written in one transaction, so that what was asked of an execution that is there can be read.
+    if context.store.execution(&request.execution).await?.is_none() {
+        return Ok(false);
+    }
     let before = context.store.package_request(&request.execution).await?;
-    match before {
-        Some(before) if request.is_repeated_by(&before) => Ok(true),
-        None if context.store.execution(&request.execution).await?.is_none() => Ok(false),
-        _ => Err(ImportError::Taken(request.execution.clone())),
+    if before.is_some_and(|before| request.is_repeated_by(&before)) {
+        Ok(true)
+    } else {
+        Err(ImportError::Taken(request.execution.clone()))
     }
 }
 
