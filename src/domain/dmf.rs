@@ -249,7 +249,10 @@ mod tests {
         ] {
             let path = BlobPath::of_export(asked);
             assert_eq!(BlobPath::read(path.as_str()), Some(path.clone()), "{asked}");
-            assert!(path.is_export() && path.as_str().ends_with(&format!("/{name}")), "{path}");
+            assert!(
+                path.is_export() && path.as_str().ends_with(&format!("/{name}")),
+                "{path}"
+            );
             assert_ne!(BlobPath::of_export(asked), path);
         }
         assert!(!BlobPath::generate("export-x").1.is_export());

@@ -76,6 +76,9 @@ mod tests {
     fn they_are_kept_as_a_list_of_pairs() {
         let text = serde_json::to_string(&of(&[(4, 6), (0, 2)])).expect("JSON");
         assert_eq!(text, "[[0,2],[4,6]]");
-        assert_eq!(serde_json::from_str::<SentParts>(&text).expect("JSON"), of(&[(0, 2), (4, 6)]));
+        assert_eq!(
+            serde_json::from_str::<SentParts>(&text).expect("JSON"),
+            of(&[(0, 2), (4, 6)])
+        );
     }
 }

@@ -137,12 +137,7 @@ impl Store {
     }
 }
 
-async fn note_sent(
-    tx: &mut Tx,
-    path: &BlobPath,
-    (first, end): (u64, u64),
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+async fn note_sent(tx: &mut Tx, path: &BlobPath, (first, end): (u64, u64), now: Timestamp) -> Result<bool, StoreError> {
     type Row = (Uuid, i64, i64, String, Option<i64>);
     let lock = tx.dialect().lock_row();
     let text = format!("select job, due_at, bytes, sent, fetched_at from exported_packages where path = $1{lock}");
@@ -156,9 +151,16 @@ async fn note_sent(
     let is_whole = sent.are_all_of(unsigned("exported_packages", "bytes", &path, bytes)?);
     let text = "update exported_packages set sent = $2, fetched_at = $3 where path = $1";
     let fetched_at = is_whole.then(|| now.micros());
-    execute!(tx.db(), text, path.as_str(), serde_json::json!(sent).to_string(), fetched_at)?;
+    execute!(
+        tx.db(),
+        text,
+        path.as_str(),
+        serde_json::json!(sent).to_string(),
+        fetched_at
+    )?;
     if is_whole {
-        let text = "update export_positions set state = 'delivered' where job = $1 and due_at = $2 and state = 'queued'";
+        let text =
+            "update export_positions set state = 'delivered' where job = $1 and due_at = $2 and state = 'queued'";
         execute!(tx.db(), text, job, due_at)?;
     }
     Ok(is_whole)
@@ -199,6 +201,15 @@ pub(super) async fn insert(
     )?;
     let text = "insert into exported_packages (execution, job, due_at, path, bytes, expires_at) values ($1, $2, $3, $4, $5, $6)";
     let execution = execution.0.as_str();
-    execute!(tx.db(), text, execution, job.0, due_at.micros(), path, bytes, package.expires_at.micros())?;
+    execute!(
+        tx.db(),
+        text,
+        execution,
+        job.0,
+        due_at.micros(),
+        path,
+        bytes,
+        package.expires_at.micros()
+    )?;
     Ok(())
 }

@@ -25,6 +25,7 @@ mod hostile;
 mod idle;
 mod lease;
 mod out_of_reach;
+mod package_export_crashes;
 mod packages;
 mod requests;
 mod schedules;

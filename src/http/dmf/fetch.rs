@@ -104,16 +104,19 @@ fn noting(api: &Api, path: &BlobPath, content: &DmfContent, part: Option<Part>, 
             }
         });
     };
-    let sent = stream::unfold((bytes, first, Some(note)), move |(mut bytes, mut at, mut note)| async move {
-        let Some(chunk) = bytes.next().await else {
-            if let Some(note) = note.take().filter(|_| at == end) {
-                note();
-            }
-            return None;
-        };
-        at += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Some((chunk, (bytes, at, note)))
-    });
+    let sent = stream::unfold(
+        (bytes, first, Some(note)),
+        move |(mut bytes, mut at, mut note)| async move {
+            let Some(chunk) = bytes.next().await else {
+                if let Some(note) = note.take().filter(|_| at == end) {
+                    note();
+                }
+                return None;
+            };
+            at += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            Some((chunk, (bytes, at, note)))
+        },
+    );
     sent.boxed()
 }
 

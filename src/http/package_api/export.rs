@@ -84,7 +84,9 @@ fn project_of<'a>(definitions: &'a Definitions, caller: &Caller, project: &str) 
     let job = definitions.find_job(project).filter(|job| caller.may_use(job));
     job.ok_or_else(|| {
         let client = &caller.name;
-        refused(format!("the data project `{project}` was not found, or the client `{client}` may not use it"))
+        refused(format!(
+            "the data project `{project}` was not found, or the client `{client}` may not use it"
+        ))
     })
 }
 
@@ -92,7 +94,9 @@ fn project_of<'a>(definitions: &'a Definitions, caller: &Caller, project: &str) 
 fn execution_id(parameters: &Parameters) -> Result<Option<ExecutionId>, Problem> {
     let id = parameters.text("executionId")?;
     if id.chars().count() > EXECUTION_ID_CHARS_MAX {
-        return Err(refused(format!("executionId is longer than {EXECUTION_ID_CHARS_MAX} characters")));
+        return Err(refused(format!(
+            "executionId is longer than {EXECUTION_ID_CHARS_MAX} characters"
+        )));
     }
     Ok((!id.is_empty()).then_some(ExecutionId(id)))
 }
@@ -101,7 +105,9 @@ fn execution_id(parameters: &Parameters) -> Result<Option<ExecutionId>, Problem>
 fn asked(action: &str, parameters: &Parameters) -> Result<PackageExport, Problem> {
     let (package_name, company) = (parameters.text("packageName")?, parameters.text("legalEntityId")?);
     if package_name.chars().count() > PACKAGE_NAME_CHARS_MAX {
-        return Err(refused(format!("packageName is longer than {PACKAGE_NAME_CHARS_MAX} characters")));
+        return Err(refused(format!(
+            "packageName is longer than {PACKAGE_NAME_CHARS_MAX} characters"
+        )));
     }
     if company.chars().count() > COMPANY_CHARS_MAX {
         return Err(refused(format!(

@@ -8,8 +8,8 @@ use super::super::auth::{Caller, link_base};
 use super::super::error_files::{self, ErrorFileKind};
 use super::super::problem::Problem;
 use super::super::rejects::runs;
-use super::{errors, export};
 use super::parameters::Parameters;
+use super::{errors, export};
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
@@ -104,7 +104,10 @@ async fn exported(api: &Api, occurrence: &Occurrence) -> Result<Vec<EntityRun>, 
         _ => "Canceled",
     };
     let labels = pipeline::export::labels(&api.context, &definitions, job, occurrence.execution.as_ref()).await?;
-    Ok((0..).zip(labels).map(|(at, label)| EntityRun::exported(at, label, status, 0)).collect())
+    Ok((0..)
+        .zip(labels)
+        .map(|(at, label)| EntityRun::exported(at, label, status, 0))
+        .collect())
 }
 
 async fn of_load(

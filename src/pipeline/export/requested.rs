@@ -33,7 +33,12 @@ pub(super) async fn of_execution(
     let Some(request) = context.store.package_request(execution).await? else {
         return Ok(None);
     };
-    let unread = || Stop::fail("request_unreadable", format!("what was asked of {execution} cannot be read"));
+    let unread = || {
+        Stop::fail(
+            "request_unreadable",
+            format!("what was asked of {execution} cannot be read"),
+        )
+    };
     let asked = PackageExport::read(&request.asked).filter(|_| request.action.starts_with(ACTION));
     Ok(Some(Requested {
         client: request.client,
@@ -148,7 +153,11 @@ fn entities(
         selected.insert(wanted.entity.as_str());
         // What the job says of the entities inside a composite goes along.
         let inside = definitions.composite(&wanted.entity).into_iter();
-        selected.extend(inside.flat_map(|composite| &composite.parts).map(|part| part.entity.as_str()));
+        selected.extend(
+            inside
+                .flat_map(|composite| &composite.parts)
+                .map(|part| part.entity.as_str()),
+        );
     }
     let is_selected = |wanted: &&ExportEntity| selected.is_empty() || selected.contains(wanted.entity.as_str());
     let entities: Vec<_> = spec.entities.iter().filter(is_selected).cloned().collect();
@@ -178,8 +187,13 @@ fn check_delta(definitions: &Definitions, job: &Job, entities: &[ExportEntity], 
 
 /// Columns that the job gives no name are called like their fields in upper case, as clients know them (FMT-9, FMT-10).
 fn upper_case(definitions: &Definitions, spec: &mut ExportSpec) {
-    let composites = spec.entities.iter().filter_map(|wanted| definitions.composite(&wanted.entity));
-    let inside = composites.flat_map(|composite| &composite.parts).map(|part| part.entity.clone());
+    let composites = spec
+        .entities
+        .iter()
+        .filter_map(|wanted| definitions.composite(&wanted.entity));
+    let inside = composites
+        .flat_map(|composite| &composite.parts)
+        .map(|part| part.entity.clone());
     for entity in inside.collect::<Vec<_>>() {
         if !spec.entities.iter().any(|wanted| wanted.entity == entity) {
             spec.entities.push(ExportEntity {
@@ -189,7 +203,9 @@ fn upper_case(definitions: &Definitions, spec: &mut ExportSpec) {
         }
     }
     for wanted in &mut spec.entities {
-        let Some(entity) = definitions.entity(&wanted.entity) else { continue };
+        let Some(entity) = definitions.entity(&wanted.entity) else {
+            continue;
+        };
         for field in &entity.fields {
             let column = wanted.map.entry(field.name.clone());
             column.or_insert_with(|| field.name.to_uppercase());
