@@ -67,3 +67,4 @@ mod truncate;
 mod uploads;
 mod waiting;
 mod webhooks;
+mod wire_rules;

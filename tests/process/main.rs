@@ -15,6 +15,7 @@ mod buckets;
 mod compose;
 mod copies;
 mod crash;
+mod destinations;
 mod doctor;
 mod entities;
 mod export_crashes;
