@@ -24,6 +24,7 @@ mod due;
 pub mod enqueue;
 pub mod error;
 pub mod executions;
+pub mod exported_packages;
 mod facts;
 mod finish;
 pub mod groups;

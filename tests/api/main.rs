@@ -43,6 +43,7 @@ mod metrics;
 mod northwind;
 mod order;
 mod out_of_reach;
+mod package_exports;
 mod package_imports;
 mod package_order;
 mod packages;

@@ -3,6 +3,7 @@
 //! Owns which action is which and how answers and refusals are put; what the actions do is in the modules below.
 
 mod errors;
+mod export;
 mod import;
 mod parameters;
 mod status;
@@ -102,6 +103,7 @@ async fn carry_out(
         "GetExecutionIdByMessageId" => status::execution_of(api, caller, &parameters.text("_messageId")?)
             .await?
             .into(),
+        action if export::ACTIONS.contains(&action) => export::submit(api, caller, action, parameters).await?.into(),
         action if status::OF_EXECUTION.contains(&action) => {
             status::of_execution(api, request, caller, action, parameters)
                 .await?
