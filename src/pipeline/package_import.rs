@@ -90,7 +90,7 @@ pub enum ImportError {
     #[error("{0}")]
     Refused(String),
     /// The execution's id belongs to something else.
-    #[error("the execution id {0} was used before: every import needs an id of its own, or none, and gets one")]
+    #[error("the execution id {0} was used before, for something else: send another one, or none to have one made")]
     Taken(ExecutionId),
     /// Something is out of reach; trying again helps.
     #[error("{0}")]

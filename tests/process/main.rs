@@ -27,6 +27,7 @@ mod idle;
 mod lease;
 mod out_of_reach;
 mod package_export_crashes;
+mod package_imports;
 mod packages;
 mod requests;
 mod schedules;
