@@ -1,4 +1,4 @@
-//! The shell blocks of the README do what it says: those marked `<!-- runs -->`, pasted into one shell, in order.
+//! The shell blocks of the README and of other pages do what they say: those marked `<!-- runs -->`, pasted into one shell, in order.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,15 +10,33 @@ const ADDRESS_IN_PAGES: &str = "http://127.0.0.1:8080";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shell_blocks_of_the_readme_run() {
+    let site = run("README.md", "client", 5).await;
+    let status = std::fs::read_to_string(site.path("status.json")).expect("the status");
+    assert!(status.contains("\"Processed\"") && status.contains("830"), "{status}");
+    let package = std::fs::read(site.path("orders.zip")).expect("the package");
+    assert!(package.starts_with(b"PK"), "a zip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shell_blocks_of_the_page_about_packages_run() {
+    let site = run("docs/packages.md", "integrator", 6).await;
+    let summary = std::fs::read_to_string(site.path("summary.txt")).expect("the status");
+    assert_eq!(summary.trim(), "PartiallySucceeded");
+    let rejected = std::fs::read_to_string(site.path("rejected.csv")).expect("the rejected record");
+    assert!(rejected.contains("BBBBB") && !rejected.contains("AAAAA"), "{rejected}");
+}
+
+/// Runs the blocks of a page, as a client of this role, in a folder with the repository's definitions.
+async fn run(page: &str, role: &str, blocks_min: usize) -> Site {
     let site = Site::empty();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     site.copy_definitions("reader");
-    let reader = site.add_client("reader", "client");
+    let reader = site.add_client("reader", role);
     let service = site.start("data").await;
 
-    let readme = std::fs::read_to_string(repository.join("README.md")).expect("the README");
-    let blocks = runnable(&readme);
-    assert!(blocks.len() >= 5, "the README has an example in each direction");
+    let text = std::fs::read_to_string(repository.join(page)).expect("the page");
+    let blocks = runnable(&text);
+    assert!(blocks.len() >= blocks_min, "{page} has its examples");
     let script = format!("set -euo pipefail\n{}", blocks.concat()).replace(ADDRESS_IN_PAGES, &service.base);
     let mut shell = Command::new("timeout");
     shell.args(["120", "bash", "-c", &script]);
@@ -39,12 +57,8 @@ async fn the_shell_blocks_of_the_readme_run() {
     let output = shell.output().expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n--- of\n{script}");
-
-    let status = std::fs::read_to_string(site.path("status.json")).expect("the status");
-    assert!(status.contains("\"Processed\"") && status.contains("830"), "{status}");
-    let package = std::fs::read(site.path("orders.zip")).expect("the package");
-    assert!(package.starts_with(b"PK"), "a zip");
     assert!(service.stop().await.success());
+    site
 }
 
 /// The shell blocks that follow a line `<!-- runs -->`.
