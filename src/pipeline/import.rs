@@ -183,7 +183,7 @@ async fn open<'a>(
         .clone()
         .unwrap_or_else(|| new_execution_id(&job.name, now));
     let execution = context.store.begin_execution(claimed.fence(), id, now).await?;
-    let order = MessageOrder::of(context, definitions, spec, message).await?;
+    let order = MessageOrder::of(context, definitions, (job, spec), message).await?;
     Ok(Session {
         context,
         definitions,

@@ -211,6 +211,51 @@ fn members_may_stand_in_any_order_prefixed_unknown_or_absent() {
     );
 }
 
+/// FMT-6, FMT-7.
+#[test]
+fn a_template_and_the_flags_of_an_entity_are_told() {
+    let entity = |flags: &str| format!("<DataManagementPackageEntityData>{flags}</DataManagementPackageEntityData>");
+    let read = |flags: &str| {
+        let text = format!(
+            "<DataManagementPackageManifest><PackageEntityList>{}</PackageEntityList></DataManagementPackageManifest>",
+            entity(flags)
+        );
+        let manifest = read_manifest(text.as_bytes()).expect("readable");
+        assert!(!manifest.is_template);
+        let entity = &manifest.entities[0];
+        (entity.skip_staging, entity.incremental)
+    };
+    assert_eq!(read(""), (false, false));
+    assert_eq!(
+        read("<SkipStaging>No</SkipStaging><DefaultRefreshType>FullPush</DefaultRefreshType>"),
+        (false, false)
+    );
+    assert_eq!(
+        read("<SkipStaging>1</SkipStaging><DefaultRefreshType>IncrementalPush</DefaultRefreshType>"),
+        (true, true)
+    );
+    for member in [
+        "DataManagementPackageEntityData",
+        "DataManagementTemplatePackageEntityData",
+    ] {
+        let text = format!(
+            "<DataManagementTemplatePackageManifest><DefinitionGroupName>T</DefinitionGroupName><PackageEntityList><{member}>\
+             <EntityName>Customers</EntityName></{member}></PackageEntityList></DataManagementTemplatePackageManifest>"
+        );
+        let template = read_manifest(text.as_bytes()).expect("readable");
+        assert!(template.is_template);
+        assert_eq!(
+            (template.definition_group.as_str(), template.entities[0].name.as_str()),
+            ("T", "Customers")
+        );
+    }
+    let header = "<DataManagementPackageHeader><ManifestType>a.b.DataManagementTemplatePackageManifest</ManifestType>\
+                  </DataManagementPackageHeader>";
+    let utf16: Vec<u8> = header.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(is_template_header(header.as_bytes()) && is_template_header(&utf16));
+    assert!(!is_template_header(manifest_write::package_header("p").as_bytes()));
+}
+
 #[test]
 fn what_is_no_manifest_is_refused() {
     let root = |inner: &str| format!("<DataManagementPackageManifest>{inner}</DataManagementPackageManifest>");

@@ -2,7 +2,7 @@
 
 use crate::definitions::Definitions;
 use crate::domain::ids;
-use crate::domain::job::ImportSpec;
+use crate::domain::job::{ImportSpec, Job, Origin};
 use crate::domain::message::Message;
 use crate::pipeline::Context;
 use crate::storage::StoreError;
@@ -21,11 +21,16 @@ impl MessageOrder {
     pub(super) async fn of(
         context: &Context,
         definitions: &Definitions,
-        spec: &ImportSpec,
+        (job, spec): (&Job, &ImportSpec),
         message: &Message,
     ) -> Result<Option<Self>, StoreError> {
         let mut entities = spec.entities.iter();
-        if !entities.any(|wanted| definitions.is_kept_in_order(&wanted.entity)) {
+        // A package of a project may hold others than the project by now.
+        let may_be_any = || {
+            let mut all = definitions.entities.iter();
+            job.origin == Origin::Project && all.any(|entity| definitions.is_kept_in_order(&entity.name))
+        };
+        if !entities.any(|wanted| definitions.is_kept_in_order(&wanted.entity)) && !may_be_any() {
             return Ok(None);
         }
         let store = &context.store;
