@@ -25,6 +25,7 @@ mod json_body;
 pub mod leases;
 pub mod messages;
 pub mod metrics;
+mod odata;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
