@@ -37,7 +37,10 @@ async fn forget(tx: &mut Tx, id: &ExecutionId, now: Timestamp) -> Result<Forgott
     };
     let text = format!("select state from occurrences where execution = $1{lock}");
     let run: Option<(String,)> = fetch_optional!(tx.db(), (String,), sql(text), id)?;
-    if run.as_ref().is_some_and(|(state,)| ["due", "running"].contains(&state.as_str())) {
+    if run
+        .as_ref()
+        .is_some_and(|(state,)| ["due", "running"].contains(&state.as_str()))
+    {
         return Ok(Forgotten::NotEnded);
     }
     if let Some(message) = message {

@@ -57,7 +57,10 @@ pub(in crate::http) fn visible<'a>(definitions: &'a Definitions, caller: &Caller
     if !caller.sees_all() {
         let jobs = definitions.jobs.iter().filter(|job| caller.may_see(job));
         let mut names: BTreeSet<&str> = jobs.flat_map(entities_of).collect();
-        let composites = definitions.composites.iter().filter(|composite| names.contains(composite.name.as_str()));
+        let composites = definitions
+            .composites
+            .iter()
+            .filter(|composite| names.contains(composite.name.as_str()));
         let inside: Vec<_> = composites.flat_map(|composite| &composite.parts).collect();
         names.extend(inside.into_iter().map(|part| part.entity.as_str()));
         listed.retain(|listed| names.contains(listed.name()));

@@ -108,7 +108,9 @@ async fn carry_out(
         // There is nothing to initialise: entities are there as soon as their files are.
         "InitializeDataManagement" | "InitializeDataManagementAsync" => Answer::Void,
         "GetEntitySequence" => sequence::of_entities(api, caller, &parameters.text("listOfDataEntities")?)?.into(),
-        "DeleteExecutionHistoryJob" => status::forget(api, caller, &parameters.text("executionId")?).await?.into(),
+        "DeleteExecutionHistoryJob" => status::forget(api, caller, &parameters.text("executionId")?)
+            .await?
+            .into(),
         action if export::ACTIONS.contains(&action) => export::submit(api, caller, action, parameters).await?.into(),
         action if status::OF_EXECUTION.contains(&action) => {
             status::of_execution(api, request, caller, action, parameters)

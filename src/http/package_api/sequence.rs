@@ -68,5 +68,7 @@ fn targets<'a>(definitions: &'a Definitions, of: Listed<'a>) -> Vec<&'a str> {
         }
     };
     let fields = entities.into_iter().flat_map(|entity| &entity.fields);
-    fields.filter_map(|field| Some(field.references.as_ref()?.entity.as_str())).collect()
+    fields
+        .filter_map(|field| Some(field.references.as_ref()?.entity.as_str()))
+        .collect()
 }
