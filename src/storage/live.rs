@@ -89,8 +89,8 @@ impl Ending {
 
 const OUTCOME_COLUMNS: &str = "message, job, status, seq, grp, epoch, attempt, dequeued_at, previous_dequeued_at, started_at, \
     finished_at, execution, failure_code, failure_detail, first_error, last_error, records_read, inserted, updated, unchanged, \
-    deleted, rejected, skipped";
-const OUTCOME_COLUMN_COUNT: usize = 23;
+    deleted, rejected, skipped, owner";
+const OUTCOME_COLUMN_COUNT: usize = 24;
 
 /// Writes how messages ended whose rows were just deleted from `queue`, and lets their groups go on.
 pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timestamp) -> Result<(), StoreError> {
@@ -130,7 +130,8 @@ pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timest
                     .bind(stored(counts.unchanged))
                     .bind(stored(counts.deleted))
                     .bind(stored(counts.rejected))
-                    .bind(stored(counts.skipped));
+                    .bind(stored(counts.skipped))
+                    .bind(row.owner.as_deref().filter(|_| row.started_at.is_none()));
             }
             insert.bind(portion.count()).execute(db).await.map(|_| ())
         })?;
