@@ -21,8 +21,12 @@ pub(super) fn document() -> String {
         }
         xml += "</EnumType>\n";
     }
-    TABLES.iter().for_each(|table| entity_type(&mut xml, table));
-    ACTIONS.iter().for_each(|declared| action(&mut xml, declared));
+    for table in TABLES {
+        entity_type(&mut xml, table);
+    }
+    for declared in &ACTIONS {
+        action(&mut xml, declared);
+    }
     xml += "<EntityContainer Name=\"Resources\">\n";
     for table in TABLES {
         _ = write!(

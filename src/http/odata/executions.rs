@@ -1,6 +1,8 @@
 //! Executions and how far each of their entities has come (PKG-27). They are read from the store in the order of their ids, a
 //! bounded number at a time: an answer may have few rows or none, and a link to where it goes on.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::filter::seconds;
@@ -77,19 +79,17 @@ pub(super) async fn page(
         let detail = format!("$orderby: {} is ordered by JobId, and by nothing else", table.set);
         return Err(unsupported(detail));
     }
-    let definitions = api.definitions();
-    let seen = |execution: &Execution| {
-        let job = definitions.job(execution.job);
-        job.map_or(caller.sees_all(), |job| caller.may_see(job))
+    let sight = Sight {
+        definitions: api.definitions(),
+        caller,
+        table,
     };
     let mut filling = Filling::new(options);
     if let Some(id) = options.filter.as_ref().and_then(|filter| filter.wanted(JOB_ID)) {
         let found = api.context.store.execution(&ExecutionId(id.to_owned())).await?;
-        let found = found.filter(|execution| options.token.is_none() && seen(execution));
-        let rows = found
-            .map(|execution| rows(&definitions, table, &execution))
-            .unwrap_or_default();
-        rows.into_iter().for_each(|row| filling.offer(row));
+        if let Some(execution) = found.filter(|_| options.token.is_none()) {
+            sight.offer(&execution, &mut filling);
+        }
         let mut page = filling.page(None);
         page.count = options.count.then_some(page.rows.len());
         return Ok(page);
@@ -102,26 +102,40 @@ pub(super) async fn page(
         return Err(unsupported(detail));
     }
     let (mut after, mut looked_at) = (options.token.clone().unwrap_or_default(), 0);
-    while looked_at < LOOKED_AT_MAX && !filling.is_full() {
+    while looked_at < LOOKED_AT_MAX {
         let portion = api.context.store.executions_after(&after, PORTION).await?;
-        let is_last = portion.len() < PORTION as usize;
         for execution in &portion {
+            // More rows than a page has only where one execution brings them.
             if filling.is_full() {
                 return Ok(filling.page(Some(after)));
             }
-            looked_at += 1;
             after.clone_from(&execution.id.0);
-            if seen(execution) {
-                rows(&definitions, table, execution)
-                    .into_iter()
-                    .for_each(|row| filling.offer(row));
-            }
+            sight.offer(execution, &mut filling);
         }
-        if is_last {
+        if portion.len() < PORTION as usize {
             return Ok(filling.page(None));
         }
+        looked_at += portion.len();
     }
     Ok(filling.page(Some(after)))
+}
+
+/// What a client sees of executions in a set.
+struct Sight<'a> {
+    definitions: Arc<Definitions>,
+    caller: &'a Caller,
+    table: &'static Table,
+}
+
+impl Sight<'_> {
+    fn offer(&self, execution: &Execution, filling: &mut Filling<'_>) {
+        let job = self.definitions.job(execution.job);
+        if job.map_or(self.caller.sees_all(), |job| self.caller.may_see(job)) {
+            for row in rows(&self.definitions, self.table, execution) {
+                filling.offer(row);
+            }
+        }
+    }
 }
 
 /// The entities of one execution that was found before.
@@ -136,7 +150,7 @@ pub(super) async fn details_of(api: &Api, id: &str) -> Result<Vec<Row>, Problem>
 fn rows(definitions: &Definitions, table: &'static Table, execution: &Execution) -> Vec<Row> {
     let job = definitions.job(execution.job);
     let project = job.map_or_else(|| execution.job.to_string(), |job| job.name.clone());
-    if std::ptr::eq(table, &raw const JOBS) {
+    if table.set == JOBS.set {
         return vec![vec![execution.id.0.clone().into(), project.into()]];
     }
     let format = job.map(|job| match (&job.import, &job.export) {

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::catalogue::entities_of;
 use super::table::{Row, Table, int, of, text, yes};
 use crate::definitions::Definitions;
+use crate::domain::entity::Entity;
 use crate::domain::export::{ExportSpec, Refresh};
-use crate::domain::job::{DataSource, ImportSpec, Job};
+use crate::domain::job::{DataSource, ImportEntity, ImportSpec, Job};
 use crate::format::package;
 use crate::http::auth::Caller;
 
@@ -122,8 +123,8 @@ fn detail(definitions: &Definitions, job: &Job, at: usize, name: &str) -> Row {
         (None, None) => (String::new(), "", "FullPush"),
     };
     let wanted = job.import.as_ref().and_then(|import| import.entities.get(at));
-    let validates = wanted.is_none_or(|wanted| wanted.runs_validation());
-    let element = definitions.entity(name).map(|entity| entity.xml_element());
+    let validates = wanted.is_none_or(ImportEntity::runs_validation);
+    let element = definitions.entity(name).map(Entity::xml_element);
     let values: [Value; 27] = [
         job.name.clone().into(),
         label.into(),
@@ -134,7 +135,7 @@ fn detail(definitions: &Definitions, job: &Job, at: usize, name: &str) -> Row {
         // Columns without a line in the job's file are found by their names.
         yes(true),
         refresh.into(),
-        yes(wanted.is_none_or(|wanted| wanted.runs_logic())),
+        yes(wanted.is_none_or(ImportEntity::runs_logic)),
         yes(validates),
         yes(validates),
         yes(job.import.as_ref().is_some_and(|import| import.skip_staging)),

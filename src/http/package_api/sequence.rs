@@ -24,10 +24,10 @@ pub(super) fn of_entities(api: &Api, caller: &Caller, list: &str) -> Result<Stri
     }
     let mut placed: Vec<_> = levels(&definitions, &listed).into_iter().zip(listed).collect();
     placed.sort_by_key(|(level, _)| *level);
-    let (mut items, mut last, mut place) = (Vec::new(), 0, 0);
+    let (mut items, mut current, mut place) = (Vec::new(), 0, 0);
     for (level, entity) in placed {
-        place = if level == last { place + 1 } else { 1 };
-        last = level;
+        place = if level == current { place + 1 } else { 1 };
+        current = level;
         items.push(json!({
             "EntityName": entity.label(),
             "ExecutionUnit": 1,

@@ -55,11 +55,7 @@ async fn a_deleted_execution_is_not_known_any_more(backend: Backend) {
 async fn the_history_of_a_load_is_deleted_with_its_errors(backend: Backend) {
     let app = app(backend).await;
     let message = app
-        .import(
-            "Inbound sales orders",
-            "Sales order headers",
-            sample("sales-orders.csv"),
-        )
+        .import("Inbound sales orders", "Sales order headers", sample("orders.csv"))
         .await;
     let id = message["executions"][0]["id"].as_str().unwrap();
     let errors = |body: Value| body["errors"].as_array().unwrap_or(&Vec::new()).len();

@@ -260,8 +260,10 @@ impl Reader<'_> {
             ))
         };
         Ok(match (column.kind, &value) {
-            (_, Value::Null) | (Kind::Text | Kind::Enum(_), Value::String(_)) | (Kind::Flag, Value::Bool(_)) => value,
-            (Kind::Int, Value::Number(_)) => value,
+            (_, Value::Null)
+            | (Kind::Text | Kind::Enum(_), Value::String(_))
+            | (Kind::Flag, Value::Bool(_))
+            | (Kind::Int, Value::Number(_)) => value,
             (Kind::Time, Value::String(text)) => match moment(text) {
                 Some(moment) => Value::String(moment),
                 None => return unfit("a time such as 2026-01-31T00:00:00Z"),
