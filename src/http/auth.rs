@@ -108,6 +108,12 @@ impl Caller {
         self.role != Role::Viewer
     }
 
+    /// Whether the caller may use everything, also what belongs to jobs whose file is gone.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Operator
+    }
+
     /// Whether the caller sees everything, also messages of jobs whose file is gone.
     #[must_use]
     pub fn sees_all(&self) -> bool {

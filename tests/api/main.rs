@@ -41,6 +41,7 @@ mod leases;
 mod lost_blobs;
 mod metrics;
 mod northwind;
+mod odata;
 mod order;
 mod out_of_reach;
 mod package_exports;
