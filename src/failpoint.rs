@@ -16,6 +16,26 @@ pub const EXPORT: [&str; 9] = [
     "export.queued",
 ];
 
+/// All places of the agent, in the order it comes to them: a file sent to a queue, a package sent, a file collected, a package
+/// exported.
+pub const AGENT: [&str; 15] = [
+    "agent.picked",
+    "agent.held",
+    "agent.sending",
+    "agent.uploaded",
+    "agent.submitted",
+    "agent.answered",
+    "agent.sent",
+    "agent.ended",
+    "agent.reasons_written",
+    "agent.moving",
+    "agent.moved",
+    "agent.fetched",
+    "agent.storing",
+    "agent.stored",
+    "agent.acknowledged",
+];
+
 /// Kills the process if that is asked of it here.
 #[inline]
 pub fn reached(name: &str) {
@@ -41,7 +61,8 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        debug_assert!(super::EXPORT.contains(&name), "{name} is on no list of failpoints");
+        let listed = super::EXPORT.contains(&name) || super::AGENT.contains(&name);
+        debug_assert!(listed, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             let _ = kill_process(getpid(), Signal::KILL);

@@ -43,6 +43,7 @@
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
 //! nobody. [`config`], [`clock`] and [`definitions`] are values passed in. `tests/repository` keeps it so.
 
+pub mod agent;
 pub mod app;
 pub mod auth;
 pub mod blob;
