@@ -15,6 +15,8 @@ use crate::domain::message::Digest;
 pub const UNFINISHED: &str = ".tranship-";
 /// Most numbers that are tried behind a name that is taken.
 const NUMBER_MAX: u32 = 100_000;
+/// Longest name file systems take, in bytes.
+const NAME_BYTES_MAX: usize = 255;
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -89,7 +91,7 @@ pub fn move_new(from: &Path, to: &Path) -> Result<(), MoveError> {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(MoveError::Taken),
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            let part = to.with_file_name(format!("{UNFINISHED}{}.part", file_name(from)));
+            let part = unfinished(to);
             let copied = copy(from, &part).and_then(|()| rename_new(&part, to));
             if let Err(error) = copied {
                 let _ = std::fs::remove_file(&part);
@@ -154,8 +156,8 @@ pub fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// A name in a folder that nobody has, nor one that begins with it and ends with `beside`: the wanted one, or with a number
-/// before its extension.
+/// A name in a folder that nobody has, nor that name with `beside` behind it: the wanted one, or with a number before its
+/// extension; shorter where the file system would not take it.
 ///
 /// # Errors
 /// When the folder cannot be looked at, or has that many.
@@ -165,26 +167,36 @@ pub fn free_name(folder: &Path, wanted: &str, beside: &str) -> Result<PathBuf, T
         _ => (wanted, String::new()),
     };
     for number in 1..NUMBER_MAX {
-        let name = if number == 1 {
-            wanted.to_owned()
+        let end = if number == 1 {
+            extension.clone()
         } else {
-            format!("{stem}-{number}{extension}")
+            format!("-{number}{extension}")
         };
-        let path = folder.join(&name);
-        let reasons = folder.join(format!("{name}{beside}"));
-        let is_taken = |path: &Path| match path.symlink_metadata() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Trouble::local("look at", path, &error)),
-        };
-        if !is_taken(&path)? && !is_taken(&reasons)? {
-            return Ok(path);
+        let room = NAME_BYTES_MAX.saturating_sub(end.len() + beside.len());
+        let name = format!("{}{end}", &stem[..stem.floor_char_boundary(room)]);
+        if !is_there(&folder.join(&name))? && !is_there(&folder.join(format!("{name}{beside}")))? {
+            return Ok(folder.join(name));
         }
     }
+    let place = folder.display();
     Err(Trouble::new(
         Kind::Local,
-        format!("{} has too many files called {wanted:?}", folder.display()),
+        format!("{place} has too many files called {wanted:?}"),
     ))
+}
+
+fn is_there(path: &Path) -> Result<bool, Trouble> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Trouble::local("look at", path, &error)),
+    }
+}
+
+/// What a file is called beside its place until it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let name = Digest(Sha256::digest(path.as_os_str().as_encoded_bytes()).into()).hex();
+    path.with_file_name(format!("{UNFINISHED}{name}.part"))
 }
 
 /// Writes a small file so that it is whole or not there.
@@ -193,7 +205,7 @@ pub fn free_name(folder: &Path, wanted: &str, beside: &str) -> Result<PathBuf, T
 /// The system's.
 pub fn write_whole(path: &Path, text: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
-    let part = path.with_file_name(format!("{UNFINISHED}{}.part", file_name(path)));
+    let part = unfinished(path);
     let _ = std::fs::remove_file(&part);
     let mut file = File::create_new(&part)?;
     file.write_all(text)?;
@@ -239,6 +251,9 @@ mod tests {
         assert!(!at("a.csv").exists());
         assert_eq!(std::fs::read_to_string(free).expect("text"), "a.csv");
         assert_eq!(std::fs::read_to_string(at("b.csv")).expect("text"), "b.csv");
+        let long = format!("{}.csv", "ü".repeat(125));
+        let short = free_name(folder.path(), &long, ".errors.json").expect("a name");
+        assert_eq!(file_name(&short), format!("{}.csv", "ü".repeat(119)));
         for (wanted, free) in [("none", "none"), (".hidden", ".hidden")] {
             assert_eq!(free_name(folder.path(), wanted, "").expect("a name"), at(free));
         }

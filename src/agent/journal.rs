@@ -32,7 +32,7 @@ const ACKNOWLEDGED_KEPT: usize = 5_000;
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line {
-    at: Timestamp,
+    noted_at: Timestamp,
     #[serde(flatten)]
     record: Record,
 }
@@ -127,7 +127,7 @@ impl Journal {
     /// [`JournalError::Io`]: the step that was to follow must not be taken.
     pub fn note(&mut self, record: Record) -> Result<(), JournalError> {
         let line = Line {
-            at: self.clock.now(),
+            noted_at: self.clock.now(),
             record,
         };
         let mut text = serde_json::to_vec(&line).unwrap_or_default();
@@ -223,7 +223,7 @@ fn write_anew(path: &Path, records: HashMap<String, Line>) -> std::io::Result<(F
         .into_values()
         .filter(|line| !line.record.is_over() || line.record.is_remembered())
         .collect();
-    lines.sort_by_key(|line| std::cmp::Reverse(line.at));
+    lines.sort_by_key(|line| std::cmp::Reverse(line.noted_at));
     let mut remembered = 0;
     lines.retain(|line| {
         remembered += usize::from(line.record.is_over());

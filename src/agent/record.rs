@@ -140,7 +140,7 @@ pub enum Stage {
     /// It failed, lies there, and nothing is sent until it does not.
     Stopped {
         /// Where.
-        at: PathBuf,
+        place: PathBuf,
         /// How it ended.
         ending: Ending,
     },

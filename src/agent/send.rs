@@ -57,7 +57,7 @@ impl Sender {
             let before = parcel.stage.clone();
             match self.advance(parcel).await {
                 Ok(Stage::Over) => passed.moved = true,
-                Ok(Stage::Stopped { at, .. }) => stopped = Some(at),
+                Ok(Stage::Stopped { place, .. }) => stopped = Some(place),
                 Ok(after) => {
                     passed.moved |= after != before;
                     in_flight += 1;
@@ -78,10 +78,10 @@ impl Sender {
             }
         }
         passed.left |= in_flight > 0;
-        let why = stopped.map(|at| {
+        let why = stopped.map(|place| {
             format!(
                 "{:?} failed; it goes on when that is no longer there",
-                at.display().to_string()
+                place.display().to_string()
             )
         });
         let is_stopped = why.is_some();
@@ -200,11 +200,12 @@ impl Sender {
                 },
                 Stage::Ended(ending) => self.choose_place(&parcel, ending).await?,
                 Stage::Moving { to, ending } => self.settle(&parcel, to, ending).await?,
-                Stage::Stopped { at, ending } => {
-                    match blocking(move || Ok(at.symlink_metadata().is_ok().then_some(at))).await? {
-                        Some(at) => return Ok(Stage::Stopped { at, ending }),
-                        None => Stage::Over,
+                Stage::Stopped { place, ending } => {
+                    let looked = place.clone();
+                    if blocking(move || Ok(looked.symlink_metadata().is_ok())).await? {
+                        return Ok(Stage::Stopped { place, ending });
                     }
+                    Stage::Over
                 }
                 Stage::Over => return Ok(Stage::Over),
             };
@@ -260,8 +261,9 @@ impl Sender {
         } else {
             &folders.error
         };
+        let beside = if ending.failure.is_none() { "" } else { REASONS };
         let (folder, name) = (folder.clone(), parcel.name.clone());
-        let to = blocking(move || files::free_name(&folder, &name, REASONS)).await?;
+        let to = blocking(move || files::free_name(&folder, &name, beside)).await?;
         Ok(Stage::Moving { to, ending })
     }
 
@@ -296,7 +298,7 @@ impl Sender {
         );
         self.shared.failed(name, told);
         Ok(if self.folder.stop_at_failure {
-            Stage::Stopped { at: to, ending }
+            Stage::Stopped { place: to, ending }
         } else {
             Stage::Over
         })

@@ -23,7 +23,7 @@ const EMPTY_URLS_MAX: u32 = 100;
 pub(super) struct Started {
     since: HashMap<String, Instant>,
     empty_urls: HashMap<String, u32>,
-    /// One was started: enough for `--once`.
+    /// There was one: enough for `--once`.
     any: bool,
 }
 
@@ -35,6 +35,7 @@ impl Collector {
             .into_iter()
             .filter_map(|record| if let Record::Run(run) = record { Some(run) } else { None })
             .collect();
+        self.runs.any |= !runs.is_empty();
         let mut running = false;
         for run in runs.iter().cloned() {
             match self.go_on(export, run).await? {

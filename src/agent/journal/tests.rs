@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use super::{FILE, Journal, JournalError};
-use crate::agent::record::{Arrival, ArrivalStage, Record, Run, RunStage};
+use crate::agent::record::{Arrival, ArrivalStage, Ending, Mark, Parcel, Record, Run, RunStage, Stage};
 use crate::clock::Clock;
+use crate::domain::ids::ParcelId;
 use crate::domain::time::Timestamp;
 
 fn run(execution: &str, stage: RunStage) -> Record {
@@ -64,7 +65,7 @@ fn a_line_cut_short_is_a_step_not_taken_and_damage_is_told() {
         let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("open");
         file.write_all(text.as_bytes()).expect("written");
     };
-    append("{\"at\":\"2026-");
+    append("{\"noted_at\":\"2026-");
     let mut journal = Journal::open(folder.path(), Clock::system()).expect("open");
     journal.note(run("two", RunStage::Asked)).expect("noted");
     assert_eq!(journal.records().len(), 2);
@@ -82,4 +83,59 @@ fn a_journal_has_one_agent() {
     assert!(matches!(second, JournalError::Taken(_)), "{second}");
     drop(first);
     Journal::open(folder.path(), Clock::system()).expect("free again");
+}
+
+#[test]
+fn every_stage_is_read_as_it_was_written() {
+    let ending = Ending {
+        status: "Processed".to_owned(),
+        message: Some("m".to_owned()),
+        failure: Some("f".to_owned()),
+    };
+    let (digest, bytes, blob_url) = ("00".to_owned(), u64::MAX, "https://b".to_owned());
+    let stages = [
+        Stage::Picked,
+        Stage::Sending {
+            digest: digest.clone(),
+            bytes,
+        },
+        Stage::Uploaded {
+            digest,
+            bytes,
+            blob_url,
+        },
+        Stage::Sent {
+            message: "m".to_owned(),
+        },
+        Stage::Ended(ending.clone()),
+        Stage::Moving {
+            to: "t".into(),
+            ending: ending.clone(),
+        },
+        Stage::Stopped {
+            place: "t".into(),
+            ending,
+        },
+    ];
+    for stage in stages {
+        let folder = tempfile::tempdir().expect("a folder");
+        let parcel = Record::Parcel(Parcel {
+            id: ParcelId::generate(),
+            flow: "f".to_owned(),
+            name: "a\nb".to_owned(),
+            source: "s".into(),
+            mark: Mark {
+                bytes: 1,
+                modified: -1,
+                inode: u64::MAX,
+            },
+            held: "h".into(),
+            execution: None,
+            stage,
+        });
+        let mut journal = Journal::open(folder.path(), Clock::system()).expect("open");
+        journal.note(parcel.clone()).expect("noted");
+        drop(journal);
+        assert_eq!(Journal::peek(folder.path()).expect("it reads"), [parcel]);
+    }
 }
