@@ -153,11 +153,19 @@ impl Flow {
 
 /// Passes over one folder, with pauses, until it is told to stop, or nothing is left.
 async fn work(shared: Arc<Shared>, name: String, mut flow: Flow, mut pace: Pace, deadline: Option<Instant>) -> Summary {
-    let mut trouble = None;
+    let (mut trouble, mut told) = (None, None);
     while !shared.stopping.is_cancelled() {
         let passed = flow.pass().await;
         let pause = pace.pause(&passed, dice());
-        trouble = passed.trouble.as_ref().map(|trouble| trouble.kind);
+        trouble = passed
+            .trouble
+            .as_ref()
+            .or(passed.aside.as_ref())
+            .map(|trouble| trouble.kind);
+        if let Some(aside) = passed.aside.as_ref().filter(|aside| told.as_ref() != Some(&aside.what)) {
+            shared.told_aside(&name, aside);
+        }
+        told = passed.aside.as_ref().map(|aside| aside.what.clone());
         if let Some(trouble) = &passed.trouble {
             shared.troubled(&name, trouble, pause);
         }

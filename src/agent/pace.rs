@@ -15,8 +15,10 @@ pub struct Passed {
     pub moved: bool,
     /// Something is left that will be over by itself.
     pub left: bool,
-    /// What was in the way.
+    /// What was in the way of everything.
     pub trouble: Option<Trouble>,
+    /// What was in the way of one file only.
+    pub aside: Option<Trouble>,
 }
 
 /// The pauses of one folder.

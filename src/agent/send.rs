@@ -62,15 +62,14 @@ impl Sender {
                     passed.moved |= after != before;
                     in_flight += 1;
                 }
-                // Other files may do better where this one is at fault.
                 Err(trouble) => {
                     in_flight += 1;
-                    let is_its_own = trouble.kind == Kind::Local && !self.folder.stop_at_failure;
-                    passed.trouble = Some(trouble);
-                    if !is_its_own {
+                    if !self.is_its_own(&trouble) {
+                        passed.trouble = Some(trouble);
                         passed.left = true;
                         return passed;
                     }
+                    passed.aside = Some(trouble);
                 }
             }
             if self.shared.stopping.is_cancelled() {
@@ -101,30 +100,44 @@ impl Sender {
         if !self.is_open().await? {
             return Ok(());
         }
-        let seen = self
-            .watcher
-            .look(&self.folder, self.folder.stop_at_failure, Instant::now())?;
-        passed.left |= seen.settling > 0 || !seen.ready.is_empty();
+        let (watcher, folder) = (&mut self.watcher, &self.folder);
+        // As long as the folder is: a list of very many files takes its time.
+        let seen = tokio::task::block_in_place(|| watcher.look(folder, folder.stop_at_failure, Instant::now()))?;
+        passed.left |= seen.settling > 0;
+        passed.aside = passed.aside.take().or(seen.unfit);
         let all_taken = seen.settling == 0 && seen.ready.len() <= self.folder.in_flight.saturating_sub(in_flight);
         for found in seen.ready {
             if in_flight >= self.folder.in_flight || self.shared.stopping.is_cancelled() {
                 return Ok(());
             }
-            let Some(parcel) = self.pick(found).await? else {
-                continue;
+            let after = match self.pick(found).await {
+                Ok(None) => continue,
+                Ok(Some(parcel)) => self.advance(parcel).await,
+                Err(trouble) => Err(trouble),
             };
-            passed.moved = true;
-            match self.advance(parcel).await? {
-                Stage::Over => {}
-                Stage::Stopped { .. } => return Ok(()),
-                _ => in_flight += 1,
+            match after {
+                Ok(Stage::Over) => passed.moved = true,
+                Ok(Stage::Stopped { .. }) => {
+                    passed.moved = true;
+                    return Ok(());
+                }
+                Ok(_) => {
+                    passed.moved = true;
+                    in_flight += 1;
+                }
+                Err(trouble) if self.is_its_own(&trouble) => passed.aside = Some(trouble),
+                Err(trouble) => return Err(trouble),
             }
         }
         if all_taken {
             self.close(started).await?;
         }
-        // Told last: it is not in the way of the others.
-        seen.unfit.map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    /// Whether other files may do better where this one is at fault.
+    fn is_its_own(&self, trouble: &Trouble) -> bool {
+        trouble.kind == Kind::Local && !self.folder.stop_at_failure
     }
 
     /// Whether files are taken now: always, but where a schedule says when.

@@ -124,6 +124,13 @@ impl Shared {
         });
     }
 
+    /// Says in log and standing what is in the way of one file only.
+    pub fn told_aside(&self, flow: &str, trouble: &Trouble) {
+        tracing::warn!(folder = flow, kind = ?trouble.kind, "{trouble}");
+        let event = self.event(trouble.what.clone());
+        self.change(flow, |standing| standing.last_failure = Some(event));
+    }
+
     /// Says in log and standing that a step did not succeed, and how long it waits.
     pub fn troubled(&self, flow: &str, trouble: &Trouble, wait: Duration) {
         tracing::warn!(folder = flow, kind = ?trouble.kind, wait_seconds = wait.as_secs_f64(), "{trouble}");

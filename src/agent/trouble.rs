@@ -191,7 +191,7 @@ mod tests {
             r#"{"error":{"code":"","message":"An error has occurred.","innererror":{"message":"no such project"}}}"#;
         assert_eq!(sentence(odata).as_deref(), Some("no such project"));
         assert_eq!(sentence(r#"{"Message":"gone"}"#).as_deref(), Some("gone"));
-        assert_eq!(sentence("\"plain\nJSON\"").as_deref(), Some("plain JSON"));
+        assert_eq!(sentence(r#""plain\nJSON""#).as_deref(), Some("plain JSON"));
         assert_eq!(sentence("just text").as_deref(), Some("just text"));
         assert_eq!(sentence("<html>"), None);
         assert_eq!(sentence(""), None);
