@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::product::{Answer, Product};
-use super::{STOCK, Scene, external_ids, messages, stock};
+use super::{STOCK, Scene, documents, external_ids, messages, stock};
 use crate::on_both_databases;
 use crate::service::Service;
 use crate::support::databases::TestDatabase;
@@ -137,4 +137,37 @@ async fn a_file_the_server_fails_at_again_and_again_is_given_up() {
         reason.contains("2 attempts") && reason.contains("out of cheese"),
         "{reason}"
     );
+}
+
+/// RI-10, RI-14, RI-20, RI-24: a message whose acknowledgement failed comes again, and is the same file. Whoever took the file away
+/// meanwhile does not get it twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_offered_again_is_no_second_file() {
+    let product = Product::start().await;
+    let scene = Scene::on(TestDatabase::sqlite()).await;
+    product.configure(&scene, &documents(""));
+    product.script("/api/connector/ack/", vec![Answer::of(500, "")]);
+    product.offer(1);
+    assert_eq!(scene.once().status.code(), Some(3), "not acknowledged");
+    assert_eq!(scene.names("documents"), ["0f7d5f53-51e8-4a0c-9b0b-2a4ad0a4a1b2.zip"]);
+    product.offer(2);
+    scene.once_well();
+    assert_eq!(scene.names("documents").len(), 1, "{:?}", scene.names("documents"));
+    std::fs::remove_file(scene.path("documents").join(&scene.names("documents")[0])).expect("taken");
+    product.offer(1);
+    scene.once_well();
+    assert!(scene.names("documents").is_empty());
+    let acknowledged = product.requests("/api/connector/ack/");
+    let receipts: Vec<_> = acknowledged
+        .iter()
+        .map(|request| request.json()["PopReceipt"].clone())
+        .collect();
+    assert_eq!(receipts, ["r0", "r1", "r0", "r0"]);
+    // The whole answer goes back, and the token to nobody but the server.
+    assert_eq!(
+        acknowledged[0].json()["FileDownLoadErrorMessage"],
+        serde_json::Value::Null
+    );
+    assert!(acknowledged[0].json()["DownloadLocation"].is_string());
+    assert_eq!(product.requests("/api/connector/download/").len(), 4);
 }

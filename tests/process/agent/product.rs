@@ -28,6 +28,8 @@ struct State {
     /// Executions, by id, and how often their status is still asked for in vain.
     executions: HashMap<String, u32>,
     blobs: HashMap<String, Vec<u8>>,
+    /// How often the one message of its queue is still handed out, and with which receipt next.
+    offers: u32,
 }
 
 /// A request as it came.
@@ -117,6 +119,11 @@ impl Product {
             .insert(path.to_owned(), answers.into());
     }
 
+    /// Hands its one message out so often.
+    pub fn offer(&self, times: u32) {
+        self.state.lock().expect("unbroken").offers = times;
+    }
+
     /// What came so far to paths that begin so.
     pub fn requests(&self, path: &str) -> Vec<Request> {
         let state = self.state.lock().expect("unbroken");
@@ -190,10 +197,38 @@ impl State {
                 r#"{"DataJobStatus":{"DataJobState":5},"ExecutionLog":"","ExecutionDetail":[]}"#,
             );
         }
+        if path.starts_with("/api/connector/") {
+            return self.queue(&path);
+        }
         match path.rsplit_once("DataEntities.") {
             Some((_, action)) => self.action(base, action, &request.json()),
             None => Answer::of(404, ""),
         }
+    }
+
+    fn queue(&mut self, path: &str) -> Answer {
+        if path.contains("/download/") {
+            return Answer {
+                body: PACKAGE.to_vec(),
+                ..Answer::of(200, "")
+            };
+        }
+        if path.contains("/ack/") || self.offers == 0 {
+            return Answer::of(
+                if self.offers == 0 && path.contains("/dequeue/") {
+                    204
+                } else {
+                    200
+                },
+                "",
+            );
+        }
+        self.offers -= 1;
+        // http and another port, as seen behind load balancers (RI-14).
+        let offer = json!({"CorrelationId": "0f7d5f53-51e8-4a0c-9b0b-2a4ad0a4a1b2", "PopReceipt": format!("r{}", self.offers),
+            "DownloadLocation": "http://erp.example.test:80/api/connector/download/%7Bx%7D?correlation-id=0f7d&blob=9a1e",
+            "IsDownLoadFileExist": true, "FileDownLoadErrorMessage": null, "LastDequeueDateTime": null});
+        Answer::of(200, &offer.to_string())
     }
 
     fn blob(&mut self, request: &Request, blob: &str) -> Answer {
