@@ -11,7 +11,7 @@ use super::Exit;
 use crate::domain::status::Status;
 
 pub use deliveries::{Delivery, DeliveryPage};
-pub use history::{RunHistory, RunList, RunMessage, RunPosition, WhyEmpty};
+pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
 pub use runs::{Backfill, MissedRange, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.

@@ -107,6 +107,29 @@ pub fn export_summary(state: &str) -> &'static str {
     }
 }
 
+/// The number that Dynamics 365 has for what one of our error codes says (FMT-14), where it has one.
+#[must_use]
+pub fn error_number(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "file_empty" => "DMF2053",
+        "header_missing" | "header_damaged" => "FF004",
+        "json_expected" | "xlsx_expected" | "parquet_expected" => "DMF1855",
+        "xml_expected" | "xml_damaged" | "invalid_xml" => "DMF1830",
+        "no_column_matches" | "column_unknown" | "column_missing" => "DMF2022",
+        "required_column_missing" => "DMF2025",
+        "column_twice" | "column_count" => "DMF2060",
+        "invalid_int" | "invalid_decimal" | "decimal_overflow" | "invalid_bool" | "invalid_guid" | "invalid_enum" => {
+            "DMF2018"
+        }
+        "invalid_date" | "invalid_datetime" | "invalid_time" => "DMF2016",
+        "duplicate_key" => "DMF1959",
+        "invalid_character" => "DMF2055",
+        "composite_not_xml" => "DMF1963",
+        "element_missing" => "MAP011",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

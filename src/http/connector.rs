@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::auth::{Caller, caller, connector_job, link_base};
 use super::envelope::{self, REPLAY};
+use super::json_body::{json_object, member};
 use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
@@ -187,7 +188,7 @@ async fn acknowledge(
     let caller = caller(api, request).await?;
     let definitions = api.definitions();
     let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
-    let body = super::package_api::json_body(body, ACK_BYTES_MAX).await?;
+    let body = json_object(body, ACK_BYTES_MAX).await?;
     let by = ack_by(api, &body)?;
     match api
         .context
@@ -240,15 +241,6 @@ fn ack_by(api: &Api, body: &Value) -> Result<AckBy, Problem> {
         )
     })?;
     Ok(AckBy::Correlation(CorrelationId(correlation)))
-}
-
-/// A member of a JSON object, its name in any case (GEN-7).
-pub(super) fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    object
-        .as_object()?
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
 }
 
 /// `GET /api/connector/jobstatus/{activity}?jobId=` (RI-26…29).

@@ -21,6 +21,7 @@ pub mod health;
 pub mod history;
 pub mod issuers;
 pub mod jobs;
+mod json_body;
 pub mod leases;
 pub mod messages;
 pub mod metrics;

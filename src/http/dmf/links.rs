@@ -58,7 +58,8 @@ pub async fn write_url(
     Ok(json!({ "BlobId": id, "BlobUrl": url }).to_string())
 }
 
-/// A link to download a blob by, good for `server.link_seconds`: ours, or with `blobs.presigned` the bucket's own.
+/// A link to download a blob by, good for `server.link_seconds`: ours, or with `blobs.presigned` the bucket's own. That of an
+/// exported package is always ours: only so it is seen when it was fetched.
 ///
 /// # Errors
 /// [`Problem`] when the bucket's credentials cannot sign.
@@ -69,7 +70,7 @@ pub async fn download_url(
     content: &DmfContent,
 ) -> Result<String, Problem> {
     let life = api.server.link_seconds;
-    if api.context.limits.blobs.presigned {
+    if api.context.limits.blobs.presigned && !path.is_export() {
         let (blobs, life) = (&api.context.blobs, Duration::from_secs(life.into()));
         return Ok(blobs.signed_url(&content.key, false, life).await?.to_string());
     }
