@@ -1,8 +1,24 @@
-//! Packages into a project and out of one, against a stand-in for the real product: PKG-1, 4, 11a, 12, 13, 19, 20, AUTH-15.
+//! Packages into a project and out of one, against a stand-in for the real product and against the service: PKG-1, 4, 11a, 12, 13,
+//! 19, 20, AUTH-15.
+
+use reqwest::StatusCode;
 
 use super::Scene;
 use super::product::{PACKAGE, Product};
+use crate::on_both_databases;
 use crate::support::databases::TestDatabase;
+use crate::wire::{Caller, json};
+
+on_both_databases!(an_export_of_the_service_is_one_folder_wherever_the_agent_is_killed,);
+
+/// Every step of an export into a folder.
+const EXPORTING: [&str; 5] = [
+    "agent.picked",
+    "agent.submitted",
+    "agent.fetched",
+    "agent.storing",
+    "agent.stored",
+];
 
 const IMPORT: &str = "[[import]]\nname = \"packages\"\nproject = \"Orders\"\nlegal_entity = \"usmf\"\nfolder = \"packages\"\n\
     pattern = \"*.zip\"\nstable_seconds = 0\n";
@@ -86,14 +102,7 @@ async fn a_package_with_errors_lies_beside_its_reasons() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_is_one_file_wherever_the_agent_is_killed() {
     let (product, scene) = scene(EXPORT).await;
-    let failpoints = [
-        "agent.picked",
-        "agent.submitted",
-        "agent.fetched",
-        "agent.storing",
-        "agent.stored",
-    ];
-    for (done, failpoint) in failpoints.into_iter().enumerate() {
+    for (done, failpoint) in EXPORTING.into_iter().enumerate() {
         scene.dies_at(failpoint).await;
         // Without a schedule each `--once` starts one, unless one is under way.
         scene.once_well();
@@ -132,4 +141,47 @@ async fn an_export_runs_when_it_is_due_and_of_the_entities_asked_for() {
     assert!((2..=4).contains(&asked.len()), "{}", asked.len());
     assert_eq!(asked[0].json()["entityList"], "Customers,Vendors");
     assert_eq!(asked[0].json()["packageName"], "Nightly");
+}
+
+/// The same from Tranship itself, unpacked.
+async fn an_export_of_the_service_is_one_folder_wherever_the_agent_is_killed(store: TestDatabase) {
+    let scene = Scene::on(store).await;
+    let job = "id = \"5f3c6a0e-2d0e-4d2b-bb0c-0e6b0c9f8d03\"\nname = \"Stock export\"\ndirection = \"export\"\nclients = [\"tester\"]\n\
+               [export]\nformat = \"csv\"\n[[export.entities]]\nentity = \"Stock\"\n";
+    scene.site.write("jobs/export.toml", job);
+    let service = scene.site.start("data").await;
+    let export = "[[export]]\nname = \"stock\"\nproject = \"Stock export\"\nfolder = \"out\"\nunzip = true\n";
+    scene.configure(
+        &service.base,
+        &format!("{}{export}", super::stock("").replace("\"stock\"", "\"in\"")),
+    );
+    scene.site.write("in/in/1.csv", "item,quantity\n1,17\n");
+    scene.once_well();
+    let mut made = 1;
+    for failpoint in EXPORTING {
+        scene.dies_at(failpoint).await;
+        scene.once_well();
+        made += 1;
+        assert_eq!(
+            scene.names("out").len(),
+            made,
+            "after {failpoint}: {:?}",
+            scene.names("out")
+        );
+    }
+    for folder in scene.names("out") {
+        let files = scene.names(&format!("out/{folder}"));
+        assert!(files.contains(&"Manifest.xml".to_owned()), "{files:?}");
+        let csv = files.iter().find(|name| name.ends_with(".csv")).expect("a data file");
+        let text = std::fs::read_to_string(scene.path(&format!("out/{folder}/{csv}"))).expect("text");
+        // The first was asked for while the file was on its way in.
+        assert!(folder == "Stock export" || text.contains("17"), "{folder}: {text}");
+    }
+    let caller = Caller::new(&service, &scene.tester).await;
+    let path = "/api/v1/jobs/Stock%20export/occurrences?limit=100";
+    let runs = json(caller.get(path).await, StatusCode::OK).await;
+    assert_eq!(runs["occurrences"].as_array().expect("runs").len(), made, "{runs:#}");
+    let hidden = std::fs::read_dir(scene.path("out")).expect("a folder").count();
+    assert_eq!(hidden, made, "no part of a package is left behind");
+    assert!(service.stop().await.success());
 }
