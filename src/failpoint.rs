@@ -36,6 +36,9 @@ pub const AGENT: [&str; 15] = [
     "agent.acknowledged",
 ];
 
+/// All places of an import by the package API, before its load.
+pub const PACKAGE_IMPORT: [&str; 1] = ["package_import.queued"];
+
 /// Kills the process if that is asked of it here.
 #[inline]
 pub fn reached(name: &str) {
@@ -61,8 +64,9 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        let listed = super::EXPORT.contains(&name) || super::AGENT.contains(&name);
-        debug_assert!(listed, "{name} is on no list of failpoints");
+        let lists: [&[&str]; 3] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT];
+        let known = lists.iter().any(|list| list.contains(&name));
+        debug_assert!(known, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             let _ = kill_process(getpid(), Signal::KILL);

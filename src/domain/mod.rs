@@ -20,6 +20,7 @@ pub mod message;
 pub mod package_export;
 pub mod pattern;
 pub mod position;
+pub mod project;
 pub mod receipt;
 pub mod reject;
 pub mod rule;

@@ -44,6 +44,9 @@ pub(super) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
         .as_ref()
         .and_then(|schedule| schedule.next(now, 1).first().copied());
     let mut sentences = vec![sentence];
+    if reason == "acknowledged" {
+        sentences.extend(who_collected(context, last.as_ref()).await?);
+    }
     sentences.push(match (&pause, next_run_at) {
         (Some(pause), _) => {
             let said = pause
@@ -229,6 +232,18 @@ fn of_messages(due: Timestamp, note: &str, records: u64, messages: &[Message]) -
         "All is collected: the last run, due at {due}, exported {records} records, which were acknowledged{at}."
     );
     ("acknowledged", sentence)
+}
+
+/// Who had the last message of a run before it was acknowledged, as its history tells; a message that only went to destinations
+/// was collected by nobody.
+async fn who_collected(context: &Context, run: Option<&Run>) -> Result<Option<String>, StoreError> {
+    let Some(message) = run.and_then(|run| run.messages.last()) else {
+        return Ok(None);
+    };
+    let events = context.store.message_events(message.id).await?;
+    let delivery = events.iter().rev().find(|event| event.status == Status::Dequeued);
+    let client = delivery.and_then(|event| event.note.as_ref()?.strip_prefix("to "));
+    Ok(client.map(|client| format!("The client `{client}` collected {}.", message.id)))
 }
 
 fn messages(count: u64) -> String {

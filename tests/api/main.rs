@@ -44,6 +44,7 @@ mod northwind;
 mod order;
 mod out_of_reach;
 mod package_exports;
+mod package_imports;
 mod package_order;
 mod packages;
 mod packing;

@@ -119,6 +119,14 @@ pub async fn open_package(
     }
 }
 
+/// The path a `packageUrl` leads to, the same in every form clients write it (PKG-8).
+///
+/// # Errors
+/// 400 `package_url` for what is no URL.
+pub fn package_path(package_url: &str) -> Result<String, Problem> {
+    Ok(Target::read(package_url)?.path)
+}
+
 /// Where a `packageUrl` leads.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {

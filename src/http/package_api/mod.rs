@@ -4,6 +4,7 @@
 
 mod errors;
 mod export;
+mod import;
 mod parameters;
 mod status;
 
@@ -88,6 +89,9 @@ async fn carry_out(
         "GetAzureWriteUrl" => {
             let name = parameters.text("uniqueFileName")?;
             dmf::write_url(api, request, caller, &name).await?.into()
+        }
+        action if import::ACTIONS.contains(&action) => {
+            import::submit(api, request, caller, action, parameters).await?.into()
         }
         "ResetVersionToken" => {
             let (project, entity) = (parameters.text("definitionGroupId")?, parameters.text("entityName")?);

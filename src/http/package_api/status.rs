@@ -165,8 +165,10 @@ fn entity_list(runs: &[EntityRun]) -> Value {
 async fn message(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
     let unknown = || Problem::bad("action_failed", format!("no message was found for the id {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
-    let found = api.context.store.message(parsed).await?;
-    found.filter(|m| may_see(api, caller, m.job)).ok_or_else(unknown)
+    match api.context.store.message(parsed).await? {
+        Some(found) if may_see(api, caller, found.job).await? => Ok(found),
+        _ => Err(unknown()),
+    }
 }
 
 /// By execution id, or by message id, which recurring clients pass too (RI-33).
@@ -183,15 +185,21 @@ async fn execution(api: &Api, caller: &Caller, id: &str) -> Result<Run, Problem>
         let occurrence = store.occurrence_by_execution(&execution).await?;
         occurrence.map(|occurrence| (occurrence.job, Run::Export(Box::new(occurrence))))
     };
-    let seen = run.filter(|(job, _)| may_see(api, caller, *job)).map(|(_, run)| run);
-    seen.ok_or_else(|| {
-        let detail = format!("Execution details were not found for the execution id {id}");
-        Problem::bad("action_failed", detail)
-    })
+    match run {
+        Some((job, run)) if may_see(api, caller, job).await? => Ok(run),
+        _ => {
+            let detail = format!("Execution details were not found for the execution id {id}");
+            Err(Problem::bad("action_failed", detail))
+        }
+    }
 }
 
-fn may_see(api: &Api, caller: &Caller, job: JobId) -> bool {
-    api.definitions()
-        .job(job)
-        .map_or(caller.sees_all(), |job| caller.may_see(job))
+/// Also of a data project that another process created just now: its ids can be polled here at once (PKG-13).
+async fn may_see(api: &Api, caller: &Caller, job: JobId) -> Result<bool, Problem> {
+    let mut definitions = api.definitions();
+    if definitions.job(job).is_none() {
+        definitions = api.projects.refresh().await?;
+    }
+    let seen = definitions.job(job).map(|job| caller.may_see(job));
+    Ok(seen.unwrap_or_else(|| caller.sees_all()))
 }
