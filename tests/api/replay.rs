@@ -1,11 +1,13 @@
 //! Known clients of the real product, one file each: the very bytes they send, and their answers read as they read them. What each does is
 //! written in the wire contract (its marks `client …`); the rules that a file exercises stand at its tests.
 
+mod logic_app;
 mod practitioners_status;
 mod ps_dmf;
 mod ris_connection;
 mod ris_download;
 mod ris_export;
+mod ris_import;
 mod ris_monitor;
 mod ris_upload;
 mod wire;
@@ -44,6 +46,33 @@ async fn app(backend: Backend) -> TestApp {
     let secret = app.add_client("ris", "operator").await;
     app.token = adal_token(&app, "ris", &secret).await;
     app
+}
+
+/// A package of customers.
+fn package(customers: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let manifest = "<DataManagementPackageManifest \
+        xmlns=\"http://schemas.microsoft.com/dynamics/2015/01/DataManagement\"><DefinitionGroupName>Any</DefinitionGroupName>\
+        <PackageEntityList><DataManagementPackageEntityData><EntityName>Customers</EntityName>\
+        <InputFilePath>Customers.csv</InputFilePath><SourceFormat>CSV</SourceFormat></DataManagementPackageEntityData>\
+        </PackageEntityList></DataManagementPackageManifest>";
+    let header = "<DataManagementPackageHeader/>";
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in [
+        ("Manifest.xml", manifest),
+        ("PackageHeader.xml", header),
+        ("Customers.csv", customers),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Path and query of a link, which leads to the environment itself.
+fn target(link: &str) -> &str {
+    link.strip_prefix(BASE)
+        .unwrap_or_else(|| panic!("{link} is the environment's own"))
 }
 
 /// What ADAL asks for on behalf of the scheduler (AUTH-1, AUTH-3, AUTH-7): version 1, scheme and host without a slash.

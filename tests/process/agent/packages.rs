@@ -9,7 +9,21 @@ use crate::on_both_databases;
 use crate::support::databases::TestDatabase;
 use crate::wire::{Caller, json};
 
-on_both_databases!(an_export_of_the_service_is_one_folder_wherever_the_agent_is_killed,);
+on_both_databases!(
+    a_package_is_one_import_of_the_service_wherever_the_agent_is_killed,
+    an_export_of_the_service_is_one_folder_wherever_the_agent_is_killed,
+);
+
+/// Every step of a package into a project.
+const IMPORTING: [&str; 7] = [
+    "agent.picked",
+    "agent.sending",
+    "agent.uploaded",
+    "agent.submitted",
+    "agent.sent",
+    "agent.ended",
+    "agent.moving",
+];
 
 /// Every step of an export into a folder.
 const EXPORTING: [&str; 5] = [
@@ -35,25 +49,16 @@ async fn scene(folders: &str) -> (Product, Scene) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_package_is_one_import_wherever_the_agent_is_killed() {
     let (product, scene) = scene(IMPORT).await;
-    let failpoints = [
-        "agent.picked",
-        "agent.sending",
-        "agent.uploaded",
-        "agent.submitted",
-        "agent.sent",
-        "agent.ended",
-        "agent.moving",
-    ];
-    for failpoint in failpoints {
+    for failpoint in IMPORTING {
         scene.site.write(&format!("packages/in/{failpoint}.zip"), failpoint);
         scene.dies_at(failpoint).await;
         scene.once_well();
     }
-    assert_eq!(scene.names("packages/success").len(), failpoints.len());
+    assert_eq!(scene.names("packages/success").len(), IMPORTING.len());
     // The stand-in takes no execution twice, and each package has one.
-    assert_eq!(product.executions(), failpoints.len());
+    assert_eq!(product.executions(), IMPORTING.len());
     let submitted = product.calls("ImportFromPackage");
-    assert_eq!(submitted.len(), failpoints.len());
+    assert_eq!(submitted.len(), IMPORTING.len());
     for request in submitted {
         let parameters = request.json();
         assert_eq!(parameters["definitionGroupId"], "Orders", "{parameters:#}");
@@ -183,5 +188,67 @@ async fn an_export_of_the_service_is_one_folder_wherever_the_agent_is_killed(sto
     assert_eq!(runs["occurrences"].as_array().expect("runs").len(), made, "{runs:#}");
     let hidden = std::fs::read_dir(scene.path("out")).expect("a folder").count();
     assert_eq!(hidden, made, "no part of a package is left behind");
+    assert!(service.stop().await.success());
+}
+
+/// A package of stock.
+fn package(csv: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let manifest = "<DataManagementPackageManifest \
+        xmlns=\"http://schemas.microsoft.com/dynamics/2015/01/DataManagement\"><DefinitionGroupName>Any</DefinitionGroupName>\
+        <PackageEntityList><DataManagementPackageEntityData><EntityName>Stock</EntityName><InputFilePath>Stock.csv</InputFilePath>\
+        <SourceFormat>CSV</SourceFormat></DataManagementPackageEntityData></PackageEntityList></DataManagementPackageManifest>";
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let header = "<DataManagementPackageHeader/>";
+    for (name, text) in [
+        ("Manifest.xml", manifest),
+        ("PackageHeader.xml", header),
+        ("Stock.csv", csv),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default())
+            .expect("a member");
+        zip.write_all(text.as_bytes()).expect("written");
+    }
+    zip.finish().expect("a zip").into_inner()
+}
+
+/// The same into Tranship itself, with a package of a bad record and a zip that is none.
+async fn a_package_is_one_import_of_the_service_wherever_the_agent_is_killed(store: TestDatabase) {
+    let scene = Scene::on(store).await;
+    let service = scene.site.start("data").await;
+    scene.configure(&service.base, &IMPORT.replace("\"Orders\"", "\"Inbound stock\""));
+    let drop_in = |name: &str, bytes: &[u8]| {
+        let folder = scene.path("packages/in");
+        std::fs::create_dir_all(&folder).expect("made");
+        std::fs::write(folder.join(name), bytes).expect("written");
+    };
+    for (item, failpoint) in IMPORTING.into_iter().enumerate() {
+        drop_in(
+            &format!("{failpoint}.zip"),
+            &package(&format!("item,quantity\r\n{item},1\r\n")),
+        );
+        scene.dies_at(failpoint).await;
+        scene.once_well();
+    }
+    assert_eq!(scene.names("packages/success").len(), IMPORTING.len());
+    let caller = Caller::new(&service, &scene.tester).await;
+    let messages = super::messages(&caller, super::STOCK).await;
+    assert_eq!(
+        messages.len(),
+        IMPORTING.len(),
+        "each package is imported once: {messages:#?}"
+    );
+
+    drop_in("bad.zip", &package("item,quantity\r\n50,1\r\n51,many\r\n"));
+    drop_in("none.zip", b"PK no package");
+    assert_eq!(scene.once().status.code(), Some(3));
+    let reasons = scene.reasons("packages/error/bad.zip.errors.json");
+    assert_eq!(reasons["status"], "PartiallySucceeded", "{reasons:#}");
+    assert!(
+        reasons["errors"].as_array().is_some_and(|errors| errors.len() == 1),
+        "{reasons:#}"
+    );
+    let reasons = scene.reasons("packages/error/none.zip.errors.json");
+    assert_eq!(reasons["status"], "Refused", "{reasons:#}");
     assert!(service.stop().await.success());
 }
