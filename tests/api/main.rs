@@ -54,6 +54,7 @@ mod parquet;
 mod pauses;
 mod queue_snapshot;
 mod relay;
+mod replay;
 mod resubmit;
 mod round_trip;
 mod rules;

@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod agent;
 mod blob_host;
 mod buckets;
 mod compose;
