@@ -8,6 +8,7 @@ use super::super::auth::{Caller, link_base};
 use super::super::error_files::{self, ErrorFileKind};
 use super::super::problem::Problem;
 use super::super::rejects::runs;
+use super::super::sandbox;
 use super::errors;
 use super::parameters::Parameters;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
@@ -129,7 +130,8 @@ async fn message(api: &Api, caller: &Caller, id: &str) -> Result<Message, Proble
     let unknown = || Problem::bad("action_failed", format!("no message was found for the id {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
     let found = api.context.store.message(parsed).await?;
-    found.filter(|m| may_see(api, caller, m.job)).ok_or_else(unknown)
+    let found = found.filter(|m| may_see(api, caller, m.job)).ok_or_else(unknown)?;
+    Ok(sandbox::as_shown(api, found).await?)
 }
 
 /// By execution id, or by message id, which recurring clients pass too (RI-33).
@@ -141,6 +143,7 @@ async fn execution(api: &Api, caller: &Caller, id: &str) -> Result<Run, Problem>
         found = store.message(message).await?;
     }
     let run = if let Some(message) = found {
+        let message = sandbox::as_shown(api, message).await?;
         Some((message.job, Run::Message(Box::new(message))))
     } else {
         let occurrence = store.occurrence_by_execution(&execution).await?;
