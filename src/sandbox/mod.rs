@@ -21,6 +21,11 @@ use faults::Faults;
 use gate::Gate;
 use journal::Journal;
 
+/// The header that marks every answer of a sandbox.
+pub const MARK: &str = "x-tranship-sandbox";
+/// What it says in a request that no fault is to strike and the journal is to leave out.
+pub const SPARED: &str = "spare";
+
 /// The sandbox of one process.
 #[derive(Debug)]
 pub struct Sandbox {

@@ -12,6 +12,7 @@ mod strike;
 mod trouble;
 
 use actix_web::body::MessageBody;
+use actix_web::dev::ServiceRequest;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
@@ -19,7 +20,7 @@ use super::Api;
 use super::auth::{Caller, caller};
 use super::problem::{Kind, Problem, Surface, no_such_method};
 use crate::pipeline::sandbox::Refusal;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{MARK, SPARED, Sandbox};
 
 pub use record::record;
 pub use strike::strike;
@@ -72,10 +73,12 @@ fn on<const N: usize>(path: &str, routes: [Route; N]) -> Resource {
     routes.into_iter().fold(resource, Resource::route)
 }
 
-/// Whether a canonical path is one of the sandbox's own.
-fn is_own(path: &str) -> bool {
-    path.strip_prefix(ROOT)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+/// Whether a request on this canonical path is about the sandbox itself, or asks to be left alone by it.
+fn is_left_alone(request: &ServiceRequest, path: &str) -> bool {
+    let is_own = path
+        .strip_prefix(ROOT)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_own || request.headers().get(MARK).is_some_and(|asked| asked == SPARED)
 }
 
 /// The sandbox, for who may play with it: an operator, and the client of a first start, which is there only where nobody else can

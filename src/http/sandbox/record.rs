@@ -13,16 +13,13 @@ use actix_web::{Error, HttpMessage as _, web};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{Boxed, Found, boxed, is_own};
+use super::{Boxed, Found, boxed, is_left_alone};
 use crate::domain::ids::RequestId;
 use crate::http::Api;
 use crate::http::auth::base_url;
 use crate::http::canonical::canonical_path;
-use crate::sandbox::Sandbox;
 use crate::sandbox::journal::{Entry, Sent, Side};
-
-/// What marks every answer.
-const MARK: HeaderName = HeaderName::from_static("x-tranship-sandbox");
+use crate::sandbox::{MARK, Sandbox};
 
 /// Notes a request and its answer, and marks the answer. The outermost of all: it sees what was sent.
 ///
@@ -35,7 +32,7 @@ pub async fn record(
     let path = canonical_path(request.path());
     let api = request.app_data::<web::Data<Api>>().cloned();
     let sandbox = api.as_ref().and_then(|api| api.context.sandbox.clone());
-    let sandbox = sandbox.filter(|_| !is_own(path.as_deref().unwrap_or(request.path())));
+    let sandbox = sandbox.filter(|_| !is_left_alone(&request, path.as_deref().unwrap_or(request.path())));
     let (Some(api), Some(sandbox)) = (api, sandbox) else {
         return next
             .call(request)
@@ -70,7 +67,9 @@ pub async fn record(
 }
 
 fn mark(mut answer: ServiceResponse<Boxed>) -> ServiceResponse<Boxed> {
-    answer.headers_mut().insert(MARK, HeaderValue::from_static("1"));
+    answer
+        .headers_mut()
+        .insert(HeaderName::from_static(MARK), HeaderValue::from_static("1"));
     answer
 }
 

@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
 use super::lost::LostAnswer;
-use super::{Boxed, Found, boxed, is_own};
+use super::{Boxed, Found, boxed, is_left_alone};
 use crate::http::Api;
 use crate::http::auth::caller;
 use crate::http::dmf;
@@ -28,7 +28,7 @@ pub async fn strike(
 ) -> Result<ServiceResponse<Boxed>, Error> {
     let api = request.app_data::<web::Data<Api>>().cloned();
     let sandbox = api.as_ref().and_then(|api| api.context.sandbox.clone());
-    let (Some(api), Some(sandbox), false) = (api, sandbox, is_own(request.path())) else {
+    let (Some(api), Some(sandbox), false) = (api, sandbox, is_left_alone(&request, request.path())) else {
         return Ok(next.call(request).await?.map_body(|_, body| boxed(body)));
     };
     let client = if sandbox.faults.ask_for_clients() {
