@@ -12,7 +12,7 @@ use crate::domain::ids::{CorrelationId, MessageId};
 use crate::domain::time::Timestamp;
 
 /// What is emptied, those that refer to others first. `uploads` stays until its blobs are gone.
-const EMPTIED: [&str; 24] = [
+const EMPTIED: [&str; 23] = [
     "message_events",
     "record_errors",
     "error_groups",
@@ -31,7 +31,6 @@ const EMPTIED: [&str; 24] = [
     "missed_occurrences",
     "occurrences",
     "execution_entities",
-    "package_requests",
     "executions",
     "schedules",
     "dmf_blocks",

@@ -27,6 +27,7 @@ mod lease;
 mod out_of_reach;
 mod packages;
 mod requests;
+mod sandbox;
 mod schedules;
 mod several;
 mod shutdown;

@@ -48,7 +48,7 @@ async fn the_shell_blocks_of_the_readme_run() {
 }
 
 /// The shell blocks that follow a line `<!-- runs -->`.
-fn runnable(page: &str) -> Vec<String> {
+pub fn runnable(page: &str) -> Vec<String> {
     page.split("<!-- runs -->\n```sh\n")
         .skip(1)
         .map(|rest| rest.split_once("```").expect("the fence is closed").0.to_owned())
