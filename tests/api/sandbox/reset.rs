@@ -158,7 +158,7 @@ async fn a_reset_stops_what_runs_and_waits_for_it(backend: Backend) {
     assert!(began.elapsed() < std::time::Duration::from_mins(4));
     assert_eq!(app.rows("select * from customers").await.len(), 0);
     assert_eq!(app.messages().await, 0);
-    let staged = app.rows("select message from tranship_loads").await;
+    let staged = app.rows("select entity from tranship_loads").await;
     assert!(staged.is_empty(), "{staged:?}");
 }
 
