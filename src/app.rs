@@ -37,6 +37,7 @@ use crate::http::admission::Admission;
 use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
 use crate::http::watch::Watch;
+use crate::pipeline::projects::Projects;
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
@@ -50,10 +51,14 @@ use tls::Tls;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;
+/// Packages of the package API copied and looked at at once; each takes disk for what it is packed.
+const PACKAGE_CHECKS_AT_ONCE: usize = 4;
 /// Seconds between two rounds of housekeeping.
 const TIDY_EVERY_SECONDS: u64 = 60;
 /// Seconds to the first one: a start has better things to do.
 const FIRST_TIDY_SECONDS: u64 = 5;
+/// How often other processes' data projects are looked for.
+const FOLLOW_PROJECTS_EVERY: Duration = Duration::from_secs(1);
 /// Messages handed out lately whose job is remembered.
 const LEASED_REMEMBERED: usize = 100_000;
 
@@ -96,7 +101,7 @@ pub struct App {
     listeners: Listeners,
     address: SocketAddr,
     options: AppOptions,
-    definitions: watch::Sender<Arc<Definitions>>,
+    projects: Projects,
     ready: watch::Sender<bool>,
     worker: Worker,
     scheduler: Scheduler,
@@ -138,27 +143,28 @@ impl App {
         }
         store.set_webhook_rules(webhook::rules(&definitions, config.server.public_url.as_ref()));
         let stopping = CancellationToken::new();
-        let sandbox = sandbox::build(config.sandbox.as_ref(), &clock, &store, &definitions, &stopping).await?;
+        let sandbox = Box::pin(sandbox::build(
+            config.sandbox.as_ref(),
+            &clock,
+            &store,
+            &definitions,
+            &stopping,
+        ))
+        .await?;
         let context = Context {
             databases,
             blobs,
             clock,
-            limits: Arc::new(Limits {
-                queue: config.queue.clone(),
-                blobs: config.blobs.clone(),
-                import: config.import.clone(),
-                export: config.export.clone(),
-                file: config.file.clone(),
-                webhooks: config.webhooks.clone(),
-                destinations: config.destinations.clone(),
-            }),
+            limits: Arc::new(limits(&config)),
             copies: copies(&config.data_dir).into(),
             owner: owner(address).into(),
             store,
             runtime,
             sandbox,
         };
-        let (definitions, watched) = watch::channel(Arc::new(definitions));
+        let projects = Projects::new(context.store.clone(), definitions);
+        projects.refresh().await?;
+        let watched = projects.watch();
         let (ready, readiness) = watch::channel(true);
         let wake = Arc::new(Notify::new());
         let worker = Worker::new(
@@ -174,10 +180,12 @@ impl App {
         let api = Api {
             context,
             definitions: watched,
+            projects: projects.clone(),
             issuer: Arc::new(TokenIssuer::new(&keys.token, config.server.token_seconds)?),
             issuers: Arc::new(Issuers::new(&config.issuers)),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
             links: Arc::new(SasKeys::new(keys.url)),
+            package_checks: Arc::new(Semaphore::new(PACKAGE_CHECKS_AT_ONCE)),
             secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),
             callers: Arc::default(),
             admission: Admission::new(&config.queue),
@@ -198,7 +206,7 @@ impl App {
             listeners,
             address,
             options,
-            definitions,
+            projects,
             ready,
             worker,
             scheduler,
@@ -308,10 +316,13 @@ impl App {
         background.spawn(reload_on_hangup(
             Arc::clone(&self.config),
             self.api.context.clone(),
-            self.definitions,
+            self.projects.clone(),
             tls,
             self.stopping.clone(),
         ));
+        if !self.api.context.store.has_one_process() {
+            background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
+        }
         write_addresses(&self.config, self.address, tls_address);
         tracing::info!(address = %self.address, tls = tls_address.map(tracing::field::display), "listening");
         if self.options.background == Background::On {
@@ -352,6 +363,18 @@ impl App {
             let _ = std::fs::remove_file(file);
         }
         Ok(())
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        queue: config.queue.clone(),
+        blobs: config.blobs.clone(),
+        import: config.import.clone(),
+        export: config.export.clone(),
+        file: config.file.clone(),
+        webhooks: config.webhooks.clone(),
+        destinations: config.destinations.clone(),
     }
 }
 
@@ -488,12 +511,25 @@ async fn tidy_regularly(context: Context, stopping: CancellationToken) {
     }
 }
 
+/// Other processes create projects, too.
+async fn follow_projects(projects: Projects, stopping: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW_PROJECTS_EVERY) => {}
+            () = stopping.cancelled() => return,
+        }
+        if let Err(error) = projects.refresh().await {
+            tracing::warn!(%error, "the data projects in the store could not be looked at; trying again");
+        }
+    }
+}
+
 /// SIGHUP reads the definitions and the TLS certificate again; a broken file, or a table that cannot be read, leaves the running set as it was and
 /// says why.
 async fn reload_on_hangup(
     config: Arc<Config>,
     context: Context,
-    definitions: watch::Sender<Arc<Definitions>>,
+    projects: Projects,
     tls: Option<Tls>,
     stopping: CancellationToken,
 ) {
@@ -518,7 +554,7 @@ async fn reload_on_hangup(
                 context
                     .store
                     .set_webhook_rules(webhook::rules(&loaded, config.server.public_url.as_ref()));
-                let _ = definitions.send(Arc::new(loaded));
+                projects.set_files(loaded).await;
             }
             Err(error) => tracing::error!("definitions not reloaded, the running ones stay: {error}"),
         }

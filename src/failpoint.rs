@@ -16,6 +16,9 @@ pub const EXPORT: [&str; 9] = [
     "export.queued",
 ];
 
+/// All places of an import by the package API, before its load.
+pub const PACKAGE_IMPORT: [&str; 1] = ["package_import.queued"];
+
 /// Kills the process if that is asked of it here.
 #[inline]
 pub fn reached(name: &str) {
@@ -41,7 +44,8 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        debug_assert!(super::EXPORT.contains(&name), "{name} is on no list of failpoints");
+        let known = super::EXPORT.contains(&name) || super::PACKAGE_IMPORT.contains(&name);
+        debug_assert!(known, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             let _ = kill_process(getpid(), Signal::KILL);

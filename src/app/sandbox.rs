@@ -70,7 +70,7 @@ async fn add_client(store: &Store, name: &str, clock: &Clock) -> anyhow::Result<
     };
     match store.add_client(&client).await {
         // Another process was first.
-        Ok(_) | Err(StoreError::Exists { .. }) => {
+        Ok(()) | Err(StoreError::Exists { .. }) => {
             tracing::info!(client = name, "added the client that a token of the sandbox stands for");
             Ok(())
         }

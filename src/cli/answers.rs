@@ -11,7 +11,7 @@ use super::Exit;
 use crate::domain::status::Status;
 
 pub use deliveries::{Delivery, DeliveryPage};
-pub use history::{RunHistory, RunList, RunMessage, RunPosition, WhyEmpty};
+pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
 pub use runs::{Backfill, MissedRange, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
@@ -93,6 +93,7 @@ impl Message {
     pub fn exit(&self) -> Exit {
         match Status::parse(&self.status) {
             Some(Status::ProcessedWithErrors) => Exit::Rejected,
+            Some(Status::Staged) if self.records.rejected > 0 => Exit::Rejected,
             Some(
                 Status::PreProcessingError
                 | Status::PostProcessingFailed
@@ -373,7 +374,7 @@ mod tests {
             assert_eq!(read.ended(), status.is_final(), "{status}");
             let want = match status {
                 Status::ProcessedWithErrors => Exit::Rejected,
-                Status::Processed | Status::Acked => Exit::Ok,
+                Status::Processed | Status::Staged | Status::Acked => Exit::Ok,
                 final_one if final_one.is_final() => Exit::MessageFailed,
                 _ => Exit::Ok,
             };

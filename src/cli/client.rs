@@ -70,6 +70,8 @@ pub enum ClientCommand {
 pub enum Role {
     /// Use the jobs that list it
     Client,
+    /// Use the jobs that list it, and create data projects by importing packages
+    Integrator,
     /// Look at everything
     Viewer,
     /// Look at everything, run and repair
@@ -84,6 +86,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::Integrator => "integrator",
             Self::Viewer => "viewer",
             Self::Operator => "operator",
             Self::Admin => "admin",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::{RunHistory, RunList, RunMessage, RunPosition, WhyEmpty};
+use super::answers::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
 use super::connection::Connection;
 use super::screen::{Screen, Tone, count, counted, plain};
 use super::{Exit, Failure};
@@ -63,6 +63,7 @@ fn print(screen: &Screen, run: &RunHistory) {
     for message in &run.messages {
         fact("message", &message_line(message));
     }
+    fact("package", &run.package.as_ref().map_or_else(String::new, package_line));
     for position in &run.positions {
         fact("position", &position_line(position));
     }
@@ -104,6 +105,14 @@ fn message_line(message: &RunMessage) -> String {
         count(message.bytes),
         plain(&message.digest)
     )
+}
+
+fn package_line(package: &RunPackage) -> String {
+    let fetched = match &package.fetched_at {
+        Some(at) => format!("fetched at {}", plain(at)),
+        None => format!("not fetched, kept until {}", plain(&package.expires_at)),
+    };
+    format!("{} {fetched}, {} bytes", plain(&package.file), count(package.bytes))
 }
 
 fn position_line(position: &RunPosition) -> String {

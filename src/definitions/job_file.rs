@@ -11,7 +11,7 @@ use super::read::{Findings, Placed, Table};
 use super::schedule_file;
 use super::webhook_file;
 use crate::domain::ids::JobId;
-use crate::domain::job::{DataSource, Direction, Job, Order};
+use crate::domain::job::{DataSource, Direction, Job, Order, Origin};
 
 /// A job as one file gives it, with the places later checks need.
 pub(super) struct JobDraft {
@@ -73,6 +73,7 @@ pub(super) fn read(table: Table<'_>, findings: &Rc<Findings>, calendars: &Calend
         job: Job {
             id: id.value,
             name: name.value.clone(),
+            origin: Origin::File,
             direction: direction.value,
             data_source,
             clients,

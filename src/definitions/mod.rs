@@ -17,6 +17,7 @@ pub mod from_table;
 pub mod init;
 mod job_file;
 mod names;
+mod projects;
 mod queue_file;
 mod read;
 mod refresh_file;

@@ -7,6 +7,10 @@ use super::time::Timestamp;
 /// The container uploads go to.
 pub const PACKAGES: &str = "packages";
 
+/// What the container of an exported package begins with.
+const EXPORT: &str = "export-";
+const ZIP: &str = ".zip";
+
 /// Longest part of a blob's name that a client chose, in characters.
 const CHOSEN_CHARS_MAX: usize = 100;
 /// Longest path of a blob.
@@ -23,14 +27,24 @@ impl BlobPath {
     #[must_use]
     pub fn generate(chosen: &str) -> (CorrelationId, Self) {
         let id = CorrelationId::generate();
-        let kept: String = chosen
-            .chars()
-            .take(CHOSEN_CHARS_MAX)
-            .map(|c| if is_plain(c) { c } else { '-' })
-            .collect();
-        let kept = kept.trim_matches(|c| c == '-' || c == '.');
+        let kept = plain(chosen);
         let separator = if kept.is_empty() { "" } else { "-" };
         (id, Self(format!("{PACKAGES}/{id}{separator}{kept}")))
+    }
+
+    /// A path for an exported package, which nobody has used: the package is called as it was asked for, as far as a path can hold
+    /// it, in a container of its own.
+    #[must_use]
+    pub fn of_export(base_name: &str) -> Self {
+        let kept = plain(base_name);
+        let name = if kept.is_empty() { "package" } else { &kept };
+        Self(format!("{EXPORT}{}/{name}{ZIP}", CorrelationId::generate()))
+    }
+
+    /// Whether it is of an exported package.
+    #[must_use]
+    pub fn is_export(&self) -> bool {
+        self.0.starts_with(EXPORT)
     }
 
     /// Reads `container/name`; nothing that no blob can be called.
@@ -52,6 +66,13 @@ impl std::fmt::Display for BlobPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// As much of a name that somebody chose as a path can hold.
+fn plain(chosen: &str) -> String {
+    let kept = chosen.chars().take(CHOSEN_CHARS_MAX);
+    let kept: String = kept.map(|c| if is_plain(c) { c } else { '-' }).collect();
+    kept.trim_matches(|c| c == '-' || c == '.').to_owned()
 }
 
 fn is_plain(c: char) -> bool {
@@ -216,6 +237,25 @@ mod tests {
         }
         let (id, path) = BlobPath::generate("../Daten Mai.zip");
         assert_eq!(path.as_str(), format!("packages/{id}-Daten-Mai.zip"));
+    }
+
+    #[test]
+    fn an_exported_package_is_called_as_asked_in_a_container_of_its_own() {
+        for (asked, name) in [
+            ("Orders", "Orders.zip"),
+            ("Größe May/../x", "Gr--e-May-..-x.zip"),
+            ("..", "package.zip"),
+            (&"x".repeat(500), &format!("{}.zip", "x".repeat(CHOSEN_CHARS_MAX))),
+        ] {
+            let path = BlobPath::of_export(asked);
+            assert_eq!(BlobPath::read(path.as_str()), Some(path.clone()), "{asked}");
+            assert!(
+                path.is_export() && path.as_str().ends_with(&format!("/{name}")),
+                "{path}"
+            );
+            assert_ne!(BlobPath::of_export(asked), path);
+        }
+        assert!(!BlobPath::generate("export-x").1.is_export());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Job {
     pub id: JobId,
     /// Its name, unique in any case; also the data project's name on the package API.
     pub name: String,
+    /// Where it is written down.
+    pub origin: Origin,
     /// Which way data flows.
     pub direction: Direction,
     /// Whether a message is one data file or a package.
@@ -38,6 +40,27 @@ pub struct Job {
     pub export: Option<ExportSpec>,
     /// Who is told how its messages end.
     pub webhook: Option<WebhookSpec>,
+}
+
+/// Where a job is written down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// In a file of the jobs folder.
+    #[default]
+    File,
+    /// In the store: a data project that a package brought along.
+    Project,
+}
+
+impl Origin {
+    /// The word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Project => "project",
+        }
+    }
 }
 
 /// How a job's queue behaves: section `[queue]` of its file.
@@ -74,6 +97,13 @@ impl Job {
     #[must_use]
     pub fn is_collected(&self) -> bool {
         self.export.as_ref().is_none_or(|spec| spec.enqueue)
+    }
+
+    /// Whether a message for this entity is a package. Files name theirs when they are enqueued; what names none came by the package
+    /// API, which brings packages to every job.
+    #[must_use]
+    pub fn is_package(&self, entity: Option<&str>) -> bool {
+        self.data_source == DataSource::Package || self.direction == Direction::Import && entity.is_none()
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Status {
     Processed,
     /// The load ended; some records were rejected.
     ProcessedWithErrors,
+    /// It was staged and checked; the import was asked for without the target (PKG-11b).
+    Staged,
     /// It could not be read or mapped; nothing was attempted.
     PreProcessingError,
     /// It failed after processing began, or the error threshold was passed.
@@ -52,6 +54,8 @@ pub enum Event {
     Finish,
     /// The load ended with rejected records.
     FinishWithErrors,
+    /// Staging is complete, and nothing more was asked for.
+    Stage,
     /// The load failed for good.
     Fail,
     /// An operator stopped it.
@@ -74,7 +78,7 @@ pub struct InvalidTransition {
 
 impl Status {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Enqueued,
         Self::Dequeued,
         Self::Downloaded,
@@ -83,6 +87,7 @@ impl Status {
         Self::Processing,
         Self::Processed,
         Self::ProcessedWithErrors,
+        Self::Staged,
         Self::PreProcessingError,
         Self::PostProcessingFailed,
         Self::Cancelled,
@@ -102,6 +107,7 @@ impl Status {
             Self::Processing => "Processing",
             Self::Processed => "Processed",
             Self::ProcessedWithErrors => "ProcessedWithErrors",
+            Self::Staged => "Staged",
             Self::PreProcessingError => "PreProcessingError",
             Self::PostProcessingFailed => "PostProcessingFailed",
             Self::Cancelled => "Cancelled",
@@ -124,6 +130,7 @@ impl Status {
             Self::Acked
             | Self::Processed
             | Self::ProcessedWithErrors
+            | Self::Staged
             | Self::PreProcessingError
             | Self::PostProcessingFailed
             | Self::Cancelled
@@ -150,6 +157,7 @@ impl Status {
             (S::Dequeued | S::Downloaded | S::PreProcessing | S::Processing, E::Release) => Ok(S::Enqueued),
             (S::Processing, E::Finish) => Ok(S::Processed),
             (S::Processing, E::FinishWithErrors) => Ok(S::ProcessedWithErrors),
+            (S::PreProcessing, E::Stage) => Ok(S::Staged),
             (S::PreProcessing, E::Fail) => Ok(S::PreProcessingError),
             (S::Processing, E::Fail) => Ok(S::PostProcessingFailed),
             (S::Enqueued | S::Dequeued | S::Downloaded | S::PreProcessing | S::Processing, E::Cancel) => {
@@ -159,16 +167,19 @@ impl Status {
             (S::Enqueued | S::Dequeued | S::Downloaded | S::PreProcessing | S::Processing, E::DeadLetter) => {
                 Ok(S::DeadLettered)
             }
-            (S::Enqueued, E::Download | E::Promote | E::Release | E::Finish | E::FinishWithErrors | E::Fail)
+            (
+                S::Enqueued,
+                E::Download | E::Promote | E::Release | E::Finish | E::FinishWithErrors | E::Stage | E::Fail,
+            )
             | (
                 S::Dequeued | S::Downloaded,
-                E::Dequeue | E::Claim | E::Promote | E::Finish | E::FinishWithErrors | E::Fail,
+                E::Dequeue | E::Claim | E::Promote | E::Finish | E::FinishWithErrors | E::Stage | E::Fail,
             )
             | (
                 S::PreProcessing,
                 E::Dequeue | E::Download | E::Ack | E::Claim | E::Finish | E::FinishWithErrors | E::Expire,
             )
-            | (S::Processing, E::Dequeue | E::Download | E::Ack | E::Claim | E::Promote | E::Expire)
+            | (S::Processing, E::Dequeue | E::Download | E::Ack | E::Claim | E::Promote | E::Stage | E::Expire)
             | (
                 S::Acked,
                 E::Dequeue
@@ -178,6 +189,7 @@ impl Status {
                 | E::Release
                 | E::Finish
                 | E::FinishWithErrors
+                | E::Stage
                 | E::Fail
                 | E::Cancel
                 | E::Expire
@@ -186,6 +198,7 @@ impl Status {
             | (
                 S::Processed
                 | S::ProcessedWithErrors
+                | S::Staged
                 | S::PreProcessingError
                 | S::PostProcessingFailed
                 | S::Cancelled
@@ -199,6 +212,7 @@ impl Status {
                 | E::Release
                 | E::Finish
                 | E::FinishWithErrors
+                | E::Stage
                 | E::Fail
                 | E::Cancel
                 | E::Expire
@@ -222,7 +236,7 @@ impl serde::Serialize for Status {
 
 impl Event {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Dequeue,
         Self::Download,
         Self::Ack,
@@ -231,6 +245,7 @@ impl Event {
         Self::Release,
         Self::Finish,
         Self::FinishWithErrors,
+        Self::Stage,
         Self::Fail,
         Self::Cancel,
         Self::Expire,

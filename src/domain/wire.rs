@@ -19,6 +19,8 @@ pub struct Standing {
     pub counts: Counts,
     /// Whether a worker ever began on it.
     pub started: bool,
+    /// Whether it, or a part of it, failed as a whole.
+    pub failed: bool,
 }
 
 impl From<&Message> for Standing {
@@ -28,8 +30,13 @@ impl From<&Message> for Standing {
             status: message.status,
             counts: message.counts,
             started: message.started_at.is_some(),
+            failed: message.failure.is_some(),
         }
     }
+}
+
+fn has_errors(standing: Standing) -> bool {
+    standing.failed || standing.counts.rejected > 0
 }
 
 /// `DataJobState` of job status (RI-26).
@@ -41,7 +48,8 @@ pub fn job_state(standing: Standing) -> &'static str {
         Status::Downloaded => "Downloaded",
         Status::Acked => "Acked",
         Status::PreProcessing | Status::Processing => "InProcess",
-        Status::Processed => "Processed",
+        Status::Staged if has_errors(standing) => "ProcessedWithErrors",
+        Status::Processed | Status::Staged => "Processed",
         Status::ProcessedWithErrors => "ProcessedWithErrors",
         Status::PostProcessingFailed | Status::DeadLettered => "PostProcessError",
         Status::Cancelled | Status::Expired if standing.started => "PostProcessError",
@@ -59,7 +67,8 @@ pub fn message_status(standing: Standing) -> &'static str {
         Status::Acked => "Acked",
         Status::PreProcessing => "PreProcessing",
         Status::Processing => "Processing",
-        Status::Processed => "Processed",
+        Status::Staged if has_errors(standing) => "ProcessedWithErrors",
+        Status::Processed | Status::Staged => "Processed",
         Status::ProcessedWithErrors => "ProcessedWithErrors",
         Status::PostProcessingFailed | Status::DeadLettered => "PostProcessingFailed",
         Status::Cancelled | Status::Expired if standing.started => "PostProcessingFailed",
@@ -70,7 +79,12 @@ pub fn message_status(standing: Standing) -> &'static str {
 /// The value of `GetExecutionSummaryStatus` (PKG-12) for the execution over a message.
 #[must_use]
 pub fn execution_summary(standing: Standing) -> &'static str {
-    let Counts { read, rejected, .. } = standing.counts;
+    let Counts {
+        read,
+        rejected,
+        skipped,
+        ..
+    } = standing.counts;
     let applied = standing.counts.applied();
     match standing.status {
         // An outbound message exists only after its export succeeded (PKG-21).
@@ -80,6 +94,12 @@ pub fn execution_summary(standing: Standing) -> &'static str {
         Status::Dequeued | Status::Downloaded | Status::Acked => "Succeeded",
         Status::Cancelled | Status::Expired => "Canceled",
         Status::PreProcessingError => "Failed",
+        // As staging ended (PKG-11b): what it took was skipped by the target.
+        Status::Staged if !has_errors(standing) => "Succeeded",
+        Status::Staged if skipped > 0 => "PartiallySucceeded",
+        Status::Staged => "Failed",
+        // Some of its entities failed as a whole, others landed.
+        Status::ProcessedWithErrors if applied > 0 => "PartiallySucceeded",
         Status::Processed | Status::ProcessedWithErrors | Status::PostProcessingFailed | Status::DeadLettered => {
             if applied > 0 && rejected > 0 {
                 "PartiallySucceeded"
@@ -107,6 +127,29 @@ pub fn export_summary(state: &str) -> &'static str {
     }
 }
 
+/// The number that Dynamics 365 has for what one of our error codes says (FMT-14), where it has one.
+#[must_use]
+pub fn error_number(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "file_empty" => "DMF2053",
+        "header_missing" | "header_damaged" => "FF004",
+        "json_expected" | "xlsx_expected" | "parquet_expected" => "DMF1855",
+        "xml_expected" | "xml_damaged" | "invalid_xml" => "DMF1830",
+        "no_column_matches" | "column_unknown" | "column_missing" => "DMF2022",
+        "required_column_missing" => "DMF2025",
+        "column_twice" | "column_count" => "DMF2060",
+        "invalid_int" | "invalid_decimal" | "decimal_overflow" | "invalid_bool" | "invalid_guid" | "invalid_enum" => {
+            "DMF2018"
+        }
+        "invalid_date" | "invalid_datetime" | "invalid_time" => "DMF2016",
+        "duplicate_key" => "DMF1959",
+        "invalid_character" => "DMF2055",
+        "composite_not_xml" => "DMF1963",
+        "element_missing" => "MAP011",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +160,7 @@ mod tests {
             status,
             counts,
             started,
+            failed: false,
         }
     }
 
@@ -197,6 +241,51 @@ mod tests {
         };
         assert_eq!(execution_summary(waiting(Direction::Export)), "Succeeded");
         assert_eq!(execution_summary(waiting(Direction::Import)), "NotRun");
+    }
+
+    /// PKG-11b.
+    #[test]
+    fn an_import_without_its_target_reads_as_its_staging_ended() {
+        let staged = |rejected, skipped, failed| Standing {
+            failed,
+            ..standing(
+                Status::Staged,
+                true,
+                Counts {
+                    read: rejected + skipped,
+                    rejected,
+                    skipped,
+                    ..Counts::default()
+                },
+            )
+        };
+        for (at, want) in [
+            (staged(0, 2, false), "Succeeded"),
+            (staged(0, 0, false), "Succeeded"),
+            (staged(1, 1, false), "PartiallySucceeded"),
+            (staged(0, 1, true), "PartiallySucceeded"),
+            (staged(2, 0, false), "Failed"),
+            (staged(0, 0, true), "Failed"),
+        ] {
+            assert_eq!(execution_summary(at), want, "{at:?}");
+            let processed = if want == "Succeeded" {
+                "Processed"
+            } else {
+                "ProcessedWithErrors"
+            };
+            assert_eq!((job_state(at), message_status(at)), (processed, processed), "{at:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_some_of_whose_entities_failed_succeeded_partially() {
+        let counts = Counts {
+            read: 1,
+            inserted: 1,
+            ..Counts::default()
+        };
+        let at = standing(Status::ProcessedWithErrors, true, counts);
+        assert_eq!(execution_summary(at), "PartiallySucceeded");
     }
 
     #[test]

@@ -17,6 +17,15 @@ pub const MANIFEST_FILE: &str = "Manifest.xml";
 /// Name of the header's member; a zip without one is no package (FMT-6).
 pub const PACKAGE_HEADER_FILE: &str = "PackageHeader.xml";
 
+/// Whether a package's header says that it is a template: what a project holds, without data (FMT-6).
+#[must_use]
+pub fn is_template_header(header: &[u8]) -> bool {
+    // In UTF-16 (FMT-3) every other byte is zero; the name is of ASCII.
+    let text: Vec<u8> = header.iter().copied().filter(|byte| *byte != 0).collect();
+    let name = b"DataManagementTemplatePackageManifest";
+    text.windows(name.len()).any(|window| window == name)
+}
+
 /// Longest member name, in characters: what common file systems take, with room for a suffix.
 const NAME_CHARS_MAX: usize = 200;
 

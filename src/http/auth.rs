@@ -63,6 +63,8 @@ pub struct Caller {
 enum Role {
     /// Uses the jobs that list it.
     Client,
+    /// The same, and the data projects it creates.
+    Integrator,
     /// Sees every job.
     Viewer,
     /// Sees and uses every job.
@@ -74,6 +76,7 @@ impl Caller {
         let role = match client.role.as_str() {
             "admin" | "operator" => Role::Operator,
             "viewer" => Role::Viewer,
+            "integrator" => Role::Integrator,
             _ => Role::Client,
         };
         Self {
@@ -116,7 +119,13 @@ impl Caller {
     /// Whether the caller sees everything, also messages of jobs whose file is gone.
     #[must_use]
     pub fn sees_all(&self) -> bool {
-        self.role != Role::Client
+        !matches!(self.role, Role::Client | Role::Integrator)
+    }
+
+    /// Whether the caller may create data projects, by the packages it imports: into any entity that takes part in data management.
+    #[must_use]
+    pub fn may_create_projects(&self) -> bool {
+        matches!(self.role, Role::Integrator | Role::Operator)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::job::Direction;
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::storage::exported_packages::ExportedPackage;
 use crate::storage::history::Run;
 use crate::storage::occurrences::Occurrence;
 use crate::storage::positions::ExportPosition;
@@ -82,8 +83,10 @@ fn run_body(definitions: &Definitions, run: &Run) -> Value {
         .iter()
         .map(|(label, records)| json!({ "entity": label, "records": records }))
         .collect();
-    body["bytes"] = json!(run.messages.iter().map(|message| message.bytes).sum::<u64>());
+    let in_messages: u64 = run.messages.iter().map(|message| message.bytes).sum();
+    body["bytes"] = json!(run.package.as_ref().map_or(in_messages, |package| package.bytes));
     body["messages"] = run.messages.iter().map(message_body).collect();
+    body["package"] = run.package.as_ref().map(package_body).into();
     body["positions"] = run
         .positions
         .iter()
@@ -130,6 +133,17 @@ fn message_body(message: &Message) -> Value {
         "digest": message.digest.content_digest(),
         "acknowledged_at": message.finished_at.filter(|_| message.status == Status::Acked),
         "finished_at": message.finished_at,
+    })
+}
+
+/// A package that a client asked for. Where it is, only that client is told, by `GetExportedPackageUrl`.
+fn package_body(package: &ExportedPackage) -> Value {
+    let path = package.path.as_str();
+    json!({
+        "file": path.split_once('/').map_or(path, |(_, name)| name),
+        "bytes": package.bytes,
+        "expires_at": package.expires_at,
+        "fetched_at": package.fetched_at,
     })
 }
 

@@ -55,6 +55,7 @@ use crate::definitions::Definitions;
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::receipt::ReceiptKeys;
 use crate::pipeline::Context;
+use crate::pipeline::projects::Projects;
 
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +64,8 @@ pub struct Api {
     pub context: Context,
     /// The running definitions.
     pub definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
+    /// Reads again what of them the store keeps.
+    pub projects: Projects,
     /// Issues and verifies access tokens.
     pub issuer: Arc<TokenIssuer>,
     /// Others whose tokens are taken.
@@ -71,6 +74,8 @@ pub struct Api {
     pub receipts: Arc<ReceiptKeys>,
     /// Signs and checks links that need no token.
     pub links: Arc<SasKeys>,
+    /// How many packages are looked at at once before they are taken: each is unpacked, and clients wait for it.
+    pub package_checks: Arc<Semaphore>,
     /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
     pub secret_checks: Arc<Semaphore>,
     /// Who called lately.

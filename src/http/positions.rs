@@ -35,9 +35,10 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
             None => all_incremental(&definitions, job),
         };
         let mut positions = Vec::new();
+        let now = api.context.clock.now();
         for entity in entities {
-            // Looks how messages ended, so that what is shown is how it stands.
-            api.context.store.export_start(job.id, &entity.name).await?;
+            // Looks how messages and packages ended, so that what is shown is how it stands.
+            api.context.store.export_start(job.id, &entity.name, now).await?;
             for position in api.context.store.export_positions(job.id, &entity.name, limit).await? {
                 positions.push(shown(&api, job, entity, &position).await?);
             }

@@ -192,6 +192,7 @@ pub fn job(definitions: &Definitions, job: &Job, now: Timestamp) -> Value {
     json!({
         "id": job.id,
         "name": job.name,
+        "origin": job.origin.as_str(),
         "direction": job.direction.as_str(),
         "data_source": match job.data_source { DataSource::File => "file", DataSource::Package => "package" },
         "entities": entities,

@@ -7,8 +7,10 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
 use crate::storage::StoreError;
 use crate::storage::destinations::ExportDeliveryState;
+use crate::storage::exported_packages::ExportedPackage;
 use crate::storage::history::Run;
 use crate::storage::messages::MessageFilter;
+use crate::storage::occurrences::Occurrence;
 
 /// Messages looked at for what is out or delayed.
 const LOOKED_AT: u32 = 100;
@@ -42,6 +44,9 @@ pub(super) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
         .as_ref()
         .and_then(|schedule| schedule.next(now, 1).first().copied());
     let mut sentences = vec![sentence];
+    if reason == "acknowledged" {
+        sentences.extend(who_collected(context, last.as_ref()).await?);
+    }
     sentences.push(match (&pause, next_run_at) {
         (Some(pause), _) => {
             let said = pause
@@ -58,7 +63,10 @@ pub(super) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
         (None, None) => "It has no schedule: it runs when somebody asks for it.".to_owned(),
     });
     // A pause explains an empty queue where nothing in the queue or of the last run does.
-    let explains_little = matches!(reason, "acknowledged" | "never_ran" | "nothing_to_export");
+    let explains_little = matches!(
+        reason,
+        "acknowledged" | "never_ran" | "nothing_to_export" | "exported_by_package_api"
+    );
     Ok(Why {
         reason: if pause.is_some() && explains_little {
             "paused"
@@ -152,7 +160,10 @@ async fn in_status(context: &Context, job: &Job, status: Status) -> Result<Optio
 /// What the last run explains, when nothing is in the queue.
 fn of_last_run(last: Option<&Run>) -> (&'static str, String) {
     let Some(Run {
-        occurrence, messages, ..
+        occurrence,
+        messages,
+        package,
+        ..
     }) = last
     else {
         return ("never_ran", "The job has never run.".to_owned());
@@ -180,8 +191,25 @@ fn of_last_run(last: Option<&Run>) -> (&'static str, String) {
         "failed" => ("failed", format!("The last run, due at {due}, failed: {note}.")),
         "cancelled" => ("cancelled", format!("The last run, due at {due}, was stopped: {note}.")),
         "skipped" => ("skipped", format!("The last due time, {due}, was skipped: {note}.")),
+        _ if let Some(package) = package => of_package(occurrence, package),
         _ => of_messages(due, note, occurrence.records.unwrap_or(0), messages),
     }
+}
+
+/// What became of the package of a run that is done.
+fn of_package(occurrence: &Occurrence, package: &ExportedPackage) -> (&'static str, String) {
+    let fetched = match package.fetched_at {
+        Some(at) => format!("was fetched at {at}"),
+        None => format!("was not fetched yet and is kept until {}", package.expires_at),
+    };
+    let sentence = format!(
+        "The last run, due at {}, made a package of {} records for the client {}, which {fetched}: a package that is asked for by \
+         the package API is on no queue.",
+        occurrence.due_at,
+        occurrence.records.unwrap_or(0),
+        occurrence.trigger
+    );
+    ("exported_by_package_api", sentence)
 }
 
 /// What became of the messages of a run that is done.
@@ -204,6 +232,18 @@ fn of_messages(due: Timestamp, note: &str, records: u64, messages: &[Message]) -
         "All is collected: the last run, due at {due}, exported {records} records, which were acknowledged{at}."
     );
     ("acknowledged", sentence)
+}
+
+/// Who had the last message of a run before it was acknowledged, as its history tells; a message that only went to destinations
+/// was collected by nobody.
+async fn who_collected(context: &Context, run: Option<&Run>) -> Result<Option<String>, StoreError> {
+    let Some(message) = run.and_then(|run| run.messages.last()) else {
+        return Ok(None);
+    };
+    let events = context.store.message_events(message.id).await?;
+    let delivery = events.iter().rev().find(|event| event.status == Status::Dequeued);
+    let client = delivery.and_then(|event| event.note.as_ref()?.strip_prefix("to "));
+    Ok(client.map(|client| format!("The client `{client}` collected {}.", message.id)))
 }
 
 fn messages(count: u64) -> String {

@@ -126,6 +126,11 @@ fn reserved_until(context: &Context, now: Timestamp) -> Timestamp {
     now.plus_seconds(link.max(kept_seconds(context)))
 }
 
+/// Until when a content is kept that is put now.
+pub(super) fn kept_until(context: &Context, now: Timestamp) -> Timestamp {
+    now.plus_seconds(kept_seconds(context))
+}
+
 fn kept_seconds(context: &Context) -> i64 {
     i64::from(context.limits.blobs.retention_days) * DAY_SECONDS
 }
@@ -355,7 +360,7 @@ async fn store(context: &Context, put: Put, received: Received, extra: PutExtra)
         conditions: put.conditions,
         base: extra.base,
         copied: extra.copied,
-        keep_until: now.plus_seconds(kept_seconds(context)),
+        keep_until: kept_until(context, now),
     };
     outcome(context.store.put_dmf_content(&put.path, change, now).await?)?;
     received.upload.keep();

@@ -169,19 +169,16 @@ pub fn check(job: &Job, definitions: &Definitions, envelope: &mut Envelope) -> R
         );
     }
     if let Some(company) = &mut envelope.company {
-        *company = company.trim().to_lowercase();
-        if company.is_empty() || company.chars().count() > 4 || !company.chars().all(char::is_alphanumeric) {
-            return refuse(
-                "invalid_company",
-                "a company is one to four letters or digits".to_owned(),
-            );
-        }
+        *company = checked_company(company)?;
     }
     if envelope.company.is_none() {
         envelope.company.clone_from(&job.company);
     }
     match &job.import {
-        Some(import) if job.data_source == DataSource::File => {
+        // What corrects a package is one.
+        Some(import)
+            if job.data_source == DataSource::File && !(envelope.parent.is_some() && envelope.entity.is_none()) =>
+        {
             let offered = import.entities.iter();
             let labels: Vec<&str> = offered.filter_map(|e| definitions.label(&e.entity)).collect();
             envelope.entity = Some(choose_entity(job, &labels, envelope.entity.as_deref())?);
@@ -189,6 +186,19 @@ pub fn check(job: &Job, definitions: &Definitions, envelope: &mut Envelope) -> R
         }
         _ => Ok(()),
     }
+}
+
+/// A company as it is kept: in lower case.
+///
+/// # Errors
+/// [`EnqueueError::Refused`] for what is none.
+pub fn checked_company(company: &str) -> Result<String, EnqueueError> {
+    let company = company.trim().to_lowercase();
+    if company.is_empty() || company.chars().count() > 4 || !company.chars().all(char::is_alphanumeric) {
+        let detail = "a company is one to four letters or digits";
+        return refuse("invalid_company", detail.to_owned());
+    }
+    Ok(company)
 }
 
 /// The label of the entity a file is for: the one named, or the only one there is.

@@ -1,5 +1,5 @@
 //! Export: a claimed occurrence → one snapshot → data files → package → payload → outbound message and closed run, the last
-//! two in one transaction.
+//! two in one transaction. One that a client asked for by the package API ends in the blob host, and on no queue.
 //!
 //! An incremental export reads the changes since its last position, which moves in that same transaction.
 //!
@@ -10,15 +10,20 @@ mod data_file;
 mod destinations;
 mod incremental;
 mod output;
+mod package;
 pub mod parts;
 mod payloads;
+mod requested;
 mod run;
+
+use std::borrow::Cow;
 
 use tokio_util::sync::CancellationToken;
 
 use self::incremental::Planned;
 use self::parts::{Part, Source, parts};
 use self::payloads::Payloads;
+pub use self::requested::{check, labels};
 use self::run::Run;
 use super::Context;
 use super::enqueue::Envelope;
@@ -82,13 +87,19 @@ async fn run(
     claimed: &Occurrence,
     stopping: &CancellationToken,
 ) -> Result<(), Stop> {
-    let job = definitions.job(claimed.job);
-    let Some((job, spec)) = job.and_then(|j| j.export.as_ref().map(|spec| (j, spec))) else {
-        return Err(Stop::fail(
-            "job_unknown",
-            format!("there is no export job {} any more", claimed.job),
-        ));
+    let unknown = || {
+        let detail = format!("there is no export job {} any more", claimed.job);
+        Stop::fail("job_unknown", detail)
     };
+    let job = definitions.job(claimed.job).ok_or_else(unknown)?;
+    let requested = requested::of_execution(context, claimed.execution.as_ref()).await?;
+    let job = match &requested {
+        Some(requested) => requested::requested_job(definitions, job, &requested.asked)
+            .map(Cow::Owned)
+            .map_err(|detail| Stop::fail("definition_mismatch", detail))?,
+        None => Cow::Borrowed(job),
+    };
+    let (job, spec) = (&*job, job.export.as_ref().ok_or_else(unknown)?);
     let parts = parts(definitions, spec).map_err(|detail| Stop::fail("definition_mismatch", detail))?;
     let database = database_of(context, &parts)?;
     let mut prepared = Vec::new();
@@ -105,12 +116,15 @@ async fn run(
         parts: &parts,
         prepared: &prepared,
         due_at: claimed.due_at,
+        requested: requested.as_ref(),
         stopping,
     };
     let (payloads, mut written, planned) = run.read(database).await?;
     claimed.written_at = Some(context.clock.now());
     written.note(&planned);
-    if written.records() == 0 && spec.prevent_upload_when_zero_records {
+    if let Some(requested) = &requested {
+        Box::pin(package::hand_over(context, job, claimed, requested, payloads, written)).await?;
+    } else if written.records() == 0 && spec.prevent_upload_when_zero_records {
         nothing(context, job, &claimed, written).await?;
     } else {
         let companies = spec.companies(job.company.as_deref());
@@ -141,6 +155,11 @@ struct Written {
 impl Written {
     fn records(&self) -> u64 {
         self.entities.iter().map(|(_, records)| records).sum()
+    }
+
+    /// What is remarkable, where anything is.
+    fn remark(&self) -> Option<String> {
+        (!self.remarks.is_empty()).then(|| self.remarks.join("; "))
     }
 
     fn note(&mut self, planned: &[(&Source<'_>, Planned)]) {
@@ -276,9 +295,9 @@ async fn queue(
     let outcome = ExportOutcome::Queued {
         messages,
         records,
+        note: written.remark(),
         entities: written.entities,
         positions: written.positions,
-        note: (!written.remarks.is_empty()).then(|| written.remarks.join("; ")),
         acknowledged_by_deliveries: job.export.as_ref().is_some_and(|spec| !spec.enqueue),
     };
     let queued = context

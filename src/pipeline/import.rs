@@ -5,6 +5,7 @@
 //! step reads back what an earlier attempt left and goes on from there. The business database's markers are the truth about what
 //! landed; the store's counts are copied from them at the end (promise 2).
 
+mod asked;
 mod direct;
 mod drift;
 mod finish;
@@ -25,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::part::entity_of;
 pub(super) use self::parts::map_by_manifest;
 
+use self::asked::Asked;
+use self::finish::Phase;
 use self::message_order::MessageOrder;
 use self::part::Part;
 use super::composite::Composed;
@@ -35,6 +38,7 @@ use crate::definitions::Definitions;
 use crate::domain::job::{ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
 use crate::sandbox::fault::About;
+use crate::storage::StoreError;
 use crate::storage::executions::Execution;
 
 /// One message being loaded: everything its parts share.
@@ -45,6 +49,7 @@ struct Session<'a> {
     fence: Fence,
     job: &'a Job,
     spec: &'a ImportSpec,
+    asked: Asked,
     execution: Execution,
     /// Where the message stands among all that write, if any of its entities is kept in order.
     order: Option<MessageOrder>,
@@ -151,11 +156,23 @@ async fn break_off(context: &Context, definitions: &Definitions, claimed: &Claim
 /// have landed, and only the definition says where to look: it gets its attempts to come back.
 async fn not_opened(context: &Context, claimed: &Claimed, stop: Stop) -> RunEnd {
     match stop {
-        Stop::Fail(failure) if claimed.message.execution.is_none() => {
-            RunEnd::written(finish::nothing_landed(context, claimed, failure).await)
-        }
+        Stop::Fail(failure) => match was_begun(context, &claimed.message).await {
+            Ok(false) => RunEnd::written(finish::nothing_landed(context, claimed, failure).await),
+            Ok(true) => Stop::Fail(failure).into(),
+            Err(error) => Stop::from(error).into(),
+        },
         stop => stop.into(),
     }
+}
+
+/// Whether anybody ever began on a message's records: an execution may be there from its submit on.
+async fn was_begun(context: &Context, message: &Message) -> Result<bool, StoreError> {
+    let Some(id) = &message.execution else {
+        return Ok(false);
+    };
+    let execution = context.store.execution(id).await?;
+    let asked_for = context.store.package_request(id).await?.is_some();
+    Ok(!asked_for || execution.is_some_and(|execution| !execution.entities.is_empty()))
 }
 
 /// Finds what the message is for and creates its execution; touches no business table.
@@ -172,6 +189,7 @@ async fn open<'a>(
     {
         part::entity_of(definitions, job, spec, label)?;
     }
+    let asked = Asked::of(context, message).await?;
     let now = context.clock.now();
     let id = message
         .execution
@@ -186,6 +204,7 @@ async fn open<'a>(
         fence: claimed.fence(),
         job,
         spec,
+        asked,
         execution,
         order,
         stopping,
@@ -206,8 +225,8 @@ async fn work(session: &Session<'_>) -> Result<(), Stop> {
 }
 
 /// Loads one part to its end; with what it failed, as a whole, once its records were staged. Its chunks land one by one, or as
-/// one: the job's `atomicity`.
-async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
+/// one: the job's `atomicity`. Where the target was not asked for, it ends before that.
+async fn load(part: &Part<'_>) -> Result<(Phase, Option<Failure>), Stop> {
     let parents = part.parents()?;
     for needed in parents.iter().copied().chain([part.entity]) {
         part.database.ensure_entity(needed).await?;
@@ -216,9 +235,15 @@ async fn load(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
         part.database.ensure_last_writes(part.entity).await?;
     }
     let staged = stage::stage(part, &parents).await?;
-    let failure = promote::promote_all(part, &staged).await?;
+    let (phase, failure) = if part.session.asked.executes {
+        let failure = promote::promote_all(part, &staged).await?;
+        (Phase::Ended, failure)
+    } else {
+        (Phase::Staged, promote::leave_staged(part).await?)
+    };
     finish::copy_rejects(part, Some(&staged.mapping)).await?;
-    Ok(failure)
+    let phase = if failure.is_some() { Phase::Failed } else { phase };
+    Ok((phase, failure))
 }
 
 fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Job, &'a ImportSpec), Stop> {

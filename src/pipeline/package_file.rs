@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use zip::read::ZipArchiveMetadata;
 use zip::result::ZipError;
 use zip::{ZipArchive, ZipReadOptions};
@@ -18,7 +19,9 @@ use super::stop::Stop;
 use crate::domain::job::FileFormat;
 use crate::domain::message::Message;
 use crate::format::budget::{self, Budget};
-use crate::format::package::{MANIFEST_FILE, Manifest, PACKAGE_HEADER_FILE, PackageEntity, read_manifest};
+use crate::format::package::{
+    MANIFEST_FILE, Manifest, PACKAGE_HEADER_FILE, PackageEntity, is_template_header, read_manifest,
+};
 
 /// Most members.
 const MEMBERS_MAX: usize = 10_000;
@@ -36,6 +39,20 @@ pub(super) struct PackageFile {
     /// `Manifest.xml` and `PackageHeader.xml` as they are.
     documents: (Vec<u8>, Vec<u8>),
     names: Vec<String>,
+}
+
+/// A package's bytes while they come.
+pub(super) struct Spool(File);
+
+impl Spool {
+    pub fn begin() -> Result<Self, Stop> {
+        tempfile::tempfile().map(Self).map_err(|error| spill(&error))
+    }
+
+    pub async fn write(mut self, chunk: Bytes) -> Result<Self, Stop> {
+        let written = blocking(move || self.0.write_all(&chunk).map(|()| self)).await?;
+        written.map_err(|error| spill(&error))
+    }
 }
 
 struct Shared {
@@ -69,31 +86,41 @@ impl PackageFile {
     /// [`Stop::Fail`] when it is no package; otherwise as for any payload.
     pub async fn open(context: &Context, message: &Message) -> Result<Self, Stop> {
         let mut payload = source::open(context, message).await?;
-        let mut spooled = tempfile::tempfile().map_err(|error| spill(&error))?;
+        let mut spool = Spool::begin()?;
         while let Some(chunk) = payload.next().await.map_err(SourceError::from)? {
-            spooled = blocking(move || {
-                spooled.write_all(&chunk)?;
-                Ok(spooled)
-            })
-            .await?
-            .map_err(|error| spill(&error))?;
+            spool = spool.write(chunk).await?;
         }
+        Self::of_spool(context, spool).await
+    }
+
+    /// Reads the manifest of a package all of whose bytes were spooled.
+    ///
+    /// # Errors
+    /// As [`PackageFile::open`].
+    pub async fn of_spool(context: &Context, spool: Spool) -> Result<Self, Stop> {
         let unpacked_max = context.limits.file.max_unpacked_bytes;
-        blocking(move || Self::read(spooled, unpacked_max)).await?
+        blocking(move || Self::read(spool.0, unpacked_max)).await?
     }
 
     fn read(mut spooled: File, unpacked_max: u64) -> Result<Self, Stop> {
         let (metadata, names) = list(&spooled)?;
         let mut document = |name| document(&metadata, &mut spooled, &names, name);
         let Some(header) = document(PACKAGE_HEADER_FILE)? else {
-            let detail = format!("the file has no {PACKAGE_HEADER_FILE} at its root, so it is no data package (FMT-6)");
+            let detail = format!(
+                "the file has no {PACKAGE_HEADER_FILE} at its root, so it is no data package (FMT-6){}",
+                in_folder(&names, PACKAGE_HEADER_FILE)
+            );
             return Err(Stop::fail("package_header_missing", detail));
         };
         let Some(bytes) = document(MANIFEST_FILE)? else {
-            let detail = format!("the package has no {MANIFEST_FILE} at its root");
+            let detail = format!(
+                "the package has no {MANIFEST_FILE} at its root{}",
+                in_folder(&names, MANIFEST_FILE)
+            );
             return Err(Stop::fail("manifest_missing", detail));
         };
-        let manifest = read_manifest(&bytes).map_err(|error| Stop::fail(error.code, error.reason))?;
+        let mut manifest = read_manifest(&bytes).map_err(|error| Stop::fail(error.code, error.reason))?;
+        manifest.is_template |= is_template_header(&header);
         let packed = spooled.metadata().map_err(|error| spill(&error))?.len();
         let unpacked_max = budget::unpacked_max(packed, unpacked_max);
         let shared = Shared {
@@ -131,6 +158,11 @@ impl PackageFile {
         })
     }
 
+    /// The member that has this name in a folder, where it is not found (FMT-1).
+    pub fn in_folder(&self, name: &str) -> Option<&str> {
+        find_in_folder(&self.names, name)
+    }
+
     /// Its members, for a sentence.
     pub fn listed(&self) -> String {
         let names: Vec<String> = self
@@ -158,6 +190,29 @@ impl Member {
     pub async fn unpack(&self) -> Result<(File, u64), Stop> {
         let member = self.clone();
         blocking(move || member.unpack_now()).await?
+    }
+
+    /// The first bytes of it, at most so many, in a temporary file handed out at its start. They do not count as unpacked.
+    ///
+    /// # Errors
+    /// [`Stop::Fail`] when it is damaged.
+    pub async fn head(&self, bytes_max: u64) -> Result<File, Stop> {
+        let member = self.clone();
+        blocking(move || member.head_now(bytes_max)).await?
+    }
+
+    fn head_now(&self, bytes_max: u64) -> Result<File, Stop> {
+        let mut packed = self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = self.shared.metadata.entry(self.index);
+        let entry = entry.map_err(|error| damaged(&error))?;
+        let member = entry.with_reader(&mut *packed, ZipReadOptions::new());
+        let mut bytes = Vec::new();
+        let mut member = member.map_err(|error| damaged(&error))?.take(bytes_max);
+        member.read_to_end(&mut bytes).map_err(|error| damaged(&error.into()))?;
+        let mut file = tempfile::tempfile().map_err(|error| spill(&error))?;
+        let written = file.write_all(&bytes).and_then(|()| file.seek(SeekFrom::Start(0)));
+        written.map_err(|error| spill(&error))?;
+        Ok(file)
     }
 
     fn unpack_now(&self) -> Result<(File, u64), Stop> {
@@ -299,6 +354,24 @@ fn find(names: &[String], wanted: &str) -> Option<usize> {
     names
         .iter()
         .position(|name| is_at_root(name) && name.to_lowercase() == wanted)
+}
+
+/// A member of this name that is not at the root.
+fn find_in_folder<'n>(names: &'n [String], wanted: &str) -> Option<&'n str> {
+    let wanted = wanted.to_lowercase();
+    let is_called = |name: &&String| name.to_lowercase().rsplit(['/', '\\']).next() == Some(&wanted);
+    names.iter().find(is_called).map(String::as_str)
+}
+
+/// What is told of it.
+fn in_folder(names: &[String], wanted: &str) -> String {
+    let found = find_in_folder(names, wanted);
+    found.map_or_else(String::new, |name| {
+        format!(
+            "; it is inside a folder, as `{}`: pack the files themselves, not the folder they are in (FMT-1)",
+            shown(name)
+        )
+    })
 }
 
 /// Whether unpacking it under its name would write outside a folder.

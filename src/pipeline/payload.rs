@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::Context;
-use crate::blob::{BlobError, BlobWriter, PayloadHasher};
+use crate::blob::{BlobError, BlobWriter, ContentHasher, PayloadHasher};
 use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
 use crate::failpoint;
@@ -41,17 +41,48 @@ pub enum PayloadError {
 /// Takes a payload's bytes.
 pub struct PayloadSink {
     context: Context,
-    hasher: PayloadHasher,
+    hasher: Hasher,
     bytes: u64,
     /// Bytes kept while the payload is small enough to be inline.
     small: BytesMut,
+    /// As many may be.
+    inline_max_bytes: usize,
     upload: Option<Upload>,
+}
+
+/// What is computed of the bytes on their way.
+enum Hasher {
+    /// What a message needs.
+    Payload(PayloadHasher),
+    /// What the blob host needs.
+    Content(ContentHasher),
+}
+
+impl Hasher {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Payload(hasher) => hasher.update(bytes),
+            Self::Content(hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn finish(self) -> (Digest, Option<[u8; 16]>) {
+        match self {
+            Self::Payload(hasher) => (hasher.finish(), None),
+            Self::Content(hasher) => {
+                let (digest, md5) = hasher.finish();
+                (digest, Some(md5))
+            }
+        }
+    }
 }
 
 /// A payload that is durable (blob) or complete (inline), waiting for its message row.
 pub struct StoredPayload {
     /// Digest of all bytes.
     pub digest: Digest,
+    /// Their MD5, where they are for the blob host.
+    pub md5: Option<[u8; 16]>,
     /// How many.
     pub bytes: u64,
     /// Where they are, for the message row.
@@ -60,14 +91,26 @@ pub struct StoredPayload {
 }
 
 impl PayloadSink {
-    /// A sink for one payload.
+    /// A sink for the payload of a message.
     #[must_use]
     pub fn new(context: &Context) -> Self {
+        let inline_max_bytes = context.limits.queue.inline_max_bytes;
+        Self::hashing(context, Hasher::Payload(PayloadHasher::new()), inline_max_bytes)
+    }
+
+    /// A sink for what the blob host is to hold: a blob however small it is, whose MD5 is known.
+    #[must_use]
+    pub fn of_blob_host(context: &Context) -> Self {
+        Self::hashing(context, Hasher::Content(ContentHasher::new()), 0)
+    }
+
+    fn hashing(context: &Context, hasher: Hasher, inline_max_bytes: usize) -> Self {
         Self {
             context: context.clone(),
-            hasher: PayloadHasher::new(),
+            hasher,
             bytes: 0,
             small: BytesMut::new(),
+            inline_max_bytes,
             upload: None,
         }
     }
@@ -93,7 +136,7 @@ impl PayloadSink {
             return upload.write(chunk).await;
         }
         self.small.extend_from_slice(&chunk);
-        if self.small.len() > self.context.limits.queue.inline_max_bytes {
+        if self.small.len() > self.inline_max_bytes {
             let mut upload = Upload::begin(&self.context).await?;
             upload.write(self.small.split().freeze()).await?;
             self.upload = Some(upload);
@@ -106,7 +149,7 @@ impl PayloadSink {
     /// # Errors
     /// [`PayloadError`] when the blob store or the upload row failed.
     pub async fn finish(self) -> Result<StoredPayload, PayloadError> {
-        let digest = self.hasher.finish();
+        let (digest, md5) = self.hasher.finish();
         let (payload, upload) = match self.upload {
             None => (NewPayload::Inline(self.small.freeze()), None),
             Some(mut upload) => {
@@ -116,6 +159,7 @@ impl PayloadSink {
         };
         Ok(StoredPayload {
             digest,
+            md5,
             bytes: self.bytes,
             payload,
             upload,

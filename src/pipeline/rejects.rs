@@ -42,7 +42,7 @@ use super::source::{self, SourceError};
 use super::stop::Stop;
 use crate::blob::BlobError;
 use crate::definitions::Definitions;
-use crate::domain::job::{DataSource, FileFormat, ImportSpec, Job};
+use crate::domain::job::{FileFormat, ImportSpec, Job};
 use crate::domain::message::Message;
 use crate::domain::reject::RejectPhase;
 use crate::storage::StoreError;
@@ -201,7 +201,7 @@ impl ErrorFiles {
     }
 
     async fn package(&self) -> Result<Option<PackageFile>, SourceError> {
-        if self.job.data_source == DataSource::File {
+        if !self.job.is_package(self.message.entity.as_deref()) {
             return Ok(None);
         }
         let package = PackageFile::open(&self.context, &self.message).await;

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::dialect::{portions, sql};
 use super::occurrences::{OCCURRENCE_COLUMNS, Occurrence, OccurrenceRow};
-use super::pool::{fetch_optional, with_pool};
+use super::package_requests::{self, PackageRequest, Submit};
+use super::pool::{Tx, fetch_optional, with_pool};
 use super::{Store, StoreError};
-use crate::domain::ids::JobId;
+use crate::domain::ids::{ExecutionId, JobId};
 use crate::domain::time::Timestamp;
 
 /// Who asks for runs, and how.
@@ -45,22 +46,25 @@ impl Store {
     /// Records a run somebody asked for; due at `now`, or the next free microsecond.
     pub async fn run_now(&self, job: JobId, asked: &Asked, now: Timestamp) -> Result<Occurrence, StoreError> {
         let asked = asked.clone();
+        self.write(move |tx| Box::pin(async move { insert_run(tx, job, &asked, None, now).await }))
+            .await
+    }
+
+    /// Records a run that a client asked for by the package API, with its execution and what was asked, unless it did before or
+    /// the id is another's (PKG-13).
+    pub async fn run_package(&self, job: JobId, request: &PackageRequest) -> Result<Submit, StoreError> {
+        let request = request.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let text = format!(
-                    "insert into occurrences (job, due_at, state, origin, triggered_by, comment, forced) \
-                     values ($1, $2, 'due', 'run', $3, $4, $5) on conflict (job, due_at) do nothing returning {OCCURRENCE_COLUMNS}"
-                );
-                let mut due_at = now.micros();
-                loop {
-                    let (by, comment) = (asked.by.as_str(), asked.comment.as_deref());
-                    let text = sql(text.clone());
-                    let row = fetch_optional!(tx.db(), OccurrenceRow, text, job.0, due_at, by, comment, asked.forced)?;
-                    if let Some(row) = row {
-                        return row.try_into();
-                    }
-                    due_at += 1;
+                let submit = package_requests::submit(tx, &request, job, None).await?;
+                if submit == Submit::New {
+                    let asked = Asked {
+                        comment: Some(request.action.clone()),
+                        ..Asked::by(&request.client)
+                    };
+                    insert_run(tx, job, &asked, Some(&request.execution), request.asked_at).await?;
                 }
+                Ok(submit)
             })
         })
         .await
@@ -137,5 +141,40 @@ impl Store {
             })
         })
         .await
+    }
+}
+
+/// A run somebody asked for, with its execution where that is there already.
+async fn insert_run(
+    tx: &mut Tx,
+    job: JobId,
+    asked: &Asked,
+    execution: Option<&ExecutionId>,
+    now: Timestamp,
+) -> Result<Occurrence, StoreError> {
+    let text = format!(
+        "insert into occurrences (job, due_at, state, origin, triggered_by, comment, forced, execution) \
+         values ($1, $2, 'due', 'run', $3, $4, $5, $6) on conflict (job, due_at) do nothing returning {OCCURRENCE_COLUMNS}"
+    );
+    let (by, comment) = (asked.by.as_str(), asked.comment.as_deref());
+    let execution = execution.map(|id| id.0.as_str());
+    let mut due_at = now.micros();
+    loop {
+        let text = sql(text.clone());
+        let row = fetch_optional!(
+            tx.db(),
+            OccurrenceRow,
+            text,
+            job.0,
+            due_at,
+            by,
+            comment,
+            asked.forced,
+            execution
+        )?;
+        if let Some(row) = row {
+            return row.try_into();
+        }
+        due_at += 1;
     }
 }

@@ -13,7 +13,7 @@ pub struct Client {
     pub name: String,
     /// Hash of its secret, in PHC form.
     pub secret_hash: String,
-    /// `client`, `viewer`, `operator` or `admin`.
+    /// `client`, `integrator`, `viewer`, `operator` or `admin`.
     pub role: String,
     /// When it was added.
     pub created_at: Timestamp,

@@ -61,6 +61,32 @@ pub struct EntityRun {
     pub warnings: Vec<String>,
 }
 
+impl EntityRun {
+    /// An exported entity: every record read is a record written into the file.
+    #[must_use]
+    pub fn exported(entity_no: i32, label: String, status: &str, records: u64) -> Self {
+        Self {
+            entity_no,
+            label,
+            company: None,
+            staging_status: status.to_owned(),
+            staging_records: records,
+            staging_errors: 0,
+            target_status: status.to_owned(),
+            counts: Counts {
+                read: records,
+                inserted: records,
+                ..Counts::default()
+            },
+            target_errors: 0,
+            truncated: 0,
+            started_at: None,
+            finished_at: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// A record error with the reject it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredError {

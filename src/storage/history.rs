@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::destinations::ExportDelivery;
 use super::dialect::{placeholders, sql};
+use super::exported_packages::ExportedPackage;
 use super::occurrences::Occurrence;
 use super::pool::{fetch_all, with_pool};
 use super::positions::{COLUMNS as POSITION_COLUMNS, ExportPosition, PositionRow};
@@ -27,6 +28,8 @@ pub struct Run {
     pub entities: Vec<(String, u64)>,
     /// The messages it queued, in their order, as far as they are still kept.
     pub messages: Vec<Message>,
+    /// The package it made for the client that asked.
+    pub package: Option<ExportedPackage>,
     /// What its messages were sent to besides the queue.
     pub deliveries: Vec<ExportDelivery>,
     /// How far its incremental entities had come before and after it, by technical name.
@@ -48,6 +51,7 @@ impl Store {
             messages.extend(found.into_iter().map(|message| (message.id, message)));
             deliveries.extend(self.export_deliveries_of(ids).await?);
         }
+        let mut packages = self.packages_between(job, (first, last)).await?;
         let mut positions = self.positions_between(job, (first, last)).await?;
         let mut entities = self.exported_entities(&occurrences).await?;
         let runs = occurrences.into_iter().map(|occurrence| {
@@ -56,9 +60,11 @@ impl Store {
                 .filter(|(due_at, _)| *due_at == occurrence.due_at)
                 .map(|(_, id)| *id)
                 .collect();
+            let package = packages.iter().position(|package| package.due_at == occurrence.due_at);
             let execution = occurrence.execution.as_ref().map(|id| id.0.as_str());
             Run {
                 entities: execution.and_then(|id| entities.remove(id)).unwrap_or_default(),
+                package: package.map(|at| packages.swap_remove(at)),
                 messages: own.iter().filter_map(|id| messages.get(id).cloned()).collect(),
                 deliveries: deliveries
                     .iter()

@@ -89,8 +89,8 @@ impl Ending {
 
 const OUTCOME_COLUMNS: &str = "message, job, status, seq, grp, epoch, attempt, dequeued_at, previous_dequeued_at, started_at, \
     finished_at, execution, failure_code, failure_detail, first_error, last_error, records_read, inserted, updated, unchanged, \
-    deleted, rejected, skipped";
-const OUTCOME_COLUMN_COUNT: usize = 23;
+    deleted, rejected, skipped, owner";
+const OUTCOME_COLUMN_COUNT: usize = 24;
 
 /// Writes how messages ended whose rows were just deleted from `queue`, and lets their groups go on.
 pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timestamp) -> Result<(), StoreError> {
@@ -130,7 +130,8 @@ pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timest
                     .bind(stored(counts.unchanged))
                     .bind(stored(counts.deleted))
                     .bind(stored(counts.rejected))
-                    .bind(stored(counts.skipped));
+                    .bind(stored(counts.skipped))
+                    .bind(row.owner.as_deref().filter(|_| row.started_at.is_none()));
             }
             insert.bind(portion.count()).execute(db).await.map(|_| ())
         })?;
@@ -149,9 +150,25 @@ pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timest
         })
         .collect();
     note(tx, &lines).await?;
+    close_executions(tx, ended, now).await?;
     block_groups(tx, ended, now).await?;
     tell(tx, ended, now).await?;
     groups::settle(tx, groups_of(ended.iter().map(|(row, _)| row)), now).await
+}
+
+/// Of a message that ends without a worker the execution ends with it: one that was asked for may never have begun.
+async fn close_executions(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timestamp) -> Result<(), StoreError> {
+    let without_worker = [Status::Cancelled, Status::Expired, Status::DeadLettered];
+    for (row, _) in ended
+        .iter()
+        .filter(|(_, ending)| without_worker.contains(&ending.status))
+    {
+        if let Some(execution) = &row.execution {
+            let text = "update executions set finished_at = $2 where id = $1 and finished_at is null";
+            execute!(tx.db(), text, execution.as_str(), now.micros())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whoever is to be told of these ends is, by a delivery in the same transaction.

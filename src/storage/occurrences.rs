@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::destinations::NewExportDelivery;
 use super::dialect::sql;
 use super::enqueue::NewMessage;
+use super::exported_packages::NewPackage;
 use super::pool::{fetch_all, fetch_optional};
 use super::positions::NewPosition;
 use super::rows::unsigned;
@@ -114,6 +115,17 @@ pub enum ExportOutcome {
         note: Option<String>,
         /// Whether it is acknowledged once all of these have arrived: it is not collected.
         acknowledged_by_deliveries: bool,
+    },
+    /// A package that a client asked for is in the blob host.
+    Packed {
+        /// The package.
+        package: NewPackage,
+        /// Per entity: label and records.
+        entities: Vec<(String, u64)>,
+        /// How far its incremental entities have come.
+        positions: Vec<NewPosition>,
+        /// What is remarkable.
+        note: Option<String>,
     },
     /// Nothing to upload.
     Nothing {

@@ -38,7 +38,9 @@ pub enum Submit {
 }
 
 impl PackageRequest {
-    fn is_repeated_by(&self, other: &Self) -> bool {
+    /// Whether the other one asks for the very same (PKG-11h).
+    #[must_use]
+    pub fn is_repeated_by(&self, other: &Self) -> bool {
         (&self.client, &self.action, &self.project, &self.asked)
             == (&other.client, &other.action, &other.project, &other.asked)
     }
@@ -50,6 +52,13 @@ impl Store {
         let text = format!("select {COLUMNS} from package_requests where execution = $1");
         let text = super::dialect::sql(text);
         let row = fetch_optional!(self.reader(), RequestRow, text, execution.0.as_str())?;
+        Ok(row.map(PackageRequest::from))
+    }
+
+    /// What was asked of the import of this message: also of an attempt that has an execution of its own.
+    pub async fn package_request_of(&self, message: MessageId) -> Result<Option<PackageRequest>, StoreError> {
+        let text = format!("select {COLUMNS} from package_requests where message = $1");
+        let row = fetch_optional!(self.reader(), RequestRow, super::dialect::sql(text), message.0)?;
         Ok(row.map(PackageRequest::from))
     }
 }
@@ -70,8 +79,8 @@ pub(super) async fn submit(
         let is_repeated = before.is_some_and(|before| request.is_repeated_by(&before));
         return Ok(if is_repeated { Submit::Repeated } else { Submit::Taken });
     }
-    let text = "insert into package_requests (execution, client, action, project, asked, asked_at) \
-                values ($1, $2, $3, $4, $5, $6)";
+    let text = "insert into package_requests (execution, client, action, project, asked, asked_at, message) \
+                values ($1, $2, $3, $4, $5, $6, $7)";
     execute!(
         tx.db(),
         text,
@@ -80,7 +89,8 @@ pub(super) async fn submit(
         request.action.as_str(),
         request.project.as_str(),
         request.asked.as_str(),
-        request.asked_at.micros()
+        request.asked_at.micros(),
+        message.map(|id| id.0)
     )?;
     Ok(Submit::New)
 }

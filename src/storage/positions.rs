@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 /// What became of the changes up to a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PositionState {
-    /// Its messages are not all acknowledged.
+    /// Its messages are not all acknowledged, or its package is not fetched.
     Queued,
     /// All of them are.
     Delivered,
@@ -142,8 +142,8 @@ fn write(position: &Position) -> Result<String, StoreError> {
 impl Store {
     /// From where the next run of this job goes on with this entity: from the newest position, or from before the oldest
     /// changes that were lost since. Looks first how the messages of earlier runs ended.
-    pub async fn export_start(&self, job: JobId, entity: &str) -> Result<Start, StoreError> {
-        self.settle_positions(job, entity).await?;
+    pub async fn export_start(&self, job: JobId, entity: &str, now: Timestamp) -> Result<Start, StoreError> {
+        self.settle_positions(job, entity, now).await?;
         let positions = self.export_positions(job, entity, u32::MAX).await?;
         let Some(newest) = positions.first() else {
             return Ok(Start {
@@ -265,14 +265,14 @@ impl Store {
     }
 
     /// Finds out what became of positions whose messages were not acknowledged when it was last looked.
-    async fn settle_positions(&self, job: JobId, entity: &str) -> Result<(), StoreError> {
+    async fn settle_positions(&self, job: JobId, entity: &str, now: Timestamp) -> Result<(), StoreError> {
         let positions = self.export_positions(job, entity, u32::MAX).await?;
         for position in positions
             .iter()
             .filter(|position| position.state == PositionState::Queued)
         {
             let Some(due_at) = position.due_at else { continue };
-            let Some(state) = self.end_of_run(job, due_at).await? else {
+            let Some(state) = self.end_of_run(job, due_at, now).await? else {
                 continue;
             };
             let (entity, number) = (entity.to_owned(), position.number);
@@ -289,12 +289,18 @@ impl Store {
         Ok(())
     }
 
-    /// What became of a run's messages: nothing yet, all acknowledged, or one that ended otherwise or is not known any more.
-    async fn end_of_run(&self, job: JobId, due_at: Timestamp) -> Result<Option<PositionState>, StoreError> {
+    /// What became of a run's messages, or its package: nothing yet, all acknowledged, or one that ended otherwise or is not known any
+    /// more.
+    async fn end_of_run(
+        &self,
+        job: JobId,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<PositionState>, StoreError> {
         let ids = self.messages_of_run(job, due_at).await?;
         if ids.is_empty() {
-            // It queued some, and nobody knows what became of them.
-            return Ok(Some(PositionState::Lost));
+            // It made a package, or nobody knows what became of what it queued.
+            return self.end_of_package(job, due_at, now).await;
         }
         let mut is_open = false;
         for id in ids {
@@ -323,26 +329,27 @@ async fn newest(tx: &mut Tx, job: JobId, entity: &str) -> Result<i64, StoreError
     Ok(row.map_or(0, |(number,)| number))
 }
 
-/// Writes the positions and messages of a run, in the transaction that queues them. What was lost before is recovered.
+/// Writes the positions and messages of a run, in the transaction that queues them, or with `is_out` what carries the changes
+/// otherwise. What was lost before is recovered.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when another position was taken or set since the run began.
 pub(super) async fn insert(
     tx: &mut Tx,
-    job: JobId,
-    due_at: Timestamp,
+    (job, due_at): (JobId, Timestamp),
     messages: &[MessageId],
     positions: &[NewPosition],
+    is_out: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     for (part, message) in (0_i32..).zip(messages) {
         let text = "insert into export_messages (job, due_at, part, message) values ($1, $2, $3, $4)";
         execute!(tx.db(), text, job.0, due_at.micros(), part, message.0)?;
     }
-    let state = if messages.is_empty() {
-        PositionState::Nothing
-    } else {
+    let state = if is_out {
         PositionState::Queued
+    } else {
+        PositionState::Nothing
     };
     for position in positions {
         let found = newest(tx, job, &position.entity).await?;

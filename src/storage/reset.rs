@@ -12,7 +12,7 @@ use crate::domain::ids::{CorrelationId, MessageId};
 use crate::domain::time::Timestamp;
 
 /// What is emptied, those that refer to others first. `uploads` stays until its blobs are gone.
-const EMPTIED: [&str; 23] = [
+const EMPTIED: [&str; 26] = [
     "message_events",
     "record_errors",
     "error_groups",
@@ -31,11 +31,14 @@ const EMPTIED: [&str; 23] = [
     "missed_occurrences",
     "occurrences",
     "execution_entities",
+    "exported_packages",
+    "package_requests",
     "executions",
     "schedules",
     "dmf_blocks",
     "dmf_blobs",
     "messages",
+    "projects",
 ];
 
 /// How often a reset is tried that meets others' locks.
@@ -124,6 +127,8 @@ async fn empty(tx: &mut Tx, now: Timestamp) -> Result<Removed, StoreError> {
     // Before the messages: an upload that is under way finds its row dead, and its sender is told to come again.
     let text = "update uploads set state = 'dead', message = null, beat_at = $1 where state <> 'dead'";
     execute!(tx.db(), text, now.micros())?;
+    // Every process reads anew which projects there are.
+    execute!(tx.db(), "update project_changes set number = number + 1")?;
     if matches!(tx.db(), Backend::Postgres(_)) {
         execute!(tx.db(), sql(format!("truncate table {}", EMPTIED.join(", "))))?;
         return Ok(removed);
@@ -148,7 +153,14 @@ mod tests {
     /// What is neither emptied nor known to stay was forgotten here.
     #[tokio::test]
     async fn every_table_of_the_store_is_emptied_or_known_to_stay() {
-        let kept = ["clients", "schema_migrations", "signing_keys", "store_facts", "uploads"];
+        let kept = [
+            "clients",
+            "project_changes",
+            "schema_migrations",
+            "signing_keys",
+            "store_facts",
+            "uploads",
+        ];
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::connect(&StoreSettings {
             url: format!("sqlite://{}/tables.db", folder.path().display()),

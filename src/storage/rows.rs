@@ -25,7 +25,7 @@ macro_rules! message_columns {
 const MESSAGES: &str = concat!(
     message_columns!(),
     "coalesce(q.status, o.status) as status, q.wait, coalesce(q.grp, o.grp) as grp, coalesce(q.epoch, o.epoch) as epoch, \
-     coalesce(q.attempt, o.attempt) as attempt, coalesce(q.stalled, 0) as stalled, q.owner, q.lease_until, q.redeliver_at, \
+     coalesce(q.attempt, o.attempt) as attempt, coalesce(q.stalled, 0) as stalled, coalesce(q.owner, o.owner) as owner, q.lease_until, q.redeliver_at, \
      q.not_before, q.expires_at, coalesce(q.execution, o.execution) as execution, \
      coalesce(q.dequeued_at, o.dequeued_at) as dequeued_at, \
      coalesce(q.previous_dequeued_at, o.previous_dequeued_at) as previous_dequeued_at, \

@@ -61,17 +61,17 @@ impl Store {
 async fn execution_of(tx: &mut Tx, fence: Fence, id: ExecutionId, now: Timestamp) -> Result<ExecutionId, StoreError> {
     let text = format!(
         "update queue set execution = coalesce(execution, $3) where message = $1 and epoch = $2 and {WORKED} \
-         returning execution, job"
+         returning execution, job, started_at"
     );
     let found = fetch_optional!(
         tx.db(),
-        (String, uuid::Uuid),
+        (String, uuid::Uuid, Option<i64>),
         sql(text),
         fence.message.0,
         fence.epoch,
         id.0.as_str()
     )?;
-    let Some((execution, job)) = found else {
+    let Some((execution, job, started_at)) = found else {
         return Err(message_conflict(tx, fence.message).await?);
     };
     let is_new = execution == id.0;
@@ -86,6 +86,10 @@ async fn execution_of(tx: &mut Tx, fence: Fence, id: ExecutionId, now: Timestamp
                 name: execution.0,
             });
         }
+        // One that was asked for was there before anybody began: from now on it says when that was, the same in every attempt.
+        let text = "update executions set started_at = $2 where id = $1 and started_at <> $2 \
+            and exists (select 1 from package_requests r where r.execution = $1)";
+        execute!(tx.db(), text, execution.0.as_str(), started_at.unwrap_or(now.micros()))?;
     }
     Ok(execution)
 }

@@ -107,6 +107,10 @@ async fn an_empty_queue_is_explained(backend: Backend) {
         answer.contains("exported 1 records, which were acknowledged at 2026-01-05T08:00:00Z"),
         "{answer}"
     );
+    assert!(
+        answer.contains(&format!("The client `tester` collected {message}.")),
+        "{answer}"
+    );
 
     app.rows("delete from stock where 1 = 1 returning cast(1 as text)")
         .await;

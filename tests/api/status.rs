@@ -10,6 +10,8 @@ crate::on_both_backends!(
     an_ended_message_tells_the_same_story_on_every_surface,
     a_message_remembers_every_status_it_had,
     unknown_ids_are_answered_as_clients_expect,
+    errors_carry_the_numbers_clients_search_for,
+    a_failure_before_staging_is_one_error,
     a_list_pages_by_key_and_filters,
 );
 
@@ -216,4 +218,53 @@ async fn a_list_pages_by_key_and_filters(backend: Backend) {
             "{path}"
         );
     }
+}
+
+/// The errors of an import as `GetExecutionErrors` lists them.
+async fn errors_of(app: &TestApp, body: &str) -> Vec<Value> {
+    let message = app.import("Inbound customers", "Customers", body.to_owned()).await;
+    let execution = message["executions"][0]["id"].as_str().unwrap();
+    let errors = value(app, "GetExecutionErrors", json!({ "executionId": execution })).await;
+    serde_json::from_str(&errors).unwrap()
+}
+
+/// FMT-14: behind our code and reason.
+async fn errors_carry_the_numbers_clients_search_for(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let errors = errors_of(
+        &app,
+        "CustomerID,CompanyName\r\nAAAAA,One\r\nAAAAA,Two\r\n\u{7}B,Three\r\n",
+    )
+    .await;
+    let texts: Vec<&str> = errors
+        .iter()
+        .map(|error| error["ErrorMessage"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.starts_with("duplicate_key: ") && text.ends_with("(DMF1959)")),
+        "{texts:?}"
+    );
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.starts_with("invalid_character: ") && text.ends_with("(DMF2055)")),
+        "{texts:?}"
+    );
+    // A reason that has its number already does not get it twice.
+    let errors = errors_of(&app, "\r\n\r\n").await;
+    let text = errors[0]["ErrorMessage"].as_str().unwrap();
+    assert_eq!(text.matches("FF004").count(), 1, "{text}");
+}
+
+/// PKG-14a: the product lists nothing then, and clients look for the reason in vain.
+async fn a_failure_before_staging_is_one_error(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let errors = errors_of(&app, "Neither,Nor\r\n1,2\r\n").await;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!((&errors[0]["RecordId"], &errors[0]["Field"]), (&json!(""), &json!("")));
+    let text = errors[0]["ErrorMessage"].as_str().unwrap();
+    assert!(text.contains("Neither") || text.contains("customer_account"), "{text}");
 }

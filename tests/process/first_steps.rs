@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::service::Service;
 use crate::site::{Site, is_empty};
 use crate::wire::Caller;
 
@@ -85,4 +86,35 @@ async fn the_demo_runs_to_its_end_and_leaves_nothing_behind() {
         is_empty(&site.path("")),
         "it works in a folder of its own, not in the reader's"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_waits_for_a_service_that_is_being_started() {
+    let site = Site::empty();
+    site.write("climate.csv", SAMPLE);
+    site.run(&["init", "climate.csv"]);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("its address");
+    drop(free);
+    let url = format!("http://{address}");
+
+    let nobody = site.command(&["health", "--url", &url, "--wait", "1"]).output();
+    let began = Instant::now();
+    let mut waiting = site
+        .command(&["health", "--url", &url, "--wait", "60"])
+        .spawn()
+        .expect("it starts");
+    assert_eq!(nobody.expect("it ends").status.code(), Some(6));
+    assert!(
+        waiting.try_wait().expect("it can be asked").is_none(),
+        "nobody answers yet"
+    );
+    let data_dir = site.data_dir("data");
+    std::fs::create_dir_all(&data_dir).expect("the data folder is made");
+    let mut serve = site.command(&["serve", "--listen", &address.to_string()]);
+    serve.env("TRANSHIP_DATA_DIR", &data_dir);
+    let service = Service::start(serve, &data_dir).await;
+    assert!(waiting.wait().expect("it ends").success());
+    assert!(began.elapsed() < Duration::from_secs(60));
+    assert!(service.stop().await.success());
 }

@@ -133,6 +133,21 @@ impl Service {
         self.child.wait().expect("a killed child ends");
     }
 
+    /// Waits until it was killed by its failpoint.
+    pub async fn killed(mut self) {
+        let began = Instant::now();
+        while self.child.try_wait().expect("the child can be asked").is_none() {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it never comes to its failpoint:\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let ended = self.child.wait().expect("it has ended");
+        assert_eq!(ended.signal(), Some(9), "it comes to its failpoint:\n{}", self.log());
+    }
+
     /// SIGTERM, and how it ended.
     pub async fn stop(mut self) -> ExitStatus {
         self.signal("TERM");

@@ -31,12 +31,29 @@ pub struct RunHistory {
     /// Its messages.
     #[serde(default)]
     pub messages: Vec<RunMessage>,
+    /// The package it made for the client that asked.
+    #[serde(default)]
+    pub package: Option<RunPackage>,
     /// How far changes had come.
     #[serde(default)]
     pub positions: Vec<RunPosition>,
     /// Where else its messages went.
     #[serde(default)]
     pub deliveries: Vec<Delivery>,
+}
+
+/// A package that a client asked for by the package API.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RunPackage {
+    /// What it is called.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Until when it is kept.
+    pub expires_at: String,
+    /// When it was fetched.
+    #[serde(default)]
+    pub fetched_at: Option<String>,
 }
 
 /// Seconds of each phase; none of one that was not come to or has not ended.

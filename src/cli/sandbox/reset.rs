@@ -40,7 +40,8 @@ struct Removed {
 #[derive(Debug, Deserialize)]
 struct Table {
     database: String,
-    table: String,
+    #[serde(rename = "table")]
+    name: String,
     state: String,
     rows: u64,
 }
@@ -95,7 +96,7 @@ fn print(screen: &Screen, done: &Done) {
         screen.line(format!(
             "table    {}.{}  {said}",
             plain(&table.database),
-            plain(&table.table)
+            plain(&table.name)
         ));
     }
     for seeded in &done.seeded {

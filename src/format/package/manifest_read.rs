@@ -14,12 +14,20 @@ use crate::format::excerpt;
 const ENTITIES_MAX: usize = 1000;
 /// Most lines of field maps and conversions, of all entities.
 const LINES_MAX: usize = 200_000;
+/// The root of a manifest, and that of a template's.
+const ROOT: &str = "DataManagementPackageManifest";
+const TEMPLATE_ROOT: &str = "DataManagementTemplatePackageManifest";
+/// One entity, and one of a template.
+const ENTITY: &str = "DataManagementPackageEntityData";
+const TEMPLATE_ENTITY: &str = "DataManagementTemplatePackageEntityData";
 /// Deeper nesting than any manifest has.
 const DEPTH_MAX: usize = 32;
 
 /// What a package says it holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
+    /// Whether it only says what a project holds: a template has no data files (FMT-6).
+    pub is_template: bool,
     /// The data project.
     pub definition_group: String,
     /// Free text.
@@ -41,6 +49,10 @@ pub struct PackageEntity {
     pub source_format: String,
     /// `ExcelSheetName`; empty: the first one (FMT-12).
     pub sheet: String,
+    /// `DefaultRefreshType`: whether an export takes only what changed (DMF-14).
+    pub incremental: bool,
+    /// `SkipStaging`: records land as they are read (DMF-3).
+    pub skip_staging: bool,
     /// `Disable`: listed, but not to be loaded.
     pub disabled: bool,
     /// `ExecutionUnit` (DMF-5).
@@ -71,6 +83,8 @@ impl Default for PackageEntity {
             file: String::new(),
             source_format: String::new(),
             sheet: String::new(),
+            incremental: false,
+            skip_staging: false,
             disabled: false,
             execution_unit: 1,
             level: 1,
@@ -226,13 +240,12 @@ struct Building {
 impl Building {
     fn begin(&mut self, name: &str) -> Result<(), PackageError> {
         if self.open.is_empty() {
-            if self.root_seen || name != "DataManagementPackageManifest" {
+            if self.root_seen || ![ROOT, TEMPLATE_ROOT].contains(&name) {
                 let name = excerpt::quoted(name);
-                return Err(unexpected(format!(
-                    "its root is {name}, expected DataManagementPackageManifest"
-                )));
+                return Err(unexpected(format!("its root is {name}, expected {ROOT}")));
             }
             self.root_seen = true;
+            self.manifest.is_template = name == TEMPLATE_ROOT;
         }
         if self.open.len() == DEPTH_MAX {
             return Err(unexpected(format!(
@@ -240,7 +253,7 @@ impl Building {
             )));
         }
         match (self.parent(), name) {
-            ("PackageEntityList", "DataManagementPackageEntityData") => {
+            ("PackageEntityList", ENTITY | TEMPLATE_ENTITY) => {
                 if self.manifest.entities.len() == ENTITIES_MAX {
                     return Err(unexpected(format!("it lists more than {ENTITIES_MAX} entities")));
                 }
@@ -285,8 +298,8 @@ impl Building {
         let text = std::mem::take(&mut self.text);
         let value = text.trim();
         match self.parent() {
-            "DataManagementPackageManifest" => self.manifest.set(&name, value),
-            "DataManagementPackageEntityData" => {
+            ROOT | TEMPLATE_ROOT => self.manifest.set(&name, value),
+            ENTITY | TEMPLATE_ENTITY => {
                 if let Some(entity) = self.manifest.entities.last_mut() {
                     entity.set(&name, value)?;
                 }
@@ -344,6 +357,8 @@ impl PackageEntity {
             "InputFilePath" => value.clone_into(&mut self.file),
             "SourceFormat" => value.clone_into(&mut self.source_format),
             "ExcelSheetName" => value.clone_into(&mut self.sheet),
+            "DefaultRefreshType" => self.incremental = value.to_lowercase().starts_with("incremental"),
+            "SkipStaging" => self.skip_staging = yes(name, value)?,
             "Disable" => self.disabled = yes(name, value)?,
             "ExecutionUnit" => self.execution_unit = number(name, value)?,
             "LevelInExecutionUnit" => self.level = number(name, value)?,

@@ -46,6 +46,10 @@ pub(super) async fn get(api: &Api, request: &HttpRequest, path: BlobPath) -> Res
         }
         let part = sent::part(request, content.bytes)?;
         match open(api, &content, part).await {
+            Ok(bytes) if path.is_export() => {
+                let bytes = noting(api, &path, &content, part, bytes);
+                return Ok(answer(&path, &content, part, bytes));
+            }
             Ok(bytes) => return Ok(answer(&path, &content, part, bytes)),
             // Somebody put another content in its place just now.
             Err(BlobError::Missing(_)) if tries == 0 => tries += 1,
@@ -82,6 +86,38 @@ fn answer(path: &BlobPath, content: &DmfContent, part: Option<Part>, bytes: Byte
         })
     });
     answer.body(SizedStream::new(length, bytes))
+}
+
+/// The same bytes of an exported package; once the last of them was taken from us, it is noted which part was sent. That is not for
+/// the download to wait for, and goes on when the client is gone.
+fn noting(api: &Api, path: &BlobPath, content: &DmfContent, part: Option<Part>, bytes: ByteStream) -> ByteStream {
+    let (first, end) = part.map_or((0, content.bytes), |part| (part.first, part.last + 1));
+    let (context, path) = (api.context.clone(), path.clone());
+    let note = move || {
+        let runtime = context.runtime.clone();
+        runtime.spawn(async move {
+            let now = context.clock.now();
+            match context.store.note_package_sent(&path, (first, end), now).await {
+                Ok(true) => tracing::info!(%path, "an exported package was fetched"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%path, %error, "it could not be noted that a package was fetched"),
+            }
+        });
+    };
+    let sent = stream::unfold(
+        (bytes, first, Some(note)),
+        move |(mut bytes, mut at, mut note)| async move {
+            let Some(chunk) = bytes.next().await else {
+                if let Some(note) = note.take().filter(|_| at == end) {
+                    note();
+                }
+                return None;
+            };
+            at += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            Some((chunk, (bytes, at, note)))
+        },
+    );
+    sent.boxed()
 }
 
 /// What is said of a blob as a whole.

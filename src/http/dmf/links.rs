@@ -58,7 +58,8 @@ pub async fn write_url(
     Ok(json!({ "BlobId": id, "BlobUrl": url }).to_string())
 }
 
-/// A link to download a blob by, good for `server.link_seconds`: ours, or with `blobs.presigned` the bucket's own.
+/// A link to download a blob by, good for `server.link_seconds`: ours, or with `blobs.presigned` the bucket's own. That of an
+/// exported package is always ours: only so it is seen when it was fetched.
 ///
 /// # Errors
 /// [`Problem`] when the bucket's credentials cannot sign.
@@ -69,7 +70,7 @@ pub async fn download_url(
     content: &DmfContent,
 ) -> Result<String, Problem> {
     let life = api.server.link_seconds;
-    if api.context.limits.blobs.presigned {
+    if api.context.limits.blobs.presigned && !path.is_export() {
         let (blobs, life) = (&api.context.blobs, Duration::from_secs(life.into()));
         return Ok(blobs.signed_url(&content.key, false, life).await?.to_string());
     }
@@ -116,6 +117,14 @@ pub async fn open_package(
     } else {
         Err(missing())
     }
+}
+
+/// The path a `packageUrl` leads to, the same in every form clients write it (PKG-8).
+///
+/// # Errors
+/// 400 `package_url` for what is no URL.
+pub fn package_path(package_url: &str) -> Result<String, Problem> {
+    Ok(Target::read(package_url)?.path)
 }
 
 /// Where a `packageUrl` leads.

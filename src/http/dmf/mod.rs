@@ -19,7 +19,7 @@ use super::query::Query;
 use crate::auth::sas::{Permission, Sas, SasRefusal};
 use crate::domain::dmf::BlobPath;
 use crate::domain::ids::RequestId;
-pub use links::{download_url, open_package, write_url};
+pub use links::{download_url, open_package, package_path, write_url};
 use problem::BlobProblem;
 
 /// Where links begin that need no token.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::Api;
 use super::super::problem::Problem;
 use crate::domain::message::Message;
+use crate::domain::wire;
 use crate::storage::occurrences::Occurrence;
 
 /// Most errors one `GetExecutionErrors` lists; the native API pages through the rest.
@@ -14,19 +15,35 @@ const ERRORS_MAX: u32 = 5000;
 pub(super) async fn of_message(api: &Api, message: &Message) -> Result<String, Problem> {
     let mut items = Vec::new();
     if let Some(failure) = &message.failure {
-        items.push(error_item("", "", &format!("{}: {}", failure.code, failure.detail)));
+        items.push(error_item("", "", &told(&failure.code, &failure.detail)));
     }
-    for stored in api.context.store.record_errors(message.id, None, ERRORS_MAX).await? {
+    let stored = api.context.store.record_errors(message.id, None, ERRORS_MAX).await?;
+    for stored in &stored {
         let error = &stored.error;
         let record = format!("{:06}", error.place.record);
         let field = error.field.as_deref().unwrap_or_default().to_uppercase();
         items.push(error_item(
             &record,
             &field,
-            &format!("{}: {}", error.code, error.reason),
+            &told(&error.code.to_string(), &error.reason),
         ));
     }
+    if stored.len() >= ERRORS_MAX as usize {
+        let text = format!(
+            "These are the first {ERRORS_MAX} errors; /api/v1/messages/{}/errors pages through all",
+            message.id
+        );
+        items.push(error_item("", "", &text));
+    }
     Ok(format!("[{}]", items.join(",")))
+}
+
+/// Our code, the reason, and behind it the number clients search for (FMT-14), unless the reason has it.
+fn told(code: &str, reason: &str) -> String {
+    match wire::error_number(code).filter(|number| !reason.contains(number)) {
+        Some(number) => format!("{code}: {reason} ({number})"),
+        None => format!("{code}: {reason}"),
+    }
 }
 
 /// The same for an export: what it failed of.

@@ -3,6 +3,8 @@
 //! Owns which action is which and how answers and refusals are put; what the actions do is in the modules below.
 
 mod errors;
+mod export;
+mod import;
 mod parameters;
 mod status;
 
@@ -88,6 +90,9 @@ async fn carry_out(
             let name = parameters.text("uniqueFileName")?;
             dmf::write_url(api, request, caller, &name).await?.into()
         }
+        action if import::ACTIONS.contains(&action) => {
+            import::submit(api, request, caller, action, parameters).await?.into()
+        }
         "ResetVersionToken" => {
             let (project, entity) = (parameters.text("definitionGroupId")?, parameters.text("entityName")?);
             positions::reset(api, caller, &project, &entity).await?.into()
@@ -98,6 +103,7 @@ async fn carry_out(
         "GetExecutionIdByMessageId" => status::execution_of(api, caller, &parameters.text("_messageId")?)
             .await?
             .into(),
+        action if export::ACTIONS.contains(&action) => export::submit(api, caller, action, parameters).await?.into(),
         action if status::OF_EXECUTION.contains(&action) => {
             status::of_execution(api, request, caller, action, parameters)
                 .await?

@@ -9,11 +9,12 @@ use super::super::error_files::{self, ErrorFileKind};
 use super::super::problem::Problem;
 use super::super::rejects::runs;
 use super::super::sandbox;
-use super::errors;
 use super::parameters::Parameters;
+use super::{errors, export};
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
+use crate::pipeline;
 use crate::storage::executions::EntityRun;
 use crate::storage::occurrences::Occurrence;
 
@@ -21,7 +22,8 @@ use crate::storage::occurrences::Occurrence;
 const NO_EXECUTION: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The actions that are about an execution.
-pub(super) const OF_EXECUTION: [&str; 7] = [
+pub(super) const OF_EXECUTION: [&str; 8] = [
+    "GetExportedPackageUrl",
     "GetExecutionSummaryStatus",
     "GetEntityExecutionSummaryStatusList",
     "GetExecutionSummaryPageUrl",
@@ -66,13 +68,47 @@ pub(super) async fn of_execution(
             let entity = parameters.text("entityName")?;
             of_load(api, request, action, *message, &entity).await?
         }
-        ("GetExecutionSummaryStatus", Run::Export(occurrence)) => wire::export_summary(&occurrence.state).into(),
-        ("GetEntityExecutionSummaryStatusList", Run::Export(_)) => entity_list(&[]),
-        ("GetExecutionErrors", Run::Export(occurrence)) => errors::of_export(&occurrence).into(),
-        // An export rejects nothing.
-        ("GenerateImportTargetErrorKeysFile", Run::Export(_)) => false.into(),
-        (_, Run::Export(_)) => "".into(),
+        (action, Run::Export(occurrence)) => of_export(api, request, action, &occurrence).await?,
     })
+}
+
+async fn of_export(api: &Api, request: &HttpRequest, action: &str, occurrence: &Occurrence) -> Result<Value, Problem> {
+    Ok(match action {
+        "GetExecutionSummaryStatus" => wire::export_summary(&occurrence.state).into(),
+        "GetEntityExecutionSummaryStatusList" => entity_list(&exported(api, occurrence).await?),
+        "GetExecutionErrors" => errors::of_export(occurrence).into(),
+        "GetExportedPackageUrl" => export::package_url(api, request, occurrence).await?.into(),
+        // An export rejects nothing.
+        "GenerateImportTargetErrorKeysFile" => false.into(),
+        _ => "".into(),
+    })
+}
+
+/// The entities of an export: as they were written, and before that as they are going to be.
+async fn exported(api: &Api, occurrence: &Occurrence) -> Result<Vec<EntityRun>, Problem> {
+    let (store, definitions) = (&api.context.store, api.definitions());
+    let execution = match &occurrence.execution {
+        Some(id) => store.execution(id).await?,
+        None => None,
+    };
+    if let Some(execution) = execution.filter(|execution| !execution.entities.is_empty()) {
+        return Ok(execution.entities);
+    }
+    let Some(job) = definitions.job(occurrence.job) else {
+        return Ok(Vec::new());
+    };
+    let status = match occurrence.state.as_str() {
+        "due" => "NotStarted",
+        "running" => "Executing",
+        "done" => "Finished",
+        "failed" => "Error",
+        _ => "Canceled",
+    };
+    let labels = pipeline::export::labels(&api.context, &definitions, job, occurrence.execution.as_ref()).await?;
+    Ok((0..)
+        .zip(labels)
+        .map(|(at, label)| EntityRun::exported(at, label, status, 0))
+        .collect())
 }
 
 async fn of_load(
@@ -86,6 +122,7 @@ async fn of_load(
         "GetExecutionSummaryStatus" => wire::execution_summary(Standing::from(&message)).into(),
         "GetEntityExecutionSummaryStatusList" => entity_list(&runs(api, &message).await?),
         "GetExecutionErrors" => errors::of_message(api, &message).await?.into(),
+        "GetExportedPackageUrl" => return Err(export::no_package()),
         "GenerateImportTargetErrorKeysFile" => {
             let kind = ErrorFileKind::ErrorKeys;
             error_files::is_there(api, message, entity, kind).await?.into()
@@ -129,9 +166,10 @@ fn entity_list(runs: &[EntityRun]) -> Value {
 async fn message(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
     let unknown = || Problem::bad("action_failed", format!("no message was found for the id {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
-    let found = api.context.store.message(parsed).await?;
-    let found = found.filter(|m| may_see(api, caller, m.job)).ok_or_else(unknown)?;
-    Ok(sandbox::as_shown(api, found).await?)
+    match api.context.store.message(parsed).await? {
+        Some(found) if may_see(api, caller, found.job).await? => Ok(sandbox::as_shown(api, found).await?),
+        _ => Err(unknown()),
+    }
 }
 
 /// By execution id, or by message id, which recurring clients pass too (RI-33).
@@ -149,15 +187,21 @@ async fn execution(api: &Api, caller: &Caller, id: &str) -> Result<Run, Problem>
         let occurrence = store.occurrence_by_execution(&execution).await?;
         occurrence.map(|occurrence| (occurrence.job, Run::Export(Box::new(occurrence))))
     };
-    let seen = run.filter(|(job, _)| may_see(api, caller, *job)).map(|(_, run)| run);
-    seen.ok_or_else(|| {
-        let detail = format!("Execution details were not found for the execution id {id}");
-        Problem::bad("action_failed", detail)
-    })
+    match run {
+        Some((job, run)) if may_see(api, caller, job).await? => Ok(run),
+        _ => {
+            let detail = format!("Execution details were not found for the execution id {id}");
+            Err(Problem::bad("action_failed", detail))
+        }
+    }
 }
 
-fn may_see(api: &Api, caller: &Caller, job: JobId) -> bool {
-    api.definitions()
-        .job(job)
-        .map_or(caller.sees_all(), |job| caller.may_see(job))
+/// Also of a data project that another process created just now: its ids can be polled here at once (PKG-13).
+async fn may_see(api: &Api, caller: &Caller, job: JobId) -> Result<bool, Problem> {
+    let mut definitions = api.definitions();
+    if definitions.job(job).is_none() {
+        definitions = api.projects.refresh().await?;
+    }
+    let seen = definitions.job(job).map(|job| caller.may_see(job));
+    Ok(seen.unwrap_or_else(|| caller.sees_all()))
 }

@@ -70,7 +70,10 @@ pub async fn reset(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
             };
             reset::reset(&context, &definitions, sandbox).await.map(Some)
         });
-        Ok(HttpResponse::Ok().json(done.await?))
+        let done = done.await?;
+        // Those that packages brought along are gone.
+        api.projects.refresh().await?;
+        Ok(HttpResponse::Ok().json(done))
     };
     respond(done.await)
 }

@@ -65,7 +65,8 @@ pub(super) async fn prepare(
             selection: String::new(),
         });
     }
-    let start = context.store.export_start(job.id, &source.entity.name).await?;
+    let now = context.clock.now();
+    let start = context.store.export_start(job.id, &source.entity.name, now).await?;
     let mark = if matches!(source.wanted.refresh, Refresh::Tracked { .. }) {
         database.track(source.entity).await?;
         Some(database.raise_mark(job.id, source.entity, start.mark).await?)
@@ -141,7 +142,7 @@ pub(super) async fn plan(
 fn told_again(start: &Start) -> Option<String> {
     let first = start.lost.first()?;
     Some(format!(
-        "the changes from position {first} on are exported again, because a message that carried them ended without an acknowledgement"
+        "the changes from position {first} on are exported again, because a message that carried them ended without an acknowledgement, or a package before it was fetched"
     ))
 }
 

@@ -13,13 +13,13 @@ use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::data_file::sheet;
 use super::parts::Part;
+use super::run::Run;
 use crate::blob::PayloadHasher;
 use crate::domain::export::{Compression, ExportSpec, SIDECAR_FILE};
 use crate::domain::ids::JobId;
-use crate::domain::job::{DataSource, Job};
+use crate::domain::job::DataSource;
 use crate::domain::time::Timestamp;
 use crate::format::package::{ManifestEntity, PackageWriter, safe_name};
-use crate::pipeline::Context;
 use crate::pipeline::payload::{PayloadSink, StoredPayload};
 use crate::pipeline::stop::Stop;
 
@@ -74,8 +74,9 @@ struct WrittenEntity {
 }
 
 impl Output {
-    /// Begins the payload of an export with these files.
-    pub fn begin(context: &Context, job: &Job, spec: &ExportSpec, parts: &[Part<'_>]) -> Result<Self, Stop> {
+    /// Begins a payload of a run.
+    pub fn begin(run: Run<'_>) -> Result<Self, Stop> {
+        let Run { job, spec, parts, .. } = run;
         let is_package = job.data_source == DataSource::Package;
         let packing = match spec.packed() {
             _ if is_package => {
@@ -87,7 +88,10 @@ impl Output {
             Some(Compression::Zstd) => Packing::Zstd(ZstdEncoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?),
         };
         Ok(Self {
-            sink: PayloadSink::new(context),
+            sink: match run.requested {
+                Some(_) => PayloadSink::of_blob_host(run.context),
+                None => PayloadSink::new(run.context),
+            },
             packing: spawn_blocking(|| Ok((packing, Vec::new()))),
             files: (is_package && spec.sidecar).then(Files::default),
         })
@@ -128,14 +132,14 @@ impl Output {
     }
 
     /// Ends the payload.
-    pub async fn finish(mut self, job: &Job, due_at: Timestamp) -> Result<StoredPayload, Stop> {
+    pub async fn finish(mut self, run: Run<'_>) -> Result<StoredPayload, Stop> {
         let (mut packing, ready) = self.packed().await?;
         self.send(ready).await?;
         if let (Packing::Package(package), Some(files)) = (&mut packing, self.files.take()) {
             let sidecar = Sidecar {
-                job: &job.name,
-                activity_id: job.id,
-                due_at,
+                job: &run.job.name,
+                activity_id: run.job.id,
+                due_at: run.due_at,
                 files: files.written,
             };
             let content = serde_json::to_vec_pretty(&sidecar).map_err(io::Error::from)?;

@@ -3,50 +3,34 @@
 use super::data_file::DataFileWriter;
 use super::output::Output;
 use super::parts::Part;
+use super::run::Run;
 use crate::business::snapshot::Row;
 use crate::domain::export::ExportSpec;
-use crate::domain::job::Job;
-use crate::domain::time::Timestamp;
 use crate::failpoint;
-use crate::pipeline::Context;
 use crate::pipeline::payload::StoredPayload;
 use crate::pipeline::stop::Stop;
 
 /// The payloads of a run: those that are full, and the one being written.
 pub(super) struct Payloads<'a> {
-    context: &'a Context,
-    job: &'a Job,
-    spec: &'a ExportSpec,
-    parts: &'a [Part<'a>],
-    due_at: Timestamp,
+    run: Run<'a>,
     output: Output,
     full: Vec<StoredPayload>,
 }
 
 impl<'a> Payloads<'a> {
-    pub(super) fn begin(
-        context: &'a Context,
-        job: &'a Job,
-        spec: &'a ExportSpec,
-        parts: &'a [Part<'a>],
-        due_at: Timestamp,
-    ) -> Result<Self, Stop> {
+    pub(super) fn begin(run: Run<'a>) -> Result<Self, Stop> {
         Ok(Self {
-            context,
-            job,
-            spec,
-            parts,
-            due_at,
-            output: Output::begin(context, job, spec, parts)?,
+            run,
+            output: Output::begin(run)?,
             full: Vec::new(),
         })
     }
 
     /// Stores the payload that is being written, and begins another.
     async fn next(&mut self) -> Result<(), Stop> {
-        let next = Output::begin(self.context, self.job, self.spec, self.parts)?;
+        let next = Output::begin(self.run)?;
         let full = std::mem::replace(&mut self.output, next);
-        self.full.push(full.finish(self.job, self.due_at).await?);
+        self.full.push(full.finish(self.run).await?);
         failpoint::reached("export.payload_stored");
         Ok(())
     }
@@ -54,7 +38,7 @@ impl<'a> Payloads<'a> {
     /// All of them, in their order.
     pub(super) async fn finish(self) -> Result<Vec<StoredPayload>, Stop> {
         let mut payloads = self.full;
-        payloads.push(self.output.finish(self.job, self.due_at).await?);
+        payloads.push(self.output.finish(self.run).await?);
         failpoint::reached("export.payload_stored");
         Ok(payloads)
     }
@@ -76,8 +60,8 @@ impl<'a> OpenFile<'a> {
     pub(super) async fn begin(part: &'a Part<'a>, payloads: &mut Payloads<'a>) -> Result<Self, Stop> {
         let mut file = Self {
             part,
-            spec: payloads.spec,
-            writer: DataFileWriter::new(part, payloads.spec),
+            spec: payloads.run.spec,
+            writer: DataFileWriter::new(part, payloads.run.spec),
             records: 0,
             bytes: 0,
             before: Vec::new(),

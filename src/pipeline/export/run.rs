@@ -8,6 +8,7 @@ use super::Written;
 use super::incremental::{self, Planned, Prepared, Reading};
 use super::parts::{Part, Source};
 use super::payloads::{OpenFile, Payloads};
+use super::requested::Requested;
 use crate::business::backup::BackupCopy;
 use crate::business::snapshot::{Row, Snapshot};
 use crate::business::{BusinessError, Database};
@@ -31,6 +32,8 @@ pub(super) struct Run<'a> {
     /// One for each entity of each part, in their order.
     pub(super) prepared: &'a [Prepared],
     pub(super) due_at: Timestamp,
+    /// What a client asked for; none: the run is an ordinary one.
+    pub(super) requested: Option<&'a Requested>,
     pub(super) stopping: &'a CancellationToken,
 }
 
@@ -74,7 +77,7 @@ impl<'a> Run<'a> {
     async fn read_in(self, snapshot: &mut Snapshot) -> Result<Read<'a>, Stop> {
         failpoint::reached("export.snapshot_open");
         let mut prepared = self.prepared.iter();
-        let mut payloads = Payloads::begin(self.context, self.job, self.spec, self.parts, self.due_at)?;
+        let mut payloads = Payloads::begin(self)?;
         let (mut written, mut planned) = (Written::default(), Vec::new());
         for part in self.parts {
             let mut readings = Vec::new();
@@ -113,10 +116,16 @@ impl<'a> Run<'a> {
             part.sources.first().is_some_and(Source::tells_deleted),
             !matches!(readings.first(), Some(Reading::Changes(_))),
         );
+        let mut left = self.requested.and_then(|requested| requested.asked.preview);
         let writing = async {
-            while let Some(batch) = batches.recv().await {
+            while left != Some(0)
+                && let Some(mut batch) = batches.recv().await
+            {
                 if self.stopping.is_cancelled() {
                     return Err(Stop::Stopped);
+                }
+                if let Some(left) = &mut left {
+                    cut(&mut batch, left, part.composite.is_some());
                 }
                 let batch = match (tells, is_full) {
                     (true, true) => batch.into_iter().map(there).collect(),
@@ -125,6 +134,8 @@ impl<'a> Run<'a> {
                 };
                 file.rows(payloads, &batch).await?;
             }
+            // The reader ends when nobody listens any more.
+            drop(batches);
             file.end(payloads).await
         };
         // `try_join` drops the reader when the writer fails, and the other way round.
@@ -147,6 +158,23 @@ async fn read_source(
         Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than), rows).await,
         Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
     }
+}
+
+/// Cuts a batch off where a preview has the records it may have; of a composite entity, those of its first part count, and what
+/// stands in them goes along.
+fn cut(batch: &mut Vec<Row>, left: &mut u64, is_composite: bool) {
+    let counts = |row: &Row| !is_composite || row.cells().next() == Some(Some("0"));
+    let mut kept = 0;
+    for row in batch.iter() {
+        if counts(row) {
+            if *left == 0 {
+                break;
+            }
+            *left -= 1;
+        }
+        kept += 1;
+    }
+    batch.truncate(kept);
 }
 
 /// A row of a full export beside a column that tells what is gone.

@@ -20,9 +20,9 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    /// Begins, if the job says so.
+    /// Begins, if the job or the manifest says so.
     pub(super) async fn begin(part: &Part<'_>, mapping: &Mapping, parents: &[&Entity]) -> Result<Option<Self>, Stop> {
-        if !part.session.spec.skip_staging {
+        if !part.lands_directly() {
             return Ok(None);
         }
         let asked = (part.database)

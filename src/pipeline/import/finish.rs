@@ -30,23 +30,37 @@ pub(super) async fn close(session: &Session<'_>, failure: Failure) -> Result<(),
     }
     if phases.iter().all(|phase| *phase == Phase::NotRun) {
         tracing::info!(message.id = %session.message.id, code = %failure.code, "import failed: {}", failure.detail);
-        return Ok(finish_with_nothing(session.context, session.fence, failure).await?);
+        let entities = not_begun(&parts, &failure);
+        return Ok(finish_with_nothing(session.context, session.fence, failure, entities).await?);
     }
     let totals = Totals::of(parts.iter().zip(phases)).await?;
     finish(session, &parts, totals, failed(&failure), Some(failure)).await
 }
 
+/// What is told of entities that wait for nothing any more: of a single one the failure is its own.
+fn not_begun(parts: &[Part<'_>], failure: &Failure) -> Vec<EntityRun> {
+    let is_its_own = parts.len() == 1 && failure.code != CANCELLED;
+    let phase = if is_its_own { Phase::Failed } else { Phase::NotRun };
+    let known = parts.iter().filter(|part| part.known.is_some());
+    known.map(|part| run(part, &LoadCounts::default(), phase)).collect()
+}
+
 /// Ends a message on whose records nobody ever began.
 pub(super) async fn nothing_landed(context: &Context, claimed: &Claimed, failure: Failure) -> Result<(), StoreError> {
     tracing::info!(message.id = %claimed.message.id, code = %failure.code, "import failed: {}", failure.detail);
-    finish_with_nothing(context, claimed.fence(), failure).await
+    finish_with_nothing(context, claimed.fence(), failure, Vec::new()).await
 }
 
-async fn finish_with_nothing(context: &Context, fence: Fence, failure: Failure) -> Result<(), StoreError> {
+async fn finish_with_nothing(
+    context: &Context,
+    fence: Fence,
+    failure: Failure,
+    entities: Vec<EntityRun>,
+) -> Result<(), StoreError> {
     let outcome = ImportOutcome {
         event: failed(&failure),
         counts: Counts::default(),
-        entities: Vec::new(),
+        entities,
         failure: Some(failure),
         repaired: Vec::new(),
     };
@@ -58,6 +72,8 @@ pub(super) async fn end(session: &Session<'_>, parts: &[Part<'_>], ran: &[Ran<'_
     let totals = Totals::of(ran.iter().map(|ran| (ran.part, ran.phase))).await?;
     let failure = overall(ran);
     let event = match &failure {
+        // As far as it was asked for.
+        _ if ran.iter().any(|ran| ran.phase == Phase::Staged) => Event::Stage,
         // What of several parts landed, landed.
         Some(_) if parts.len() > 1 && totals.counts.applied() > 0 => Event::FinishWithErrors,
         Some(_) => Event::Fail,
@@ -230,7 +246,7 @@ async fn finish(
             code: "counts_mismatch".to_owned(),
             detail,
         };
-        return Ok(finish_with_nothing(session.context, session.fence, failure).await?);
+        return Ok(finish_with_nothing(session.context, session.fence, failure, Vec::new()).await?);
     }
     let outcome = ImportOutcome {
         event,
@@ -279,6 +295,8 @@ fn empty(part: &Part<'_>) -> &'static str {
 pub(super) enum Phase {
     Promoting,
     Ended,
+    /// It ended before its target, which was not asked for.
+    Staged,
     Failed,
     /// Nobody came to it.
     NotRun,
@@ -302,7 +320,7 @@ pub(super) fn run(part: &Part<'_>, totals: &LoadCounts, phase: Phase) -> EntityR
         Phase::Promoting => "Executing",
         Phase::Ended if totals.target_errors > 0 => "Error",
         Phase::Failed if totals.counts.applied() > 0 || totals.target_errors > 0 => "Error",
-        Phase::Failed | Phase::NotRun => "NotRun",
+        Phase::Failed | Phase::NotRun | Phase::Staged => "NotRun",
         Phase::Ended => "Finished",
     };
     target.clone_into(&mut run.target_status);

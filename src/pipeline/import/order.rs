@@ -61,7 +61,11 @@ pub(super) async fn load_all<'p, 'a>(session: &Session<'_>, parts: &'p [Part<'a>
             .map(|part| (table(part), tokio::sync::Mutex::new(())))
             .collect(),
         is_alone: parts.len() == 1,
+        is_in_turn: session.asked.fails_fast,
     };
+    if order.is_in_turn {
+        return order.in_turn(parts).await;
+    }
     let units = parts.chunk_by(|a, b| a.place.unit == b.place.unit);
     let ran = try_join_all(units.map(|unit| order.unit(unit))).await?;
     Ok(ran.into_iter().flatten().collect())
@@ -79,6 +83,8 @@ struct Order<'p> {
     /// Who lands in a table holds its lock, and takes it before a permit: whoever has a permit then waits for nobody.
     tables: HashMap<Table<'p>, tokio::sync::Mutex<()>>,
     is_alone: bool,
+    /// Whether one part is loaded after the other, and none after one that failed (PKG-11e).
+    is_in_turn: bool,
 }
 
 /// What of one execution unit may not be begun any more.
@@ -91,6 +97,15 @@ struct StoppedBy {
 }
 
 impl<'p> Order<'p> {
+    async fn in_turn<'a>(&self, parts: &'p [Part<'a>]) -> Result<Vec<Ran<'p, 'a>>, Stop> {
+        let stopped = Stopped::default();
+        let mut ran = Vec::with_capacity(parts.len());
+        for part in parts {
+            ran.push(self.part(part, &stopped).await?);
+        }
+        Ok(ran)
+    }
+
     async fn unit<'a>(&self, unit: &'p [Part<'a>]) -> Result<Vec<Ran<'p, 'a>>, Stop> {
         let stopped = Stopped::default();
         let mut ran = Vec::with_capacity(unit.len());
@@ -109,14 +124,13 @@ impl<'p> Order<'p> {
         // Never closed.
         let _permit = self.permits.acquire().await.ok();
         part.session.checkpoint()?;
-        if let Some(failure) = stopped.reason(&part.place) {
+        if let Some(failure) = stopped.reason(&part.place, self.is_in_turn) {
             let phase = finish::give_up_part(part, &failure).await?;
             let failure = Some(failure);
             return Ok(Ran { part, phase, failure });
         }
         let (phase, failure) = match load(part).await {
-            Ok(None) => (Phase::Ended, None),
-            Ok(failure) => (Phase::Failed, failure),
+            Ok(ended) => ended,
             // Of several the others are not at fault.
             Err(Stop::Fail(failure)) if !self.is_alone => {
                 finish::give_up_part(part, &failure).await?;
@@ -124,7 +138,8 @@ impl<'p> Order<'p> {
             }
             Err(stop) => return Err(stop),
         };
-        if (part.place.fail_level || part.place.fail_unit) && (failure.is_some() || has_rejects(part).await?) {
+        let stops = self.is_in_turn || part.place.fail_level || part.place.fail_unit;
+        if stops && (failure.is_some() || has_rejects(part).await?) {
             stopped.note(part);
         }
         if !self.is_alone {
@@ -148,22 +163,33 @@ impl Stopped {
         });
     }
 
-    /// Why the part at this place may not be begun.
-    fn reason(&self, place: &Place) -> Option<Failure> {
+    /// Why the part at this place may not be begun. In turn, whatever failed stops it.
+    fn reason(&self, place: &Place, is_in_turn: bool) -> Option<Failure> {
         let stopped = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The parts of one composite entity are one to the manifest.
         let others = || stopped.iter().filter(|by| by.place.listed != place.listed);
         let failure = |code: &str, by: &StoppedBy, flag| Failure {
             code: code.to_owned(),
             detail: format!(
-                "not run, because `{}` had errors and the manifest says {flag}: correct that, then send this file again",
+                "not run, because `{}` had errors and {flag}: correct that, then send this file again",
                 by.label
             ),
         };
+        if let Some(by) = others().next().filter(|_| is_in_turn) {
+            return Some(failure(
+                "package_stopped",
+                by,
+                "the import was asked for with failOnError",
+            ));
+        }
         if let Some(by) = others().find(|by| by.place.fail_unit) {
-            return Some(failure("unit_stopped", by, "FailExecutionUnitOnError"));
+            return Some(failure(
+                "unit_stopped",
+                by,
+                "the manifest says FailExecutionUnitOnError",
+            ));
         }
         let by = others().find(|by| by.place.fail_level && by.place.level == place.level)?;
-        Some(failure("level_stopped", by, "FailLevelOnError"))
+        Some(failure("level_stopped", by, "the manifest says FailLevelOnError"))
     }
 }

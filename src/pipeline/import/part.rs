@@ -11,7 +11,7 @@ use crate::business::staging::{Load, WriteOrder};
 use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::entity::Entity;
-use crate::domain::job::{FileFormat, ImportEntity, ImportSpec, Job, Order};
+use crate::domain::job::{Atomicity, FileFormat, ImportEntity, ImportSpec, Job, Order, Origin};
 use crate::domain::time::Timestamp;
 use crate::format::mapping::Mapping;
 use crate::format::record::RecordReader;
@@ -61,6 +61,8 @@ pub(super) struct Part<'a> {
     pub(super) wanted: Cow<'a, ImportEntity>,
     /// How its records come to the target.
     pub(super) policy: Policy,
+    /// Whether the manifest wants records to land as they are read (`SkipStaging`, DMF-3).
+    pub(super) skips_staging: bool,
     pub(super) entity: &'a Entity,
     pub(super) database: &'a Database,
     pub(super) format: FileFormat,
@@ -99,6 +101,7 @@ impl<'a> Part<'a> {
             entity_no,
             policy: policy(session, &wanted, entity),
             wanted,
+            skips_staging: false,
             entity,
             database,
             format: session.spec.format.clone(),
@@ -137,6 +140,14 @@ impl<'a> Part<'a> {
             policy: &self.policy,
             ..Load::new(self.session.fence, self.entity_no, self.entity, self.wanted.mode)
         }
+    }
+
+    /// Whether its records land as they are read: as the job or the manifest says, where each stands for itself and nothing is to be
+    /// judged before. What is not to land at all is staged.
+    pub(super) fn lands_directly(&self) -> bool {
+        let spec = self.session.spec;
+        let can = spec.atomicity == Atomicity::Record && spec.max_errors.is_none();
+        self.session.asked.executes && (spec.skip_staging || self.skips_staging && can)
     }
 
     /// How its writes stand to those of other messages, where a job keeps the entity's in order.
@@ -241,7 +252,17 @@ pub(in crate::pipeline) fn entity_of<'a>(
         let (part, entity) = composed.part(label)?;
         Some((composed.wanted(part), entity))
     });
-    part.ok_or_else(|| {
+    // A project takes what its packages list: they were looked at when they came, whatever its list is by now.
+    let brought = || {
+        let entity = definitions.find_entity(label);
+        let entity = entity.filter(|entity| job.origin == Origin::Project && entity.data_management)?;
+        let wanted = ImportEntity {
+            entity: entity.name.clone(),
+            ..ImportEntity::default()
+        };
+        Some((Cow::Owned(wanted), entity))
+    };
+    part.or_else(brought).ok_or_else(|| {
         Stop::fail(
             "entity_unknown",
             format!("the job `{}` does not load the entity `{label}`", job.name),

@@ -1,16 +1,15 @@
 //! The parts of a message: its one data file, the entities of its composite file, or what a package's manifest lists.
 
-use std::collections::HashSet;
-
 use super::Session;
 use super::order::Place;
 use super::part::{Part, Source};
-use crate::domain::entity::{Drift, Entity, FieldType};
-use crate::domain::job::{DataSource, FileFormat, ImportEntity};
+use crate::domain::entity::{Drift, Entity};
+use crate::domain::job::{FileFormat, ImportEntity};
 use crate::format::mapping::field_meant;
 use crate::format::package::{FieldMap, PackageEntity};
-use crate::pipeline::composite::{self, Composed, Listed};
+use crate::pipeline::composite::{Composed, Listed};
 use crate::pipeline::package_file::{PackageFile, format_of};
+use crate::pipeline::package_listing;
 use crate::pipeline::stop::Stop;
 
 /// The parts, in the order they are loaded.
@@ -18,7 +17,7 @@ use crate::pipeline::stop::Stop;
 /// # Errors
 /// [`Stop::Fail`] when the package or what it lists cannot be loaded; nothing was touched then.
 pub(super) async fn of_payload<'a>(session: &'a Session<'a>) -> Result<Vec<Part<'a>>, Stop> {
-    let mut parts = if session.job.data_source == DataSource::Package {
+    let mut parts = if session.job.is_package(session.message.entity.as_deref()) {
         let package = PackageFile::open(session.context, session.message).await?;
         of_package(session, &package)?
     } else {
@@ -46,19 +45,7 @@ pub(super) async fn of_payload<'a>(session: &'a Session<'a>) -> Result<Vec<Part<
 
 /// The parts of a package, in the manifest's order.
 fn of_package<'a>(session: &'a Session<'a>, package: &PackageFile) -> Result<Vec<Part<'a>>, Stop> {
-    let mut listed = composite::listed(session.definitions, session.spec, &package.manifest().entities);
-    listed.retain(|listed| !listed.entity.disabled);
-    if let Some(twice) = twice(&listed) {
-        let detail = format!("the manifest names the file `{twice}` for two entities: give each a file of its own");
-        return Err(Stop::fail("manifest_unexpected", detail));
-    }
-    if let Some(second) = listed.iter().filter(|listed| listed.composed.is_some()).nth(1) {
-        let detail = format!(
-            "`{}` is the second composite entity of the package, which may have one (FMT-11): send it in another package",
-            second.entity.name
-        );
-        return Err(Stop::fail("composite_twice", detail));
-    }
+    let listed = package_listing::to_load(session.definitions, session.spec, &package.manifest().entities)?;
     let mut parts = Vec::with_capacity(listed.len());
     for listed in &listed {
         let source = match package.member(&listed.entity.file) {
@@ -71,8 +58,7 @@ fn of_package<'a>(session: &'a Session<'a>, package: &PackageFile) -> Result<Vec
         parts.extend(listed_parts(session, listed, source)?);
     }
     if parts.is_empty() {
-        let detail = "the package's manifest lists no entity that is to be loaded";
-        return Err(Stop::fail("package_empty", detail));
+        return Err(package_listing::empty());
     }
     Ok(parts)
 }
@@ -80,16 +66,8 @@ fn of_package<'a>(session: &'a Session<'a>, package: &PackageFile) -> Result<Vec
 /// The parts of one entity of a manifest: several where it is a composite.
 fn listed_parts<'a>(session: &'a Session<'a>, listed: &Listed<'_, 'a>, source: Source) -> Result<Vec<Part<'a>>, Stop> {
     let entity = listed.entity;
-    refuse_transform(entity)?;
     let mut parts = match listed.composed {
         None => vec![part(session, listed.entity_no, entity, source)?],
-        Some(_) if !entity.fields.is_empty() => {
-            let detail = format!(
-                "the manifest maps fields of `{}`, which is a composite entity: let the job map those of its entities",
-                entity.name
-            );
-            return Err(Stop::fail("manifest_unsupported", detail));
-        }
         Some(composed) => {
             let (spec, by_name) = (session.spec, format_of(entity));
             let format = by_name.unwrap_or_else(|| (spec.format.clone(), spec.encoding.clone()));
@@ -100,6 +78,7 @@ fn listed_parts<'a>(session: &'a Session<'a>, listed: &Listed<'_, 'a>, source: S
         let wanted = part.wanted.to_mut();
         wanted.run_business_logic = wanted.run_business_logic.or(entity.run_business_logic);
         wanted.run_business_validation = wanted.run_business_validation.or(entity.run_business_validation);
+        part.skips_staging |= entity.skip_staging;
         part.place = Place {
             unit: entity.execution_unit,
             level: entity.level,
@@ -145,7 +124,8 @@ pub(super) async fn known<'a>(session: &'a Session<'a>) -> Result<Vec<Part<'a>>,
     let runs = stored.map(|execution| execution.entities).unwrap_or_default();
     let label = session.message.entity.as_deref().unwrap_or_default();
     let is_composite = Composed::called(session.definitions, session.spec, label).is_some();
-    if session.job.data_source == DataSource::File && !is_composite {
+    let is_package = session.job.is_package(session.message.entity.as_deref());
+    if !is_package && !is_composite {
         let mut part = Part::of(session, 0, label, Source::Closed)?;
         part.known = runs.into_iter().next();
         return Ok(vec![part]);
@@ -178,7 +158,7 @@ fn part<'a>(
         (part.format, part.encoding) = (format, encoding);
     }
     let entity = part.entity;
-    refuse_generated(entity, listed)?;
+    package_listing::refuse_generated(entity, listed)?;
     map_by_manifest(part.wanted.to_mut(), entity, listed);
     Ok(part)
 }
@@ -215,46 +195,9 @@ fn convert(wanted: &mut ImportEntity, field: &str, line: &FieldMap) {
     }
 }
 
-/// A manifest that asks for what cannot be done loads nothing: what is left out would be missed by nobody.
-fn refuse_transform(listed: &PackageEntity) -> Result<(), Stop> {
-    let Some(transform) = listed.transforms.first() else {
-        return Ok(());
-    };
-    let detail = format!(
-        "`{}` is to be transformed by `{transform}` first, which is not supported: transform the file before it is packed",
-        listed.name
-    );
-    Err(Stop::fail("transform_unsupported", detail))
-}
-
-/// Numbers can be generated for fields that take numbers.
-fn refuse_generated(entity: &Entity, listed: &PackageEntity) -> Result<(), Stop> {
-    for line in listed.fields.iter().filter(|line| line.auto_generated) {
-        let field = field_meant(entity, &line.field).and_then(|name| entity.field(name));
-        let why = match field.map(|field| &field.kind) {
-            Some(FieldType::String | FieldType::Int | FieldType::Decimal { .. }) => continue,
-            Some(kind) => format!("a number is no value of its type, `{}`", kind.name()),
-            None => "the entity has no such field".to_owned(),
-        };
-        let detail = format!(
-            "the field `{}` of `{}` is to be generated, but {why}",
-            line.field, listed.name
-        );
-        return Err(Stop::fail("manifest_unsupported", detail));
-    }
-    Ok(())
-}
-
-/// A file that two entities are to be read from.
-fn twice(listed: &[Listed<'_, '_>]) -> Option<String> {
-    let mut seen = HashSet::new();
-    let mut files = listed.iter().map(|listed| listed.entity.file.to_lowercase());
-    files.find(|file| !seen.insert(file.clone()))
-}
-
 fn missing(entity: &PackageEntity, package: &PackageFile) -> String {
     format!(
-        "the manifest names `{}` as the file of `{}`, but the package has no such member at its root; it has {}",
+        "the manifest names `{}` as the file of `{}`, but the package has no such member at its root (FMT-1); it has {}",
         entity.file,
         entity.name,
         package.listed()

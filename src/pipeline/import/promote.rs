@@ -29,6 +29,19 @@ pub(super) async fn promote_all(part: &Part<'_>, staged: &Staged) -> Result<Opti
     }
 }
 
+/// Ends a staged load before its target, which was not asked for (PKG-11b): what could have landed is skipped, unless more was
+/// rejected than allowed.
+pub(super) async fn leave_staged(part: &Part<'_>) -> Result<Option<Failure>, Stop> {
+    let failure = judge(part).await?;
+    let left = || Failure {
+        code: "not_executed".to_owned(),
+        detail: "the import was asked for with execute = false: its records were checked, and none was to land"
+            .to_owned(),
+    };
+    stop_load(part, &failure.clone().unwrap_or_else(left)).await?;
+    Ok(failure)
+}
+
 /// Promotes until the end, or until more records are rejected than allowed (design section 3): judged before the first chunk,
 /// when nothing is applied yet, and after each one, because the target's own rejections count too.
 async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, Stop> {

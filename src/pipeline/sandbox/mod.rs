@@ -17,7 +17,7 @@ use crate::sandbox::gate::Held;
 use crate::storage::StoreError;
 
 /// How long what runs may take to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why the sandbox does not do it.
 #[derive(Debug, thiserror::Error)]

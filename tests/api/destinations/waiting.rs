@@ -26,7 +26,11 @@ async fn two(backend: Backend, export: &str, entity: &str) -> (TestApp, Receiver
 async fn positions(app: &TestApp) -> Vec<Value> {
     let job = app.job("Stock out").parse().unwrap();
     // Looks how the messages of earlier runs ended, as the next run does.
-    app.context.store.export_start(job, "Stock").await.unwrap();
+    app.context
+        .store
+        .export_start(job, "Stock", app.clock.now())
+        .await
+        .unwrap();
     let shown = app
         .body(&format!("/api/v1/jobs/{}/occurrences", app.job("Stock out")))
         .await;

@@ -1,0 +1,162 @@
+//! Data projects that packages brought along. Every change raises the number of changes, by which other processes see that theirs are
+//! old.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::dialect::sql;
+use super::pool::{Tx, execute, fetch_all, fetch_optional};
+use super::rows::corrupt;
+use super::{Store, StoreError};
+use crate::domain::ids::JobId;
+use crate::domain::job::Direction;
+use crate::domain::project::{Project, ProjectEntity};
+use crate::domain::time::Timestamp;
+
+/// What `projects.holds` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Holds {
+    entities: Vec<ProjectEntity>,
+}
+
+/// A change of a project that goes with something else, in its transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProjectChange {
+    /// It is used as it is.
+    Keep(JobId),
+    /// It is new.
+    Create(Project),
+    /// Its entities are these from now on.
+    Rebuild(Project),
+}
+
+/// What became of a wish to delete a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Done,
+    /// Messages of it wait or are worked on.
+    Busy,
+    /// There was none.
+    Missing,
+}
+
+impl Store {
+    /// How often projects were changed.
+    pub async fn project_changes(&self) -> Result<i64, StoreError> {
+        let text = "select number from project_changes";
+        let number: Option<(i64,)> = fetch_optional!(self.reader(), (i64,), text)?;
+        Ok(number.map_or(0, |(number,)| number))
+    }
+
+    /// All projects. Ask for the number of changes first: what changes in between is then seen next time.
+    pub async fn projects(&self) -> Result<Vec<Project>, StoreError> {
+        let text = "select id, name, direction, client, holds from projects order by name_key";
+        let rows: Vec<ProjectRow> = fetch_all!(self.reader(), ProjectRow, text)?;
+        rows.into_iter().map(ProjectRow::read).collect()
+    }
+
+    /// The project of this id.
+    pub async fn project(&self, id: JobId) -> Result<Option<Project>, StoreError> {
+        let text = "select id, name, direction, client, holds from projects where id = $1";
+        let row = fetch_optional!(self.reader(), ProjectRow, text, id.0)?;
+        row.map(ProjectRow::read).transpose()
+    }
+
+    /// Deletes a project that nothing waits for.
+    pub async fn delete_project(&self, id: JobId) -> Result<Deleted, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                if !lock(tx, id).await? {
+                    return Ok(Deleted::Missing);
+                }
+                let text = "select 1 from queue where job = $1 limit 1";
+                let waiting: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), text, id.0)?;
+                if waiting.is_some() {
+                    return Ok(Deleted::Busy);
+                }
+                execute!(tx.db(), "delete from projects where id = $1", id.0)?;
+                count_change(tx).await?;
+                Ok(Deleted::Done)
+            })
+        })
+        .await
+    }
+}
+
+/// Carries out a change. `false`: others were here first, look again.
+pub(super) async fn change(tx: &mut Tx, change: &ProjectChange, now: Timestamp) -> Result<bool, StoreError> {
+    let (project, is_new) = match change {
+        ProjectChange::Keep(id) => return lock(tx, *id).await,
+        ProjectChange::Create(project) => (project, true),
+        ProjectChange::Rebuild(project) => (project, false),
+    };
+    let holds = Holds {
+        entities: project.entities.clone(),
+    };
+    let holds = serde_json::json!(holds).to_string();
+    let done = if is_new {
+        let text = "insert into projects (id, name, name_key, direction, client, holds, created_at, changed_at) \
+            values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict (name_key) do nothing";
+        let (name, key, direction) = (
+            project.name.as_str(),
+            project.name.to_lowercase(),
+            project.direction.as_str(),
+        );
+        let client = project.client.as_str();
+        execute!(
+            tx.db(),
+            text,
+            project.id.0,
+            name,
+            key,
+            direction,
+            client,
+            holds,
+            now.micros()
+        )?
+    } else {
+        let text = "update projects set holds = $2, changed_at = $3 where id = $1";
+        execute!(tx.db(), text, project.id.0, holds, now.micros())?
+    };
+    if done == 1 {
+        count_change(tx).await?;
+    }
+    Ok(done == 1)
+}
+
+/// Keeps a project as it is until the transaction ends. `false`: there is none of this id.
+async fn lock(tx: &mut Tx, id: JobId) -> Result<bool, StoreError> {
+    let text = format!("select 1 from projects where id = $1{}", tx.dialect().lock_row());
+    let found: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), sql(text), id.0)?;
+    Ok(found.is_some())
+}
+
+async fn count_change(tx: &mut Tx) -> Result<(), StoreError> {
+    execute!(tx.db(), "update project_changes set number = number + 1")?;
+    Ok(())
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct ProjectRow {
+    id: Uuid,
+    name: String,
+    direction: String,
+    client: String,
+    holds: String,
+}
+
+impl ProjectRow {
+    fn read(self) -> Result<Project, StoreError> {
+        let bad = |column, what: &str| corrupt("projects", column, &self.id, what);
+        let direction = Direction::parse(&self.direction).ok_or_else(|| bad("direction", &self.direction))?;
+        let holds: Holds = serde_json::from_str(&self.holds).map_err(|error| bad("holds", &error.to_string()))?;
+        Ok(Project {
+            id: JobId(self.id),
+            name: self.name,
+            direction,
+            client: self.client,
+            entities: holds.entities,
+        })
+    }
+}
