@@ -33,6 +33,7 @@ pub mod problem;
 pub mod query;
 pub mod recent;
 pub mod rejects;
+pub mod sandbox;
 pub mod schedules;
 pub mod status;
 pub mod tokens;

@@ -59,6 +59,7 @@ mod resubmit;
 mod round_trip;
 mod rules;
 mod run_history;
+mod sandbox;
 mod schedule_clocks;
 mod schedules;
 mod side_by_side;

@@ -31,6 +31,7 @@ mod package_export_crashes;
 mod package_imports;
 mod packages;
 mod requests;
+mod sandbox;
 mod schedules;
 mod several;
 mod shutdown;

@@ -70,7 +70,7 @@ async fn pasted(role: &str, blocks: &str) -> Site {
 }
 
 /// The shell blocks of a page that follow a line `<!-- runs -->`.
-fn runnable(page: &str) -> Vec<String> {
+pub fn runnable(page: &str) -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let text = std::fs::read_to_string(page).expect("the page");
     text.split("<!-- runs -->\n```sh\n")

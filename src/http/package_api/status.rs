@@ -8,6 +8,7 @@ use super::super::auth::{Caller, link_base};
 use super::super::error_files::{self, ErrorFileKind};
 use super::super::problem::Problem;
 use super::super::rejects::runs;
+use super::super::sandbox;
 use super::parameters::Parameters;
 use super::{errors, export};
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
@@ -216,7 +217,7 @@ async fn message(api: &Api, caller: &Caller, id: &str) -> Result<Message, Proble
     let unknown = || Problem::bad("action_failed", format!("no message was found for the id {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
     match api.context.store.message(parsed).await? {
-        Some(found) if may_see(api, caller, found.job).await? => Ok(found),
+        Some(found) if may_see(api, caller, found.job).await? => Ok(sandbox::as_shown(api, found).await?),
         _ => Err(unknown()),
     }
 }
@@ -230,6 +231,7 @@ async fn execution(api: &Api, caller: &Caller, id: &str) -> Result<Run, Problem>
         found = store.message(message).await?;
     }
     let run = if let Some(message) = found {
+        let message = sandbox::as_shown(api, message).await?;
         Some((message.job, Run::Message(Box::new(message))))
     } else {
         let occurrence = store.occurrence_by_execution(&execution).await?;
