@@ -45,7 +45,7 @@
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
-//! nobody. [`config`], [`clock`] and [`definitions`] are values passed in. `tests/repository` keeps it so.
+//! nobody. [`config`], [`clock`], [`definitions`] and [`sandbox`] are values passed in. `tests/repository` keeps it so.
 
 pub mod agent;
 pub mod app;
@@ -64,6 +64,7 @@ pub mod hints;
 pub mod http;
 pub mod outgoing;
 pub mod pipeline;
+pub mod sandbox;
 pub mod scheduler;
 pub mod storage;
 pub mod telemetry;

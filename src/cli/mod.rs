@@ -26,6 +26,7 @@ mod progress;
 mod pull;
 mod push;
 mod runs;
+mod sandbox;
 mod schedules;
 mod screen;
 mod serve;
@@ -96,6 +97,9 @@ enum Command {
     /// List what export jobs brought to their destinations, and send it once more
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    /// Play with a sandbox: faults, clock, reset, journal (`serve --sandbox`)
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
@@ -128,6 +132,7 @@ impl Command {
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
+            Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
             Self::Agent(agent) => agent.json,
             Self::Doctor(doctor) => doctor.json,
@@ -151,6 +156,7 @@ impl Command {
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
+            Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,

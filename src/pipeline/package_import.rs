@@ -90,7 +90,7 @@ pub enum ImportError {
     #[error("{0}")]
     Refused(String),
     /// The execution's id belongs to something else.
-    #[error("the execution id {0} was used before: every import needs an id of its own, or none, and gets one")]
+    #[error("the execution id {0} was used before, for something else: send another one, or none to have one made")]
     Taken(ExecutionId),
     /// Something is out of reach; trying again helps.
     #[error("{0}")]
@@ -135,11 +135,15 @@ impl From<EnqueueError> for ImportError {
 /// # Errors
 /// [`ImportError::Taken`] when the id belongs to something else.
 pub async fn is_repeated(context: &Context, request: &PackageRequest) -> Result<bool, ImportError> {
+    // In this order: both are written in one transaction, so that what was asked of an execution that is there can be read.
+    if context.store.execution(&request.execution).await?.is_none() {
+        return Ok(false);
+    }
     let before = context.store.package_request(&request.execution).await?;
-    match before {
-        Some(before) if request.is_repeated_by(&before) => Ok(true),
-        None if context.store.execution(&request.execution).await?.is_none() => Ok(false),
-        _ => Err(ImportError::Taken(request.execution.clone())),
+    if before.is_some_and(|before| request.is_repeated_by(&before)) {
+        Ok(true)
+    } else {
+        Err(ImportError::Taken(request.execution.clone()))
     }
 }
 

@@ -2,6 +2,7 @@
 //! the queue of the connector.
 
 mod fetching;
+mod forgetting;
 mod history;
 mod submits;
 mod wishes;

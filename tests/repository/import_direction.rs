@@ -19,6 +19,8 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     ("format", &["domain"]),
     ("definitions", &["domain", "format", "hints"]),
     ("auth", &["clock", "domain", "storage"]),
+    // Asked where its faults strike.
+    ("sandbox", &["clock", "domain"]),
     (
         "pipeline",
         &[
@@ -31,6 +33,7 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
             "domain",
             "failpoint",
             "format",
+            "sandbox",
             "storage",
         ],
     ),
@@ -44,6 +47,7 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
             "definitions",
             "domain",
             "pipeline",
+            "sandbox",
             "storage",
             "telemetry",
         ],
@@ -72,11 +76,15 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
             "format",
             "outgoing",
             "pipeline",
+            "sandbox",
             "storage",
             "telemetry",
         ],
     ),
-    ("outgoing", &["clock", "config", "domain", "pipeline", "storage"]),
+    (
+        "outgoing",
+        &["clock", "config", "domain", "pipeline", "sandbox", "storage"],
+    ),
     (
         "webhook",
         &[
@@ -139,6 +147,7 @@ const EVERY_HOUSE: &[&str] = &[
     "http",
     "outgoing",
     "pipeline",
+    "sandbox",
     "scheduler",
     "storage",
     "telemetry",

@@ -144,7 +144,7 @@ async fn refuse_paused(api: &Api, job: &Job) -> Result<(), Problem> {
 
 /// `GetExportedPackageUrl` of an export: empty while it is on its way (PKG-20).
 pub(super) async fn package_url(api: &Api, request: &HttpRequest, occurrence: &Occurrence) -> Result<String, Problem> {
-    let none = |why: String| {
+    let no_package_of = |why: String| {
         let id = occurrence.execution.as_ref().map_or("", |id| id.0.as_str());
         refused(format!("the execution {id} {why}"))
     };
@@ -154,7 +154,7 @@ pub(super) async fn package_url(api: &Api, request: &HttpRequest, occurrence: &O
             if let Some(package) = api.context.store.exported_package(execution).await? {
                 let content = blob_host::find(&api.context, &package.path).await;
                 let (_, content) = content.map_err(|error| match error {
-                    BlobHostError::Missing => none(format!(
+                    BlobHostError::Missing => no_package_of(format!(
                         "made a package that is no longer kept: it was until {}; export again",
                         package.expires_at
                     )),
@@ -165,7 +165,7 @@ pub(super) async fn package_url(api: &Api, request: &HttpRequest, occurrence: &O
         }
         (state, _) => {
             let note = occurrence.note.as_deref().unwrap_or("no reason was written down");
-            return Err(none(format!("has made no package, it is {state}: {note}")));
+            return Err(no_package_of(format!("has made no package, it is {state}: {note}")));
         }
     }
     Err(no_package())
