@@ -163,11 +163,11 @@ impl Api {
         read(self.send(request.timeout(Duration::from_secs(seconds))).await?).await
     }
 
-    /// Removes something.
+    /// Removes something, where the answer tells what.
     ///
     /// # Errors
     /// Whatever the service answers but 2xx.
-    pub async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Failure> {
+    pub async fn delete_told<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Failure> {
         let request = self.request(Method::DELETE, self.at(path, &[])).await?;
         read(
             self.send(request.timeout(Duration::from_secs(ANSWER_SECONDS_MAX)))

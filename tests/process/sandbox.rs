@@ -186,7 +186,7 @@ async fn a_sandbox_is_played_with_from_the_command_line(store: TestDatabase) {
     assert_eq!(
         ended,
         [
-            ("Inbound customers", Some("Processed"), Some(91)),
+            ("Inbound customers", Some("Processed"), Some(93)),
             ("Inbound sales orders", Some("Processed"), Some(830))
         ],
         "{reset}"
@@ -225,7 +225,7 @@ async fn a_clock_and_a_reset_survive_kill_9(store: TestDatabase) {
         .iter()
         .map(|one| one["applied"].clone())
         .collect();
-    assert_eq!(applied, [91, 830], "{reset}");
+    assert_eq!(applied, [93, 830], "{reset}");
     let listed = json(&cli(&site, &service, &ops, &["messages", "list", "--json"]));
     assert_eq!(listed["messages"].as_array().map(Vec::len), Some(2), "{listed}");
     assert!(service.stop().await.success());

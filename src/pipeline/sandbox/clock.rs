@@ -97,7 +97,8 @@ pub async fn jump(context: &Context, sandbox: &Sandbox, jump: Jump) -> Result<St
     let _turn = sandbox.turn.lock().await;
     let _held = hold_all(context, sandbox).await?;
     let clock = &context.clock;
-    let (now, real) = (clock.now(), clock.real());
+    let real = clock.real();
+    let now = Timestamp(real.micros() + clock.ahead_micros());
     let to = match jump {
         Jump::AdvanceSeconds(seconds) => now.plus_seconds(i64::from(seconds)),
         Jump::Set(to) if to < now => return Err(Refusal::Backwards { now, to }),

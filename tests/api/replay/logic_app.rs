@@ -55,9 +55,9 @@ async fn packages_travel_both_ways_as_in_the_templates(backend: Backend) {
     for account in ["A", "B"] {
         let value = act(&app, "GetAzureWriteUrl", &json!({ "uniqueFileName": ZERO })).await;
         // json(body.value).BlobUrl
-        let link: Value = serde_json::from_str(value.as_str().expect("a text")).expect("JSON");
-        let link = link["BlobUrl"].as_str().expect("a URL").to_owned();
-        let line = format!("PUT {} HTTP/1.1", target(&link));
+        let url: Value = serde_json::from_str(value.as_str().expect("a text")).expect("JSON");
+        let url = url["BlobUrl"].as_str().expect("a URL").to_owned();
+        let line = format!("PUT {} HTTP/1.1", target(&url));
         let more = [
             "x-ms-blob-type: BlockBlob",
             "x-ms-version: 2015-02-21",
@@ -65,7 +65,7 @@ async fn packages_travel_both_ways_as_in_the_templates(backend: Backend) {
         ];
         let bytes = package(&format!("CustomerID,CompanyName\r\n{account},Company\r\n"));
         assert_eq!(call(&app, &line, &more, Body::Length(&bytes)).await.status, 201);
-        links.push(link);
+        links.push(url);
     }
     for link in links {
         // No id of its own: the server makes one.

@@ -28,7 +28,7 @@ async fn call(app: &TestApp, action: &str, parameters: &Value) -> Answer {
         .await
 }
 
-/// An action's value, as it reads it: ToString. Anything but 2xx is a failure.
+/// An action's value, as it reads it: `ToString`. Anything but 2xx is a failure.
 async fn act(app: &TestApp, action: &str, parameters: &Value) -> String {
     let answer = call(app, action, parameters).await;
     assert!((200..300).contains(&answer.status), "{action}: {}", answer.text());

@@ -20,7 +20,7 @@ const STATES: [&str; 9] = [
     "PostProcessError",
     "PreProcessError",
 ];
-/// DMFBatchJobStatus.
+/// `DMFBatchJobStatus`.
 const STEPS: [&str; 10] = [
     "NotStarted",
     "Waiting",

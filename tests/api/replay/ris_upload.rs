@@ -89,7 +89,7 @@ async fn files_are_enqueued_as_the_scheduler_does(backend: Backend) {
     assert_eq!(app.message(&id).await["external_id"], "Größe.csv");
 }
 
-/// Its rule is IsSuccessStatusCode, and it writes the reason into its log.
+/// Its rule is `IsSuccessStatusCode`, and it writes the reason into its log.
 async fn what_is_refused_is_no_success_to_the_scheduler(backend: Backend) {
     let app = app(backend).await;
     let unknown = "00000000-0000-4000-8000-00000000ffff";
