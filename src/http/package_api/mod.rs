@@ -115,6 +115,7 @@ async fn carry_out(
         "DeleteExecutionHistoryJob" => status::forget(api, caller, &parameters.text("executionId")?)
             .await?
             .into(),
+        "ExportFromPackage" => export::from_package(api, request, caller, parameters).await?.into(),
         action if export::ACTIONS.contains(&action) => export::submit(api, caller, action, parameters).await?.into(),
         action if status::OF_EXECUTION.contains(&action) => {
             status::of_execution(api, request, caller, action, parameters)
