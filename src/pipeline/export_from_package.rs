@@ -160,7 +160,10 @@ async fn choose(
 fn exported(definitions: &Definitions, job: &Job) -> BTreeSet<String> {
     let spec = job.export.iter().flat_map(|spec| &spec.entities);
     let mut names: BTreeSet<String> = spec.map(|wanted| wanted.entity.clone()).collect();
-    let composites = definitions.composites.iter().filter(|composite| names.contains(&composite.name));
+    let composites = definitions
+        .composites
+        .iter()
+        .filter(|composite| names.contains(&composite.name));
     let inside: Vec<_> = composites.flat_map(|composite| &composite.parts).collect();
     for part in inside {
         names.remove(&part.entity);

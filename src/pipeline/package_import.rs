@@ -5,7 +5,7 @@
 //! like any other one; those of one project in turn, as parallel imports of one project trip over each other (PKG-11f).
 
 mod check;
-pub(super) mod project;
+pub mod project;
 
 use serde::{Deserialize, Serialize};
 

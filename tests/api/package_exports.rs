@@ -4,6 +4,7 @@
 mod fetching;
 mod forgetting;
 mod history;
+mod projects;
 mod submits;
 mod wishes;
 

@@ -81,7 +81,8 @@ fn object(table: &Table, options: &Options, row: Row, details: Vec<Row>) -> Valu
     Value::Object(object)
 }
 
-fn context(api: &Api, request: &HttpRequest, Root(root): Root, of: &str) -> String {
+/// What a body is of.
+pub(super) fn context(api: &Api, request: &HttpRequest, Root(root): Root, of: &str) -> String {
     format!("{}{root}/$metadata#{of}", link_base(api, request))
 }
 

@@ -1,5 +1,5 @@
-//! `/data` and `/metadata` to be read: the sets of projects, executions and entities that clients of the package API look at
-//! (PKG-25 to PKG-28), and what they are made of (PKG-0a).
+//! `/data` and `/metadata`: the sets of projects, executions and entities that clients of the package API look at (PKG-25 to PKG-28),
+//! and what they are made of (PKG-0a). Projects that the store keeps can be written, too (PKG-24).
 //!
 //! Owns: paths, query options and forms of answers. A client sees what belongs to its jobs, and of the rest that there is nothing.
 
@@ -20,6 +20,7 @@ mod projects;
 mod read;
 mod table;
 mod versions;
+mod write;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -53,7 +54,10 @@ pub(super) fn routes(service: &mut ServiceConfig) {
         .service(
             web::resource("/data/{path:.*}")
                 .get(read::data)
-                .post(versions::action)
+                .post(write::create)
+                .patch(write::change)
+                .put(write::change)
+                .delete(write::remove)
                 .default_service(web::to(super::problem::no_such_method)),
         )
         .service(at("/metadata/{path:.*}", web::get().to(read::metadata)));

@@ -136,7 +136,10 @@ impl Read<'_> {
         let definitions = self.api.definitions();
         let rows = match self.table.set {
             set if set == projects::GROUPS.set => projects::groups(&definitions, &self.caller),
-            set if set == projects::DETAILS.set => projects::details(&definitions, &self.caller),
+            set if set == projects::DETAILS.set => {
+                let kept = self.api.context.store.projects().await?;
+                projects::details(&definitions, &self.caller, &kept)
+            }
             set if set == entities::ENTITIES.set => entities::rows(&definitions, &self.caller),
             set if set == entities::NOTIFICATIONS.set => Vec::new(),
             _ => return executions::page(self.api, &self.caller, self.table, options).await,
@@ -168,7 +171,8 @@ impl Read<'_> {
             return Ok(details);
         }
         let mut by_project: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-        for detail in projects::details(&self.api.definitions(), &self.caller) {
+        let kept = self.api.context.store.projects().await?;
+        for detail in projects::details(&self.api.definitions(), &self.caller, &kept) {
             by_project.entry(id(&detail)).or_default().push(detail);
         }
         Ok(rows

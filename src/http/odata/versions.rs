@@ -7,27 +7,14 @@ use super::path::Path;
 use super::{NAMESPACE, answer, entities, respond};
 use crate::http::Api;
 use crate::http::auth::{caller, link_base};
-use crate::http::problem::{no_such_method, no_such_route};
-use crate::http::query::path_decoded;
+use crate::http::problem::no_such_route;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `POST /data/{set}/Microsoft.Dynamics.DataEntities.{Action}` of sets beside the projects.
-pub(super) async fn action(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
-    let path = path_decoded(request.uri().path());
-    let path = path.get("/data/".len()..).and_then(|path| Path::read(path).ok());
-    let Some(path) = path else {
-        return no_such_route(request).await;
-    };
+pub(super) async fn action(api: web::Data<Api>, request: HttpRequest, path: &Path) -> HttpResponse {
     let Some(name) = path.rest.strip_prefix(NAMESPACE) else {
-        let is_set = super::TABLES
-            .iter()
-            .any(|table| table.set.eq_ignore_ascii_case(&path.set));
-        return if is_set {
-            no_such_method(request).await
-        } else {
-            no_such_route(request).await
-        };
+        return no_such_route(request).await;
     };
     let is = |set: &str| path.set.eq_ignore_ascii_case(set) && path.key.is_none();
     let (value, of) = match name {
