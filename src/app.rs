@@ -569,7 +569,7 @@ async fn stop_asked(stopping: &CancellationToken) {
 }
 
 /// SIGTERM or SIGINT.
-async fn signal() {
+pub async fn signal() {
     let terminate = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => signal.recv().await,

@@ -282,6 +282,9 @@ pub struct Job {
     pub name: String,
     /// `import`, `export` or `relay`.
     pub direction: String,
+    /// `file`, or `project` where a package brought it along.
+    #[serde(default)]
+    pub origin: String,
     /// `file` or `package`.
     #[serde(default)]
     pub data_source: String,

@@ -163,17 +163,27 @@ impl Api {
         read(self.send(request.timeout(Duration::from_secs(seconds))).await?).await
     }
 
-    /// Removes something.
+    /// Removes something, where the answer tells what.
     ///
     /// # Errors
     /// Whatever the service answers but 2xx.
-    pub async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Failure> {
+    pub async fn delete_told<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Failure> {
         let request = self.request(Method::DELETE, self.at(path, &[])).await?;
         read(
             self.send(request.timeout(Duration::from_secs(ANSWER_SECONDS_MAX)))
                 .await?,
         )
         .await
+    }
+
+    /// Deletes something.
+    ///
+    /// # Errors
+    /// Whatever the service answers but 2xx.
+    pub async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
+        let request = self.request(Method::DELETE, self.at(path, &[])).await?;
+        let asked = request.timeout(Duration::from_secs(ANSWER_SECONDS_MAX));
+        self.send(asked).await.map(drop)
     }
 
     /// Sends a file of known length. Takes as long as it takes (GEN-13).

@@ -44,6 +44,14 @@ pub enum Jobs {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Delete a data project that a package brought along; jobs from files go with their files
+    Delete {
+        /// Name or activity id
+        #[arg(value_parser = name_or_id)]
+        job: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Show when a job runs next, and when it does not
     Next {
         /// Name or activity id
@@ -124,6 +132,7 @@ impl Jobs {
         match self {
             Self::List { connection }
             | Self::Show { connection, .. }
+            | Self::Delete { connection, .. }
             | Self::Run { connection, .. }
             | Self::Next { connection, .. }
             | Self::Runs { connection, .. }
@@ -156,6 +165,7 @@ impl Jobs {
                 limit,
                 connection,
             } => schedules::next(screen, &connection, &job, from.as_deref(), limit).await,
+            Self::Delete { job, connection } => delete(screen, &connection, &job).await,
             Self::Runs { job, limit, connection } => runs::runs(screen, &connection, &job, limit).await,
             Self::WhyEmpty { job, connection } => runs::why_empty(screen, &connection, &job).await,
             Self::Pause { job, note, connection } => schedules::pause(screen, &connection, &job, note).await,
@@ -194,6 +204,16 @@ async fn show(screen: &Screen, connection: &Connection, job: &str) -> Result<Exi
         screen.json(&answer.raw);
     } else {
         show::job(screen, &answer.body);
+    }
+    Ok(Exit::Ok)
+}
+
+async fn delete(screen: &Screen, connection: &Connection, job: &str) -> Result<Exit, Failure> {
+    connection.open()?.delete(&["api", "v1", "jobs", job]).await?;
+    if screen.is_json() {
+        screen.json(&json!({ "job": job, "deleted": true }));
+    } else {
+        screen.line("deleted");
     }
     Ok(Exit::Ok)
 }

@@ -4,6 +4,7 @@
 //! `doctor`, `init`, `entities` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
+mod agent;
 mod answers;
 mod api;
 mod bench;
@@ -102,6 +103,8 @@ enum Command {
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Send what lies in folders, collect into folders
+    Agent(agent::Agent),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -131,6 +134,7 @@ impl Command {
             Self::Deliveries(deliveries) => deliveries.connection().json,
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
+            Self::Agent(agent) => agent.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -154,6 +158,7 @@ impl Command {
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Generate(generate) => Box::pin(generate.run(screen)).await,

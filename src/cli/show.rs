@@ -194,6 +194,7 @@ pub fn jobs(screen: &Screen, jobs: &[Job]) {
     let mut rows = vec![row(&[
         "name",
         "direction",
+        "origin",
         "waiting",
         "leased",
         "activity id",
@@ -206,6 +207,7 @@ pub fn jobs(screen: &Screen, jobs: &[Job]) {
         vec![
             plain(&job.name),
             plain(&job.direction),
+            plain(&job.origin),
             depth(|queue| queue.waiting),
             depth(|queue| queue.leased),
             plain(&job.id),
@@ -233,6 +235,9 @@ pub fn job(screen: &Screen, job: &Job) {
         "direction",
         &format!("{}, {}", plain(&job.direction), plain(&job.data_source)),
     );
+    if job.origin == "project" {
+        fact("origin", "a data project that a package brought along");
+    }
     if !job.entities.is_empty() {
         fact("entities", &plain(&job.entities.join(", ")));
     }

@@ -50,6 +50,9 @@ fn every_command_of_the_manual_is_taken() {
         ],
         &["bench", "export", "--rows", "5", "--format", "jsonl", "--json"],
         &["check", "--apply", "--json"],
+        &["agent", "--config", "a.toml", "--once", "--wait", "5"],
+        &["agent", "--check", "--json"],
+        &["agent", "--status"],
         &[
             "entities", "add", "--table", "t", "--name", "N", "--label", "L", "--print",
         ],

@@ -109,6 +109,12 @@ impl Caller {
         self.role != Role::Viewer
     }
 
+    /// Whether the caller may use everything, also what belongs to jobs whose file is gone.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Operator
+    }
+
     /// Whether the caller may set faults, move the clock and reset everything: an operator, and the first start's `dev`, which
     /// is there only where nobody else can reach the service.
     #[must_use]

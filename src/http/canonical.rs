@@ -43,8 +43,10 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
         vec![0, 1, 2]
     } else if is(0, "api") && is(1, "v1") {
         native_segments(segments)
-    } else if is(0, "data") && is(1, "DataManagementDefinitionGroups") {
+    } else if is(0, "data") && (is(1, "DataManagementDefinitionGroups") || is(1, "$metadata")) {
         vec![0, 1]
+    } else if is(0, "data") || is(0, "metadata") {
+        vec![0]
     } else if is(0, "common") && is(1, "discovery") {
         vec![0, 1, 2]
     } else if is(1, "oauth2") || is(1, "discovery") {

@@ -11,8 +11,9 @@ use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::schedules::{checked_note, refuse_paused};
 use super::view;
-use crate::domain::job::{Direction, Job};
+use crate::domain::job::{Direction, Job, Origin};
 use crate::storage::asked_runs::Asked;
+use crate::storage::projects::Deleted;
 
 /// Stretches of missed due times shown with a job.
 const MISSED_SHOWN: u32 = 3;
@@ -70,6 +71,49 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
         Ok(HttpResponse::Ok().json(body))
     };
     respond(shown.await)
+}
+
+/// `DELETE /api/v1/jobs/{job}`: a data project that a package brought along. Jobs from files go with their files.
+pub async fn delete(api: web::Data<Api>, request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let deleted = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.projects.refresh().await?;
+        let job = usable_job(&definitions, &caller, &name)?;
+        if job.origin == Origin::File {
+            let detail = format!(
+                "the job `{}` is from a file: remove that from the jobs folder, and reload",
+                job.name
+            );
+            return Err(Problem::new(Kind::Conflict, detail));
+        }
+        if !caller.may_create_projects() {
+            let detail = format!(
+                "the client `{}` may create no data projects, and delete none",
+                caller.name
+            );
+            return Err(Problem::new(Kind::Forbidden, detail));
+        }
+        match api.context.store.delete_project(job.id).await? {
+            Deleted::Done => {}
+            Deleted::Missing => {
+                return Err(Problem::new(
+                    Kind::NotFound,
+                    format!("there is no job `{name}` any more"),
+                ));
+            }
+            Deleted::Busy => {
+                let detail = format!(
+                    "messages or runs of `{}` wait or are worked on: let them end, or cancel them, and delete it then",
+                    job.name
+                );
+                return Err(Problem::new(Kind::Conflict, detail));
+            }
+        }
+        api.projects.refresh().await?;
+        tracing::info!(job.name = %job.name, client = %caller.name, "data project deleted");
+        Ok(HttpResponse::NoContent().finish())
+    };
+    respond(deleted.await)
 }
 
 #[derive(Debug, Default, Deserialize)]

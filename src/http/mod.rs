@@ -25,6 +25,7 @@ mod json_body;
 pub mod leases;
 pub mod messages;
 pub mod metrics;
+mod odata;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
@@ -148,15 +149,18 @@ pub fn routes(service: &mut ServiceConfig) {
             web::get().to(connector::job_status),
         ))
         // Package API, contract section 4: how a message or execution stands, and what it rejected.
-        .service(at(
-            "/data/datamanagementdefinitiongroups/{action}",
-            web::post().to(package_api::action),
-        ))
+        .service(
+            web::resource("/data/datamanagementdefinitiongroups/{action}")
+                .post(package_api::action)
+                .get(odata::read_data)
+                .default_service(web::to(problem::no_such_method)),
+        )
+        .configure(odata::routes)
         // What links lead to that need no token: the blob host, and error files.
         .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
         // Our own.
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
-        .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)))
+        .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)).route(web::delete().to(jobs::delete)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
         .service(at(
             "/api/v1/jobs/{job}/occurrences",

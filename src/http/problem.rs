@@ -161,7 +161,7 @@ impl Surface {
     pub fn of(path: &str) -> Self {
         if path.starts_with("/api/v1") {
             Self::Native
-        } else if path.starts_with("/data") {
+        } else if path.starts_with("/data") || path.starts_with("/metadata") {
             Self::Data
         } else {
             Self::Connector

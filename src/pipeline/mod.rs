@@ -10,6 +10,7 @@ mod data_file;
 pub mod deliver;
 pub mod enqueue;
 pub mod export;
+pub mod export_from_package;
 pub mod import;
 mod package_file;
 pub mod package_import;

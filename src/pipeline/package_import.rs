@@ -5,7 +5,7 @@
 //! like any other one; those of one project in turn, as parallel imports of one project trip over each other (PKG-11f).
 
 mod check;
-mod project;
+pub mod project;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,14 +83,14 @@ pub struct Rights {
     pub may_create: bool,
 }
 
-/// Why an import was not queued. Nothing is stored.
+/// Why an import, or an export from a package, was not taken on. Nothing is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The package, the project or the request is at fault.
     #[error("{0}")]
     Refused(String),
     /// The execution's id belongs to something else.
-    #[error("the execution id {0} was used before: every import needs an id of its own, or none, and gets one")]
+    #[error("the execution id {0} was used before, for something else: send another one, or none to have one made")]
     Taken(ExecutionId),
     /// Something is out of reach; trying again helps.
     #[error("{0}")]
@@ -104,7 +104,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    fn refused(reason: impl Into<String>) -> Self {
+    pub(super) fn refused(reason: impl Into<String>) -> Self {
         Self::Refused(reason.into())
     }
 }
@@ -135,11 +135,15 @@ impl From<EnqueueError> for ImportError {
 /// # Errors
 /// [`ImportError::Taken`] when the id belongs to something else.
 pub async fn is_repeated(context: &Context, request: &PackageRequest) -> Result<bool, ImportError> {
+    // In this order: both are written in one transaction, so that what was asked of an execution that is there can be read.
+    if context.store.execution(&request.execution).await?.is_none() {
+        return Ok(false);
+    }
     let before = context.store.package_request(&request.execution).await?;
-    match before {
-        Some(before) if request.is_repeated_by(&before) => Ok(true),
-        None if context.store.execution(&request.execution).await?.is_none() => Ok(false),
-        _ => Err(ImportError::Taken(request.execution.clone())),
+    if before.is_some_and(|before| request.is_repeated_by(&before)) {
+        Ok(true)
+    } else {
+        Err(ImportError::Taken(request.execution.clone()))
     }
 }
 
@@ -198,9 +202,9 @@ struct Copied {
 }
 
 /// Copies the package into a payload of its own: the blob may be written over or go, and another import may name it, too.
-async fn receive(context: &Context, content: &DmfContent) -> Result<(StoredPayload, PackageFile), ImportError> {
+async fn receive(context: &Context, from: &DmfContent) -> Result<(StoredPayload, PackageFile), ImportError> {
     let unreadable = |error: BlobError| ImportError::from(PayloadError::Blob(error));
-    let mut blob = blob_host::read(context, content).await.map_err(unreadable)?;
+    let mut blob = blob_host::read(context, from).await.map_err(unreadable)?;
     let (mut sink, mut spool) = (PayloadSink::new(context), Spool::begin()?);
     while let Some(chunk) = blob.next().await.map_err(unreadable)? {
         sink.write(chunk.clone()).await?;

@@ -24,6 +24,7 @@ pub mod doctor;
 mod due;
 pub mod enqueue;
 pub mod error;
+pub mod execution_history;
 pub mod executions;
 pub mod exported_packages;
 mod facts;

@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod agent;
 mod blob_host;
 mod buckets;
 mod compose;
@@ -27,6 +28,7 @@ mod idle;
 mod lease;
 mod out_of_reach;
 mod package_export_crashes;
+mod package_imports;
 mod packages;
 mod requests;
 mod sandbox;

@@ -301,8 +301,7 @@ async fn the_shell_blocks_of_the_sandbox_page_run() {
     let mut command = site.serve_command("data");
     command.args(["--sandbox", "--sandbox-token", "mock-token-for-localhost=erp"]);
     let service = Service::start(command, &site.data_dir("data")).await;
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sandbox.md");
-    let blocks = crate::snippets::runnable(&std::fs::read_to_string(page).expect("the page"));
+    let blocks = crate::snippets::runnable("docs/sandbox.md");
     assert!(blocks.len() >= 5, "the example is there");
     let script = format!("set -euo pipefail\n{}", blocks.concat()).replace("http://127.0.0.1:8080", &service.base);
     let mut shell = Command::new("timeout");

@@ -1,4 +1,4 @@
-//! The shell blocks of the README do what it says: those marked `<!-- runs -->`, pasted into one shell, in order.
+//! The shell blocks of the README and of other pages do what they say: those marked `<!-- runs -->`, pasted into one shell, in order.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,16 +10,42 @@ const ADDRESS_IN_PAGES: &str = "http://127.0.0.1:8080";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shell_blocks_of_the_readme_run() {
-    let site = Site::empty();
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    site.copy_definitions("reader");
-    let reader = site.add_client("reader", "client");
-    let service = site.start("data").await;
-
-    let readme = std::fs::read_to_string(repository.join("README.md")).expect("the README");
-    let blocks = runnable(&readme);
+    let blocks = runnable("README.md");
     assert!(blocks.len() >= 5, "the README has an example in each direction");
-    let script = format!("set -euo pipefail\n{}", blocks.concat()).replace(ADDRESS_IN_PAGES, &service.base);
+    let site = pasted("client", &blocks.concat()).await;
+    let status = std::fs::read_to_string(site.path("status.json")).expect("the status");
+    assert!(status.contains("\"Processed\"") && status.contains("830"), "{status}");
+    let package = std::fs::read(site.path("orders.zip")).expect("the package");
+    assert!(package.starts_with(b"PK"), "a zip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shell_blocks_of_the_page_about_package_exports_run() {
+    let blocks = runnable("docs/package-exports.md");
+    assert!(blocks.len() >= 3, "the page has its examples");
+    let site = pasted("client", &blocks.concat()).await;
+    let package = std::fs::read(site.path("Orders.zip")).expect("the package");
+    assert!(package.starts_with(b"PK"), "a zip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shell_blocks_of_the_page_about_packages_run() {
+    let blocks = runnable("docs/packages.md");
+    assert!(blocks.len() >= 6, "the page has its examples");
+    let site = pasted("integrator", &blocks.concat()).await;
+    let summary = std::fs::read_to_string(site.path("summary.txt")).expect("the status");
+    assert_eq!(summary.trim(), "PartiallySucceeded");
+    let rejected = std::fs::read_to_string(site.path("rejected.csv")).expect("the rejected record");
+    assert!(rejected.contains("BBBBB") && !rejected.contains("AAAAA"), "{rejected}");
+}
+
+/// Runs a script as a client of this role of a service with the sample definitions.
+async fn pasted(role: &str, blocks: &str) -> Site {
+    let site = Site::empty();
+    site.copy_definitions("reader");
+    let reader = site.add_client("reader", role);
+    let service = site.start("data").await;
+    let script = format!("set -euo pipefail\n{blocks}").replace(ADDRESS_IN_PAGES, &service.base);
     let mut shell = Command::new("timeout");
     shell.args(["120", "bash", "-c", &script]);
     site.furnish(&mut shell);
@@ -39,17 +65,15 @@ async fn the_shell_blocks_of_the_readme_run() {
     let output = shell.output().expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n--- of\n{script}");
-
-    let status = std::fs::read_to_string(site.path("status.json")).expect("the status");
-    assert!(status.contains("\"Processed\"") && status.contains("830"), "{status}");
-    let package = std::fs::read(site.path("orders.zip")).expect("the package");
-    assert!(package.starts_with(b"PK"), "a zip");
     assert!(service.stop().await.success());
+    site
 }
 
-/// The shell blocks that follow a line `<!-- runs -->`.
+/// The shell blocks of a page that follow a line `<!-- runs -->`.
 pub fn runnable(page: &str) -> Vec<String> {
-    page.split("<!-- runs -->\n```sh\n")
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(page).expect("the page");
+    text.split("<!-- runs -->\n```sh\n")
         .skip(1)
         .map(|rest| rest.split_once("```").expect("the fence is closed").0.to_owned())
         .collect()

@@ -177,7 +177,7 @@ async fn list(screen: &Screen, api: &Api) -> Result<Exit, Failure> {
 }
 
 async fn remove(screen: &Screen, api: &Api, path: &[&str]) -> Result<Exit, Failure> {
-    let answer = api.delete::<Removed>(&at(path)).await?;
+    let answer = api.delete_told::<Removed>(&at(path)).await?;
     if screen.is_json() {
         screen.json(&answer.raw);
     } else {

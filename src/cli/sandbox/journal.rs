@@ -259,7 +259,7 @@ async fn export(screen: &Screen, api: &Api, filter: &Filter, out: Option<PathBuf
 }
 
 async fn clear(screen: &Screen, api: &Api) -> Result<Exit, Failure> {
-    let answer = api.delete::<Removed>(&at(&["journal"])).await?;
+    let answer = api.delete_told::<Removed>(&at(&["journal"])).await?;
     if screen.is_json() {
         screen.json(&answer.raw);
     } else {
