@@ -7,6 +7,7 @@ pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
 mod listener;
+mod sandbox;
 mod senders;
 mod tls;
 
@@ -132,7 +133,8 @@ impl App {
         let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
         insist_on_shared_blobs(&store, &blobs).await?;
         report_durability(&store);
-        let now = options.clock.now();
+        let clock = sandbox::clock(&options.clock, config.sandbox.as_ref(), &store).await?;
+        let now = clock.now();
         let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
         let keys = store.signing_keys(fresh, now).await?;
         let first_client = first_client(&store, &config, &options, &listeners).await?;
@@ -140,30 +142,31 @@ impl App {
             store.release_worker_leases(now).await?;
         }
         store.set_webhook_rules(webhook::rules(&definitions, config.server.public_url.as_ref()));
+        let stopping = CancellationToken::new();
+        let sandbox = Box::pin(sandbox::build(
+            config.sandbox.as_ref(),
+            &clock,
+            &store,
+            &definitions,
+            &stopping,
+        ))
+        .await?;
         let context = Context {
             databases,
             blobs,
-            clock: options.clock.clone(),
-            limits: Arc::new(Limits {
-                queue: config.queue.clone(),
-                blobs: config.blobs.clone(),
-                import: config.import.clone(),
-                export: config.export.clone(),
-                file: config.file.clone(),
-                webhooks: config.webhooks.clone(),
-                destinations: config.destinations.clone(),
-            }),
+            clock,
+            limits: Arc::new(limits(&config)),
             copies: copies(&config.data_dir).into(),
             owner: owner(address).into(),
             store,
             runtime,
+            sandbox,
         };
         let projects = Projects::new(context.store.clone(), definitions);
         projects.refresh().await?;
         let watched = projects.watch();
         let (ready, readiness) = watch::channel(true);
         let wake = Arc::new(Notify::new());
-        let stopping = CancellationToken::new();
         let worker = Worker::new(
             context.clone(),
             watched.clone(),
@@ -308,6 +311,7 @@ impl App {
             background.spawn(self.senders.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
+            sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
         }
         background.spawn(reload_on_hangup(
             Arc::clone(&self.config),
@@ -359,6 +363,18 @@ impl App {
             let _ = std::fs::remove_file(file);
         }
         Ok(())
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        queue: config.queue.clone(),
+        blobs: config.blobs.clone(),
+        import: config.import.clone(),
+        export: config.export.clone(),
+        file: config.file.clone(),
+        webhooks: config.webhooks.clone(),
+        destinations: config.destinations.clone(),
     }
 }
 
@@ -553,7 +569,7 @@ async fn stop_asked(stopping: &CancellationToken) {
 }
 
 /// SIGTERM or SIGINT.
-async fn signal() {
+pub async fn signal() {
     let terminate = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => signal.recv().await,

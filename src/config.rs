@@ -5,6 +5,7 @@ mod issuers;
 mod layers;
 mod outgoing;
 mod reader;
+mod sandbox;
 mod urls;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub use issuers::{Issuer, is_fit_for_keys};
 pub use layers::DEFAULTS;
 pub use outgoing::Outgoing;
 use reader::Reader;
+pub use sandbox::Sandbox;
 pub use urls::{redacted, sqlite_file};
 
 /// Everything the service can be told. `Debug` hides passwords.
@@ -54,6 +56,8 @@ pub struct Config {
     pub webhooks: Outgoing,
     /// `destinations.*`
     pub destinations: Outgoing,
+    /// `sandbox.*`, where it is enabled.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// `server.*`
@@ -296,6 +300,7 @@ impl Config {
             },
             webhooks: Outgoing::read(reader, "webhooks", 60),
             destinations: Outgoing::read(reader, "destinations", 86_400),
+            sandbox: Sandbox::read(reader),
         }
     }
 
@@ -329,6 +334,9 @@ impl Config {
                 (&key("retry_first_seconds"), outgoing.retry_first_seconds.into()),
                 (&key("retry_cap_seconds"), outgoing.retry_cap_seconds.into()),
             );
+        }
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.check(&self.server, reader);
         }
         // Two databases, always (promise 10): in one file the store's lock would be held by business transactions.
         let store = urls::sqlite_file(&self.store.url);

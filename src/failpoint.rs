@@ -16,6 +16,26 @@ pub const EXPORT: [&str; 9] = [
     "export.queued",
 ];
 
+/// All places of the agent, in the order it comes to them: a file sent to a queue, a package sent, a file collected, a package
+/// exported.
+pub const AGENT: [&str; 15] = [
+    "agent.picked",
+    "agent.held",
+    "agent.sending",
+    "agent.uploaded",
+    "agent.submitted",
+    "agent.answered",
+    "agent.sent",
+    "agent.ended",
+    "agent.reasons_written",
+    "agent.moving",
+    "agent.moved",
+    "agent.fetched",
+    "agent.storing",
+    "agent.stored",
+    "agent.acknowledged",
+];
+
 /// All places of an import by the package API, before its load.
 pub const PACKAGE_IMPORT: [&str; 1] = ["package_import.queued"];
 
@@ -44,7 +64,8 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        let known = super::EXPORT.contains(&name) || super::PACKAGE_IMPORT.contains(&name);
+        let lists: [&[&str]; 3] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT];
+        let known = lists.iter().any(|list| list.contains(&name));
         debug_assert!(known, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {

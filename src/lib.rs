@@ -34,15 +34,20 @@
 //! The transaction that ends a message of a job with a webhook also inserts a delivery. [`webhook`] claims deliveries, signs
 //! and sends them, and tries again later what did not arrive; the same `webhook-id` goes with every attempt.
 //!
+//! # How files get here
+//!
+//! [`agent`] is a program of its own in the same binary: it carries files from folders to the API and back, over HTTP like anybody else.
+//!
 //! # Which way imports point
 //!
 //! ```text
-//! main -> cli -> app -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
+//! main -> cli -> agent, app -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
-//! nobody. [`config`], [`clock`] and [`definitions`] are values passed in. `tests/repository` keeps it so.
+//! nobody. [`config`], [`clock`], [`definitions`] and [`sandbox`] are values passed in. `tests/repository` keeps it so.
 
+pub mod agent;
 pub mod app;
 pub mod auth;
 pub mod blob;
@@ -59,6 +64,7 @@ pub mod hints;
 pub mod http;
 pub mod outgoing;
 pub mod pipeline;
+pub mod sandbox;
 pub mod scheduler;
 pub mod storage;
 pub mod telemetry;

@@ -82,6 +82,12 @@ impl Scheduler {
         }
     }
 
+    /// Has the next tick look at every schedule: what it knew of when each is due holds no more, since the clock jumped or the
+    /// store was emptied.
+    pub async fn look_again(&self) {
+        *self.upcoming.lock().await = Upcoming::default();
+    }
+
     /// Evaluates every schedule up to now. Returns how many occurrences were recorded to run.
     ///
     /// # Errors

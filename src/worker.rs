@@ -20,6 +20,7 @@ use crate::pipeline::Context;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::stop::RunEnd;
 use crate::pipeline::{export, import};
+use crate::sandbox::gate::Work;
 use crate::storage::StoreError;
 use crate::storage::leases::{ClaimImport, Heartbeat, Lanes};
 use crate::storage::occurrences::Occurrence;
@@ -116,6 +117,7 @@ impl Worker {
     /// Claims as much as there is room for. Returns how many things were started.
     async fn claim_and_spawn(&self) -> Result<usize, StoreError> {
         let mut started = 0;
+        let work = self.context.begin_work(&self.stopping).await;
         let definitions = Arc::clone(&self.definitions.borrow());
         let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
         if free == 0 {
@@ -123,25 +125,25 @@ impl Worker {
             return Ok(0);
         }
         // One export first: runs are rare and due at a time, and a backlog of imports must not make them late.
-        let exported = self.start_export(&definitions).await?;
+        let exported = self.start_export(&definitions, &work).await?;
         started += usize::from(exported);
         let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
         for claimed in self.claim_imports(&definitions, free).await? {
             let permit = self.permit().await;
             started += 1;
-            let (worker, definitions) = (self.clone(), Arc::clone(&definitions));
+            let (worker, definitions, work) = (self.clone(), Arc::clone(&definitions), work.clone());
             self.running
-                .spawn(async move { Box::pin(worker.run_import(&definitions, claimed, permit)).await });
+                .spawn(async move { Box::pin(worker.run_import(&definitions, claimed, &work, permit)).await });
         }
         // Where there was none before, there is none now.
-        while exported && self.start_export(&definitions).await? {
+        while exported && self.start_export(&definitions, &work).await? {
             started += 1;
         }
         Ok(started)
     }
 
     /// Claims an export and starts it, if there is one and there is room.
-    async fn start_export(&self, definitions: &Arc<Definitions>) -> Result<bool, StoreError> {
+    async fn start_export(&self, definitions: &Arc<Definitions>, work: &Work) -> Result<bool, StoreError> {
         if self.room.available_permits() == 0 {
             return Ok(false);
         }
@@ -149,9 +151,9 @@ impl Worker {
             return Ok(false);
         };
         let permit = self.permit().await;
-        let (worker, definitions) = (self.clone(), Arc::clone(definitions));
+        let (worker, definitions, work) = (self.clone(), Arc::clone(definitions), work.clone());
         self.running
-            .spawn(async move { Box::pin(worker.run_export(&definitions, claimed, permit)).await });
+            .spawn(async move { Box::pin(worker.run_export(&definitions, claimed, &work, permit)).await });
         Ok(true)
     }
 
@@ -217,14 +219,20 @@ impl Worker {
             .await
     }
 
-    async fn run_import(&self, definitions: &Definitions, claimed: Claimed, permit: OwnedSemaphorePermit) {
+    async fn run_import(
+        &self,
+        definitions: &Definitions,
+        claimed: Claimed,
+        let_in: &Work,
+        permit: OwnedSemaphorePermit,
+    ) {
         let id = claimed.message.id;
         let work = async {
             if self.exhausted(claimed.message.stalled) {
                 let reason = self.exhausted_reason(claimed.message.stalled);
                 return import::give_up(&self.context, definitions, &claimed, &reason).await;
             }
-            import::import(&self.context, definitions, &claimed, &self.stopping).await
+            import::import(&self.context, definitions, &claimed, &let_in.stopping).await
         };
         let asked = tokio::sync::Mutex::new(None);
         let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
@@ -279,7 +287,13 @@ impl Worker {
         }
     }
 
-    async fn run_export(&self, definitions: &Definitions, claimed: Occurrence, permit: OwnedSemaphorePermit) {
+    async fn run_export(
+        &self,
+        definitions: &Definitions,
+        claimed: Occurrence,
+        let_in: &Work,
+        permit: OwnedSemaphorePermit,
+    ) {
         let work = async {
             if self.exhausted(claimed.attempt) {
                 let failure = Failure {
@@ -288,7 +302,7 @@ impl Worker {
                 };
                 return export::give_up(&self.context, &claimed, failure).await;
             }
-            export::export(&self.context, definitions, &claimed, &self.stopping).await
+            export::export(&self.context, definitions, &claimed, &let_in.stopping).await
         };
         let asked = tokio::sync::Mutex::new(None);
         let alive = || async {

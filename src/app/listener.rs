@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Service as _;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as WebApp, HttpServer, web};
 
 use super::tls::Tls;
@@ -63,18 +64,26 @@ impl Listeners {
     /// When the system does not let it listen.
     pub(super) fn serve(self, api: Api, settings: &config::Server) -> anyhow::Result<actix_web::dev::Server> {
         let data = web::Data::new(api);
+        let is_sandbox = data.context.sandbox.is_some();
         let mut server = HttpServer::new(move || {
             WebApp::new()
                 .app_data(data.clone())
                 .app_data(web::PayloadConfig::new(SMALL_BODY_BYTES_MAX))
-                .wrap(actix_web::middleware::from_fn(http::headers::stamp))
+                .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::strike)))
+                .wrap(from_fn(http::headers::stamp))
                 .wrap_fn(|mut request, service| {
                     if let Some(path) = http::canonical::canonical_path(request.path()) {
                         http::rewrite(&mut request, &path);
                     }
                     service.call(request)
                 })
-                .configure(http::routes)
+                .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::record)))
+                .configure(|service| {
+                    if is_sandbox {
+                        http::sandbox::routes(service);
+                    }
+                    http::routes(service);
+                })
         })
         .listen(self.plain)?;
         if let Some((listener, tls)) = self.tls {

@@ -59,6 +59,8 @@ const TABLES: &[&str] = &[
        name text not null primary key, history text not null, forgotten bigint not null)",
     // One row per target table: the lock that serialises promotion into it.
     "create table if not exists tranship_tables (name text not null primary key)",
+    // The target tables that were made here because there were none: what a reset of the sandbox may empty.
+    "create table if not exists tranship_made_tables (name text not null primary key)",
     // The staging tables made for each target, numbered in the order they were made.
     "create table if not exists tranship_stagings (name text not null primary key, target text not null, number bigint not null)",
 ];

@@ -3,7 +3,9 @@
 use super::catalogue::{Column, Key, columns, keys};
 use super::control::lock_schema;
 use super::dialect::{Dialect, quote};
-use super::tables::{check_names, column_definition, create_key, create_target, missing_fields, quoted_list};
+use super::tables::{
+    check_names, column_definition, create_key, create_target, missing_fields, note_made, quoted_list,
+};
 use super::{BusinessError, Database};
 use crate::domain::computed::FieldDefault;
 use crate::domain::entity::{Entity, Field, FieldType};
@@ -20,6 +22,8 @@ pub struct Difference {
     pub additive: bool,
     /// Whether the service makes it by itself, on the entity's first use.
     pub made_on_first_use: bool,
+    /// The table it makes.
+    makes: Option<String>,
 }
 
 impl Difference {
@@ -29,6 +33,7 @@ impl Difference {
             sql,
             additive: false,
             made_on_first_use: false,
+            makes: None,
         }
     }
 
@@ -66,20 +71,23 @@ impl Database {
 
     /// Runs the additive differences, all or none.
     pub async fn apply(&self, differences: &[Difference]) -> Result<(), BusinessError> {
-        let statements: Vec<String> = differences
-            .iter()
-            .filter(|d| d.additive)
-            .map(|d| d.sql.clone())
-            .collect();
+        let additive = differences.iter().filter(|d| d.additive);
+        let statements: Vec<(String, Option<String>)> = additive.map(|d| (d.sql.clone(), d.makes.clone())).collect();
         if statements.is_empty() {
             return Ok(());
+        }
+        if statements.iter().any(|(_, makes)| makes.is_some()) {
+            self.ensure_control_tables().await?;
         }
         self.forget_checked();
         self.write(move |session| {
             Box::pin(async move {
                 lock_schema(session).await?;
-                for sql in statements {
+                for (sql, makes) in statements {
                     session.run(sql).await?;
+                    if let Some(table) = makes {
+                        note_made(session, &table).await?;
+                    }
                 }
                 Ok(())
             })
@@ -94,6 +102,7 @@ fn missing_table(dialect: Dialect, entity: &Entity) -> Difference {
         sql: create_target(dialect, entity),
         additive: entity.create_table,
         made_on_first_use: entity.create_table,
+        makes: Some(entity.table.clone()),
     }
 }
 

@@ -40,6 +40,7 @@ mod promotion;
 mod refusal;
 mod rejects;
 mod repeated;
+pub mod reset;
 mod rows;
 mod rules;
 mod session;

@@ -83,6 +83,7 @@ async fn ensure_target(session: &mut Session, entity: &Entity) -> Result<Convers
             return Err(wrong(format!("there is no table `{table}`; {help}")).into());
         }
         session.run(create_target(session.dialect, entity)).await?;
+        note_made(session, table).await?;
         return Ok(Conversions::new());
     }
     let missing: Vec<_> = missing_fields(entity, &there)
@@ -101,6 +102,13 @@ async fn ensure_target(session: &mut Session, entity: &Entity) -> Result<Convers
         .into());
     }
     Ok(conversions(session.dialect, &there))
+}
+
+/// In the transaction that made it: a table of this name that is there without the note is somebody else's.
+pub(super) async fn note_made(session: &mut Session, table: &str) -> Result<(), Fault> {
+    let sql = "insert into tranship_made_tables (name) values ($1) on conflict (name) do nothing";
+    session.execute(sql, vec![Value::Text(table.to_owned())]).await?;
+    Ok(())
 }
 
 async fn ensure_staging(session: &mut Session, entity: &Entity) -> Result<(), Fault> {

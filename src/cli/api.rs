@@ -15,6 +15,7 @@ use url::Url;
 
 use super::answers::{Answer, Dequeued, Job, Message};
 use super::{Exit, Failure};
+use crate::sandbox::{MARK, SPARED};
 
 /// Longest wait for an answer that needs no upload and no download.
 const ANSWER_SECONDS_MAX: u64 = 60;
@@ -31,6 +32,7 @@ pub struct Api {
     name: String,
     secret: super::connection::Secret,
     token: Mutex<Option<Token>>,
+    is_spared: bool,
 }
 
 #[derive(Debug)]
@@ -89,7 +91,17 @@ impl Api {
             name: name.to_owned(),
             secret: secret.to_owned().into(),
             token: Mutex::new(None),
+            is_spared: false,
         })
+    }
+
+    /// The same, spared by faults of the sandbox when it signs in: who cannot sign in cannot remove a fault.
+    #[must_use]
+    pub fn spared(self) -> Self {
+        Self {
+            is_spared: true,
+            ..self
+        }
     }
 
     /// The service's address.
@@ -130,11 +142,33 @@ impl Api {
     /// # Errors
     /// Whatever the service answers but 2xx.
     pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: Option<&Value>) -> Result<Answer<T>, Failure> {
+        self.post_within(ANSWER_SECONDS_MAX, path, body).await
+    }
+
+    /// The same for what may take longer, up to so many seconds.
+    ///
+    /// # Errors
+    /// Whatever the service answers but 2xx.
+    pub async fn post_within<T: DeserializeOwned>(
+        &self,
+        seconds: u64,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Answer<T>, Failure> {
         let mut request = self.request(Method::POST, self.at(path, &[])).await?;
         request = match body {
             Some(body) => request.json(body),
             None => request.header(CONTENT_LENGTH, 0),
         };
+        read(self.send(request.timeout(Duration::from_secs(seconds))).await?).await
+    }
+
+    /// Removes something, where the answer tells what.
+    ///
+    /// # Errors
+    /// Whatever the service answers but 2xx.
+    pub async fn delete_told<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Failure> {
+        let request = self.request(Method::DELETE, self.at(path, &[])).await?;
         read(
             self.send(request.timeout(Duration::from_secs(ANSWER_SECONDS_MAX)))
                 .await?,
@@ -289,11 +323,14 @@ impl Api {
             ("scope", scope.as_str()),
         ];
         let asked = Instant::now();
-        let request = self
+        let mut request = self
             .http
             .post(url)
             .form(&form)
             .timeout(Duration::from_secs(ANSWER_SECONDS_MAX));
+        if self.is_spared {
+            request = request.header(MARK, SPARED);
+        }
         let response = request.send().await.map_err(|error| self.broken(&error))?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(Failure::new(

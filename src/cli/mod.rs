@@ -4,6 +4,7 @@
 //! `doctor`, `init`, `entities` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
+mod agent;
 mod answers;
 mod api;
 mod bench;
@@ -25,6 +26,7 @@ mod progress;
 mod pull;
 mod push;
 mod runs;
+mod sandbox;
 mod schedules;
 mod screen;
 mod serve;
@@ -95,9 +97,14 @@ enum Command {
     /// List what export jobs brought to their destinations, and send it once more
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    /// Play with a sandbox: faults, clock, reset, journal (`serve --sandbox`)
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Send what lies in folders, collect into folders
+    Agent(agent::Agent),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -125,7 +132,9 @@ impl Command {
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
+            Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
+            Self::Agent(agent) => agent.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -147,7 +156,9 @@ impl Command {
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
+            Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Generate(generate) => Box::pin(generate.run(screen)).await,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use super::screen::{Screen, Tone};
 use super::settings::{Settings, environment};
@@ -30,11 +31,47 @@ pub struct Serve {
     /// Listen for TLS too, on 127.0.0.1:8443, with a certificate of an authority made in the data folder
     #[arg(long, help_heading = "Settings")]
     dev_tls: bool,
+    /// Let integration developers play: faults, a clock that jumps, reset, a journal of requests. Never for real data
+    #[arg(long, help_heading = "Sandbox")]
+    sandbox: bool,
+    /// Let others than this machine reach the sandbox
+    #[arg(long, requires = "sandbox", help_heading = "Sandbox")]
+    sandbox_reachable: bool,
+    /// An access token that stands for a client, which is added where it is missing; may be repeated
+    #[arg(long, requires = "sandbox", value_name = "TOKEN=CLIENT", value_parser = token_client, help_heading = "Sandbox")]
+    sandbox_token: Vec<(String, String)>,
+    /// Files to push into an empty store and after each reset: a folder for each job, called as the job
+    #[arg(long, requires = "sandbox", value_name = "DIR", help_heading = "Sandbox")]
+    seed: Option<PathBuf>,
+}
+
+/// The settings that the flags of the sandbox stand for.
+fn sandbox_settings(serve: &Serve) -> Vec<(String, String)> {
+    let enabled = serve.sandbox.then(|| ("sandbox.enabled".to_owned(), "true".to_owned()));
+    let reachable = serve
+        .sandbox_reachable
+        .then(|| ("sandbox.reachable".to_owned(), "true".to_owned()));
+    let tokens = serve.sandbox_token.iter();
+    let tokens = tokens.map(|(token, client)| (format!("sandbox.tokens.{token}"), client.clone()));
+    let seed = serve.seed.as_ref();
+    let seed = seed.map(|seed| ("sandbox.seed".to_owned(), seed.to_string_lossy().into_owned()));
+    enabled.into_iter().chain(reachable).chain(tokens).chain(seed).collect()
+}
+
+fn token_client(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('=') {
+        Some((token, client)) if !token.trim().is_empty() && !client.trim().is_empty() => {
+            Ok((token.trim().to_owned(), client.trim().to_owned()))
+        }
+        _ => Err("write it as TOKEN=CLIENT, e.g. mock-token-for-localhost=erp".to_owned()),
+    }
 }
 
 impl Serve {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let sandbox = sandbox_settings(&self);
         let mut settings = self.settings;
+        settings.values.extend(sandbox);
         if self.dev_tls {
             settings.values.push(("server.dev_tls".to_owned(), "true".to_owned()));
         }
@@ -59,9 +96,13 @@ impl Serve {
             first_client,
             background: Background::On,
         };
+        let is_sandbox = config.sandbox.is_some();
         let app = App::build(config, options)
             .await
             .map_err(|error| Failure::failed(format!("{error:#}")))?;
+        if is_sandbox {
+            screen.line(screen.paint(Tone::Warning, &sandbox_line(&app)));
+        }
         if let Some((address, Some(authority))) = app.tls() {
             screen.line(format!(
                 "TLS on https://localhost:{}. Clients have to trust {}",
@@ -77,6 +118,21 @@ impl Serve {
         app.run().await.map_err(|error| Failure::failed(format!("{error:#}")))?;
         Ok(Exit::Ok)
     }
+}
+
+/// What is said of a sandbox at its start, whoever looks.
+fn sandbox_line(app: &App) -> String {
+    let ahead = app.context().clock.ahead_micros() / 1_000_000;
+    let clock = if ahead == 0 {
+        String::new()
+    } else {
+        format!(" Its clock is {ahead} s ahead, as it was left: `tranship sandbox clock real` takes it back.")
+    };
+    format!(
+        "SANDBOX on http://{}: faults, a clock that jumps, reset and a journal of requests (docs/sandbox.md). Not for real data: whoever \
+         may use it can remove everything.{clock}",
+        app.address()
+    )
 }
 
 /// The lines of a first start: three commands that work when pasted into a second terminal.

@@ -50,6 +50,9 @@ fn every_command_of_the_manual_is_taken() {
         ],
         &["bench", "export", "--rows", "5", "--format", "jsonl", "--json"],
         &["check", "--apply", "--json"],
+        &["agent", "--config", "a.toml", "--once", "--wait", "5"],
+        &["agent", "--check", "--json"],
+        &["agent", "--status"],
         &[
             "entities", "add", "--table", "t", "--name", "N", "--label", "L", "--print",
         ],
@@ -112,11 +115,83 @@ fn every_command_of_the_manual_is_taken() {
 }
 
 #[test]
+fn every_command_of_the_sandbox_is_taken() {
+    for line in [
+        &[
+            "serve",
+            "--sandbox",
+            "--sandbox-reachable",
+            "--sandbox-token",
+            "t=erp",
+            "--sandbox-token",
+            "u==shop",
+            "--seed",
+            "seed",
+        ][..],
+        &["sandbox", "faults", "list", "--json"],
+        &[
+            "sandbox",
+            "faults",
+            "add",
+            "answer",
+            "--status",
+            "503",
+            "--retry-after",
+            "2",
+            "--method",
+            "POST",
+            "--path",
+            "/api/*",
+            "--client",
+            "erp",
+            "--probability",
+            "0.5",
+            "--seed",
+            "7",
+        ],
+        &[
+            "sandbox",
+            "faults",
+            "add",
+            "slow-import",
+            "--milliseconds",
+            "5",
+            "--job",
+            "J",
+            "--times",
+            "2",
+        ],
+        &["sandbox", "faults", "remove", "answer-1"],
+        &["sandbox", "faults", "clear"],
+        &["sandbox", "clock", "show"],
+        &["sandbox", "clock", "advance", "1d12h"],
+        &["sandbox", "clock", "set", "2027-01-01T00:00:00Z"],
+        &["sandbox", "clock", "real"],
+        &["sandbox", "reset", "--json"],
+        &[
+            "sandbox", "journal", "list", "--path", "/api/*", "--status", "5xx", "--limit", "3",
+        ],
+        &["sandbox", "journal", "show", "7"],
+        &["sandbox", "journal", "export", "--out", "f.har"],
+        &["sandbox", "journal", "clear"],
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn mistakes_end_with_two_and_the_nearest_command_is_named() {
     for line in [
         &["sreve"][..],
         &["push"],
         &["push", "f.csv"],
+        &["serve", "--seed", "d"],
+        &["serve", "--sandbox", "--sandbox-token", "t"],
+        &["sandbox", "faults", "add", "answer"],
+        &["sandbox", "faults", "add", "eat-answer"],
+        &["sandbox", "clock", "advance", "soon"],
         &["push", "f.csv", "--job", "J", "--priority", "101"],
         &["push", "f.csv", "--job", "J", "--delay", "-1"],
         &["pull", "--job", "J", "--out", "d", "--max", "0"],

@@ -158,6 +158,12 @@ impl<'a> Reader<'a> {
         names.map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// What is written below a section, dots included.
+    pub fn keys_below(&self, section: &str) -> Vec<String> {
+        let below = |key: &'a String| key.strip_prefix(section)?.strip_prefix('.');
+        self.values.keys().filter_map(below).map(str::to_owned).collect()
+    }
+
     /// Every key that was asked for.
     #[cfg(test)]
     pub fn known_keys(&self) -> BTreeSet<String> {

@@ -19,12 +19,12 @@ mod job_file;
 mod names;
 mod projects;
 mod queue_file;
-mod read;
+pub(crate) mod read;
 mod refresh_file;
 mod render;
 mod rule_file;
-mod schedule_file;
-mod secret_file;
+pub(crate) mod schedule_file;
+pub(crate) mod secret_file;
 mod source_file;
 mod spelling_file;
 mod webhook_file;
@@ -285,8 +285,8 @@ fn unreadable(file: PathBuf, error: &std::io::Error) -> DefinitionError {
     }
 }
 
-/// Reads one file. Where the text is not TOML at all, only that is reported.
-fn read_file<D>(
+/// Reads one TOML file, of definitions or of another kind. Where the text is not TOML at all, only that is reported.
+pub(crate) fn read_file<D>(
     file: &Path,
     bytes: &[u8],
     what: &str,

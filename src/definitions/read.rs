@@ -13,7 +13,7 @@ use crate::hints::{Lines, did_you_mean, one_of};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed<T> {
+pub(crate) struct Placed<T> {
     pub value: T,
     pub span: Range<usize>,
 }
@@ -30,7 +30,7 @@ impl<T> Placed<T> {
 
 /// The mistakes found in one file.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     file: PathBuf,
     lines: Lines,
     errors: RefCell<Vec<DefinitionError>>,
@@ -73,7 +73,7 @@ impl Findings {
 }
 
 /// One table being read.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// How messages call it: `the entity`, `[import]`, `[[fields]]`.
     name: String,
     entries: &'a DeTable<'a>,

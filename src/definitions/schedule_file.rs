@@ -67,7 +67,7 @@ fn read_policies(table: &Table<'_>) -> impl FnOnce(Schedule) -> Schedule + use<>
 }
 
 /// `cron` or `every`, one of them.
-fn read_recurrence(table: &Table<'_>) -> Option<Placed<Recurrence>> {
+pub(crate) fn read_recurrence(table: &Table<'_>) -> Option<Placed<Recurrence>> {
     let every = elapsed(table, "every").map(|every| every.with(Recurrence::Every(every.value.clone())));
     if table.has("every") {
         if let Some(cron) = table.text("cron") {
@@ -188,7 +188,7 @@ fn check_policies(table: &Table<'_>, missed: Option<Missed>, overlap: Option<&Pl
 }
 
 /// An IANA zone.
-pub(super) fn read_zone(table: &Table<'_>, zone: &Placed<String>) -> Option<Tz> {
+pub(crate) fn read_zone(table: &Table<'_>, zone: &Placed<String>) -> Option<Tz> {
     if let Ok(found) = zone.value.parse::<Tz>() {
         return Some(found);
     }

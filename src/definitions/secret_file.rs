@@ -4,9 +4,9 @@ use super::read::Table;
 use crate::domain::webhook::SecretSource;
 
 /// The secret stands elsewhere: definitions are shown, copied and kept under version control.
-pub(super) fn read_secret(section: &Table<'_>, name: &str) -> Option<SecretSource> {
+pub(crate) fn read_secret(section: &Table<'_>, name: &str) -> Option<SecretSource> {
     if let Some(secret) = section.text("secret") {
-        let message = "a secret does not belong into a job's file: write it into a file of its own and name that with \
+        let message = "a secret does not belong into this file: write it into a file of its own and name that with \
             `secret_file`, or into an environment variable and name that with `secret_env`";
         section.findings().at(&secret.span, message);
     }

@@ -498,7 +498,7 @@ fn mistakes_in_a_webhook_are_named_with_their_cure() {
         ),
         (
             format!("{url}secret = \"whsec_x\"\n"),
-            "jobs/told.toml:8: a secret does not belong into a job's file",
+            "jobs/told.toml:8: a secret does not belong into this file",
         ),
         (
             format!("{secret}url = \"ftp://example.org\"\n"),

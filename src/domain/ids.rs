@@ -62,6 +62,20 @@ uuid_id! {
     RequestId
 }
 
+uuid_id! {
+    /// One file on its way through the agent: the server knows it by this when it is sent again.
+    ParcelId
+}
+
+impl ParcelId {
+    /// A new, time-ordered id.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place parcel ids are made")]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
 impl RequestId {
     /// A new random id.
     #[must_use]

@@ -419,6 +419,28 @@ impl FileFormat {
         }
     }
 
+    /// The format and encoding that a manifest means, by the names every environment has and those that only we do (FMT-8); of a
+    /// workbook the sheet, where it is told. None: no environment knows it.
+    #[must_use]
+    pub fn of_source_format(name: &str, sheet: &str) -> Option<(Self, Option<String>)> {
+        let by_name = match name.to_lowercase().as_str() {
+            "csv" => (Self::Csv { delimiter: b',' }, None),
+            "csv-unicode" => (Self::Csv { delimiter: b',' }, Some("UTF-16LE".to_owned())),
+            "tab" | "tsv" => (Self::Csv { delimiter: b'\t' }, None),
+            "excel" | "xlsx" => {
+                let sheet = Some(sheet.to_owned()).filter(|sheet| !sheet.is_empty());
+                (Self::Xlsx { sheet }, None)
+            }
+            "xml-element" => (Self::XmlElement, None),
+            "xml-attribute" => (Self::XmlAttribute, None),
+            "json" => (Self::Json, None),
+            "jsonl" => (Self::JsonLines, None),
+            "parquet" => (Self::Parquet, None),
+            _ => return None,
+        };
+        Some(by_name)
+    }
+
     /// Whether a file of this format is text, in some encoding.
     #[must_use]
     pub fn is_text(&self) -> bool {

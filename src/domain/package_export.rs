@@ -17,6 +17,18 @@ pub struct PackageExport {
     pub delta: bool,
     /// `reExecute`, which changes nothing: every run is made afresh.
     pub re_execute: bool,
+    /// The package that brought the project along (PKG-23).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A package that says what a project holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Where it is: the path of its URL (PKG-8).
+    pub package: String,
+    /// Whether the project's entities become those of the package.
+    pub overwrite: bool,
 }
 
 impl PackageExport {

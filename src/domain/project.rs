@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::export::{ExportEntity, ExportSpec};
 use super::ids::JobId;
 use super::job::{DataSource, Direction, FileFormat, ImportEntity, ImportSpec, Job, Origin, QueueSpec};
 
@@ -55,6 +56,47 @@ impl Project {
             ..ImportEntity::default()
         });
         (self.direction == Direction::Import).then(|| Job {
+            import: Some(ImportSpec {
+                format: FileFormat::Csv { delimiter: b',' },
+                encoding: None,
+                entities: entities.collect(),
+                max_errors: None,
+                atomicity: super::job::Atomicity::Record,
+                skip_staging: false,
+            }),
+            ..self.job()
+        })
+    }
+
+    /// Its job, if it exports: these entities, in the format of the first one.
+    #[must_use]
+    pub fn export_job(&self, entities: Vec<ExportEntity>) -> Option<Job> {
+        let first = self.entities.first();
+        let format = first.and_then(|first| FileFormat::of_source_format(&first.source_format, &first.sheet));
+        let (format, encoding) = format.unwrap_or((FileFormat::Csv { delimiter: b',' }, None));
+        (self.direction == Direction::Export).then(|| Job {
+            export: Some(ExportSpec {
+                format,
+                encoding,
+                header: true,
+                compression: None,
+                file_name: None,
+                sidecar: false,
+                split_records: None,
+                split_bytes: None,
+                prevent_upload_when_zero_records: false,
+                companies: Vec::new(),
+                destinations: Vec::new(),
+                enqueue: true,
+                entities,
+            }),
+            ..self.job()
+        })
+    }
+
+    /// What its job is whichever way it goes.
+    fn job(&self) -> Job {
+        Job {
             id: self.id,
             name: self.name.clone(),
             origin: Origin::Project,
@@ -65,16 +107,9 @@ impl Project {
             company: None,
             queue: QueueSpec::default(),
             schedule: None,
-            import: Some(ImportSpec {
-                format: FileFormat::Csv { delimiter: b',' },
-                encoding: None,
-                entities: entities.collect(),
-                max_errors: None,
-                atomicity: super::job::Atomicity::Record,
-                skip_staging: false,
-            }),
+            import: None,
             export: None,
             webhook: None,
-        })
+        }
     }
 }

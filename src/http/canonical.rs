@@ -43,8 +43,10 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
         vec![0, 1, 2]
     } else if is(0, "api") && is(1, "v1") {
         native_segments(segments)
-    } else if is(0, "data") && is(1, "DataManagementDefinitionGroups") {
+    } else if is(0, "data") && (is(1, "DataManagementDefinitionGroups") || is(1, "$metadata")) {
         vec![0, 1]
+    } else if is(0, "data") || is(0, "metadata") {
+        vec![0]
     } else if is(0, "common") && is(1, "discovery") {
         vec![0, 1, 2]
     } else if is(1, "oauth2") || is(1, "discovery") {
@@ -61,6 +63,9 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
 /// In our own paths words and data take turns, but for some words where data could stand.
 fn native_segments(segments: &[&str]) -> Vec<usize> {
     let is = |at: usize, word: &str| segments.get(at).is_some_and(|s| s.eq_ignore_ascii_case(word));
+    if is(2, "sandbox") {
+        return vec![0, 1, 2, 3];
+    }
     let mut fixed = vec![0, 1, 2, 4];
     if (is(2, "leases") && is(3, "batch")) || is(2, "dead-letters") {
         fixed.push(3);

@@ -10,6 +10,7 @@ use super::json_body::{json_object, member};
 use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
+use super::sandbox;
 use crate::domain::ids::{CorrelationId, MessageId, parse_guid};
 use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::{Message, PayloadAt};
@@ -90,6 +91,7 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
             .lease_seconds
             .unwrap_or(api.context.limits.queue.lease_seconds),
     );
+    sandbox::deliver_again(api, job, &caller).await?;
     let now = api.context.clock.now();
     let claimed = api
         .context
@@ -190,6 +192,7 @@ async fn acknowledge(
     let job = outbound_job(connector_job(&definitions, &caller, activity)?)?;
     let body = json_object(body, ACK_BYTES_MAX).await?;
     let by = ack_by(api, &body)?;
+    sandbox::fail_ack(api, job, &caller)?;
     match api
         .context
         .store
@@ -257,6 +260,10 @@ async fn status(api: &Api, request: &HttpRequest, activity: &str) -> Result<Http
         .and_then(|text| text.parse::<MessageId>().ok());
     let message = match id {
         Some(id) => api.context.store.message(id).await?.filter(|m| m.job == job.id),
+        None => None,
+    };
+    let message = match message {
+        Some(message) => Some(sandbox::as_shown(api, message).await?),
         None => None,
     };
     let Some(message) = message else {

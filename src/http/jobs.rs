@@ -103,7 +103,7 @@ pub async fn delete(api: web::Data<Api>, request: HttpRequest, name: web::Path<S
             }
             Deleted::Busy => {
                 let detail = format!(
-                    "messages of `{}` wait or are worked on: let them end, or cancel them, and delete it then",
+                    "messages or runs of `{}` wait or are worked on: let them end, or cancel them, and delete it then",
                     job.name
                 );
                 return Err(Problem::new(Kind::Conflict, detail));

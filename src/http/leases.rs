@@ -13,6 +13,7 @@ use super::Api;
 use super::auth::{Caller, caller, usable_job, usable_job_of};
 use super::body::{read_json, within};
 use super::problem::{Kind, Problem, Surface};
+use super::sandbox;
 use crate::definitions::Definitions;
 use crate::domain::job::{Direction, Job};
 use crate::domain::message::Fence;
@@ -94,6 +95,7 @@ pub async fn lease(
             payloads: asked.payload == Some(PayloadWish::Inline),
             wait: Duration::from_secs(if turn.is_some() { wait.into() } else { 0 }),
         };
+        sandbox::deliver_again(&api, job, &caller).await?;
         let delivered = deliver::lease(&api.context, job.id, wish, &api.draining).await?;
         for delivered in &delivered {
             api.leased.put(delivered.claimed.message.id, job.id);
@@ -214,7 +216,10 @@ async fn carry_out(api: &Api, caller: &Caller, item: &Item) -> Result<Value, Pro
     let asked = &item.request;
     let until = |seconds: u32| now.plus_seconds(i64::from(seconds));
     let step = match item.action.as_str() {
-        "ack" => Step::Ack(fence),
+        "ack" => {
+            sandbox::fail_ack(api, job, caller)?;
+            Step::Ack(fence)
+        }
         "extend" => {
             let default = job
                 .queue

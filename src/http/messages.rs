@@ -3,6 +3,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::Api;
@@ -11,7 +12,7 @@ use super::envelope::{self, REPLAY, Terms};
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
-use super::view;
+use super::{sandbox, view};
 use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
 use crate::domain::job::Job;
@@ -84,7 +85,10 @@ pub(super) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Mess
     let seen = definitions
         .job(message.job)
         .map_or(caller.sees_all(), |job| caller.may_see(job));
-    if seen { Ok(message) } else { Err(unknown()) }
+    if !seen {
+        return Err(unknown());
+    }
+    Ok(sandbox::as_shown(api, message).await?)
 }
 
 /// `GET /api/v1/messages?job=&status=&before=&limit=`: newest first; `next` is the `before` of the next page.
@@ -107,6 +111,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
             limit,
         };
         let messages = api.context.store.messages(&filter).await?;
+        let messages = try_join_all(messages.into_iter().map(|message| sandbox::as_shown(&api, message))).await?;
         let next = (messages.len() == limit as usize)
             .then(|| messages.last().map(|m| m.id))
             .flatten();
@@ -132,7 +137,10 @@ pub async fn history(api: web::Data<Api>, request: HttpRequest, id: web::Path<St
     let shown = async {
         let caller = caller(&api, &request).await?;
         let message = visible(&api, &caller, &id).await?;
-        let events = api.context.store.message_events(message.id).await?;
+        let mut events = api.context.store.message_events(message.id).await?;
+        if let Some(as_of) = sandbox::as_of(&api, &message) {
+            events.retain(|event| event.at <= as_of || event.at == message.enqueued_at);
+        }
         Ok(HttpResponse::Ok().json(json!({ "events": events })))
     };
     respond(shown.await)
@@ -145,7 +153,11 @@ pub async fn errors(api: web::Data<Api>, request: HttpRequest, id: web::Path<Str
         let message = visible(&api, &caller, &id).await?;
         let after = Query::of(&request).get("after").map(|text| cursor(&text)).transpose()?;
         let limit = limit(&request, 100, ERRORS_MAX)?;
-        let errors = api.context.store.record_errors(message.id, after, limit).await?;
+        // Without an execution, seen late perhaps, there is none yet.
+        let errors = match &message.execution {
+            Some(_) => api.context.store.record_errors(message.id, after, limit).await?,
+            None => Vec::new(),
+        };
         let next = errors.last().filter(|_| errors.len() == limit as usize);
         let next = next.map(|e| format!("{}.{}.{}", e.reject.entity_no, e.reject.record, e.ordinal));
         let errors: Vec<_> = errors.iter().map(view::error).collect();

@@ -25,6 +25,7 @@ mod json_body;
 pub mod leases;
 pub mod messages;
 pub mod metrics;
+mod odata;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
@@ -32,6 +33,7 @@ pub mod problem;
 pub mod query;
 pub mod recent;
 pub mod rejects;
+pub mod sandbox;
 pub mod schedules;
 pub mod status;
 pub mod tokens;
@@ -147,10 +149,13 @@ pub fn routes(service: &mut ServiceConfig) {
             web::get().to(connector::job_status),
         ))
         // Package API, contract section 4: how a message or execution stands, and what it rejected.
-        .service(at(
-            "/data/datamanagementdefinitiongroups/{action}",
-            web::post().to(package_api::action),
-        ))
+        .service(
+            web::resource("/data/datamanagementdefinitiongroups/{action}")
+                .post(package_api::action)
+                .get(odata::read_data)
+                .default_service(web::to(problem::no_such_method)),
+        )
+        .configure(odata::routes)
         // What links lead to that need no token: the blob host, and error files.
         .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
         // Our own.

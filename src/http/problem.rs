@@ -65,6 +65,8 @@ pub enum Kind {
     Unavailable,
     /// A failure of ours.
     Internal,
+    /// A failure on purpose, with this status.
+    Fault(u16),
 }
 
 impl Kind {
@@ -87,6 +89,7 @@ impl Kind {
             Self::UnknownActivity => "unknown_activity",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+            Self::Fault(_) => "sandbox_fault",
         }
     }
 
@@ -106,6 +109,7 @@ impl Kind {
             Self::Gone => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Fault(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
 
@@ -113,7 +117,7 @@ impl Kind {
     fn exception(self) -> &'static str {
         match self {
             Self::Unauthorized | Self::Forbidden => "System.UnauthorizedAccessException",
-            Self::UnknownActivity | Self::Unavailable | Self::Internal => "System.Exception",
+            Self::UnknownActivity | Self::Unavailable | Self::Internal | Self::Fault(_) => "System.Exception",
             _ => "System.InvalidOperationException",
         }
     }
@@ -135,6 +139,7 @@ impl Kind {
             Self::UnknownActivity => "Unknown activity id",
             Self::Unavailable => "Try again later",
             Self::Internal => "An error has occurred",
+            Self::Fault(_) => "A fault of the sandbox",
         }
     }
 }
@@ -156,7 +161,7 @@ impl Surface {
     pub fn of(path: &str) -> Self {
         if path.starts_with("/api/v1") {
             Self::Native
-        } else if path.starts_with("/data") {
+        } else if path.starts_with("/data") || path.starts_with("/metadata") {
             Self::Data
         } else {
             Self::Connector
@@ -409,6 +414,9 @@ mod tests {
             include_str!("destinations.rs"),
             include_str!("discovery.rs"),
             include_str!("history.rs"),
+            include_str!("sandbox/control.rs"),
+            include_str!("sandbox/faults.rs"),
+            include_str!("sandbox/journal.rs"),
             include_str!("problem.rs"),
             include_str!("../pipeline/enqueue.rs"),
         ];

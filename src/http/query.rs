@@ -24,6 +24,11 @@ impl Query {
         Self(pairs.collect())
     }
 
+    /// All of it: names in lower case, and their values.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The value of a name; an empty one counts as absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -59,6 +64,12 @@ impl Query {
         let number = text.trim().parse().map(Some);
         number.map_err(|_| Problem::bad("invalid_number", format!("{name} is `{text}`; write a whole number")))
     }
+}
+
+/// A path as it is meant; a plus sign is one.
+#[must_use]
+pub fn path_decoded(text: &str) -> String {
+    decode(&text.replace('+', "%2B"))
 }
 
 /// Undoes `+`, `%XX` and `%uXXXX` (of which two make a character beyond U+FFFF); what is not well formed stays as it is.
@@ -107,6 +118,14 @@ fn hex(bytes: &[u8], at: usize, digits: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::decode;
+
+    #[test]
+    fn paths_are_decoded_but_for_plus_signs() {
+        assert_eq!(
+            super::path_decoded("/data/A(N=%27x%20y+z%27,B='%2F')"),
+            "/data/A(N='x y+z',B='/')"
+        );
+    }
 
     #[test]
     fn query_values_are_decoded_in_every_form_clients_use() {

@@ -18,7 +18,7 @@ use super::leases::WAIT_SECONDS_MAX;
 use super::messages::visible;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
-use super::{envelope, view};
+use super::{envelope, sandbox, view};
 use crate::domain::ids::MessageId;
 use crate::domain::message::Message;
 
@@ -83,7 +83,8 @@ async fn wait_for_change(api: &Api, first: Look, known: Option<&str>, wait: Dura
 /// A message that was there a moment ago.
 pub(super) async fn again(api: &Api, id: MessageId) -> Result<Message, Problem> {
     let message = api.context.store.message(id).await?;
-    message.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no message {id} any more")))
+    let message = message.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no message {id} any more")))?;
+    Ok(sandbox::as_shown(api, message).await?)
 }
 
 /// What somebody who asks now is shown.

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use super::Api;
 use super::auth::base_url;
 use super::problem::{Problem, Surface};
+use super::sandbox::note_client;
 use crate::auth::token_endpoint::{self, KnownClient, TokenRefusal, TokenRequest, Version};
 use crate::domain::ids::CorrelationId;
 use crate::storage::StoreError;
@@ -30,6 +31,9 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         Ok(asked) => asked,
         Err(refusal) => return refuse(api, &refusal),
     };
+    if let (Some(_), Some(name)) = (&api.context.sandbox, asked.names().into_iter().next()) {
+        note_client(request, name);
+    }
     let client = match known(api, &asked).await {
         Ok(client) => client,
         Err(error) => return Problem::from(error).respond(Surface::Connector),

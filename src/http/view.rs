@@ -32,11 +32,11 @@ pub async fn message(context: &Context, definitions: &Definitions, message: &Mes
         Some(id) => context.store.execution(id).await?,
         None => None,
     };
-    let (groups, children) = if message.direction == Direction::Import {
+    let (groups, children) = if message.direction == Direction::Import && message.execution.is_some() {
         let groups = context.store.error_groups(message.id, ERROR_GROUPS_MAX).await?;
         (groups, context.store.children(message.id).await?)
     } else {
-        // Only what is loaded has records, and only those can be wrong and corrected.
+        // Only what is loaded, and was begun, has records, and only those can be wrong and corrected.
         (Vec::new(), Vec::new())
     };
     Ok(whole(definitions, message, execution.as_ref(), &groups, &children))

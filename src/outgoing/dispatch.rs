@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::config;
 use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
+use crate::sandbox::gate::Work;
 use crate::storage::StoreError;
 use crate::storage::outbox::{Claim, DueLane};
 
@@ -167,6 +168,7 @@ impl<C: Courier> Dispatcher<C> {
             // Woken by the end of an attempt.
             return Ok(0);
         }
+        let work = self.courier.context().begin_work(&self.stopping).await;
         let now = self.now();
         let mut due = self.courier.due(now).await?;
         due.sort_by_key(|due| (self.places.taken(&due.lane), due.due_at));
@@ -187,25 +189,25 @@ impl<C: Courier> Dispatcher<C> {
             };
             for delivery in self.courier.claim(claim, now).await? {
                 started += 1;
-                self.spawn(delivery);
+                self.spawn(delivery, work.clone());
             }
         }
         Ok(started)
     }
 
-    fn spawn(&self, delivery: C::Delivery) {
+    fn spawn(&self, delivery: C::Delivery, work: Work) {
         let place = Places::take(&self.places, C::lane(&delivery));
         let dispatcher = self.clone();
         self.running.spawn(async move {
-            dispatcher.deliver(&delivery).await;
+            dispatcher.deliver(&delivery, &work).await;
             drop(place);
             dispatcher.wake.notify_one();
         });
     }
 
-    async fn deliver(&self, delivery: &C::Delivery) {
+    async fn deliver(&self, delivery: &C::Delivery, work: &Work) {
         let stopped = async {
-            self.stopping.cancelled().await;
+            work.stopping.cancelled().await;
             tokio::time::sleep(STOP_GRACE).await;
         };
         let settled = tokio::select! {

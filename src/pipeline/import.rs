@@ -37,6 +37,7 @@ use crate::business::Database;
 use crate::definitions::Definitions;
 use crate::domain::job::{ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
+use crate::sandbox::fault::About;
 use crate::storage::StoreError;
 use crate::storage::executions::Execution;
 
@@ -77,6 +78,18 @@ impl Session<'_> {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Before a chunk: the sandbox may want it slow.
+    async fn pause_chunk(&self) {
+        if let Some(sandbox) = &self.context.sandbox {
+            let about = About {
+                job: &self.job.name,
+                job_id: self.job.id,
+                client: None,
+            };
+            sandbox.faults.pause_chunk(about, self.stopping).await;
+        }
     }
 
     /// Between two transactions: may we go on?

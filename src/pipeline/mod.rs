@@ -10,6 +10,7 @@ mod data_file;
 pub mod deliver;
 pub mod enqueue;
 pub mod export;
+pub mod export_from_package;
 pub mod import;
 mod package_file;
 pub mod package_import;
@@ -19,6 +20,7 @@ pub mod placement;
 pub mod projects;
 pub mod redrive;
 pub mod rejects;
+pub mod sandbox;
 pub mod source;
 pub mod stop;
 pub mod sweep;
@@ -27,12 +29,16 @@ pub mod tidy;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::blob::Blobs;
 use crate::business::Databases;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ids::{CorrelationId, ExecutionId};
 use crate::domain::time::Timestamp;
+use crate::sandbox::Sandbox;
+use crate::sandbox::gate::Work;
 use crate::storage::Store;
 
 /// What every use case works with. Cheap to clone.
@@ -54,6 +60,19 @@ pub struct Context {
     pub owner: Arc<str>,
     /// The runtime that outlives any one request: clean-up runs there.
     pub runtime: tokio::runtime::Handle,
+    /// What goes wrong on purpose, where that is wanted.
+    pub sandbox: Option<Arc<Sandbox>>,
+}
+
+impl Context {
+    /// Waits until work may begin in the background, and says when it is to stop: when the service does, or when the sandbox
+    /// holds all work.
+    pub async fn begin_work(&self, stopping: &CancellationToken) -> Work {
+        match &self.sandbox {
+            None => Work::unheld(stopping),
+            Some(sandbox) => sandbox.gate.begin().await,
+        }
+    }
 }
 
 /// The settings the use cases obey.

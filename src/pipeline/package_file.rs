@@ -327,24 +327,7 @@ fn document(
 
 /// By the stock formats' names (FMT-8); `None`: as the job says.
 pub(super) fn format_of(listed: &PackageEntity) -> Option<(FileFormat, Option<String>)> {
-    let utf16 = || Some(encoding_rs::UTF_16LE.name().to_owned());
-    let csv = FileFormat::Csv { delimiter: b',' };
-    let by_name = match listed.source_format.to_lowercase().as_str() {
-        "csv" => (csv, None),
-        "csv-unicode" => (csv, utf16()),
-        "tab" | "tsv" => (FileFormat::Csv { delimiter: b'\t' }, None),
-        "excel" | "xlsx" => {
-            let sheet = Some(listed.sheet.clone()).filter(|sheet| !sheet.is_empty());
-            (FileFormat::Xlsx { sheet }, None)
-        }
-        "xml-element" => (FileFormat::XmlElement, None),
-        "xml-attribute" => (FileFormat::XmlAttribute, None),
-        "json" => (FileFormat::Json, None),
-        "jsonl" => (FileFormat::JsonLines, None),
-        "parquet" => (FileFormat::Parquet, None),
-        _ => return None,
-    };
-    Some(by_name)
+    FileFormat::of_source_format(&listed.source_format, &listed.sheet)
 }
 
 /// Where the member of this name stands among those at the root.

@@ -5,7 +5,7 @@
 //! like any other one; those of one project in turn, as parallel imports of one project trip over each other (PKG-11f).
 
 mod check;
-mod project;
+pub mod project;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ pub struct Rights {
     pub may_create: bool,
 }
 
-/// Why an import was not queued. Nothing is stored.
+/// Why an import, or an export from a package, was not taken on. Nothing is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The package, the project or the request is at fault.
@@ -104,7 +104,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    fn refused(reason: impl Into<String>) -> Self {
+    pub(super) fn refused(reason: impl Into<String>) -> Self {
         Self::Refused(reason.into())
     }
 }

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::dialect::{portions, sql};
 use super::occurrences::{OCCURRENCE_COLUMNS, Occurrence, OccurrenceRow};
+use super::package_imports::Queued;
 use super::package_requests::{self, PackageRequest, Submit};
 use super::pool::{Tx, fetch_optional, with_pool};
+use super::projects::{ProjectChange, change};
 use super::{Store, StoreError};
 use crate::domain::ids::{ExecutionId, JobId};
 use crate::domain::time::Timestamp;
@@ -50,24 +52,44 @@ impl Store {
             .await
     }
 
-    /// Records a run that a client asked for by the package API, with its execution and what was asked, unless it did before or
-    /// the id is another's (PKG-13).
-    pub async fn run_package(&self, job: JobId, request: &PackageRequest) -> Result<Submit, StoreError> {
+    /// Records a run that a client asked for by the package API, with its execution, what was asked, and the change of its project
+    /// that goes with it, unless it did before or the id is another's (PKG-13). Nothing is stored unless it is [`Queued::New`].
+    pub async fn run_package(
+        &self,
+        job: JobId,
+        request: &PackageRequest,
+        project: Option<ProjectChange>,
+    ) -> Result<Queued, StoreError> {
         let request = request.clone();
-        self.write(move |tx| {
+        let queued = self.write(move |tx| {
             Box::pin(async move {
-                let submit = package_requests::submit(tx, &request, job, None).await?;
-                if submit == Submit::New {
-                    let asked = Asked {
-                        comment: Some(request.action.clone()),
-                        ..Asked::by(&request.client)
-                    };
-                    insert_run(tx, job, &asked, Some(&request.execution), request.asked_at).await?;
+                // First, so that of two submits with one id the second waits here.
+                match package_requests::submit(tx, &request, job, None).await? {
+                    Submit::New => {}
+                    Submit::Repeated => return Ok(Queued::Repeated),
+                    Submit::Taken => return Ok(Queued::Taken),
                 }
-                Ok(submit)
+                if let Some(project) = &project
+                    && !change(tx, project, request.asked_at).await?
+                {
+                    return Err(StoreError::Conflict {
+                        what: "project",
+                        id: String::new(),
+                        state: "changed".to_owned(),
+                    });
+                }
+                let asked = Asked {
+                    comment: Some(request.action.clone()),
+                    ..Asked::by(&request.client)
+                };
+                insert_run(tx, job, &asked, Some(&request.execution), request.asked_at).await?;
+                Ok(Queued::New)
             })
-        })
-        .await
+        });
+        match queued.await {
+            Err(StoreError::Conflict { what: "project", .. }) => Ok(Queued::Overtaken),
+            queued => queued,
+        }
     }
 
     /// Which of these due times of a job have an occurrence.

@@ -72,7 +72,7 @@ pub(super) async fn open(settings: &StoreSettings, now: Timestamp) -> Result<Ope
 async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opened, StoreError> {
     let options = PgConnectOptions::from_str(&settings.url)
         .map_err(|e| StoreError::Settings(format!("`store.url` is not a PostgreSQL URL: {e}")))?
-        .application_name("tranship")
+        .application_name(&settings.sharing.application_name())
         .statement_cache_capacity(STATEMENTS_CACHED)
         .options([
             ("synchronous_commit", "on"),

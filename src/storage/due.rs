@@ -246,6 +246,12 @@ pub(super) fn dead_letter(row: &LiveRow, last: &str) -> Ending {
     Ending::failed(Status::DeadLettered, "max_deliveries", detail)
 }
 
+/// Takes a dequeuer's lease away, whenever it ends. Whether there was one, and not the last one allowed.
+pub(super) async fn end_delivery(tx: &mut Tx, message: Uuid, note: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let lapsed = lapse(tx, &[message], Why::Delivery, Timestamp(i64::MAX), note, now).await?;
+    Ok(lapsed > 0)
+}
+
 async fn expire(tx: &mut Tx, ids: &[Uuid], now: Timestamp) -> Result<usize, StoreError> {
     let rows = take(tx, ids, &Why::Expiry.over(), now).await?;
     let ended = rows.into_iter().map(|row| {

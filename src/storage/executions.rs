@@ -1,6 +1,8 @@
 //! Executions: what a load or an export did, per entity and phase. The words of it, and how they are read; `runs` writes
 //! them, `record_errors` and `finish` the rest.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::pool::{fetch_all, fetch_optional};
@@ -191,6 +193,18 @@ const ENTITY_RUNS: &str = "select entity_no, label, company, staging_status, sta
     target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, target_errors, truncated, \
     started_at, finished_at, warnings from execution_entities where execution = $1 order by entity_no";
 
+const ENTITY_RUNS_AFTER: &str = "select execution, entity_no, label, company, staging_status, staging_records, staging_errors, \
+    target_status, records_read, inserted, updated, unchanged, deleted, rejected, skipped, target_errors, truncated, \
+    started_at, finished_at, warnings from execution_entities where execution > $1 and execution <= $2 \
+    order by execution, entity_no";
+
+#[derive(Debug, sqlx::FromRow)]
+struct RunOfExecution {
+    execution: String,
+    #[sqlx(flatten)]
+    run: EntityRunRow,
+}
+
 impl Store {
     /// The execution of this id.
     pub async fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, StoreError> {
@@ -210,5 +224,34 @@ impl Store {
             finished_at: row.finished_at.map(Timestamp),
             entities,
         }))
+    }
+
+    /// So many executions with ids behind this one, in the order of their ids.
+    pub async fn executions_after(&self, after: &str, limit: u32) -> Result<Vec<Execution>, StoreError> {
+        let text =
+            "select id, job, message, started_at, finished_at from executions where id > $1 order by id limit $2";
+        let rows: Vec<ExecutionRow> = fetch_all!(self.reader(), ExecutionRow, text, after, i64::from(limit))?;
+        let Some(last) = rows.last() else { return Ok(Vec::new()) };
+        let runs: Vec<RunOfExecution> = fetch_all!(
+            self.reader(),
+            RunOfExecution,
+            ENTITY_RUNS_AFTER,
+            after,
+            last.id.as_str()
+        )?;
+        let mut entities: BTreeMap<String, Vec<EntityRun>> = BTreeMap::new();
+        for RunOfExecution { execution, run } in runs {
+            let run = run.read(&execution)?;
+            entities.entry(execution).or_default().push(run);
+        }
+        let execution = |row: ExecutionRow| Execution {
+            entities: entities.remove(&row.id).unwrap_or_default(),
+            id: ExecutionId(row.id),
+            job: JobId(row.job),
+            message: row.message.map(MessageId),
+            started_at: Timestamp(row.started_at),
+            finished_at: row.finished_at.map(Timestamp),
+        };
+        Ok(rows.into_iter().map(execution).collect())
     }
 }

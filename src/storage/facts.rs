@@ -26,4 +26,18 @@ impl Store {
         })
         .await
     }
+
+    /// Writes a fact down, whatever stood there.
+    pub async fn set_fact(&self, name: &'static str, value: &str) -> Result<(), StoreError> {
+        let value = value.to_owned();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let upsert = "insert into store_facts (name, value) values ($1, $2) \
+                    on conflict (name) do update set value = excluded.value";
+                execute!(tx.db(), upsert, name, &value)?;
+                Ok(())
+            })
+        })
+        .await
+    }
 }

@@ -35,7 +35,7 @@ pub enum ProjectChange {
 pub enum Deleted {
     /// It is gone.
     Done,
-    /// Messages of it wait or are worked on.
+    /// Messages or runs of it wait or are worked on.
     Busy,
     /// There was none.
     Missing,
@@ -63,6 +63,42 @@ impl Store {
         row.map(ProjectRow::read).transpose()
     }
 
+    /// Carries out a change alone. `false`: others were here first, look again.
+    pub async fn change_project(&self, wanted: ProjectChange, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |tx| Box::pin(async move { change(tx, &wanted, now).await }))
+            .await
+    }
+
+    /// Changes a project as it is now, which nobody else does meanwhile. `None`: there is none of this id. An edit that cannot be made says why.
+    pub async fn edit_project<E>(
+        &self,
+        id: JobId,
+        edit: E,
+        now: Timestamp,
+    ) -> Result<Option<Result<(), String>>, StoreError>
+    where
+        E: FnOnce(&mut Project) -> Result<(), String> + Send + 'static,
+    {
+        self.write(move |tx| {
+            Box::pin(async move {
+                if !lock(tx, id).await? {
+                    return Ok(None);
+                }
+                let text = "select id, name, direction, client, holds from projects where id = $1";
+                let row = fetch_optional!(tx.db(), ProjectRow, text, id.0)?;
+                let Some(mut project) = row.map(ProjectRow::read).transpose()? else {
+                    return Ok(None);
+                };
+                if let Err(why) = edit(&mut project) {
+                    return Ok(Some(Err(why)));
+                }
+                change(tx, &ProjectChange::Rebuild(project), now).await?;
+                Ok(Some(Ok(())))
+            })
+        })
+        .await
+    }
+
     /// Deletes a project that nothing waits for.
     pub async fn delete_project(&self, id: JobId) -> Result<Deleted, StoreError> {
         self.write(move |tx| {
@@ -70,7 +106,8 @@ impl Store {
                 if !lock(tx, id).await? {
                     return Ok(Deleted::Missing);
                 }
-                let text = "select 1 from queue where job = $1 limit 1";
+                let text = "select 1 where exists (select 1 from queue where job = $1) \
+                    or exists (select 1 from occurrences where job = $1 and state in ('due', 'running'))";
                 let waiting: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), text, id.0)?;
                 if waiting.is_some() {
                     return Ok(Deleted::Busy);

@@ -146,7 +146,9 @@ impl TestApp {
             first_client: FirstClient::Never,
             background: Background::Off,
         };
-        let app = App::build(config, options).await.expect("the application starts");
+        let app = Box::pin(App::build(config, options))
+            .await
+            .expect("the application starts");
         let url = format!("http://{}", app.address());
         let definitions = Definitions::clone(&app.definitions());
         let (context, worker, scheduler, stop) = (app.context(), app.worker(), app.scheduler(), app.stop_handle());

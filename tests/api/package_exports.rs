@@ -2,7 +2,9 @@
 //! the queue of the connector.
 
 mod fetching;
+mod forgetting;
 mod history;
+mod projects;
 mod submits;
 mod wishes;
 

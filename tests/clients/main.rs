@@ -17,18 +17,25 @@ mod site;
 mod wire;
 
 mod azure_storage_blob;
+mod sign_in;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs one of the scripts beside this file with the clients' Python; nothing where there is none and that is allowed.
 fn run(script: &str, arguments: &[&str]) -> Option<String> {
+    run_with(script, arguments, &[])
+}
+
+/// [`run`], in an environment that names these files.
+fn run_with(script: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Option<String> {
     let python = python()?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let output = Command::new(python)
         .arg(script)
         .args(arguments)
         .env("NO_PROXY", "*")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .expect("Python runs");

@@ -10,6 +10,7 @@ mod service;
 mod site;
 mod wire;
 
+mod agent;
 mod blob_host;
 mod buckets;
 mod compose;
@@ -30,6 +31,7 @@ mod package_export_crashes;
 mod package_imports;
 mod packages;
 mod requests;
+mod sandbox;
 mod schedules;
 mod several;
 mod shutdown;

@@ -10,7 +10,9 @@ const ADDRESS_IN_PAGES: &str = "http://127.0.0.1:8080";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shell_blocks_of_the_readme_run() {
-    let site = run("README.md", "client", 5).await;
+    let blocks = runnable("README.md");
+    assert!(blocks.len() >= 5, "the README has an example in each direction");
+    let site = pasted("client", &blocks.concat()).await;
     let status = std::fs::read_to_string(site.path("status.json")).expect("the status");
     assert!(status.contains("\"Processed\"") && status.contains("830"), "{status}");
     let package = std::fs::read(site.path("orders.zip")).expect("the package");
@@ -18,26 +20,32 @@ async fn the_shell_blocks_of_the_readme_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shell_blocks_of_the_page_about_package_exports_run() {
+    let blocks = runnable("docs/package-exports.md");
+    assert!(blocks.len() >= 3, "the page has its examples");
+    let site = pasted("client", &blocks.concat()).await;
+    let package = std::fs::read(site.path("Orders.zip")).expect("the package");
+    assert!(package.starts_with(b"PK"), "a zip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shell_blocks_of_the_page_about_packages_run() {
-    let site = run("docs/packages.md", "integrator", 6).await;
+    let blocks = runnable("docs/packages.md");
+    assert!(blocks.len() >= 6, "the page has its examples");
+    let site = pasted("integrator", &blocks.concat()).await;
     let summary = std::fs::read_to_string(site.path("summary.txt")).expect("the status");
     assert_eq!(summary.trim(), "PartiallySucceeded");
     let rejected = std::fs::read_to_string(site.path("rejected.csv")).expect("the rejected record");
     assert!(rejected.contains("BBBBB") && !rejected.contains("AAAAA"), "{rejected}");
 }
 
-/// Runs the blocks of a page, as a client of this role, in a folder with the repository's definitions.
-async fn run(page: &str, role: &str, blocks_min: usize) -> Site {
+/// Runs a script as a client of this role of a service with the sample definitions.
+async fn pasted(role: &str, blocks: &str) -> Site {
     let site = Site::empty();
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     site.copy_definitions("reader");
     let reader = site.add_client("reader", role);
     let service = site.start("data").await;
-
-    let text = std::fs::read_to_string(repository.join(page)).expect("the page");
-    let blocks = runnable(&text);
-    assert!(blocks.len() >= blocks_min, "{page} has its examples");
-    let script = format!("set -euo pipefail\n{}", blocks.concat()).replace(ADDRESS_IN_PAGES, &service.base);
+    let script = format!("set -euo pipefail\n{blocks}").replace(ADDRESS_IN_PAGES, &service.base);
     let mut shell = Command::new("timeout");
     shell.args(["120", "bash", "-c", &script]);
     site.furnish(&mut shell);
@@ -61,9 +69,11 @@ async fn run(page: &str, role: &str, blocks_min: usize) -> Site {
     site
 }
 
-/// The shell blocks that follow a line `<!-- runs -->`.
-fn runnable(page: &str) -> Vec<String> {
-    page.split("<!-- runs -->\n```sh\n")
+/// The shell blocks of a page that follow a line `<!-- runs -->`.
+pub fn runnable(page: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(page).expect("the page");
+    text.split("<!-- runs -->\n```sh\n")
         .skip(1)
         .map(|rest| rest.split_once("```").expect("the fence is closed").0.to_owned())
         .collect()

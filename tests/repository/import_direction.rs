@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{files, repository};
 
 /// Each module of the crate and those it may name. One that is not here does not pass: say where it belongs.
-const MAY_NAME: [(&str, &[&str]); 22] = [
+const MAY_NAME: [(&str, &[&str]); 24] = [
     ("domain", &[]),
     ("hints", &[]),
     ("failpoint", &[]),
@@ -19,6 +19,8 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
     ("format", &["domain"]),
     ("definitions", &["domain", "format", "hints"]),
     ("auth", &["clock", "domain", "storage"]),
+    // Asked where its faults strike.
+    ("sandbox", &["clock", "domain"]),
     (
         "pipeline",
         &[
@@ -31,6 +33,7 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
             "domain",
             "failpoint",
             "format",
+            "sandbox",
             "storage",
         ],
     ),
@@ -44,6 +47,7 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
             "definitions",
             "domain",
             "pipeline",
+            "sandbox",
             "storage",
             "telemetry",
         ],
@@ -72,11 +76,15 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
             "format",
             "outgoing",
             "pipeline",
+            "sandbox",
             "storage",
             "telemetry",
         ],
     ),
-    ("outgoing", &["clock", "config", "domain", "pipeline", "storage"]),
+    (
+        "outgoing",
+        &["clock", "config", "domain", "pipeline", "sandbox", "storage"],
+    ),
     (
         "webhook",
         &[
@@ -102,6 +110,18 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
             "storage",
         ],
     ),
+    (
+        "agent",
+        &[
+            "clock",
+            "definitions",
+            "domain",
+            "failpoint",
+            "format",
+            "hints",
+            "outgoing",
+        ],
+    ),
     ("app", EVERY_HOUSE),
     ("cli", EVERY_HOUSE),
     // The crate's two roots.
@@ -110,6 +130,7 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
 
 /// What the wiring may name: everything but `main`.
 const EVERY_HOUSE: &[&str] = &[
+    "agent",
     "app",
     "auth",
     "blob",
@@ -126,6 +147,7 @@ const EVERY_HOUSE: &[&str] = &[
     "http",
     "outgoing",
     "pipeline",
+    "sandbox",
     "scheduler",
     "storage",
     "telemetry",

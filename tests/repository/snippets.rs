@@ -1,8 +1,9 @@
-//! Every TOML block in the documentation is a whole file that Tranship takes: an entity, a job, a calendar, or settings. (The
+//! Every TOML block in the documentation is a whole file that Tranship takes: an entity, a job, a calendar, what an agent is to do, or settings. (The
 //! shell blocks are run by the process tests.)
 
 use std::path::{Path, PathBuf};
 
+use tranship::agent::config::AgentConfig;
 use tranship::config::{Config, Overrides};
 use tranship::definitions::Definitions;
 use tranship::definitions::from_table::Catalogue;
@@ -18,6 +19,7 @@ enum Kind {
     Entity,
     Job,
     Calendar,
+    Agent,
     Settings,
 }
 
@@ -25,6 +27,11 @@ fn kind(text: &str) -> Kind {
     let table = table(text);
     if table.contains_key("direction") {
         Kind::Job
+    } else if ["upload", "download", "import", "export"]
+        .iter()
+        .any(|key| table.get(*key).is_some_and(toml::Value::is_array))
+    {
+        Kind::Agent
     } else if table.contains_key("days") {
         Kind::Calendar
     } else if ["fields", "key", "table", "composite"]
@@ -43,11 +50,13 @@ fn every_toml_snippet_is_taken() {
     for snippet in &snippets {
         let refused = match snippet.kind {
             Kind::Settings => settings_refused(&snippet.text),
+            Kind::Agent => agent_refused(&snippet.text),
             Kind::Entity | Kind::Job | Kind::Calendar => definition_refused(snippet, &snippets),
         };
         assert!(refused.is_empty(), "{}: {refused}", snippet.place());
     }
-    for kind in [Kind::Entity, Kind::Job, Kind::Calendar, Kind::Settings] {
+    let kinds = [Kind::Entity, Kind::Job, Kind::Calendar, Kind::Agent, Kind::Settings];
+    for kind in kinds {
         assert!(snippets.iter().any(|s| s.kind == kind), "no page shows one of {kind:?}");
     }
 }
@@ -98,6 +107,15 @@ fn settings_refused(text: &str) -> String {
     };
     let mistakes = Config::load(&overrides, &[]).err().unwrap_or_default();
     let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {}", m.place, m.message)).collect();
+    lines.join("\n")
+}
+
+fn agent_refused(text: &str) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("agent.toml");
+    std::fs::write(&file, text).expect("it is written");
+    let mistakes = AgentConfig::load(&file).err().unwrap_or_default();
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
 

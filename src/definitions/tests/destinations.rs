@@ -91,7 +91,7 @@ url = "https://erp.example.org/in"
         "jobs/out.toml:17: two destinations are called `archive`",
         "jobs/out.toml:20: `Authorization` in `headers` is set by every delivery itself",
         "jobs/out.toml:21: [export.destinations.auth] lacks `username`",
-        "jobs/out.toml:21: a secret does not belong into a job's file",
+        "jobs/out.toml:21: a secret does not belong into this file",
         "jobs/out.toml:23: a destination's `name` has at most",
         "jobs/out.toml:26: `token_url` is not a URL",
         "jobs/out.toml:26: [export.destinations.auth] lacks `client_id`",

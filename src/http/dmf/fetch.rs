@@ -92,12 +92,11 @@ fn answer(path: &BlobPath, content: &DmfContent, part: Option<Part>, bytes: Byte
 /// the download to wait for, and goes on when the client is gone.
 fn noting(api: &Api, path: &BlobPath, content: &DmfContent, part: Option<Part>, bytes: ByteStream) -> ByteStream {
     let (first, end) = part.map_or((0, content.bytes), |part| (part.first, part.last + 1));
-    let (context, path) = (api.context.clone(), path.clone());
+    let (store, clock) = (api.context.store.clone(), api.context.clock.clone());
+    let (runtime, path) = (api.context.runtime.clone(), path.clone());
     let note = move || {
-        let runtime = context.runtime.clone();
         runtime.spawn(async move {
-            let now = context.clock.now();
-            match context.store.note_package_sent(&path, (first, end), now).await {
+            match store.note_package_sent(&path, (first, end), clock.now()).await {
                 Ok(true) => tracing::info!(%path, "an exported package was fetched"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%path, %error, "it could not be noted that a package was fetched"),

@@ -1,6 +1,5 @@
 //! Links to blobs: the one to upload by, the one to download by, and what a `packageUrl` leads to (PKG-1, PKG-8, PKG-9).
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -13,7 +12,7 @@ use crate::http::Api;
 use crate::http::auth::{Caller, base_url, link_base};
 use crate::http::canonical::canonical_path;
 use crate::http::problem::{Kind, Problem};
-use crate::http::query::Query;
+use crate::http::query::{Query, path_decoded};
 use crate::pipeline::blob_host::{self, BlobHostError};
 use crate::storage::dmf_blobs::{DmfBlob, DmfContent};
 
@@ -161,7 +160,7 @@ impl Target {
             (None, path, query.to_owned())
         };
         let path = canonical_path(&path).unwrap_or(path);
-        let path = percent_decoded(&path).into_owned();
+        let path = path_decoded(&path);
         Ok(Self { host, path, query })
     }
 
@@ -186,13 +185,6 @@ impl Target {
         );
         Problem::bad("package_url", detail)
     }
-}
-
-fn percent_decoded(text: &str) -> Cow<'_, str> {
-    // Forms are decoded alike, but for plus signs.
-    let kept = text.replace('+', "%2B");
-    let pair = url::form_urlencoded::parse(kept.as_bytes()).next();
-    pair.map_or(Cow::Borrowed(text), |(path, _)| Cow::Owned(path.into_owned()))
 }
 
 #[cfg(test)]

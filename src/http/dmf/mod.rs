@@ -10,8 +10,8 @@ mod problem;
 mod put;
 mod sent;
 
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 
 use super::Api;
@@ -29,6 +29,16 @@ pub(super) const ROOT: &str = "/dmf/";
 const VERSION: &str = "2021-12-02";
 /// Longest id of a client's own that is sent back.
 const CLIENT_REQUEST_ID_BYTES_MAX: usize = 1024;
+
+/// What a fault of the sandbox answers, in the form of these paths.
+pub(super) fn fault(status: u16, message: String, head: bool) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code = match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "ServerBusy",
+        _ => "InternalError",
+    };
+    BlobProblem::new(status, code, message).respond(head)
+}
 
 /// Any method on `/dmf/{name}?{SAS}`, with no token. Nothing is told to who has no link.
 pub async fn handle(

@@ -1,20 +1,25 @@
 //! Exports by the package API: the actions that ask for a package, and the one that tells where it is (PKG-19 to PKG-22).
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 
 use super::super::Api;
 use super::super::auth::Caller;
 use super::super::dmf;
-use super::super::problem::Problem;
+use super::super::problem::{Kind, Problem};
 use super::parameters::Parameters;
 use crate::definitions::Definitions;
 use crate::domain::ids::ExecutionId;
 use crate::domain::job::Job;
-use crate::domain::package_export::{PackageExport, names};
+use crate::domain::package_export::{PackageExport, Template, names};
 use crate::pipeline::blob_host::{self, BlobHostError};
+use crate::pipeline::export_from_package::{self, ExportByPackage};
+use crate::pipeline::package_import::{self, Rights};
 use crate::pipeline::{export, new_execution_id};
 use crate::storage::occurrences::Occurrence;
-use crate::storage::package_requests::{PackageRequest, Submit};
+use crate::storage::package_imports::Queued;
+use crate::storage::package_requests::PackageRequest;
 
 /// The actions that ask for a package.
 pub(super) const ACTIONS: [&str; 5] = [
@@ -57,18 +62,78 @@ pub(super) async fn submit(
         export::check(&api.context, &definitions, job, &asked).map_err(refused)?;
         refuse_paused(api, job).await?;
     }
-    let (submit, id) = (store.run_package(job.id, &request).await?, request.execution);
-    match submit {
-        Submit::New => {
+    let (queued, id) = (store.run_package(job.id, &request, None).await?, request.execution);
+    match queued {
+        Queued::New => {
             api.wake.notify_one();
             tracing::info!(job.name = %job.name, client = %caller.name, execution.id = %id, action, "export asked for");
         }
-        Submit::Repeated => {
+        Queued::Repeated => {
             tracing::info!(job.name = %job.name, client = %caller.name, execution.id = %id, action, "asked for again");
         }
-        Submit::Taken => return Err(refused(taken(&id))),
+        Queued::Taken | Queued::Overtaken => return Err(refused(taken(&id))),
     }
     Ok(id.0)
+}
+
+/// `ExportFromPackage` (PKG-23): the id of the execution; of none, where the project was only to be made, an empty text.
+pub(super) async fn from_package(
+    api: &Api,
+    request: &HttpRequest,
+    caller: &Caller,
+    parameters: &Parameters,
+) -> Result<String, Problem> {
+    let (project, now) = (parameters.text("definitionGroupId")?, api.context.clock.now());
+    if project.is_empty() {
+        let detail = "ExportFromPackage needs definitionGroupId: the data project to make of the package";
+        return Err(refused(detail.to_owned()));
+    }
+    let url = parameters.text("packageUrl")?;
+    let asked = PackageExport {
+        template: Some(Template {
+            package: dmf::package_path(&url)?,
+            overwrite: parameters.flag("overwrite")?,
+        }),
+        ..asked("ExportFromPackage", parameters)?
+    };
+    let submitted = PackageRequest {
+        execution: execution_id(parameters)?.unwrap_or_else(|| new_execution_id(&project, now)),
+        client: caller.name.clone(),
+        action: "ExportFromPackage".to_owned(),
+        project,
+        asked: asked.text(),
+        asked_at: now,
+    };
+    let (id, execute) = (submitted.execution.0.clone(), parameters.flag("execute")?);
+    if execute && package_import::is_repeated(&api.context, &submitted).await? {
+        return Ok(id);
+    }
+    // Whoever leaves here has asked for nothing yet.
+    let permit = Arc::clone(&api.package_checks).acquire_owned().await;
+    let (_, content) = dmf::open_package(api, request, caller, &url).await?;
+    let wanted = ExportByPackage {
+        request: submitted,
+        asked,
+        execute,
+        content,
+    };
+    let (user, may_create) = (caller.clone(), caller.may_create_projects());
+    let rights = Rights {
+        may_use: Box::new(move |job| user.may_use(job)),
+        may_create,
+    };
+    let submit = {
+        let (context, projects) = (api.context.clone(), api.projects.clone());
+        async move {
+            let _permit = permit;
+            export_from_package::submit(&context, &projects, wanted, &rights).await
+        }
+    };
+    // It goes on when the client is gone: that one knows the id, and polls it.
+    let submitted = api.context.runtime.spawn(submit).await;
+    submitted.map_err(|_| Problem::new(Kind::Unavailable, "the service is stopping; send it again"))??;
+    api.wake.notify_one();
+    Ok(if execute { id } else { String::new() })
 }
 
 fn refused(detail: String) -> Problem {
@@ -128,6 +193,7 @@ fn asked(action: &str, parameters: &Parameters) -> Result<PackageExport, Problem
         preview,
         delta: action.contains("Delta"),
         re_execute: parameters.flag("reExecute")?,
+        template: None,
     })
 }
 
@@ -144,7 +210,7 @@ async fn refuse_paused(api: &Api, job: &Job) -> Result<(), Problem> {
 
 /// `GetExportedPackageUrl` of an export: empty while it is on its way (PKG-20).
 pub(super) async fn package_url(api: &Api, request: &HttpRequest, occurrence: &Occurrence) -> Result<String, Problem> {
-    let none = |why: String| {
+    let no_package_of = |why: String| {
         let id = occurrence.execution.as_ref().map_or("", |id| id.0.as_str());
         refused(format!("the execution {id} {why}"))
     };
@@ -154,7 +220,7 @@ pub(super) async fn package_url(api: &Api, request: &HttpRequest, occurrence: &O
             if let Some(package) = api.context.store.exported_package(execution).await? {
                 let content = blob_host::find(&api.context, &package.path).await;
                 let (_, content) = content.map_err(|error| match error {
-                    BlobHostError::Missing => none(format!(
+                    BlobHostError::Missing => no_package_of(format!(
                         "made a package that is no longer kept: it was until {}; export again",
                         package.expires_at
                     )),
@@ -165,7 +231,7 @@ pub(super) async fn package_url(api: &Api, request: &HttpRequest, occurrence: &O
         }
         (state, _) => {
             let note = occurrence.note.as_deref().unwrap_or("no reason was written down");
-            return Err(none(format!("has made no package, it is {state}: {note}")));
+            return Err(no_package_of(format!("has made no package, it is {state}: {note}")));
         }
     }
     Err(no_package())

@@ -6,6 +6,7 @@ mod errors;
 mod export;
 mod import;
 mod parameters;
+mod sequence;
 mod status;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -27,6 +28,8 @@ const NAMESPACE: &str = "Microsoft.Dynamics.DataEntities.";
 enum Answer {
     /// A value that clients read as text (PKG-0).
     Value(Value),
+    /// Nothing: the action is of type `void` (PKG-0).
+    Void,
     /// There is no such action.
     NoSuchAction,
 }
@@ -55,6 +58,9 @@ pub async fn action(
                 .insert_header(("OData-Version", "4.0"))
                 .json(json!({ "@odata.context": context, "value": value }))
         }
+        Ok(Answer::Void) => HttpResponse::NoContent()
+            .insert_header(("OData-Version", "4.0"))
+            .finish(),
         Ok(Answer::NoSuchAction) => no_such_route(request).await,
         Err(problem) => problem.respond(Surface::Data),
     }
@@ -103,6 +109,13 @@ async fn carry_out(
         "GetExecutionIdByMessageId" => status::execution_of(api, caller, &parameters.text("_messageId")?)
             .await?
             .into(),
+        // There is nothing to initialise: entities are there as soon as their files are.
+        "InitializeDataManagement" | "InitializeDataManagementAsync" => Answer::Void,
+        "GetEntitySequence" => sequence::of_entities(api, caller, &parameters.text("listOfDataEntities")?)?.into(),
+        "DeleteExecutionHistoryJob" => status::forget(api, caller, &parameters.text("executionId")?)
+            .await?
+            .into(),
+        "ExportFromPackage" => export::from_package(api, request, caller, parameters).await?.into(),
         action if export::ACTIONS.contains(&action) => export::submit(api, caller, action, parameters).await?.into(),
         action if status::OF_EXECUTION.contains(&action) => {
             status::of_execution(api, request, caller, action, parameters)

@@ -8,12 +8,14 @@ use super::super::auth::{Caller, link_base};
 use super::super::error_files::{self, ErrorFileKind};
 use super::super::problem::Problem;
 use super::super::rejects::runs;
+use super::super::sandbox;
 use super::parameters::Parameters;
 use super::{errors, export};
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
 use crate::pipeline;
+use crate::storage::execution_history::Forgotten;
 use crate::storage::executions::EntityRun;
 use crate::storage::occurrences::Occurrence;
 
@@ -137,6 +139,55 @@ async fn of_load(
     })
 }
 
+/// `DeleteExecutionHistoryJob`: deletes what is kept of an execution that has ended; afterwards nobody has heard of it (PKG-14b).
+pub(super) async fn forget(api: &Api, caller: &Caller, id: &str) -> Result<bool, Problem> {
+    let (run, refused) = (execution(api, caller, id).await?, |detail| {
+        Problem::bad("action_failed", detail)
+    });
+    let (job, execution) = match run {
+        Run::Message(message) => (message.job, message.execution),
+        Run::Export(occurrence) => (occurrence.job, occurrence.execution),
+    };
+    let definitions = api.definitions();
+    if !definitions
+        .job(job)
+        .map_or(caller.is_operator(), |job| caller.may_use(job))
+    {
+        let detail = format!(
+            "the client `{}` may look at the execution {id}, not delete it",
+            caller.name
+        );
+        return Err(refused(detail));
+    }
+    // What was asked for by its own id is that, although its message may have been loaded again since.
+    let asked = ExecutionId(id.to_owned());
+    let asked = api.context.store.execution(&asked).await?.map(|found| found.id);
+    let Some(execution) = asked.or(execution) else {
+        return Err(refused(format!(
+            "the execution {id} has not begun: there is nothing to delete"
+        )));
+    };
+    let forgotten = api
+        .context
+        .store
+        .forget_execution(&execution, api.context.clock.now())
+        .await?;
+    match forgotten {
+        Forgotten::Done => {
+            tracing::info!(execution.id = %execution, client = %caller.name, "execution history deleted");
+            Ok(true)
+        }
+        Forgotten::NotEnded => Err(refused(format!(
+            "the execution {id} has not ended, or the message it made is not acknowledged: delete it afterwards"
+        ))),
+        Forgotten::Unknown => Err(refused(not_found(id))),
+    }
+}
+
+fn not_found(id: &str) -> String {
+    format!("Execution details were not found for the execution id {id}")
+}
+
 /// Where a person sees how it went (PKG-15a).
 fn page(run: &Run) -> String {
     match run {
@@ -166,7 +217,7 @@ async fn message(api: &Api, caller: &Caller, id: &str) -> Result<Message, Proble
     let unknown = || Problem::bad("action_failed", format!("no message was found for the id {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
     match api.context.store.message(parsed).await? {
-        Some(found) if may_see(api, caller, found.job).await? => Ok(found),
+        Some(found) if may_see(api, caller, found.job).await? => Ok(sandbox::as_shown(api, found).await?),
         _ => Err(unknown()),
     }
 }
@@ -180,6 +231,7 @@ async fn execution(api: &Api, caller: &Caller, id: &str) -> Result<Run, Problem>
         found = store.message(message).await?;
     }
     let run = if let Some(message) = found {
+        let message = sandbox::as_shown(api, message).await?;
         Some((message.job, Run::Message(Box::new(message))))
     } else {
         let occurrence = store.occurrence_by_execution(&execution).await?;
@@ -187,10 +239,7 @@ async fn execution(api: &Api, caller: &Caller, id: &str) -> Result<Run, Problem>
     };
     match run {
         Some((job, run)) if may_see(api, caller, job).await? => Ok(run),
-        _ => {
-            let detail = format!("Execution details were not found for the execution id {id}");
-            Err(Problem::bad("action_failed", detail))
-        }
+        _ => Err(Problem::bad("action_failed", not_found(id))),
     }
 }
 

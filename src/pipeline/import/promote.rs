@@ -57,6 +57,7 @@ async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, St
         return judge(part).await;
     }
     for chunk in chunks.into_iter().filter(|chunk| !chunk.done) {
+        part.session.pause_chunk().await;
         part.session.checkpoint()?;
         part.database
             .promote_chunk(part.load(), &staged.state.fields, chunk)
@@ -72,6 +73,7 @@ async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, St
 /// All chunks in one transaction, which a service that stops does not wait for: it is rolled back, and begun again later.
 async fn promote_file(part: &Part<'_>, staged: &Staged) -> Result<(), Stop> {
     let allowed = part.session.spec.allowed_errors();
+    part.session.pause_chunk().await;
     tokio::select! {
         biased;
         () = part.session.stopping.cancelled() => return Err(Stop::Stopped),

@@ -307,6 +307,10 @@ impl Stager<'_> {
             return Ok(());
         }
         self.staged_to = after;
+        if self.direct.is_some() {
+            // It lands as it is.
+            self.part.session.pause_chunk().await;
+        }
         let mut batch = std::mem::take(&mut self.batch);
         origins::settle(self.part, self.mapping, &mut batch).await?;
         batch.after = after;

@@ -9,6 +9,7 @@ use crate::domain::job::{Direction, Job, Origin};
 use crate::domain::project::{Project, ProjectEntity};
 use crate::format::package::{Manifest, PackageEntity};
 use crate::pipeline::Context;
+use crate::storage::package_requests::PackageRequest;
 use crate::storage::projects::ProjectChange;
 
 /// The project of an import.
@@ -33,7 +34,7 @@ pub(super) async fn choose(
         return create(definitions, import, rights, &listed);
     };
     if !(rights.may_use)(job) {
-        return Err(unknown(import));
+        return Err(unknown(&import.request));
     }
     if job.direction != Direction::Import {
         return Err(ImportError::refused(format!(
@@ -84,7 +85,7 @@ fn create(
 ) -> Result<Chosen, ImportError> {
     let name = &import.request.project;
     if !rights.may_create {
-        return Err(unknown(import));
+        return Err(unknown(&import.request));
     }
     if let Some(flaw) = Definitions::project_name_flaw(name) {
         return Err(ImportError::refused(format!("the data project's name `{name}` {flaw}")));
@@ -109,7 +110,10 @@ fn job_of(project: &Project) -> Result<Job, ImportError> {
 }
 
 /// What a project holds that is made of these lines of a manifest.
-fn held(definitions: &Definitions, listed: &[&PackageEntity]) -> Result<Vec<ProjectEntity>, ImportError> {
+pub(in crate::pipeline) fn held(
+    definitions: &Definitions,
+    listed: &[&PackageEntity],
+) -> Result<Vec<ProjectEntity>, ImportError> {
     let mut seen = BTreeSet::new();
     listed
         .iter()
@@ -153,7 +157,7 @@ impl ProjectEntity {
 }
 
 /// Of the entity or composite entity with this label or name.
-fn technical_name<'a>(definitions: &'a Definitions, label: &str) -> Option<&'a str> {
+pub fn technical_name<'a>(definitions: &'a Definitions, label: &str) -> Option<&'a str> {
     if let Some(entity) = definitions.find_entity(label) {
         return Some(&entity.name);
     }
@@ -173,7 +177,7 @@ fn wanted(definitions: &Definitions, job: &Job) -> BTreeSet<String> {
     own.map(|name| (*name).to_owned()).collect()
 }
 
-fn names(definitions: &Definitions, listed: &[&PackageEntity]) -> BTreeSet<String> {
+pub(in crate::pipeline) fn names(definitions: &Definitions, listed: &[&PackageEntity]) -> BTreeSet<String> {
     let name = |listed: &&PackageEntity| {
         let known = technical_name(definitions, &listed.name);
         known.map_or_else(|| listed.name.to_lowercase(), str::to_owned)
@@ -188,17 +192,17 @@ pub(super) fn unknown_entity(name: &str) -> ImportError {
 }
 
 /// The same whether there is none or it is another client's.
-fn unknown(import: &Import) -> ImportError {
+pub(in crate::pipeline) fn unknown(request: &PackageRequest) -> ImportError {
     ImportError::refused(format!(
         "there is no data project `{}` that the client `{client}` may use, and it may create none: name a job that lists it under \
          `clients`, or let an operator give it the role that may (`tranship client add NAME --role integrator`)",
-        import.request.project,
-        client = import.request.client
+        request.project,
+        client = request.client
     ))
 }
 
 /// As the product says it (PKG-11c).
-fn differs(name: &str) -> ImportError {
+pub(in crate::pipeline) fn differs(name: &str) -> ImportError {
     ImportError::refused(format!(
         "the definition group `{name}` exists already, the contents of the package differ from it, and overwrite was not given: send \
          overwrite = true, or a package with its entities, formats and mappings"
