@@ -93,11 +93,10 @@ pub fn execution_summary(standing: Standing) -> &'static str {
         Status::PreProcessing | Status::Processing => "Executing",
         Status::Dequeued | Status::Downloaded | Status::Acked => "Succeeded",
         Status::Cancelled | Status::Expired => "Canceled",
-        Status::PreProcessingError => "Failed",
         // As staging ended (PKG-11b): what it took was skipped by the target.
         Status::Staged if !has_errors(standing) => "Succeeded",
         Status::Staged if skipped > 0 => "PartiallySucceeded",
-        Status::Staged => "Failed",
+        Status::Staged | Status::PreProcessingError => "Failed",
         // Some of its entities failed as a whole, others landed.
         Status::ProcessedWithErrors if applied > 0 => "PartiallySucceeded",
         Status::Processed | Status::ProcessedWithErrors | Status::PostProcessingFailed | Status::DeadLettered => {

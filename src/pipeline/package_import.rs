@@ -202,9 +202,9 @@ struct Copied {
 }
 
 /// Copies the package into a payload of its own: the blob may be written over or go, and another import may name it, too.
-async fn receive(context: &Context, content: &DmfContent) -> Result<(StoredPayload, PackageFile), ImportError> {
+async fn receive(context: &Context, from: &DmfContent) -> Result<(StoredPayload, PackageFile), ImportError> {
     let unreadable = |error: BlobError| ImportError::from(PayloadError::Blob(error));
-    let mut blob = blob_host::read(context, content).await.map_err(unreadable)?;
+    let mut blob = blob_host::read(context, from).await.map_err(unreadable)?;
     let (mut sink, mut spool) = (PayloadSink::new(context), Spool::begin()?);
     while let Some(chunk) = blob.next().await.map_err(unreadable)? {
         sink.write(chunk.clone()).await?;

@@ -2,6 +2,7 @@
 
 mod import_direction;
 mod markdown;
+mod rules_table;
 mod snippets;
 mod states_page;
 

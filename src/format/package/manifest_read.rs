@@ -38,6 +38,7 @@ pub struct Manifest {
 
 /// One entity of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a manifest has as many flags")]
 pub struct PackageEntity {
     /// `EntityName`: the label.
     pub name: String,

@@ -41,11 +41,11 @@ pub(super) async fn submit(
     // Whoever leaves here has asked for nothing yet.
     let permit = Arc::clone(&api.package_checks).acquire_owned().await;
     let url = parameters.text("packageUrl")?;
-    let (_, content) = dmf::open_package(api, request, caller, &url).await?;
+    let (_, package) = dmf::open_package(api, request, caller, &url).await?;
     let import = Import {
         request: asked,
         options,
-        content,
+        content: package,
     };
     let (user, may_create) = (caller.clone(), caller.may_create_projects());
     let rights = Rights {

@@ -61,9 +61,8 @@ pub async fn reset(context: &Context, definitions: &Definitions, sandbox: &Sandb
 }
 
 async fn empty(context: &Context, definitions: &Definitions, sandbox: &Sandbox) -> Result<Reset, Refusal> {
-    // First: an import that a fault holds up would not stop.
-    let faults = sandbox.faults.remove(None);
     let held = hold_all(context, sandbox).await?;
+    let faults = sandbox.faults.remove(None);
     let begun = context.store.begun_imports().await?;
     for database in context.databases.iter() {
         database.forget_loads(&begun).await?;

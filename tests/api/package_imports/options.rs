@@ -158,7 +158,7 @@ async fn a_manifest_may_let_records_land_as_they_are_read(backend: Backend) {
         assert_eq!(rows, [[Some(name.to_owned())]]);
         // What is not to land is staged all the same.
         let staged = run(&app, bytes, &format!("{skip} staged"), |sent| {
-            sent["execute"] = json!(false)
+            sent["execute"] = json!(false);
         })
         .await;
         assert_eq!(staged, "PartiallySucceeded");

@@ -255,7 +255,7 @@ async fn a_project_is_deleted_and_a_file_takes_its_name(backend: Backend) {
     let project = job(&app, "Passing").await.unwrap();
     let mut files = app.definitions.clone();
     let mut taken = files.find_job("Inbound customers").unwrap().clone();
-    taken.name = "passing".to_owned();
+    "passing".clone_into(&mut taken.name);
     files.jobs.push(taken.clone());
     app.api.projects.set_files(files).await;
     assert_eq!(job(&app, "Passing").await.unwrap()["id"], json!(taken.id));
