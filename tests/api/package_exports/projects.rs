@@ -303,7 +303,7 @@ async fn rows_that_cannot_be_written_say_why(backend: Backend) {
     for (method, path, body, says) in [
         (Method::POST, GROUPS, group("MINE"), "exists already"),
         (Method::POST, GROUPS, group(PROJECT), "exists already"),
-        (Method::POST, GROUPS, group(""), "the data project's name"),
+        (Method::POST, GROUPS, group(""), "needs a `Name`"),
         (Method::POST, GROUPS, group("a\u{0}b"), "control character"),
         (
             Method::POST,

@@ -14,6 +14,9 @@ use crate::storage::projects::{Deleted, ProjectChange};
 impl Write<'_> {
     pub(super) async fn create_group(&self) -> Result<HttpResponse, Problem> {
         let name = self.text("Name")?.unwrap_or_default();
+        if name.is_empty() {
+            return Err(refused("a data project needs a `Name`"));
+        }
         if let Some(flaw) = Definitions::project_name_flaw(&name) {
             return Err(refused(format!("the data project's name `{name}` {flaw}")));
         }
