@@ -89,9 +89,9 @@ pub async fn submit(
     ))
 }
 
-async fn manifest(context: &Context, content: &DmfContent) -> Result<Manifest, ImportError> {
+async fn manifest(context: &Context, of: &DmfContent) -> Result<Manifest, ImportError> {
     let unreadable = |error: BlobError| ImportError::from(PayloadError::Blob(error));
-    let mut blob = blob_host::read(context, content).await.map_err(unreadable)?;
+    let mut blob = blob_host::read(context, of).await.map_err(unreadable)?;
     let mut spool = Spool::begin()?;
     while let Some(chunk) = blob.next().await.map_err(unreadable)? {
         spool = spool.write(chunk).await?;

@@ -116,6 +116,7 @@ pub(super) fn details(definitions: &Definitions, caller: &Caller, kept: &[Projec
 }
 
 /// What a project says of an entity.
+#[expect(clippy::struct_excessive_bools, reason = "a project has as many flags")]
 struct Line {
     source_format: String,
     sheet: String,

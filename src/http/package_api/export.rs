@@ -123,10 +123,10 @@ pub(super) async fn from_package(
         may_create,
     };
     let submit = {
-        let (context, projects) = (api.context.clone(), api.projects.clone());
+        let api = api.clone();
         async move {
             let _permit = permit;
-            export_from_package::submit(&context, &projects, wanted, &rights).await
+            export_from_package::submit(&api.context, &api.projects, wanted, &rights).await
         }
     };
     // It goes on when the client is gone: that one knows the id, and polls it.

@@ -93,7 +93,7 @@ async fn carry_out(
 ) -> Result<Answer, Problem> {
     Ok(match action {
         "GetAzureWriteUrl" => {
-            let name = parameters.text("uniqueFileName")?;
+            let name = parameters.free_text("uniqueFileName")?;
             dmf::write_url(api, request, caller, &name).await?.into()
         }
         action if import::ACTIONS.contains(&action) => {

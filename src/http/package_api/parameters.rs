@@ -34,6 +34,17 @@ impl Parameters {
         Ok(text)
     }
 
+    /// Text that names nothing here and is never refused for what it holds (PKG-2): control characters count as spaces.
+    ///
+    /// # Errors
+    /// 400 for a list or an object.
+    pub(super) fn free_text(&self, name: &str) -> Result<String, Problem> {
+        match self.member(name) {
+            Value::String(text) => Ok(text.replace(char::is_control, " ").trim().to_owned()),
+            _ => self.text(name),
+        }
+    }
+
     /// A flag: `true`, `false`, the words for them (also `Yes` and `No`) in any case, 1 or 0; false where it is missing or empty.
     ///
     /// # Errors
@@ -108,6 +119,13 @@ mod tests {
         for value in [json!(["x"]), json!({}), json!("a\u{0}b"), json!("a\nb")] {
             assert!(sent(&value).text("name").is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn free_text_may_hold_anything() {
+        assert_eq!(sent(&json!(" a\u{0}b\n")).free_text("name").unwrap(), "a b");
+        assert_eq!(sent(&json!(7)).free_text("name").unwrap(), "7");
+        assert!(sent(&json!([])).free_text("name").is_err());
     }
 
     #[test]

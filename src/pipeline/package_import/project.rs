@@ -157,6 +157,7 @@ impl ProjectEntity {
 }
 
 /// Of the entity or composite entity with this label or name.
+#[must_use]
 pub fn technical_name<'a>(definitions: &'a Definitions, label: &str) -> Option<&'a str> {
     if let Some(entity) = definitions.find_entity(label) {
         return Some(&entity.name);

@@ -17,7 +17,7 @@ impl Write<'_> {
         let job = self.kept(&name).await?;
         let label = self.text("EntityName")?.unwrap_or_default();
         let definitions = self.api.definitions();
-        let entity = self.entity(&definitions, &label)?;
+        let entity = Self::entity(&definitions, &label)?;
         let fresh = ProjectEntity {
             entity: entity.clone(),
             source_format: "CSV".to_owned(),
@@ -53,7 +53,7 @@ impl Write<'_> {
 
     pub(super) async fn change_detail(&self) -> Result<HttpResponse, Problem> {
         let job = self.kept(&self.key[0]).await?;
-        let entity = self.entity(&self.api.definitions(), &self.key[1])?;
+        let entity = Self::entity(&self.api.definitions(), &self.key[1])?;
         let (said, missing) = (self.said()?, missing(&self.key).detail);
         self.edit(&job, move |project| {
             let listed = project.entities.iter_mut().find(|listed| listed.entity == entity);
@@ -66,7 +66,7 @@ impl Write<'_> {
 
     pub(super) async fn remove_detail(&self) -> Result<HttpResponse, Problem> {
         let job = self.kept(&self.key[0]).await?;
-        let entity = self.entity(&self.api.definitions(), &self.key[1])?;
+        let entity = Self::entity(&self.api.definitions(), &self.key[1])?;
         let missing = missing(&self.key).detail;
         self.edit(&job, move |project| {
             let before = project.entities.len();
@@ -82,7 +82,7 @@ impl Write<'_> {
     }
 
     /// The technical name of an entity that takes part in data management.
-    fn entity(&self, definitions: &Definitions, label: &str) -> Result<String, Problem> {
+    fn entity(definitions: &Definitions, label: &str) -> Result<String, Problem> {
         let name = technical_name(definitions, label);
         let name = name.ok_or_else(|| refused(format!("there is no entity `{label}`")))?;
         if definitions.entity(name).is_some_and(|entity| !entity.data_management) {
@@ -145,7 +145,7 @@ impl Write<'_> {
             self.api.projects.refresh().await?,
             self.api.context.store.projects().await?,
         );
-        let entity = self.entity(&definitions, label)?;
+        let entity = Self::entity(&definitions, label)?;
         let label = definitions.label(&entity).unwrap_or(&entity);
         let rows = projects::details(&definitions, &self.caller, &kept);
         let found = rows
