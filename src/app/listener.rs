@@ -9,6 +9,7 @@ use actix_web::{App as WebApp, HttpServer, web};
 
 use super::tls::Tls;
 use crate::config::{self, Config};
+use crate::console;
 use crate::http::{self, Api};
 
 /// Largest body of requests that are not uploads.
@@ -74,6 +75,7 @@ impl Listeners {
                     }
                     service.call(request)
                 })
+                .configure(console::routes)
                 .configure(http::routes)
         })
         .listen(self.plain)?;

@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod client;
 mod connection;
+mod console;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -98,6 +99,8 @@ enum Command {
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Print a link that signs in to the web console, once
+    Console(console::Console),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -126,6 +129,7 @@ impl Command {
             Self::Messages(messages) => messages.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
             Self::Client(client) => client.json(),
+            Self::Console(console) => console.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -148,6 +152,7 @@ impl Command {
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Generate(generate) => Box::pin(generate.run(screen)).await,

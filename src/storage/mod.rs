@@ -9,6 +9,7 @@
 //! is asked at the same time shares a commit (`commit`).
 
 pub mod asked_runs;
+pub mod at_work;
 pub mod cancel;
 pub mod claims;
 pub mod clients;
@@ -32,6 +33,7 @@ pub mod history;
 mod home;
 pub mod housekeeping;
 pub mod keys;
+pub mod lately;
 pub mod leases;
 mod live;
 mod lock;
@@ -55,6 +57,7 @@ pub mod redrive;
 mod rows;
 mod runs;
 pub mod schedules;
+pub mod sessions;
 pub mod steps;
 mod transition;
 pub mod uploads;

@@ -1,0 +1,90 @@
+//! Messages as an operator looks through them: newest first, a bounded number of rows at a time, whatever is looked for.
+
+use uuid::Uuid;
+
+use super::dialect::sql;
+use super::pool::with_pool;
+use super::{Store, StoreError};
+use crate::domain::ids::{JobId, MessageId};
+use crate::domain::time::Timestamp;
+
+/// Jobs asked for by one statement.
+const JOBS_AT_ONCE: usize = 50;
+
+/// Which messages to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Lately {
+    /// Of these jobs only; empty: of every job.
+    pub jobs: Vec<JobId>,
+    /// Only those that ended otherwise than `Acked` or `Processed`.
+    pub troubled: bool,
+    /// Enqueued at this time or later.
+    pub from: Option<Timestamp>,
+    /// Enqueued before this one.
+    pub before: Option<MessageId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl Store {
+    /// Their ids, newest first. Of an index no more entries are touched than `limit` for each job.
+    pub async fn lately(&self, wanted: &Lately) -> Result<Vec<MessageId>, StoreError> {
+        if wanted.jobs.is_empty() {
+            return self.lately_of(wanted, &[]).await;
+        }
+        let mut found = Vec::new();
+        for jobs in wanted.jobs.chunks(JOBS_AT_ONCE) {
+            found.extend(self.lately_of(wanted, jobs).await?);
+        }
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        found.truncate(wanted.limit as usize);
+        Ok(found)
+    }
+
+    async fn lately_of(&self, wanted: &Lately, jobs: &[JobId]) -> Result<Vec<MessageId>, StoreError> {
+        let text = format!(
+            "select id from ({}) as found order by id desc limit $1",
+            self.lately_sql(wanted, jobs)
+        );
+        let rows = with_pool!(self.reader(), db: Db => {
+            sqlx::query_as::<Db, (Uuid,)>(sql(text))
+                .persistent(false)
+                .bind(i64::from(wanted.limit))
+                .fetch_all(db)
+                .await
+        })?;
+        Ok(rows.into_iter().map(|(id,)| MessageId(id)).collect())
+    }
+
+    /// A part for each job, so that each is read from the end of its stretch of the index. Ids and times are written out: days
+    /// beyond them are then not planned for.
+    fn lately_sql(&self, wanted: &Lately, jobs: &[JobId]) -> String {
+        let (table, id, condition) = if wanted.troubled {
+            ("outcomes", "message", "status not in ('Acked', 'Processed')")
+        } else {
+            ("messages", "id", "bytes >= 0")
+        };
+        let mut range = String::new();
+        if let Some(from) = wanted.from {
+            let first = self.dialect().id_literal(MessageId::first_at(from).0);
+            range += &format!(" and {id} >= {first}");
+        }
+        if let Some(before) = wanted.before {
+            range += &format!(" and {id} < {}", self.dialect().id_literal(before.0));
+        }
+        let part = |of_job: String| {
+            format!(
+                "select * from (select {id} as id from {table} where {condition}{of_job}{range} order by {id} desc \
+                 limit $1) as part"
+            )
+        };
+        if jobs.is_empty() {
+            return part(String::new());
+        }
+        let parts: Vec<String> = jobs
+            .iter()
+            .map(|job| part(format!(" and job = {}", self.dialect().id_literal(job.0))))
+            .collect();
+        parts.join(" union all ")
+    }
+}
