@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::harden;
 use super::pages::trouble;
+use crate::domain::message::Digest;
 use crate::http::Api;
 
 /// A file pages load.
@@ -20,10 +21,9 @@ pub(super) struct Asset {
 
 impl Asset {
     fn new(name: &str, extension: &str, media_type: &'static str, text: &'static str) -> Self {
-        let digest = Sha256::digest(text.as_bytes());
-        let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest = Digest(Sha256::digest(text.as_bytes()).into()).hex();
         Self {
-            path: format!("/console/assets/{name}-{short}.{extension}"),
+            path: format!("/console/assets/{name}-{}.{extension}", &digest[..12]),
             media_type,
             text,
         }

@@ -72,7 +72,7 @@ pub(super) fn whole(visit: &Visit<'_>, page: &Page) -> Markup {
         div.who {
             span.name title={ "role: " (visit.caller.role()) } { (visit.caller.name) }
             (switch(visit))
-            (button_form(visit, "/console/sign-out", html! { button.quiet { "Sign out" } }))
+            (button_form(visit, "/console/sign-out", &html! { button.quiet { "Sign out" } }))
         }
     };
     let foot = html! {
@@ -138,7 +138,7 @@ fn switch(visit: &Visit<'_>) -> Markup {
     button_form(
         visit,
         "/console/theme",
-        html! {
+        &html! {
             input type="hidden" name="theme" value=(other);
             input type="hidden" name="to" value=(super::sign_in::here(visit.request));
             button.quiet title={ "Colours: " (now) ". Next: " (next) } aria-label={ "Colours: " (now) "; switch to " (next) } { "◐" }
@@ -147,7 +147,7 @@ fn switch(visit: &Visit<'_>) -> Markup {
 }
 
 /// A form of one button, or of more.
-pub(super) fn button_form(visit: &Visit<'_>, action: &str, inside: Markup) -> Markup {
+pub(super) fn button_form(visit: &Visit<'_>, action: &str, inside: &Markup) -> Markup {
     html! {
         form method="post" action=(action) {
             input type="hidden" name=(TOKEN) value=(visit.form_token);

@@ -1,5 +1,7 @@
 //! What every page says in its foot: the call and the command that show or do the same.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
 
 /// The call and the commands.
@@ -96,7 +98,7 @@ pub(super) fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out += &format!("%{byte:02X}");
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -62,7 +62,7 @@ pub(super) fn needed(request: &HttpRequest) -> HttpResponse {
     } else {
         PATH.to_owned()
     };
-    form_page(request, StatusCode::UNAUTHORIZED, safe(Some(&to)), said)
+    form_page(request, StatusCode::UNAUTHORIZED, safe(Some(&to)), said.as_ref())
 }
 
 /// A link on another site led here, and the browser kept the cookie back. It sends it when the page itself comes back.
@@ -82,11 +82,11 @@ pub(super) fn once_more(request: &HttpRequest) -> HttpResponse {
     answer
 }
 
-fn form_page(request: &HttpRequest, status: StatusCode, to: &str, said: Option<Markup>) -> HttpResponse {
+fn form_page(request: &HttpRequest, status: StatusCode, to: &str, said: Option<&Markup>) -> HttpResponse {
     let body = html! {
         main #main.narrow {
             h1 { "Sign in" }
-            @if let Some(said) = &said { (said) }
+            @if let Some(said) = said { (said) }
             form.stacked method="post" action="/console/sign-in" {
                 input type="hidden" name="to" value=(to);
                 label for="client" { "Client" }
@@ -120,7 +120,7 @@ pub(super) async fn by_secret(api: web::Data<Api>, request: HttpRequest, body: B
                 &html! { "There is no client of this name with this secret. Check both; "
                 code { "tranship client rotate NAME" } " gives a client a new secret." },
             );
-            return Ok(form_page(&request, StatusCode::UNAUTHORIZED, &to, Some(said)));
+            return Ok(form_page(&request, StatusCode::UNAUTHORIZED, &to, Some(&said)));
         };
         let secret = new_secret();
         let now = api.context.clock.now();
@@ -192,7 +192,7 @@ pub(super) async fn by_link(api: web::Data<Api>, request: HttpRequest, link: web
                 &html! { "This link was used, or is older than a quarter of an hour. " code { "tranship console" }
                 " prints another one on the machine of the service." },
             );
-            return Ok(form_page(&request, StatusCode::UNAUTHORIZED, PATH, Some(said)));
+            return Ok(form_page(&request, StatusCode::UNAUTHORIZED, PATH, Some(&said)));
         }
         tracing::info!("signed in to the console by a link");
         Ok(with_cookie(&api, &request, &secret, PATH))

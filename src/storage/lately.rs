@@ -64,14 +64,12 @@ impl Store {
         } else {
             ("messages", "id", "bytes >= 0")
         };
-        let mut range = String::new();
-        if let Some(from) = wanted.from {
-            let first = self.dialect().id_literal(MessageId::first_at(from).0);
-            range += &format!(" and {id} >= {first}");
-        }
-        if let Some(before) = wanted.before {
-            range += &format!(" and {id} < {}", self.dialect().id_literal(before.0));
-        }
+        let literal = |id: MessageId| self.dialect().id_literal(id.0);
+        let from = wanted
+            .from
+            .map(|from| format!(" and {id} >= {}", literal(MessageId::first_at(from))));
+        let before = wanted.before.map(|before| format!(" and {id} < {}", literal(before)));
+        let range: String = from.into_iter().chain(before).collect();
         let part = |of_job: String| {
             format!(
                 "select * from (select {id} as id from {table} where {condition}{of_job}{range} order by {id} desc \

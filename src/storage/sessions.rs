@@ -44,6 +44,11 @@ struct SessionRow {
     expires_at: i64,
 }
 
+#[derive(Debug, sqlx::FromRow)]
+struct LinkRow {
+    client: Option<String>,
+}
+
 impl Store {
     /// Begins a session. Those that are over are forgotten.
     pub async fn begin_session(
@@ -93,9 +98,10 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let text = "delete from console_links where digest = $1 and expires_at > $2 returning client";
-                type Row = (Option<String>,);
-                let link: Option<Row> = fetch_optional!(tx.db(), Row, text, link.to_vec(), now.micros())?;
-                let Some((client,)) = link else { return Ok(false) };
+                let link = fetch_optional!(tx.db(), LinkRow, text, link.to_vec(), now.micros())?;
+                let Some(LinkRow { client }) = link else {
+                    return Ok(false);
+                };
                 begin(tx, session, client, expires_at, now).await?;
                 Ok(true)
             })

@@ -53,7 +53,7 @@ fn asking(visit: &Visit<'_>, action: &str, back: &str, do_it: &str, inside: &Mar
         (inside)
         div.buttons { button.main { (do_it) } a.button href=(back) { "Back" } }
     };
-    html! { div.stacked { (button_form(visit, action, form)) } }
+    html! { div.stacked { (button_form(visit, action, &form)) } }
 }
 
 /// `POST /console/theme`: light, dark, or as the system says.

@@ -65,8 +65,8 @@ fn row(visit: &Visit<'_>, job: &Job, depth: Depth, is_paused: bool) -> Markup {
 
 /// A job's name, leading to its page; the id of one whose file is gone.
 pub(super) fn job_link(visit: &Visit<'_>, id: JobId) -> Markup {
-    match visit.definitions.job(id) {
-        Some(job) => html! { a href={ "/console/jobs/" (job.id) } { (job.name) } },
-        None => html! { span title="its file is gone" { (id) } },
+    html! {
+        @if let Some(job) = visit.definitions.job(id) { a href={ "/console/jobs/" (job.id) } { (job.name) } }
+        @else { span title="its file is gone" { (id) } }
     }
 }

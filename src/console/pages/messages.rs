@@ -120,14 +120,14 @@ impl Wanted {
     fn takes(self, status: Status) -> bool {
         match self {
             Self::Any => true,
-            Self::Failed => self.is_failure(status),
+            Self::Failed => is_failure(status),
             Self::One(wanted) => wanted == status,
         }
     }
+}
 
-    fn is_failure(self, status: Status) -> bool {
-        status.is_final() && !matches!(status, Status::Acked | Status::Processed | Status::Cancelled)
-    }
+fn is_failure(status: Status) -> bool {
+    status.is_final() && !matches!(status, Status::Acked | Status::Processed | Status::Cancelled)
 }
 
 /// A page of what was found.
@@ -301,16 +301,21 @@ fn pager(asked: &Asked, found: &Found) -> Markup {
 
 fn same(visit: &Visit<'_>, asked: &Asked, wanted: Wanted) -> Same {
     let job = asked.job.as_deref().and_then(|job| visit.definitions.find_job(job));
-    let (mut path, mut words) = (format!("/api/v1/messages?limit={PAGE}"), vec!["messages", "list"]);
-    if let Some(job) = job {
-        path += &format!("&job={}", encoded(&job.name));
-        words.extend(["--job", &job.name]);
+    let status = match wanted {
+        Wanted::One(status) => Some(status.as_str()),
+        Wanted::Any | Wanted::Failed => None,
+    };
+    let (mut query, mut words) = (vec![format!("limit={PAGE}")], vec!["messages", "list"]);
+    for (name, flag, value) in [
+        ("job", "--job", job.map(|job| job.name.as_str())),
+        ("status", "--status", status),
+    ] {
+        if let Some(value) = value {
+            query.push(format!("{name}={}", encoded(value)));
+            words.extend([flag, value]);
+        }
     }
-    if let Wanted::One(status) = wanted {
-        path += &format!("&status={status}");
-        words.extend(["--status", status.as_str()]);
-    }
-    Same::get(path).command(&words)
+    Same::get(format!("/api/v1/messages?{}", query.join("&"))).command(&words)
 }
 
 /// Messages as a table.
