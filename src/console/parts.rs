@@ -166,16 +166,23 @@ pub(super) fn state(word: &str) -> Markup {
     badge(tone, word)
 }
 
-/// A table that scrolls inside itself where it is wider than the page.
+/// A table that scrolls inside itself where it is wider than the page. A `#` before a column's name: it holds numbers.
 pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption.away { (caption) }
-                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                thead { tr { @for column in columns { (head(column)) } } }
                 tbody { (rows) }
             }
         }
+    }
+}
+
+fn head(column: &str) -> Markup {
+    html! {
+        @if let Some(numbers) = column.strip_prefix('#') { th.number scope="col" { (numbers) } }
+        @else { th scope="col" { (column) } }
     }
 }
 

@@ -101,7 +101,7 @@ fn of_export(visit: &Visit<'_>, run: &Run) -> Markup {
         section aria-labelledby="phases" {
             h2 #phases { "Phases" }
             p.phases { @for (name, took) in phases(&run.occurrence) { span { (name) " " (took) } } }
-            (table("Entities", &["Entity", "Records"], &rows))
+            (table("Entities", &["Entity", "#Records"], &rows))
         }
         section aria-labelledby="messages" {
             h2 #messages { "Messages" }
@@ -112,7 +112,7 @@ fn of_export(visit: &Visit<'_>, run: &Run) -> Markup {
         @if !run.positions.is_empty() {
             section aria-labelledby="positions" {
                 h2 #positions { "Positions" }
-                (table("Positions of incremental entities", &["Entity", "Number", "State", "Note"], &positions))
+                (table("Positions of incremental entities", &["Entity", "#Number", "State", "Note"], &positions))
             }
         }
         (deliveries(visit, &run.deliveries))

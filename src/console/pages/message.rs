@@ -10,7 +10,7 @@ use crate::console::actions::done;
 use crate::console::answer::harden;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{
-    Tone, bytes, counted, facts, maybe, maybe_time, none, notice, number, state, status, table, time, tone,
+    Tone, bytes, counted, facts, maybe, maybe_time, none, notice, number, span, state, status, table, time, tone,
 };
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, respond, show as answer};
@@ -257,13 +257,16 @@ fn rejects_of(visit: &Visit<'_>, seen: &Seen) -> Markup {
         @if !seen.causes.is_empty() {
             section aria-labelledby="causes" {
                 h2 #causes { "What went wrong, by cause" }
-                (table("Causes, most frequent first", &["Cause", "Field", "Errors", "Values", "For example"], &rows))
+                (table("Causes, most frequent first", &["Cause", "Field", "#Errors", "#Values", "For example"], &rows))
             }
         }
         (records::table_of(&seen.rejected, seen.message.counts.rejected))
         @if seen.message.counts.rejected > 0 && may_repair {
-            p { "To repair: download the rejects, correct them, leave " code { "_reject_id" } " as it is, and send the file back with "
-                code { "tranship messages resubmit" } ". The correction becomes a child of this message; this one stays as it is." }
+            section aria-labelledby="repair" {
+                h2 #repair { "To repair them" }
+                p { "Download the rejects, correct them, leave " code { "_reject_id" } " as it is, and send the file back with "
+                    code { "tranship messages resubmit" } ". The correction becomes a child of this message; this one stays as it is." }
+            }
         }
     }
 }
@@ -303,15 +306,15 @@ pub(super) fn entity_table(runs: &[EntityRun]) -> Markup {
     let heads = [
         "Entity",
         "Staging",
-        "Records",
-        "Rejected",
+        "#Records",
+        "#Rejected",
         "Target",
-        "Inserted",
-        "Updated",
-        "Unchanged",
-        "Deleted",
-        "Refused",
-        "Skipped",
+        "#Inserted",
+        "#Updated",
+        "#Unchanged",
+        "#Deleted",
+        "#Refused",
+        "#Skipped",
     ];
     table("Entities and their phases", &heads, &rows)
 }
@@ -362,9 +365,12 @@ fn timeline(visit: &Visit<'_>, events: &[MessageEvent]) -> Markup {
         section aria-labelledby="history" {
             h2 #history { "History" }
             ol.timeline {
-                @for event in events {
+                @for (at, event) in events.iter().enumerate() {
                     li class=(tone(event.status).class()) {
                         (status(event.status)) " " (time(event.at, visit.now))
+                        @if let Some(before) = at.checked_sub(1).and_then(|at| events.get(at)) {
+                            " " span.faint { "after " (span(before.at, event.at)) }
+                        }
                         @if event.epoch > 0 { " " span.faint { "lease " (event.epoch) } }
                         @if let Some(note) = &event.note { p { (note) } }
                     }
@@ -396,7 +402,7 @@ pub(super) fn deliveries(visit: &Visit<'_>, deliveries: &[ExportDelivery]) -> Ma
         @if !deliveries.is_empty() {
             section aria-labelledby="deliveries" {
                 h2 #deliveries { "Deliveries" }
-                (table("Destinations", &["Destination", "State", "Attempts", "Arrived", "Last answer"], &rows))
+                (table("Destinations", &["Destination", "State", "#Attempts", "Arrived", "Last answer"], &rows))
             }
         }
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::jobs::job_link;
 use crate::console::frame::{Page, Place};
-use crate::console::parts::{bytes, counted, empty, maybe, none, number, status, table, time};
+use crate::console::parts::{bytes, counted, empty, none, number, status, table, time};
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::ids::{JobId, MessageId};
@@ -322,13 +322,12 @@ fn same(visit: &Visit<'_>, asked: &Asked, wanted: Wanted) -> Same {
 pub(super) fn rows(visit: &Visit<'_>, caption: &str, messages: &[Message]) -> Markup {
     let rows = html! { @for message in messages { (row(visit, message)) } };
     let heads = [
-        "Message",
+        "File or external id",
         "Status",
         "Job",
-        "File or external id",
-        "Records",
-        "Rejected",
-        "Size",
+        "#Records",
+        "#Rejected",
+        "#Size",
         "Enqueued",
     ];
     table(caption, &heads, &rows)
@@ -340,10 +339,13 @@ fn row(visit: &Visit<'_>, message: &Message) -> Markup {
     let counts = &message.counts;
     html! {
         tr {
-            td { a href={ "/console/messages/" (id) } title=(id) { "…" (short) } }
+            td.text {
+                a href={ "/console/messages/" (id) } title=(id) {
+                    @if let Some(name) = &message.external_id { (name) } @else { "…" (short) }
+                }
+            }
             td { (status(message.status)) @if let Some(failure) = &message.failure { br; span.faint title=(failure.detail) { (failure.code) } } }
             td { (job_link(visit, message.job)) }
-            td.text { (maybe(message.external_id.as_deref())) }
             td.number { @if counts.read > 0 { (number(counts.read)) } @else { (none()) } }
             td.number { @if counts.rejected > 0 { strong.bad { (number(counts.rejected)) } } @else { (none()) } }
             td.number { (bytes(message.bytes)) }

@@ -195,7 +195,7 @@ fn queues(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
             }
         }
     };
-    let heads = ["Job", "Direction", "Waiting", "Taken", "Oldest that waits", ""];
+    let heads = ["Job", "Direction", "#Waiting", "#Taken", "Oldest that waits", ""];
     html! {
         section aria-labelledby="queues" {
             h2 #queues { "Queues" }
@@ -254,7 +254,7 @@ fn schedules(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
             @let zone = job.schedule.as_ref().map_or(chrono_tz::UTC, |schedule| schedule.time_zone);
             tr {
                 td { (job_link(visit, job.id)) }
-                td { (relative(*at, visit.now)) " " span.faint { (time_in(*at, zone, visit.now)) } }
+                td { (relative(*at, visit.now)) br; span.faint { (time_in(*at, zone, visit.now)) } }
                 td {
                     @if seen.pauses.contains_key(&job.id) { (badge(Tone::Odd, "paused")) }
                     @else if let Some(run) = seen.runs.get(&job.id) { (crate::console::parts::state(&run.state)) }

@@ -152,8 +152,15 @@ pub(super) fn table_of(rejected: &Rejected, in_all: u64) -> Markup {
 
 fn as_written(written: &Written, errors: &[StoredError]) -> Markup {
     let of = |id: &str| -> Vec<&StoredError> { errors.iter().filter(|error| error.reject.to_string() == id).collect() };
-    let mut heads = vec!["Record", "What is wrong"];
-    heads.extend(written.columns.iter().take(COLUMNS_MAX).map(String::as_str));
+    let mut heads = vec!["#Record", "What is wrong"];
+    // A name of the source that begins with our mark is still a name.
+    heads.extend(
+        written
+            .columns
+            .iter()
+            .take(COLUMNS_MAX)
+            .map(|name| name.trim_start_matches('#')),
+    );
     let rows = html! {
         @for (id, cells) in &written.records {
             @let errors = of(id);
@@ -220,7 +227,7 @@ fn as_known(errors: &[StoredError]) -> (usize, Markup) {
             }
         }
     };
-    let heads = ["Record", "Line", "Field", "Value", "Cause", "What is wrong"];
+    let heads = ["#Record", "#Line", "Field", "Value", "Cause", "What is wrong"];
     (
         records.len(),
         table("Rejected records; the values at fault are marked", &heads, &rows),

@@ -36,7 +36,7 @@ pub(super) fn phases(occurrence: &Occurrence) -> Vec<(&'static str, String)> {
 pub(super) fn table_of(visit: &Visit<'_>, runs: &[Run]) -> Markup {
     let rows = html! { @for run in runs { (row(visit, run)) } };
     let heads = [
-        "Due", "State", "Trigger", "Phases", "Records", "Size", "Messages", "Note",
+        "Due", "State", "Trigger", "Phases", "#Records", "#Size", "Messages", "Note",
     ];
     table("Runs, newest first", &heads, &rows)
 }
