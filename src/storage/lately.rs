@@ -86,3 +86,51 @@ impl Store {
         parts.join(" union all ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pool::fetch_all;
+    use super::super::{Sharing, StoreSettings};
+    use super::*;
+
+    /// On SQLite the plan says how it looks: along an index, and sorting no more than was found.
+    #[tokio::test]
+    async fn lists_go_along_an_index() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = StoreSettings {
+            url: format!("sqlite://{}/store.db", folder.path().display()),
+            max_connections: 2,
+            sharing: Sharing::Exclusive,
+        };
+        let store = Store::connect(&settings).await.expect("a store");
+        let job = JobId(MessageId::generate().0);
+        let (one, two) = (vec![job], vec![job, JobId(MessageId::generate().0)]);
+        for (jobs, troubled, index) in [
+            (Vec::new(), false, "PRIMARY KEY"),
+            (one.clone(), false, "messages_listed"),
+            (two.clone(), false, "messages_listed"),
+            (one, true, "outcomes_troubled_lately"),
+            (two, true, "outcomes_troubled_lately"),
+        ] {
+            let wanted = Lately {
+                jobs: jobs.clone(),
+                troubled,
+                from: Some(Timestamp(0)),
+                before: Some(MessageId::generate()),
+                limit: 10,
+            };
+            let text = format!("explain query plan {}", store.lately_sql(&wanted, &jobs));
+            type Step = (i64, i64, i64, String);
+            let steps: Vec<Step> = fetch_all!(store.reader(), Step, sql(text), 10_i64).expect("a plan");
+            let steps: Vec<String> = steps.into_iter().map(|(_, _, _, step)| step).collect();
+            let reads = |step: &&String| step.contains(" messages ") || step.contains(" outcomes ");
+            let reads: Vec<&String> = steps.iter().filter(reads).collect();
+            assert_eq!(reads.len(), jobs.len().max(1), "{steps:?}");
+            for read in reads {
+                assert!(read.starts_with("SEARCH") && read.contains(index), "{steps:?}");
+            }
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+        }
+        store.close().await;
+    }
+}

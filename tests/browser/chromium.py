@@ -17,7 +17,7 @@ class Browser:
         to_browser, self.out = os.pipe()
         self.back, from_browser = os.pipe()
         # The browser reads commands from 3 and writes answers to 4.
-        command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+        command = [os.environ.get("TRANSHIP_TEST_BROWSER", "chromium"), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
                    "--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-pipe",
                    f"--user-data-dir={self.profile}", "about:blank"]
         shell = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
