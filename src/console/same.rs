@@ -10,6 +10,8 @@ pub(super) struct Same {
     path: String,
     body: Option<String>,
     commands: Vec<String>,
+    /// What of the page they do not say.
+    but: Option<&'static str>,
 }
 
 impl Same {
@@ -20,6 +22,7 @@ impl Same {
             path: path.into(),
             body: None,
             commands: Vec::new(),
+            but: None,
         }
     }
 
@@ -37,6 +40,13 @@ impl Same {
     pub fn command(mut self, words: &[&str]) -> Self {
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
         self.commands.push(format!("tranship {}", words.join(" ")));
+        self
+    }
+
+    /// Says what of the page the call does not know.
+    #[must_use]
+    pub fn but(mut self, but: Option<&'static str>) -> Self {
+        self.but = but;
         self
     }
 
@@ -66,6 +76,7 @@ impl Same {
                         dd { (copied(command)) }
                     }
                 }
+                @if let Some(but) = self.but { p { (but) } }
                 details {
                     summary { "Where TOKEN comes from" }
                     (copied(&token))

@@ -93,6 +93,9 @@ mod tests {
     use super::super::{Sharing, StoreSettings};
     use super::*;
 
+    /// A step of SQLite's plan; the last member says what it does.
+    type Step = (i64, i64, i64, String);
+
     /// On SQLite the plan says how it looks: along an index, and sorting no more than was found.
     #[tokio::test]
     async fn lists_go_along_an_index() {
@@ -120,7 +123,6 @@ mod tests {
                 limit: 10,
             };
             let text = format!("explain query plan {}", store.lately_sql(&wanted, &jobs));
-            type Step = (i64, i64, i64, String);
             let steps: Vec<Step> = fetch_all!(store.reader(), Step, sql(text), 10_i64).expect("a plan");
             let steps: Vec<String> = steps.into_iter().map(|(_, _, _, step)| step).collect();
             let reads = |step: &&String| step.contains(" messages ") || step.contains(" outcomes ");

@@ -38,6 +38,21 @@ def pages(browser, base):
     return found
 
 
+def for_docs(browser, base, folder):
+    """The pictures of docs/console.md."""
+    folder.mkdir(exist_ok=True)
+    first = "document.querySelector('main td a').getAttribute('href')"
+    browser.look()
+    browser.open(base + "/console/messages?status=ProcessedWithErrors&external_id=orders")
+    message = browser.evaluate(first)
+    for name, address, how in [("overview", "/console", {"height": 820}), ("message", message, {"dark": True, "height": 860}),
+                               ("job", "/console/jobs/Nightly%20sales%20orders", {"height": 860}),
+                               ("phone", "/console/messages", {"width": 360, "height": 740, "dark": True})]:
+        browser.look(**how)
+        browser.open(base + address)
+        browser.shot(folder / f"console-{name}.png", whole=False)
+
+
 def main(link, folder):
     base = link.split("/console/")[0]
     folder = pathlib.Path(folder)
@@ -59,6 +74,7 @@ def main(link, folder):
                 if over > 0:
                     wide.append(f"{name}, {look}: {over} px wider than the window")
             print(name, address)
+        for_docs(browser, base, folder / "docs")
         for complaint in browser.complaints():
             print("the browser says:", complaint)
         for line in wide:

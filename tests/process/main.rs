@@ -13,6 +13,7 @@ mod wire;
 mod blob_host;
 mod buckets;
 mod compose;
+mod console;
 mod copies;
 mod crash;
 mod destinations;

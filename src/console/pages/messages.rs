@@ -315,7 +315,11 @@ fn same(visit: &Visit<'_>, asked: &Asked, wanted: Wanted) -> Same {
             words.extend([flag, value]);
         }
     }
-    Same::get(format!("/api/v1/messages?{}", query.join("&"))).command(&words)
+    let is_more =
+        asked.from.is_some() || asked.to.is_some() || asked.external_id.is_some() || matches!(wanted, Wanted::Failed);
+    Same::get(format!("/api/v1/messages?{}", query.join("&")))
+        .command(&words)
+        .but(is_more.then_some("These list by job and by one status; the page looks closer."))
 }
 
 /// Messages as a table.
