@@ -28,6 +28,7 @@ use crate::business::Databases;
 use crate::business::backup::sweep_copies;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::console;
 use crate::definitions::Definitions;
 use crate::destination;
 use crate::domain::message::Durability;
@@ -41,6 +42,7 @@ use crate::pipeline::projects::Projects;
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
+use crate::storage::sessions::Visitor;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
 use crate::webhook;
@@ -244,6 +246,22 @@ impl App {
         self.first_client.clone()
     }
 
+    /// A link that signs in to the console once, as the local operator; `None` where others than this machine can reach the service.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn console_link(&self) -> anyhow::Result<Option<String>> {
+        let server = &self.config.server;
+        let is_reachable = server.public_url.is_some() || !server.trusted_proxies.is_empty();
+        if is_reachable || open_address(&self.listeners)?.is_some() {
+            return Ok(None);
+        }
+        let (store, now) = (&self.api.context.store, self.api.context.clock.now());
+        let base = format!("http://{}", self.address);
+        let link = console::link::new_link(store, &base, &Visitor::Local, now).await;
+        Ok(Some(link.context("cannot make a link to the console")?))
+    }
+
     /// Cancelling it stops the service as SIGTERM does.
     #[must_use]
     pub fn stop_handle(&self) -> CancellationToken {
@@ -418,6 +436,15 @@ fn report_durability(store: &Store) {
     }
 }
 
+/// The first address that others than this machine can reach.
+fn open_address(listeners: &Listeners) -> anyhow::Result<Option<SocketAddr>> {
+    let addresses = [Some(listeners.address()?), listeners.tls_address()];
+    Ok(addresses
+        .into_iter()
+        .flatten()
+        .find(|address| !address.ip().is_loopback()))
+}
+
 /// The client of a first start: only where nobody but this machine can reach the service. A service that others can reach
 /// refuses to start while it exists.
 async fn first_client(
@@ -426,11 +453,7 @@ async fn first_client(
     options: &AppOptions,
     listeners: &Listeners,
 ) -> anyhow::Result<Option<(String, String)>> {
-    let addresses = [Some(listeners.address()?), listeners.tls_address()];
-    let open = addresses
-        .into_iter()
-        .flatten()
-        .find(|address| !address.ip().is_loopback());
+    let open = open_address(listeners)?;
     let reachable = open.is_some() || config.server.public_url.is_some();
     let dev = store.client(DEV_CLIENT).await?.filter(|c| c.revoked_at.is_none());
     if reachable && dev.is_some() {

@@ -77,6 +77,8 @@ pub struct Server {
     pub token_seconds: u32,
     /// `link_seconds`: life of a link to an error file or a package.
     pub link_seconds: u32,
+    /// `session_seconds`: life of a session of the console.
+    pub session_seconds: u32,
     /// `workers`: threads that answer requests.
     pub workers: usize,
     /// `max_waiters`: requests that wait for a message or for news of one.
@@ -419,6 +421,7 @@ impl Server {
             shutdown_seconds: number(reader, "server.shutdown_seconds", 0, 3600),
             token_seconds: number(reader, "server.token_seconds", 60, 86_400),
             link_seconds: number(reader, "server.link_seconds", 60, 604_800),
+            session_seconds: number(reader, "server.session_seconds", 60, 604_800),
             workers: match number(reader, "server.workers", 0, 1024) {
                 0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
                 workers => workers,

@@ -41,7 +41,7 @@
 //! # Which way imports point
 //!
 //! ```text
-//! main -> cli -> agent, app -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
+//! main -> cli -> agent, app -> console -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
@@ -55,6 +55,7 @@ pub mod business;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod definitions;
 pub mod destination;
 pub mod domain;

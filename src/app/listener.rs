@@ -10,6 +10,7 @@ use actix_web::{App as WebApp, HttpServer, web};
 
 use super::tls::Tls;
 use crate::config::{self, Config};
+use crate::console;
 use crate::http::{self, Api};
 
 /// Largest body of requests that are not uploads.
@@ -82,6 +83,7 @@ impl Listeners {
                     if is_sandbox {
                         http::sandbox::routes(service);
                     }
+                    console::routes(service);
                     http::routes(service);
                 })
         })

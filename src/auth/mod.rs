@@ -6,6 +6,7 @@
 pub mod outside;
 pub mod sas;
 pub mod secrets;
+pub mod sessions;
 mod signing;
 pub mod token_endpoint;
 pub mod tokens;

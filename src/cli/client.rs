@@ -238,7 +238,7 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
 }
 
 /// Opens the store beside the service that may be running on it.
-async fn open(config: Config) -> Result<Store, Failure> {
+pub(super) async fn open(config: Config) -> Result<Store, Failure> {
     let settings = StoreSettings {
         url: config.store.url,
         max_connections: config.store.max_connections,
@@ -264,7 +264,7 @@ fn print_secret(screen: &Screen, name: &str, secret: &str, made: Option<&Path>) 
     ));
 }
 
-fn unknown(name: &str) -> Failure {
+pub(super) fn unknown(name: &str) -> Failure {
     Failure::new(
         Exit::Refused,
         format!("there is no client `{}` that is not revoked", plain(name)),
@@ -272,7 +272,7 @@ fn unknown(name: &str) -> Failure {
     .cure("`tranship client list` shows them all.")
 }
 
-fn refusal(error: &StoreError) -> Failure {
+pub(super) fn refusal(error: &StoreError) -> Failure {
     match error {
         StoreError::Locked { .. } => Failure::failed(error.to_string()).cure("Try again: a start takes a moment."),
         StoreError::Settings(_) | StoreError::Migration(_) => Failure::usage(error.to_string()),

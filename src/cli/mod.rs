@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod client;
 mod connection;
+mod console;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -105,6 +106,8 @@ enum Command {
     Client(client::ClientCommand),
     /// Send what lies in folders, collect into folders
     Agent(agent::Agent),
+    /// Print a link that signs in to the web console, once
+    Console(console::Console),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -135,6 +138,7 @@ impl Command {
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
             Self::Agent(agent) => agent.json,
+            Self::Console(console) => console.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -159,6 +163,7 @@ impl Command {
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
+            Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Generate(generate) => Box::pin(generate.run(screen)).await,

@@ -115,6 +115,18 @@ impl Serve {
                 screen.line(line);
             }
         }
+        if screen.is_terminal()
+            && let Some(link) = app
+                .console_link()
+                .await
+                .map_err(|error| Failure::failed(format!("{error:#}")))?
+        {
+            screen.line(format!("Console  {}", screen.paint(Tone::Strong, &link)));
+            screen.note(format!(
+                "The link signs in once, soon; another one: {} console",
+                program()
+            ));
+        }
         app.run().await.map_err(|error| Failure::failed(format!("{error:#}")))?;
         Ok(Exit::Ok)
     }

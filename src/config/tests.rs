@@ -44,9 +44,10 @@ fn the_embedded_file_holds_the_documented_defaults() {
         (
             config.server.shutdown_seconds,
             config.server.token_seconds,
-            config.server.link_seconds
+            config.server.link_seconds,
+            config.server.session_seconds
         ),
-        (30, 3599, 3600)
+        (30, 3599, 3600, 43_200)
     );
     assert!(config.server.workers >= 2);
     assert_eq!((config.server.max_waiters, config.server.max_listeners), (1024, 256));

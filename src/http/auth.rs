@@ -71,8 +71,19 @@ enum Role {
     Operator,
 }
 
+/// What the operator who has the store at hand is called: in histories, beside clients.
+const LOCAL_OPERATOR: &str = "local operator";
+
 impl Caller {
-    fn of(client: &Client) -> Self {
+    /// Somebody who has the store at hand, and so may do everything anyway.
+    pub(crate) fn local_operator() -> Self {
+        Self {
+            name: LOCAL_OPERATOR.to_owned(),
+            role: Role::Operator,
+        }
+    }
+
+    pub(crate) fn of(client: &Client) -> Self {
         let role = match client.role.as_str() {
             "admin" | "operator" => Role::Operator,
             "viewer" => Role::Viewer,
@@ -82,6 +93,15 @@ impl Caller {
         Self {
             name: client.name.clone(),
             role,
+        }
+    }
+
+    /// The role, in a word.
+    pub(crate) fn role(&self) -> &'static str {
+        match self.role {
+            Role::Client => "client",
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
         }
     }
 

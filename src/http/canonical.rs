@@ -53,7 +53,7 @@ fn fixed_segments(segments: &[&str]) -> Vec<usize> {
         vec![1, 2, 3]
     } else if is(0, "health") || (is(0, "common") && is(1, "userrealm")) {
         vec![0, 1]
-    } else if is(0, "dmf") {
+    } else if is(0, "dmf") || is(0, "console") {
         vec![0]
     } else {
         Vec::new()

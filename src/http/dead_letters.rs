@@ -34,7 +34,7 @@ fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
 }
 
 /// The message of this id and its job, if the caller may use it.
-async fn usable<'d>(
+pub(crate) async fn usable<'d>(
     api: &Api,
     definitions: &'d Definitions,
     caller: &Caller,
@@ -57,22 +57,45 @@ pub async fn cancel(api: web::Data<Api>, request: HttpRequest, id: web::Path<Str
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let (message, _) = usable(&api, &definitions, &caller, &id).await?;
-        let now = api.context.clock.now();
-        match api.context.store.cancel(message.id, &caller.name, now).await? {
-            Cancelled::Now => Ok(HttpResponse::Ok().json(json!({ "id": message.id, "status": Status::Cancelled }))),
-            Cancelled::Asked => Ok(HttpResponse::Accepted().json(json!({
+        Ok(match cancel_message(&api, &caller, &message).await? {
+            Stopped::Now => HttpResponse::Ok().json(json!({ "id": message.id, "status": Status::Cancelled })),
+            Stopped::Asked => HttpResponse::Accepted().json(json!({
                 "id": message.id,
                 "status": message.status,
                 "detail": "a worker has it; it ends at its next heartbeat",
-            }))),
-            Cancelled::Ended(standing) => {
-                let detail = format!("message {} has ended already: {}", standing.id, standing.status);
-                Err(Problem::new(Kind::Conflict, detail))
-            }
-            Cancelled::Unknown => Err(Problem::new(Kind::NotFound, format!("there is no message {id}"))),
-        }
+            })),
+        })
     };
     respond(done.await)
+}
+
+/// What asking for a message to be cancelled did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// It ended.
+    Now,
+    /// Its worker was asked to end it.
+    Asked,
+}
+
+/// Cancels a message that the caller may use.
+///
+/// # Errors
+/// 409 for one that has ended.
+pub(crate) async fn cancel_message(api: &Api, caller: &Caller, message: &Message) -> Result<Stopped, Problem> {
+    let now = api.context.clock.now();
+    match api.context.store.cancel(message.id, &caller.name, now).await? {
+        Cancelled::Now => Ok(Stopped::Now),
+        Cancelled::Asked => Ok(Stopped::Asked),
+        Cancelled::Ended(standing) => {
+            let detail = format!("message {} has ended already: {}", standing.id, standing.status);
+            Err(Problem::new(Kind::Conflict, detail))
+        }
+        Cancelled::Unknown => Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no message {}", message.id),
+        )),
+    }
 }
 
 /// `POST /api/v1/messages/{id}/retry`: a message that ended without success goes back into its queue.
@@ -81,11 +104,25 @@ pub async fn retry(api: web::Data<Api>, request: HttpRequest, id: web::Path<Stri
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let (message, _) = usable(&api, &definitions, &caller, &id).await?;
-        redrive::retry(&api.context, &definitions, &message, &caller.name).await?;
-        api.wake.notify_one();
+        retry_message(&api, &definitions, &caller, &message).await?;
         Ok(HttpResponse::Ok().json(json!({ "id": message.id, "status": Status::Enqueued })))
     };
     respond(done.await)
+}
+
+/// Puts a message that the caller may use, and that ended without success, back into its queue.
+///
+/// # Errors
+/// 409 for one that cannot be tried again, 410 where its payload is gone.
+pub(crate) async fn retry_message(
+    api: &Api,
+    definitions: &Definitions,
+    caller: &Caller,
+    message: &Message,
+) -> Result<(), Problem> {
+    redrive::retry(&api.context, definitions, message, &caller.name).await?;
+    api.wake.notify_one();
+    Ok(())
 }
 
 impl From<RetryError> for Problem {

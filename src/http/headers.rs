@@ -2,7 +2,7 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_FRAME_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web;
 use actix_web::{Error, HttpMessage as _};
@@ -68,7 +68,9 @@ pub async fn stamp(
 
 fn write(headers: &mut HeaderMap, surface: Surface, is_error: bool, id: &RequestId) {
     set(headers, "x-content-type-options", "nosniff");
-    set(headers, "x-frame-options", "SAMEORIGIN");
+    if !headers.contains_key(X_FRAME_OPTIONS) {
+        set(headers, "x-frame-options", "SAMEORIGIN");
+    }
     if surface == Surface::Native {
         return;
     }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::auth::{caller, visible_job};
+use super::auth::{Caller, caller, visible_job};
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::{Api, destinations, view};
@@ -13,6 +13,7 @@ use crate::domain::job::Direction;
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::storage::executions::Execution;
 use crate::storage::exported_packages::ExportedPackage;
 use crate::storage::history::Run;
 use crate::storage::occurrences::Occurrence;
@@ -48,28 +49,41 @@ pub async fn occurrences(api: web::Data<Api>, request: HttpRequest, name: web::P
 pub async fn execution(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     let shown = async {
         let caller = caller(&api, &request).await?;
-        let unknown = || Problem::new(Kind::NotFound, format!("there is no execution {id}"));
-        if id.contains('\0') {
-            return Err(unknown());
-        }
-        let (store, definitions) = (&api.context.store, api.definitions());
-        let wanted = ExecutionId(id.to_string());
-        let execution = store.execution(&wanted).await?.ok_or_else(unknown)?;
-        let job = definitions.job(execution.job);
-        if !job.map_or(caller.sees_all(), |job| caller.may_see(job)) {
-            return Err(unknown());
-        }
+        let definitions = api.definitions();
+        let (execution, run) = find_execution(&api, &caller, &id).await?;
         let mut body = view::execution(&execution);
-        body["job"] = json!(job.map(|job| &job.name));
+        body["job"] = json!(definitions.job(execution.job).map(|job| &job.name));
         body["job_id"] = json!(execution.job);
         body["message"] = json!(execution.message);
-        if let Some(occurrence) = store.occurrence_by_execution(&wanted).await? {
-            let runs = store.runs(execution.job, vec![occurrence]).await?;
-            body["run"] = runs.first().map(|run| run_body(&definitions, run)).into();
+        if let Some(run) = run {
+            body["run"] = run_body(&definitions, &run);
         }
         Ok(HttpResponse::Ok().json(body))
     };
     respond(shown.await)
+}
+
+/// The execution of this id, and of an export its run, if the caller may see the job.
+///
+/// # Errors
+/// 404 for one that is not there to see.
+pub(crate) async fn find_execution(api: &Api, caller: &Caller, id: &str) -> Result<(Execution, Option<Run>), Problem> {
+    let unknown = || Problem::new(Kind::NotFound, format!("there is no execution {id}"));
+    if id.contains('\0') {
+        return Err(unknown());
+    }
+    let (store, definitions) = (&api.context.store, api.definitions());
+    let wanted = ExecutionId(id.to_owned());
+    let execution = store.execution(&wanted).await?.ok_or_else(unknown)?;
+    let job = definitions.job(execution.job);
+    if !job.map_or(caller.sees_all(), |job| caller.may_see(job)) {
+        return Err(unknown());
+    }
+    let run = match store.occurrence_by_execution(&wanted).await? {
+        None => None,
+        Some(occurrence) => store.runs(execution.job, vec![occurrence]).await?.into_iter().next(),
+    };
+    Ok((execution, run))
 }
 
 /// A run with everything that is told of it.

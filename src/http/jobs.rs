@@ -14,6 +14,7 @@ use super::view;
 use crate::domain::job::{Direction, Job, Origin};
 use crate::storage::asked_runs::Asked;
 use crate::storage::projects::Deleted;
+use crate::storage::occurrences::Occurrence;
 
 /// Stretches of missed due times shown with a job.
 const MISSED_SHOWN: u32 = 3;
@@ -137,21 +138,46 @@ pub async fn run(
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
         let asked: RunRequest = read_json(body, BODY_BYTES_MAX).await?.unwrap_or_default();
-        let note = checked_note(asked.note)?;
-        match job.direction {
-            Direction::Export => run_export(&api, &caller, job, note, asked.force).await,
-            Direction::Import if job.schedule.is_some() => offer_now(&api, &caller, job).await,
-            Direction::Import => Err(nothing_to_run(
-                job,
-                "an import job without a schedule: its messages are processed as they come",
-            )),
-            Direction::Relay => Err(nothing_to_run(
-                job,
-                "a relay job: it only keeps messages until they are collected",
-            )),
-        }
+        Ok(match run_now(&api, &caller, job, asked.note, asked.force).await? {
+            Started::Run(occurrence) => HttpResponse::Accepted().json(view::occurrence(&occurrence)),
+            Started::Offered(offered) => HttpResponse::Accepted().json(json!({ "job": job.name, "offered": offered })),
+        })
     };
     respond(started.await)
+}
+
+/// What asking for a run did.
+pub(crate) enum Started {
+    /// An export's occurrence is due.
+    Run(Box<Occurrence>),
+    /// So many waiting messages of an import with a schedule are offered now.
+    Offered(u64),
+}
+
+/// Runs a job now, for a caller who may use it.
+///
+/// # Errors
+/// 400 where there is nothing to run or the note is no note, 409 while the job is paused.
+pub(crate) async fn run_now(
+    api: &Api,
+    caller: &Caller,
+    job: &Job,
+    note: Option<String>,
+    forced: bool,
+) -> Result<Started, Problem> {
+    let note = checked_note(note)?;
+    match job.direction {
+        Direction::Export => run_export(api, caller, job, note, forced).await,
+        Direction::Import if job.schedule.is_some() => offer_now(api, caller, job).await,
+        Direction::Import => Err(nothing_to_run(
+            job,
+            "an import job without a schedule: its messages are processed as they come",
+        )),
+        Direction::Relay => Err(nothing_to_run(
+            job,
+            "a relay job: it only keeps messages until they are collected",
+        )),
+    }
 }
 
 fn nothing_to_run(job: &Job, what: &str) -> Problem {
@@ -165,7 +191,7 @@ async fn run_export(
     job: &Job,
     comment: Option<String>,
     forced: bool,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Started, Problem> {
     if !forced {
         refuse_paused(api, job, "force").await?;
     }
@@ -181,11 +207,11 @@ async fn run_export(
         .await?;
     api.wake.notify_one();
     tracing::info!(job.name = %job.name, client = %caller.name, forced, "run asked for");
-    Ok(HttpResponse::Accepted().json(view::occurrence(&occurrence)))
+    Ok(Started::Run(Box::new(occurrence)))
 }
 
 /// A paused import takes up nothing, forced or not: its messages have no way around the pause.
-async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<HttpResponse, Problem> {
+async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<Started, Problem> {
     if let Some(pause) = api.context.store.pause_of(job.id).await? {
         let detail = format!(
             "`{}` is paused by {}: nothing of it is loaded until it is resumed",
@@ -196,7 +222,7 @@ async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<HttpResponse
     let offered = api.context.store.offer_now(job.id, api.context.clock.now()).await?;
     api.wake.notify_one();
     tracing::info!(job.name = %job.name, client = %caller.name, offered, "run asked for");
-    Ok(HttpResponse::Accepted().json(json!({ "job": job.name, "offered": offered })))
+    Ok(Started::Offered(offered))
 }
 
 /// The query's `limit`, within bounds.

@@ -77,7 +77,7 @@ async fn take_in(
 }
 
 /// The message of this id, if the caller may see it.
-pub(super) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
+pub(crate) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Message, Problem> {
     let unknown = || Problem::new(Kind::NotFound, format!("there is no message {id}"));
     let parsed: MessageId = id.parse().map_err(|_| unknown())?;
     let message = api.context.store.message(parsed).await?.ok_or_else(unknown)?;

@@ -40,7 +40,7 @@ pub mod tokens;
 pub mod view;
 pub mod watch;
 pub mod webhooks;
-mod why_empty;
+pub(crate) mod why_empty;
 
 use std::sync::Arc;
 

@@ -21,10 +21,12 @@ use crate::pipeline::source::SourceError;
 use crate::storage::executions::EntityRun;
 
 /// Some of a message's rejects: how many there are, and the files they can be had as.
-pub(super) struct Found {
+pub(crate) struct Found {
+    /// The files, made while they are read.
     pub files: ErrorFiles,
     /// The entity asked for, as it is spelled.
     pub entity: Option<String>,
+    /// How many records were rejected.
     pub records: u64,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// 404 when its job is gone or no import, 400 for an entity that neither job nor message has.
-pub(super) async fn find(
+pub(crate) async fn find(
     api: &Api,
     message: Message,
     entity: Option<&str>,
@@ -145,7 +147,7 @@ fn phase(text: &str) -> Result<RejectPhase, Problem> {
 }
 
 /// 200 with the file, made while it is sent. When it cannot be made to its end, the transfer breaks off.
-pub(super) fn answer(api: &Api, file: ErrorFile, name: &str) -> HttpResponse {
+pub(crate) fn answer(api: &Api, file: ErrorFile, name: &str) -> HttpResponse {
     let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
     let mut answer = head(&file.form(), name);
     let (name, sent) = (name.to_owned(), out.clone());

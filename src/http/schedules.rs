@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::auth::{caller, usable_job, visible_job};
+use super::auth::{Caller, caller, usable_job, visible_job};
 use super::body::{read_json, within};
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
@@ -80,30 +80,37 @@ pub async fn pause(
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
-        if job.direction == Direction::Relay {
-            let detail = format!(
-                "there is nothing to pause: `{}` is a relay job, which runs nothing",
-                job.name
-            );
-            return Err(Problem::bad("wrong_direction", detail));
-        }
         let asked: PauseRequest = read_json(body, BODY_BYTES_MAX).await?.unwrap_or_default();
-        let note = checked_note(asked.note)?;
-        let store = &api.context.store;
-        let paused = store
-            .pause(job.id, &caller.name, note.as_deref(), api.context.clock.now())
-            .await?;
-        let Some(pause) = store.pause_of(job.id).await? else {
-            let detail = format!("`{}` was paused, and resumed at this very moment", job.name);
-            return Err(Problem::new(Kind::Conflict, detail));
-        };
-        if !paused {
-            return Err(is_paused(job, &pause, "it stays so"));
-        }
-        tracing::info!(job.name = %job.name, client = %caller.name, note = pause.note, "job paused");
+        let pause = pause_job(&api, &caller, job, asked.note).await?;
         Ok(HttpResponse::Ok().json(json!({ "job": job.name, "paused": view::pause(&pause) })))
     };
     respond(done.await)
+}
+
+/// Pauses a job, for a caller who may use it.
+///
+/// # Errors
+/// 400 for a relay job and for what is no note, 409 for a job that is paused.
+pub(crate) async fn pause_job(api: &Api, caller: &Caller, job: &Job, note: Option<String>) -> Result<Pause, Problem> {
+    if job.direction == Direction::Relay {
+        let detail = format!(
+            "there is nothing to pause: `{}` is a relay job, which runs nothing",
+            job.name
+        );
+        return Err(Problem::bad("wrong_direction", detail));
+    }
+    let note = checked_note(note)?;
+    let (store, now) = (&api.context.store, api.context.clock.now());
+    let paused = store.pause(job.id, &caller.name, note.as_deref(), now).await?;
+    let Some(pause) = store.pause_of(job.id).await? else {
+        let detail = format!("`{}` was paused, and resumed at this very moment", job.name);
+        return Err(Problem::new(Kind::Conflict, detail));
+    };
+    if !paused {
+        return Err(is_paused(job, &pause, "it stays so"));
+    }
+    tracing::info!(job.name = %job.name, client = %caller.name, note = pause.note, "job paused");
+    Ok(pause)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,20 +131,29 @@ pub async fn resume(
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
         let asked: ResumeRequest = read_json(body, BODY_BYTES_MAX).await?.unwrap_or_default();
-        let read = |word: String| {
-            let detail = || format!("missed is `{word}`; write skip, once or all");
-            Missed::parse(&word).ok_or_else(|| Problem::bad("invalid_missed", detail()))
-        };
-        let missed = asked.missed.map(read).transpose()?;
-        let now = api.context.clock.now();
-        if !api.context.store.resume(job.id, &caller.name, missed, now).await? {
-            return Err(Problem::new(Kind::Conflict, format!("`{}` is not paused", job.name)));
-        }
-        api.wake.notify_one();
-        tracing::info!(job.name = %job.name, client = %caller.name, "job resumed");
+        resume_job(&api, &caller, job, asked.missed).await?;
         Ok(HttpResponse::Ok().json(json!({ "job": job.name, "paused": null })))
     };
     respond(done.await)
+}
+
+/// Resumes a job, for a caller who may use it.
+///
+/// # Errors
+/// 400 for a policy that is none, 409 for a job that is not paused.
+pub(crate) async fn resume_job(api: &Api, caller: &Caller, job: &Job, missed: Option<String>) -> Result<(), Problem> {
+    let read = |word: String| {
+        let detail = || format!("missed is `{word}`; write skip, once or all");
+        Missed::parse(&word).ok_or_else(|| Problem::bad("invalid_missed", detail()))
+    };
+    let missed = missed.map(read).transpose()?;
+    let now = api.context.clock.now();
+    if !api.context.store.resume(job.id, &caller.name, missed, now).await? {
+        return Err(Problem::new(Kind::Conflict, format!("`{}` is not paused", job.name)));
+    }
+    api.wake.notify_one();
+    tracing::info!(job.name = %job.name, client = %caller.name, "job resumed");
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]

@@ -17,7 +17,7 @@ const LOOKED_AT: u32 = 100;
 
 /// The explanation.
 #[derive(Debug)]
-pub(super) struct Why {
+pub(crate) struct Why {
     /// A word for programs.
     pub reason: &'static str,
     /// Sentences for people.
@@ -30,7 +30,7 @@ pub(super) struct Why {
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError> {
+pub(crate) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError> {
     let now = context.clock.now();
     let occurrences = context.store.occurrences(job.id, 1).await?;
     let last = context.store.runs(job.id, occurrences).await?.into_iter().next();

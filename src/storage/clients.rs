@@ -3,6 +3,7 @@
 use super::dialect::sql;
 use super::error::taken;
 use super::pool::{execute, fetch_all, fetch_optional};
+use super::sessions::end_sessions_of;
 use super::{Store, StoreError};
 use crate::domain::time::Timestamp;
 
@@ -23,7 +24,7 @@ pub struct Client {
 
 /// A row of `clients`.
 #[derive(Debug, sqlx::FromRow)]
-struct ClientRow {
+pub(super) struct ClientRow {
     name: String,
     secret_hash: String,
     role: String,
@@ -43,10 +44,10 @@ impl From<ClientRow> for Client {
     }
 }
 
-const COLUMNS: &str = "name, secret_hash, role, created_at, revoked_at";
+pub(super) const COLUMNS: &str = "name, secret_hash, role, created_at, revoked_at";
 
 /// What a name is compared by. In the program, because the databases fold letters beyond ASCII differently.
-fn name_key(name: &str) -> String {
+pub(super) fn name_key(name: &str) -> String {
     name.to_lowercase()
 }
 
@@ -128,6 +129,8 @@ impl Store {
             Box::pin(async move {
                 let text = "update clients set secret_hash = $2 where name_key = $1 and revoked_at is null";
                 let rows = execute!(tx.db(), text, key.as_str(), hash.as_str())?;
+                // What the old secret began ends with it.
+                end_sessions_of(tx, &key).await?;
                 Ok(rows == 1)
             })
         })

@@ -9,6 +9,7 @@
 //! is asked at the same time shares a commit (`commit`).
 
 pub mod asked_runs;
+pub mod at_work;
 pub mod cancel;
 pub mod claims;
 pub mod clients;
@@ -34,6 +35,7 @@ pub mod history;
 mod home;
 pub mod housekeeping;
 pub mod keys;
+pub mod lately;
 pub mod leases;
 mod live;
 mod lock;
@@ -60,6 +62,7 @@ pub mod reset;
 mod rows;
 mod runs;
 pub mod schedules;
+pub mod sessions;
 pub mod steps;
 mod transition;
 pub mod uploads;

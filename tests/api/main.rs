@@ -23,6 +23,7 @@ mod blob_host;
 mod client;
 mod composite_exports;
 mod composites;
+mod console;
 mod copies;
 mod damage;
 mod dead_letters;

@@ -14,6 +14,7 @@ mod agent;
 mod blob_host;
 mod buckets;
 mod compose;
+mod console;
 mod copies;
 mod crash;
 mod destinations;

@@ -52,6 +52,10 @@ impl Demo {
             .ok_or_else(|| Failure::failed("the service made no first client in an empty store"))?;
         let address = format!("http://{}", app.address());
         let stop = app.stop_handle();
+        let console = app
+            .console_link()
+            .await
+            .map_err(|error| Failure::failed(format!("{error:#}")))?;
         let guide = Guide::new(screen, &folder, &address, &id, &secret)?;
 
         let mut running = Box::pin(app.run());
@@ -70,6 +74,9 @@ impl Demo {
         };
         if let (Ok(told), false) = (&ended, ends) {
             stay(screen, told, &folder, &address, (&id, &secret));
+            if let Some(link) = console {
+                screen.line(format!("Console  {}", screen.paint(Tone::Strong, &link)));
+            }
         } else {
             stop.cancel();
         }

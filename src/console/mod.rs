@@ -1,0 +1,86 @@
+//! The operator's web console: pages at `/console`, rendered here, readable without scripts.
+//!
+//! Owns: pages, their frame, sessions, what browsers are told to refuse. Refuses: rules of its own. Who may see or use what, and
+//! what an action does, is decided by the functions behind `/api/v1`.
+
+mod actions;
+mod answer;
+mod assets;
+mod cookie;
+mod form;
+mod frame;
+pub mod link;
+mod pages;
+mod parts;
+mod same;
+mod session;
+mod sign_in;
+mod visit;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Resource, Route};
+
+/// One path with a page to look at, and what its form does where it has one.
+fn at(path: &str, routes: impl IntoIterator<Item = Route>) -> Resource {
+    let resource = routes.into_iter().fold(web::resource(path), Resource::route);
+    resource.default_service(web::to(pages::trouble::no_such_method))
+}
+
+/// Every route of the console.
+pub fn routes(service: &mut ServiceConfig) {
+    let get = || web::get();
+    let post = || web::post();
+    service
+        .service(at("/console", [get().to(pages::overview::show)]))
+        .service(at("/console/assets/{name}", [get().to(assets::send)]))
+        .service(at(
+            "/console/sign-in",
+            [get().to(sign_in::show), post().to(sign_in::by_secret)],
+        ))
+        .service(at(
+            "/console/sign-in/{link}",
+            [get().to(sign_in::show_link), post().to(sign_in::by_link)],
+        ))
+        .service(at("/console/sign-out", [post().to(sign_in::sign_out)]))
+        .service(at("/console/theme", [post().to(actions::theme)]))
+        .service(at("/console/jobs", [get().to(pages::jobs::show)]))
+        .service(at("/console/jobs/{job}", [get().to(pages::job::show)]))
+        .service(at(
+            "/console/jobs/{job}/run",
+            [get().to(actions::job::ask_run), post().to(actions::job::run)],
+        ))
+        .service(at(
+            "/console/jobs/{job}/pause",
+            [get().to(actions::job::ask_pause), post().to(actions::job::pause)],
+        ))
+        .service(at(
+            "/console/jobs/{job}/resume",
+            [get().to(actions::job::ask_resume), post().to(actions::job::resume)],
+        ))
+        .service(at("/console/messages", [get().to(pages::messages::show)]))
+        .service(at("/console/messages/{id}", [get().to(pages::message::show)]))
+        .service(at(
+            "/console/messages/{id}/payload",
+            [get().to(pages::message::payload)],
+        ))
+        .service(at(
+            "/console/messages/{id}/rejects",
+            [get().to(pages::message::rejects)],
+        ))
+        .service(at(
+            "/console/messages/{id}/retry",
+            [
+                get().to(actions::message::ask_retry),
+                post().to(actions::message::retry),
+            ],
+        ))
+        .service(at(
+            "/console/messages/{id}/cancel",
+            [
+                get().to(actions::message::ask_cancel),
+                post().to(actions::message::cancel),
+            ],
+        ))
+        .service(at("/console/executions/{id}", [get().to(pages::execution::show)]))
+        .service(web::resource("/console/{rest:.*}").default_service(web::to(pages::trouble::no_such_page)));
+}

@@ -1,0 +1,11 @@
+//! The pages, a file each.
+
+pub(super) mod execution;
+pub(super) mod job;
+pub(super) mod jobs;
+pub(super) mod message;
+pub(super) mod messages;
+pub(super) mod overview;
+mod records;
+mod runs;
+pub(super) mod trouble;

@@ -1,0 +1,318 @@
+//! `/console`: what is wrong, in ten seconds. Queues, what failed lately, schedules, who works.
+
+use std::collections::{BTreeMap, HashMap};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+
+use super::jobs::job_link;
+use super::messages::rows;
+use crate::console::frame::{Page, Place};
+use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
+use crate::console::same::Same;
+use crate::console::visit::{Visit, show as answer};
+use crate::domain::ids::JobId;
+use crate::domain::job::Job;
+use crate::domain::message::{Durability, Message};
+use crate::domain::time::Timestamp;
+use crate::http::Api;
+use crate::http::problem::Problem;
+use crate::storage::at_work::AtWork;
+use crate::storage::depths::Depth;
+use crate::storage::lately::Lately;
+use crate::storage::occurrences::Occurrence;
+use crate::storage::pauses::Pause;
+
+/// How far back failures are shown.
+const LATELY_SECONDS: i64 = 7 * 86_400;
+/// Most of them.
+const FAILURES_MAX: u32 = 10;
+/// Most jobs and due times in a table.
+const ROWS_MAX: usize = 25;
+/// What is due and not recorded, or recorded and not begun, for this long is late.
+const LATE_SECONDS: i64 = 60;
+
+/// `GET /console`.
+pub(in crate::console) async fn show(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    answer(&api, &request, page).await
+}
+
+async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
+    let seen = Seen::of(visit).await?;
+    let same = Same::get("/api/v1/jobs")
+        .command(&["jobs", "list"])
+        .command(&["messages", "list"]);
+    let body = html! {
+        h1 { "Overview" }
+        (warnings(visit, &seen))
+        (queues(visit, &seen))
+        (failures(visit, &seen.failures))
+        div.columns {
+            (schedules(visit, &seen))
+            (workers(visit, &seen.at_work))
+        }
+    };
+    Ok(Page::new(Place::Overview, "Overview", body, same).live(true))
+}
+
+/// Everything the page shows.
+struct Seen<'v> {
+    jobs: Vec<&'v Job>,
+    depths: BTreeMap<JobId, Depth>,
+    oldest: HashMap<JobId, Timestamp>,
+    pauses: HashMap<JobId, Pause>,
+    failures: Vec<Message>,
+    /// The last run of each job with a schedule.
+    runs: HashMap<JobId, Occurrence>,
+    /// How far its schedule was evaluated.
+    evaluated_to: HashMap<JobId, Timestamp>,
+    at_work: Vec<AtWork>,
+}
+
+impl<'v> Seen<'v> {
+    async fn of(visit: &'v Visit<'_>) -> Result<Self, Problem> {
+        let store = &visit.api.context.store;
+        let jobs: Vec<&Job> = visit
+            .definitions
+            .jobs
+            .iter()
+            .filter(|job| visit.caller.may_see(job))
+            .collect();
+        let depths = store.depths().await?;
+        let mut oldest = HashMap::new();
+        for job in jobs
+            .iter()
+            .filter(|job| depths.get(&job.id).is_some_and(|depth| depth.waiting > 0))
+        {
+            oldest.extend(store.oldest_offered(job.id).await?.map(|since| (job.id, since)));
+        }
+        let scheduled: Vec<JobId> = jobs
+            .iter()
+            .filter(|job| job.schedule.is_some())
+            .map(|job| job.id)
+            .collect();
+        let mut runs = HashMap::new();
+        for job in &scheduled {
+            runs.extend(store.occurrences(*job, 1).await?.into_iter().map(|last| (*job, last)));
+        }
+        let marks = store.marks(&scheduled).await?;
+        let mut at_work = store.at_work().await?;
+        at_work.retain(|held| jobs.iter().any(|job| job.id == held.job) || visit.caller.sees_all());
+        Ok(Self {
+            failures: failed(visit, &jobs).await?,
+            pauses: store.pauses().await?,
+            evaluated_to: marks.into_iter().map(|(job, mark)| (job, mark.evaluated_to)).collect(),
+            jobs,
+            depths,
+            oldest,
+            runs,
+            at_work,
+        })
+    }
+
+    fn depth(&self, job: JobId) -> Depth {
+        self.depths.get(&job).copied().unwrap_or_default()
+    }
+
+    /// Since when a job's schedule waits for something that should have happened.
+    fn late_since(&self, job: &Job, now: Timestamp) -> Option<Timestamp> {
+        let limit = now.plus_seconds(-LATE_SECONDS);
+        if self.pauses.contains_key(&job.id) {
+            return None;
+        }
+        let waits = self.runs.get(&job.id).filter(|run| run.state == "due");
+        let waits = waits.map(|run| run.not_before.map_or(run.due_at, |at| at.max(run.due_at)));
+        let schedule = job.schedule.as_ref()?;
+        let evaluated_to = *self.evaluated_to.get(&job.id)?;
+        let unseen = schedule.due_between(evaluated_to, limit, 1).first().copied();
+        waits.filter(|since| *since < limit).or(unseen)
+    }
+}
+
+async fn failed(visit: &Visit<'_>, jobs: &[&Job]) -> Result<Vec<Message>, Problem> {
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = Lately {
+        jobs: jobs.iter().map(|job| job.id).collect(),
+        troubled: true,
+        from: Some(visit.now.plus_seconds(-LATELY_SECONDS)),
+        limit: FAILURES_MAX,
+        ..Lately::default()
+    };
+    let store = &visit.api.context.store;
+    let ids = store.lately(&wanted).await?;
+    let mut messages = store.messages_by_id(&ids).await?;
+    messages.reverse();
+    Ok(messages)
+}
+
+fn warnings(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
+    let late: Vec<_> = seen
+        .jobs
+        .iter()
+        .filter_map(|job| Some((job, seen.late_since(job, visit.now)?)))
+        .collect();
+    let durability = visit.api.context.store.durability();
+    html! {
+        @if !*visit.api.ready.borrow() {
+            (notice(Tone::Odd, &html! { "The service is stopping: it finishes what it has begun." }))
+        }
+        @if durability.class != Durability::Full {
+            (notice(Tone::Odd, &html! { "The store's server does not keep what it commits through a power cut ("
+                (durability.weakened_by.join(", ")) "): every answer says durability = relaxed." }))
+        }
+        @for (job, since) in late {
+            (notice(Tone::Bad, &html! { (job_link(visit, job.id)) " is late: what was due "
+                (time(since, visit.now)) " has not begun. Is a worker running, and has it room?" }))
+        }
+        @for held in seen.at_work.iter().filter(|held| is_lapsed(held, visit.now)) {
+            (notice(Tone::Bad, &html! { "Nothing is heard of " code { (held.owner) } ", which has work of "
+                (job_link(visit, held.job)) ". Another worker takes it over." }))
+        }
+    }
+}
+
+fn is_lapsed(held: &AtWork, now: Timestamp) -> bool {
+    held.lease_until.is_some_and(|until| until < now)
+}
+
+fn queues(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
+    let is_busy = |job: &Job| seen.depth(job.id) != Depth::default() || seen.pauses.contains_key(&job.id);
+    let mut shown: Vec<&Job> = seen.jobs.iter().copied().filter(|job| is_busy(job)).collect();
+    shown.sort_by_key(|job| seen.oldest.get(&job.id).copied().unwrap_or(visit.now));
+    let idle = seen.jobs.len() - shown.len();
+    let rows = html! {
+        @for job in shown.iter().take(ROWS_MAX) {
+            @let depth = seen.depth(job.id);
+            tr {
+                td { (job_link(visit, job.id)) }
+                td { (job.direction.as_str()) }
+                td.number { (number(depth.waiting)) }
+                td.number { (number(depth.leased)) }
+                td { @if let Some(since) = seen.oldest.get(&job.id) { (time(*since, visit.now)) } @else { (none()) } }
+                td { @if seen.pauses.contains_key(&job.id) { (badge(Tone::Odd, "paused")) } }
+            }
+        }
+    };
+    let heads = ["Job", "Direction", "#Waiting", "#Taken", "Oldest that waits", ""];
+    html! {
+        section aria-labelledby="queues" {
+            h2 #queues { "Queues" }
+            @if seen.jobs.is_empty() {
+                (no_jobs(visit))
+            } @else if shown.is_empty() {
+                (empty("All queues are empty.", &html! { "What is pushed or exported shows here until it is loaded or collected. "
+                    a href="/console/jobs" { (counted(idle as u64, "job")) } }))
+            } @else {
+                (table("Queues that are not empty, and paused jobs", &heads, &rows))
+                @if shown.len() > ROWS_MAX || idle > 0 {
+                    p.more { a href="/console/jobs" { (counted(seen.jobs.len() as u64, "job")) } " in all" }
+                }
+            }
+        }
+    }
+}
+
+/// What is said to somebody who sees no job.
+pub(super) fn no_jobs(visit: &Visit<'_>) -> Markup {
+    if visit.definitions.jobs.is_empty() {
+        return empty(
+            "There are no jobs yet.",
+            &html! { code { "tranship init FILE" } " writes one from a sample file; " code { "kill -HUP" } " lets the service read it." },
+        );
+    }
+    empty(
+        "No job lists you as a client.",
+        &html! { "A job's file says under " code { "clients" } " who may use it; a viewer or operator sees every job." },
+    )
+}
+
+fn failures(visit: &Visit<'_>, failures: &[Message]) -> Markup {
+    html! {
+        section aria-labelledby="failures" {
+            h2 #failures { "Failures of the last seven days" }
+            @if failures.is_empty() {
+                (empty("Nothing failed.", &html! { "Messages that end without success, or with rejected records, show here." }))
+            } @else {
+                (rows(visit, "Messages that failed lately", failures))
+                p.more { a href="/console/messages?status=failed" { "All that failed" } }
+            }
+        }
+    }
+}
+
+fn schedules(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
+    let mut due: Vec<(Timestamp, &Job)> = seen
+        .jobs
+        .iter()
+        .filter_map(|job| Some((*job.schedule.as_ref()?.next(visit.now, 1).first()?, *job)))
+        .collect();
+    due.sort_by_key(|(at, _)| *at);
+    let rows = html! {
+        @for (at, job) in due.iter().take(ROWS_MAX) {
+            @let zone = job.schedule.as_ref().map_or(chrono_tz::UTC, |schedule| schedule.time_zone);
+            tr {
+                td { (job_link(visit, job.id)) }
+                td { (relative(*at, visit.now)) br; span.faint { (time_in(*at, zone, visit.now)) } }
+                td {
+                    @if seen.pauses.contains_key(&job.id) { (badge(Tone::Odd, "paused")) }
+                    @else if let Some(run) = seen.runs.get(&job.id) { (crate::console::parts::state(&run.state)) }
+                    @else { (none()) }
+                }
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="schedules" {
+            h2 #schedules { "Next by schedule" }
+            @if due.is_empty() {
+                (empty("Nothing is scheduled.", &html! { "A job's " code { "[schedule]" } " says when it runs." }))
+            } @else {
+                (table("Jobs by when they are due next", &["Job", "Due", "Last run"], &rows))
+            }
+        }
+    }
+}
+
+fn workers(visit: &Visit<'_>, at_work: &[AtWork]) -> Markup {
+    let mut held: BTreeMap<&str, Vec<&AtWork>> = BTreeMap::new();
+    held.entry(&visit.api.context.owner).or_default();
+    for work in at_work {
+        held.entry(work.owner.as_str()).or_default().push(work);
+    }
+    let rows = html! {
+        @for (owner, works) in &held {
+            @let own = **owner == *visit.api.context.owner;
+            tr {
+                td { code { (owner) } @if own { " " span.faint { "answers you" } } }
+                td {
+                    @if works.iter().any(|work| is_lapsed(work, visit.now)) { (badge(Tone::Bad, "not heard of")) }
+                    @else if !works.is_empty() { (badge(Tone::Busy, "at work")) }
+                    @else { (badge(Tone::Good, "idle")) }
+                }
+                td {
+                    @for work in works.iter().take(5) {
+                        @if let Some(id) = work.message { a href={ "/console/messages/" (id) } { "a message of " (name(visit, work.job)) } br; }
+                        @else { (job_link(visit, work.job)) br; }
+                    }
+                    @if works.is_empty() { (none()) }
+                }
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="workers" {
+            h2 #workers { "Processes" }
+            (table("Processes that answer or work", &["Process", "", "Has"], &rows))
+            p.faint { "Another process shows while it has work; idle ones are not seen from here." }
+        }
+    }
+}
+
+fn name(visit: &Visit<'_>, job: JobId) -> String {
+    visit
+        .definitions
+        .job(job)
+        .map_or_else(|| job.to_string(), |job| job.name.clone())
+}

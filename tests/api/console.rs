@@ -1,0 +1,8 @@
+//! The web console, as browsers meet it.
+
+mod actions;
+mod bounded;
+mod browser;
+mod html;
+mod pages;
+mod sessions;
