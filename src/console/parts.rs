@@ -150,7 +150,7 @@ pub(super) fn tone(status: Status) -> Tone {
         Status::ProcessedWithErrors | Status::Expired => Tone::Odd,
         Status::PreProcessingError | Status::PostProcessingFailed | Status::DeadLettered => Tone::Bad,
         Status::PreProcessing | Status::Processing | Status::Dequeued | Status::Downloaded => Tone::Busy,
-        Status::Enqueued | Status::Cancelled => Tone::Quiet,
+        Status::Enqueued | Status::Staged | Status::Cancelled => Tone::Quiet,
     }
 }
 

@@ -100,6 +100,7 @@ impl Caller {
     pub(crate) fn role(&self) -> &'static str {
         match self.role {
             Role::Client => "client",
+            Role::Integrator => "integrator",
             Role::Viewer => "viewer",
             Role::Operator => "operator",
         }

@@ -13,8 +13,8 @@ use super::schedules::{checked_note, refuse_paused};
 use super::view;
 use crate::domain::job::{Direction, Job, Origin};
 use crate::storage::asked_runs::Asked;
-use crate::storage::projects::Deleted;
 use crate::storage::occurrences::Occurrence;
+use crate::storage::projects::Deleted;
 
 /// Stretches of missed due times shown with a job.
 const MISSED_SHOWN: u32 = 3;

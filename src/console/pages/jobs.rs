@@ -37,7 +37,7 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let body = html! {
         h1 { "Jobs" }
         @if jobs.is_empty() { (no_jobs(visit)) } @else { (table("Jobs", &heads, &rows)) }
-        p.faint { "A job is a file in the jobs folder. The console runs and pauses jobs; to change one, change its file." }
+        p.faint { "A job is a file in the jobs folder, or a data project that a package brought along. The console runs and pauses jobs; to change one, change its file, or import its package again." }
     };
     let same = Same::get("/api/v1/jobs").command(&["jobs", "list"]);
     Ok(Page::new(Place::Jobs, "Jobs", body, same).live(true))

@@ -126,8 +126,13 @@ impl Wanted {
     }
 }
 
-fn is_failure(status: Status) -> bool {
-    status.is_final() && !matches!(status, Status::Acked | Status::Processed | Status::Cancelled)
+/// Whether somebody should look at it: a message that was cancelled, or only checked, ended as somebody wanted.
+pub(super) fn is_failure(status: Status) -> bool {
+    status.is_final()
+        && !matches!(
+            status,
+            Status::Acked | Status::Processed | Status::Staged | Status::Cancelled
+        )
 }
 
 /// A page of what was found.

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::jobs::job_link;
-use super::messages::rows;
+use super::messages::{is_failure, rows};
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
 use crate::console::same::Same;
@@ -26,7 +26,9 @@ use crate::storage::pauses::Pause;
 /// How far back failures are shown.
 const LATELY_SECONDS: i64 = 7 * 86_400;
 /// Most of them.
-const FAILURES_MAX: u32 = 10;
+const FAILURES_MAX: usize = 10;
+/// Messages looked at for them: some ended so because somebody wanted it.
+const TROUBLED_MAX: u32 = 100;
 /// Most jobs and due times in a table.
 const ROWS_MAX: usize = 25;
 /// What is due and not recorded, or recorded and not begun, for this long is late.
@@ -137,13 +139,15 @@ async fn failed(visit: &Visit<'_>, jobs: &[&Job]) -> Result<Vec<Message>, Proble
         jobs: jobs.iter().map(|job| job.id).collect(),
         troubled: true,
         from: Some(visit.now.plus_seconds(-LATELY_SECONDS)),
-        limit: FAILURES_MAX,
+        limit: TROUBLED_MAX,
         ..Lately::default()
     };
     let store = &visit.api.context.store;
     let ids = store.lately(&wanted).await?;
     let mut messages = store.messages_by_id(&ids).await?;
     messages.reverse();
+    messages.retain(|message| is_failure(message.status));
+    messages.truncate(FAILURES_MAX);
     Ok(messages)
 }
 

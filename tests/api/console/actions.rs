@@ -139,7 +139,9 @@ async fn messages_are_looked_for_page_by_page(backend: Backend) {
         let elements = page.elements();
         let next = elements.iter().find(|link| link.get("rel") == Some("next"));
         assert_eq!(next.is_some(), more == 50);
-        path = next.and_then(|next| next.get("href")).unwrap_or_default().to_owned();
+        next.and_then(|next| next.get("href"))
+            .unwrap_or_default()
+            .clone_into(&mut path);
     }
     ids.reverse();
     assert_eq!(found, ids, "each once, newest first");

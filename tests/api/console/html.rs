@@ -36,8 +36,7 @@ pub fn elements(page: &str) -> Vec<Element> {
             assert_eq!(
                 open.pop().as_deref(),
                 Some(name),
-                "closed in the wrong order, before {:.80}",
-                rest
+                "closed in the wrong order, before {rest:.80}"
             );
             continue;
         }
@@ -66,7 +65,7 @@ fn end_of(tag: &str) -> usize {
         quoted ^= *c == '"';
         *c == '>' && !quoted
     });
-    end.map(|(at, _)| at).unwrap_or_else(|| panic!("no end of {tag:.80}"))
+    end.map_or_else(|| panic!("no end of {tag:.80}"), |(at, _)| at)
 }
 
 fn element(tag: &str) -> Element {
