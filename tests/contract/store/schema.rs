@@ -1,11 +1,11 @@
 //! The two dialects' migrations describe one schema, and the runner refuses what it does not know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tranship::domain::status::Status;
-use tranship::storage::migrate::{POSTGRES, SQLITE};
+use tranship::storage::migrate::{Migration, POSTGRES, SQLITE};
 
 crate::on_both_databases!(
     a_store_of_a_newer_version_is_refused,
@@ -38,16 +38,22 @@ fn both_dialects_have_the_same_numbered_files_and_each_is_known() {
     }
 }
 
-#[test]
-fn status_columns_take_exactly_the_statuses_there_are() {
-    let mut found = Vec::new();
-    for step in SQLITE.iter().chain(POSTGRES) {
+/// The statuses each column takes that has any, by the last step that says so: of the queue, of outcomes and of history, told
+/// apart by whether messages may wait or have ended there.
+fn statuses_taken(steps: &[Migration]) -> BTreeMap<(bool, bool), Vec<&str>> {
+    let mut taken = BTreeMap::new();
+    for step in steps {
         for check in step.sql.split("CHECK (status IN (").skip(1) {
             let list = check.split_once("))").unwrap().0;
             let words: Vec<&str> = list.split(',').map(|word| word.trim().trim_matches('\'')).collect();
-            found.push(words);
+            taken.insert((words.contains(&"Enqueued"), words.contains(&"Acked")), words);
         }
     }
+    taken
+}
+
+#[test]
+fn status_columns_take_exactly_the_statuses_there_are() {
     let words = |wanted: fn(Status) -> bool| -> Vec<&str> {
         Status::ALL
             .into_iter()
@@ -55,16 +61,14 @@ fn status_columns_take_exactly_the_statuses_there_are() {
             .map(Status::as_str)
             .collect()
     };
-    let once = [
-        words(|status| !status.is_final()),
-        words(Status::is_final),
-        words(|_| true),
-    ];
-    assert_eq!(
-        found,
-        [once.clone(), once].concat(),
-        "queue, outcomes and history, in both dialects"
-    );
+    let wanted = BTreeMap::from([
+        ((true, false), words(|status| !status.is_final())),
+        ((false, true), words(Status::is_final)),
+        ((true, true), words(|_| true)),
+    ]);
+    for steps in [SQLITE, POSTGRES] {
+        assert_eq!(statuses_taken(steps), wanted, "queue, outcomes and history");
+    }
 }
 
 /// `table.column nullable` for every column and `table unique (columns) predicate` for every unique index.
@@ -87,7 +91,11 @@ async fn sqlite_shape(url: &str) -> Shape {
     .await
     .unwrap();
     // The key that is SQLite's own row number has no index of its own; of history's lines it is the whole key.
-    let keys = [("message_events", "message,seq"), ("schema_migrations", "number")];
+    let keys = [
+        ("message_events", "message,seq"),
+        ("project_changes", "only_row"),
+        ("schema_migrations", "number"),
+    ];
     let own = keys.map(|(table, column)| (table.to_owned(), column.to_owned(), false));
     shape(columns, uniques.into_iter().chain(own))
 }
