@@ -1,8 +1,7 @@
 //! The sandbox as its user starts it: the flag, what it prints and refuses, seed files, the command line, and what is left of it after
 //! `kill -9`.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -303,26 +302,7 @@ async fn the_shell_blocks_of_the_sandbox_page_run() {
     let service = Service::start(command, &site.data_dir("data")).await;
     let blocks = crate::snippets::runnable("docs/sandbox.md");
     assert!(blocks.len() >= 5, "the example is there");
-    let script = format!("set -euo pipefail\n{}", blocks.concat()).replace("http://127.0.0.1:8080", &service.base);
-    let mut shell = Command::new("timeout");
-    shell.args(["120", "bash", "-c", &script]);
-    site.furnish(&mut shell);
-    let binary = Path::new(env!("CARGO_BIN_EXE_tranship"));
-    let path = format!(
-        "{}:{}",
-        binary.parent().expect("a folder").display(),
-        std::env::var("PATH").expect("a PATH")
-    );
-    shell.envs([
-        ("PATH", path.as_str()),
-        ("TRANSHIP_URL", &service.base),
-        ("TRANSHIP_CLIENT_ID", &ops.id),
-        ("TRANSHIP_CLIENT_SECRET", &ops.secret),
-        ("no_proxy", "127.0.0.1"),
-    ]);
-    let output = shell.output().expect("bash runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n--- of\n{script}");
+    let said = crate::snippets::paste(&site, &service, &ops, &blocks.concat());
     for shown in ["503", "lose-answer-1", "201", "1d ahead", "removed"] {
         assert!(said.contains(shown), "{shown} in {said}");
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::site::Site;
+use crate::service::Service;
+use crate::site::{Credentials, Site};
 
 /// What the pages write for the address of the service.
 const ADDRESS_IN_PAGES: &str = "http://127.0.0.1:8080";
@@ -45,6 +46,13 @@ async fn pasted(role: &str, blocks: &str) -> Site {
     site.copy_definitions("reader");
     let reader = site.add_client("reader", role);
     let service = site.start("data").await;
+    paste(&site, &service, &reader, blocks);
+    assert!(service.stop().await.success());
+    site
+}
+
+/// Runs a script to its good end as this client of a running service; what it printed.
+pub fn paste(site: &Site, service: &Service, client: &Credentials, blocks: &str) -> String {
     let script = format!("set -euo pipefail\n{blocks}").replace(ADDRESS_IN_PAGES, &service.base);
     let mut shell = Command::new("timeout");
     shell.args(["120", "bash", "-c", &script]);
@@ -58,15 +66,14 @@ async fn pasted(role: &str, blocks: &str) -> Site {
     shell.envs([
         ("PATH", path.as_str()),
         ("TRANSHIP_URL", &service.base),
-        ("TRANSHIP_CLIENT_ID", &reader.id),
-        ("TRANSHIP_CLIENT_SECRET", &reader.secret),
+        ("TRANSHIP_CLIENT_ID", &client.id),
+        ("TRANSHIP_CLIENT_SECRET", &client.secret),
         ("no_proxy", "127.0.0.1"),
     ]);
     let output = shell.output().expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n--- of\n{script}");
-    assert!(service.stop().await.success());
-    site
+    said
 }
 
 /// The shell blocks of a page that follow a line `<!-- runs -->`.
