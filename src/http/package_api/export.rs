@@ -29,8 +29,6 @@ pub(super) const ACTIONS: [&str; 5] = [
     "ExportToPackagePreviewAsync",
     "ExportToPackageDelta",
 ];
-/// Longest execution id, in characters (PKG-11a).
-const EXECUTION_ID_CHARS_MAX: usize = 100;
 /// Longest name of a package, in characters; its path keeps fewer.
 const PACKAGE_NAME_CHARS_MAX: usize = 255;
 /// Longest legal entity, in characters (PKG-11d).
@@ -50,7 +48,9 @@ pub(super) async fn submit(
     let job = project_of(&definitions, caller, &project)?;
     let asked = asked(action, parameters)?;
     let request = PackageRequest {
-        execution: execution_id(parameters)?.unwrap_or_else(|| new_execution_id(&job.name, now)),
+        execution: parameters
+            .execution_id()?
+            .unwrap_or_else(|| new_execution_id(&job.name, now)),
         client: caller.name.clone(),
         action: action.to_owned(),
         project,
@@ -97,7 +97,9 @@ pub(super) async fn from_package(
         ..asked("ExportFromPackage", parameters)?
     };
     let submitted = PackageRequest {
-        execution: execution_id(parameters)?.unwrap_or_else(|| new_execution_id(&project, now)),
+        execution: parameters
+            .execution_id()?
+            .unwrap_or_else(|| new_execution_id(&project, now)),
         client: caller.name.clone(),
         action: "ExportFromPackage".to_owned(),
         project,
@@ -153,17 +155,6 @@ fn project_of<'a>(definitions: &'a Definitions, caller: &Caller, project: &str) 
             "the data project `{project}` was not found, or the client `{client}` may not use it"
         ))
     })
-}
-
-/// The id the client wants, verbatim; none: one is made (PKG-11a).
-fn execution_id(parameters: &Parameters) -> Result<Option<ExecutionId>, Problem> {
-    let id = parameters.text("executionId")?;
-    if id.chars().count() > EXECUTION_ID_CHARS_MAX {
-        return Err(refused(format!(
-            "executionId is longer than {EXECUTION_ID_CHARS_MAX} characters"
-        )));
-    }
-    Ok((!id.is_empty()).then_some(ExecutionId(id)))
 }
 
 /// What is asked for, as far as it needs no definitions to be judged.

@@ -9,7 +9,6 @@ use super::super::auth::Caller;
 use super::super::dmf;
 use super::super::problem::{Kind, Problem};
 use super::parameters::Parameters;
-use crate::domain::ids::ExecutionId;
 use crate::pipeline::enqueue::checked_company;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::package_import::{self, Import, ImportError, ImportOptions, Rights};
@@ -17,8 +16,6 @@ use crate::storage::package_requests::PackageRequest;
 
 /// The actions that import a package.
 pub(super) const ACTIONS: [&str; 3] = ["ImportFromPackage", "ImportFromPackageAsync", "ImportFromDMTPackage"];
-/// Longest id a client may choose, in characters.
-const ID_CHARS_MAX: usize = 100;
 
 /// Queues an import, and answers its execution's id: the client's, verbatim, or one of ours (PKG-11a).
 pub(super) async fn submit(
@@ -98,19 +95,11 @@ fn asked(
         let detail = format!("{action} needs definitionGroupId: the data project to import into");
         return Err(Problem::bad("action_failed", detail));
     }
-    let id = parameters.text("executionId")?;
-    if id.chars().count() > ID_CHARS_MAX {
-        let detail = format!("the executionId is longer than {ID_CHARS_MAX} characters");
-        return Err(Problem::bad("action_failed", detail));
-    }
     let now = api.context.clock.now();
-    let execution = if id.is_empty() {
-        new_execution_id(&project, now)
-    } else {
-        ExecutionId(id)
-    };
     Ok(PackageRequest {
-        execution,
+        execution: parameters
+            .execution_id()?
+            .unwrap_or_else(|| new_execution_id(&project, now)),
         client: caller.name.clone(),
         action: action.to_owned(),
         project,

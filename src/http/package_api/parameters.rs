@@ -4,6 +4,10 @@ use serde_json::{Number, Value};
 
 use super::super::json_body::member;
 use super::super::problem::Problem;
+use crate::domain::ids::ExecutionId;
+
+/// Longest execution id, in characters (PKG-11a).
+const EXECUTION_ID_CHARS_MAX: usize = 100;
 
 /// What an action was called with: names in any case, missing ones are empty, false or none (PKG-0).
 pub(super) struct Parameters(Value);
@@ -43,6 +47,19 @@ impl Parameters {
             Value::String(text) => Ok(text.replace(char::is_control, " ").trim().to_owned()),
             _ => self.text(name),
         }
+    }
+
+    /// The execution id a client wants, verbatim; none: one is made (PKG-11a).
+    ///
+    /// # Errors
+    /// Those of [`Self::text`], and 400 for one that is too long.
+    pub(super) fn execution_id(&self) -> Result<Option<ExecutionId>, Problem> {
+        let id = self.text("executionId")?;
+        if id.chars().count() > EXECUTION_ID_CHARS_MAX {
+            let detail = format!("the executionId is longer than {EXECUTION_ID_CHARS_MAX} characters");
+            return Err(Problem::bad("action_failed", detail));
+        }
+        Ok((!id.is_empty()).then_some(ExecutionId(id)))
     }
 
     /// A flag: `true`, `false`, the words for them (also `Yes` and `No`) in any case, 1 or 0; false where it is missing or empty.
