@@ -38,3 +38,4 @@ mod several;
 mod shutdown;
 mod snippets;
 mod tls;
+mod waited_runs;
