@@ -156,14 +156,18 @@ pub(super) fn tone(status: Status) -> Tone {
 
 /// An occurrence's state, or a delivery's, or a phase's.
 pub(super) fn state(word: &str) -> Markup {
-    let tone = match word {
+    badge(tone_of(word), word)
+}
+
+/// How such a state is to be taken.
+pub(super) fn tone_of(state: &str) -> Tone {
+    match state {
         "done" | "delivered" | "Finished" => Tone::Good,
         "failed" | "Error" => Tone::Bad,
         "skipped" | "cancelled" | "Canceled" => Tone::Odd,
         "running" | "Executing" => Tone::Busy,
         _ => Tone::Quiet,
-    };
-    badge(tone, word)
+    }
 }
 
 /// A table that scrolls inside itself where it is wider than the page. A `#` before a column's name: it holds numbers.
