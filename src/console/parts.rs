@@ -170,7 +170,8 @@ pub(super) fn tone_of(state: &str) -> Tone {
     }
 }
 
-/// A table that scrolls inside itself where it is wider than the page. A `#` before a column's name: it holds numbers.
+/// A table that scrolls inside itself where it is wider than the page. A `#` before a column's name: it holds numbers; a `-`: what it holds
+/// says so itself, and only who hears the page needs the name.
 pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
@@ -186,6 +187,7 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
 fn head(column: &str) -> Markup {
     html! {
         @if let Some(numbers) = column.strip_prefix('#') { th.number scope="col" { (numbers) } }
+        @else if let Some(plain) = column.strip_prefix('-') { th scope="col" { span.away { (plain) } } }
         @else { th scope="col" { (column) } }
     }
 }
