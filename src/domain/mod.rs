@@ -4,6 +4,7 @@
 //! entities and jobs, counts and record errors. Refuses: I/O, SQL, HTTP, async. Everything here can be
 //! tested with plain values.
 
+pub mod audit;
 pub mod auto_number;
 pub mod cell;
 pub mod composite;
@@ -23,6 +24,7 @@ pub mod position;
 pub mod project;
 pub mod receipt;
 pub mod reject;
+pub mod role;
 pub mod rule;
 pub mod schedule;
 pub mod sent_parts;
