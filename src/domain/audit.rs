@@ -182,6 +182,25 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
+    /// An entry without details.
+    #[must_use]
+    pub fn new(at: Timestamp, actor: &str, surface: Surface, action: Action, target: impl ToString) -> Self {
+        Self {
+            at,
+            actor: actor.to_owned(),
+            surface,
+            action,
+            target: target.to_string(),
+            detail: Map::new(),
+        }
+    }
+
+    /// An entry of what the service does by itself.
+    #[must_use]
+    pub fn of_service(at: Timestamp, action: Action, target: impl ToString) -> Self {
+        Self::new(at, "tranship", Surface::Service, action, target)
+    }
+
     /// Adds to the details; nothing where there is no value.
     pub fn add(&mut self, name: &str, value: impl Into<Value>) {
         let value = value.into();

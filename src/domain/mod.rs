@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod auto_number;
 pub mod cell;
+pub mod client;
 pub mod composite;
 pub mod computed;
 pub mod counts;
@@ -24,7 +25,6 @@ pub mod position;
 pub mod project;
 pub mod receipt;
 pub mod reject;
-pub mod role;
 pub mod rule;
 pub mod schedule;
 pub mod sent_parts;

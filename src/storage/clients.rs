@@ -5,7 +5,7 @@ use super::error::taken;
 use super::pool::{Tx, execute, fetch_all, fetch_optional};
 use super::sessions::end_sessions_of;
 use super::{Store, StoreError};
-use crate::domain::role::Role;
+use crate::domain::client::Role;
 use crate::domain::time::Timestamp;
 
 /// A client as stored.
@@ -132,24 +132,27 @@ impl Store {
     /// Adds the `dev` client unless any client was ever added: `false` when there was one.
     pub async fn add_first_client(&self, client: &Client) -> Result<bool, StoreError> {
         let client = client.clone();
-        self.write(move |tx| {
-            Box::pin(async move {
-                // Of processes that start together each sees an empty table; the name lets one of them in.
-                let text = "insert into clients (name, name_key, secret_hash, role, created_at) \
+        let work = self.write_audited(
+            |added, _| *added,
+            move |tx| {
+                Box::pin(async move {
+                    // Of processes that start together each sees an empty table; the name lets one of them in.
+                    let text = "insert into clients (name, name_key, secret_hash, role, created_at) \
                 select $1, $2, $3, $4, $5 where not exists (select 1 from clients) on conflict (name_key) do nothing";
-                let rows = execute!(
-                    tx.db(),
-                    text,
-                    client.name.as_str(),
-                    name_key(&client.name),
-                    client.secret_hash.as_str(),
-                    client.role.as_str(),
-                    client.created_at.micros()
-                )?;
-                Ok(rows == 1)
-            })
-        })
-        .await
+                    let rows = execute!(
+                        tx.db(),
+                        text,
+                        client.name.as_str(),
+                        name_key(&client.name),
+                        client.secret_hash.as_str(),
+                        client.role.as_str(),
+                        client.created_at.micros()
+                    )?;
+                    Ok(rows == 1)
+                })
+            },
+        );
+        work.await
     }
 
     /// The client of this name, any case.

@@ -1,10 +1,8 @@
 //! Removing entries that are older than the settings want to keep. The log says so itself, with the hash where it goes on.
 
-use serde_json::Map;
-
 use super::append;
 use super::chain::hex;
-use crate::domain::audit::{Action, NewEntry, Outcome, Surface};
+use crate::domain::audit::{Action, NewEntry, Outcome};
 use crate::domain::time::Timestamp;
 use crate::storage::dialect::lock_audit;
 use crate::storage::pool::{execute, fetch_all};
@@ -25,14 +23,7 @@ impl Store {
                 let Some((last, _, hash)) = over.last() else {
                     return Ok(0);
                 };
-                let entry = NewEntry {
-                    at: now,
-                    actor: "housekeeping".to_owned(),
-                    surface: Surface::Service,
-                    action: Action::AuditPrune,
-                    target: last.to_string(),
-                    detail: Map::new(),
-                };
+                let entry = NewEntry::of_service(now, Action::AuditPrune, *last);
                 let entry = entry.with("hash", hex(hash)).with("before", before.wire());
                 append(tx, &entry, Outcome::Done).await?;
                 Ok(execute!(tx.db(), "delete from audit where seq <= $1", *last)?)

@@ -1,4 +1,15 @@
-//! What a client may do beyond the jobs that list it.
+//! Clients: what they may be called, and what they may do beyond the jobs that list them.
+
+/// Longest name, in characters.
+pub const NAME_CHARS_MAX: usize = 100;
+
+/// What is wrong with a client's name; `None`: nothing.
+#[must_use]
+pub fn name_flaw(name: &str) -> Option<String> {
+    let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
+    let is_odd = !fits || name.trim() != name || name.chars().any(char::is_control);
+    is_odd.then(|| format!("1 to {NAME_CHARS_MAX} characters, no space at the ends"))
+}
 
 /// A client's role; `docs/operating.md` has the table of what each may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,5 +70,18 @@ impl Role {
     #[must_use]
     pub fn operates(self) -> bool {
         matches!(self, Self::Operator | Self::Admin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_name_has_no_space_at_its_ends() {
+        assert_eq!(name_flaw("shop middleware"), None);
+        for bad in ["", " a", "a ", "a\nb", &"x".repeat(101)] {
+            assert!(name_flaw(bad).is_some(), "{bad:?}");
+        }
     }
 }
