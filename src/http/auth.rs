@@ -64,7 +64,7 @@ pub struct Caller {
 }
 
 /// What the operator who has the store at hand is called: in histories, beside clients.
-const LOCAL_OPERATOR: &str = "local operator";
+pub const LOCAL_OPERATOR: &str = "local operator";
 
 impl Caller {
     /// Somebody who has the store at hand, and so may do everything anyway.

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod audit;
 mod backfills;
 mod connections;
 mod crashes;
