@@ -35,3 +35,7 @@ CREATE TRIGGER audit_is_not_changed BEFORE UPDATE OR DELETE ON audit
     FOR EACH ROW EXECUTE FUNCTION audit_is_append_only();
 CREATE TRIGGER audit_is_not_emptied BEFORE TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
+
+-- Deliveries of one state, newest first.
+CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (state, id);
+CREATE INDEX webhook_deliveries_by_job_and_state ON webhook_deliveries (job, state, id);

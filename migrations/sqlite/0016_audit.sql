@@ -30,3 +30,7 @@ WHEN NOT EXISTS (SELECT 1 FROM audit WHERE action = 'audit.prune' AND seq > OLD.
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+
+-- Deliveries of one state, newest first.
+CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (state, id);
+CREATE INDEX webhook_deliveries_by_job_and_state ON webhook_deliveries (job, state, id);

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::auth::{Caller, caller};
-use super::dead_letters::time;
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use crate::definitions::Definitions;
 use crate::domain::audit::{Action, NewEntry, Outcome, Target};
+use crate::domain::schedule::moment::Moment;
+use crate::domain::time::Timestamp;
 use crate::pipeline::Context;
 use crate::storage::Store;
 use crate::storage::audit::{AuditEntry, AuditFilter, Verified};
@@ -142,10 +143,19 @@ pub(crate) fn filter(definitions: &Definitions, caller: &Caller, query: &Query) 
         actor: query.get("actor"),
         action: query.get("action").map(action).transpose()?,
         target: query.get("target").map(target),
-        from: query.get("from").as_deref().map(time).transpose()?,
-        to: query.get("before").as_deref().map(time).transpose()?,
+        from: query.get("from").as_deref().map(moment).transpose()?,
+        to: query.get("before").as_deref().map(moment).transpose()?,
         before: query.get("before_entry").map(before).transpose()?,
         without_access: !caller.is_admin(),
+    })
+}
+
+/// A time, or a date; in UTC where it does not say.
+fn moment(text: &str) -> Result<Timestamp, Problem> {
+    let moment = Moment::parse(text).map(|moment| moment.first(chrono_tz::UTC));
+    moment.ok_or_else(|| {
+        let detail = format!("`{text}` is not a time; write 2026-01-31 or 2026-01-31T18:00:00Z");
+        Problem::bad("invalid_time", detail)
     })
 }
 

@@ -21,7 +21,7 @@ use crate::storage::clients::{Change, Changed, Client, LastAdmin};
 /// Longest body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// What only admins do.
-const MANAGE: &str = "manage clients";
+pub(crate) const MANAGE: &str = "manage clients";
 
 /// The routes.
 pub(super) fn routes(service: &mut ServiceConfig) {

@@ -15,6 +15,7 @@ pub mod dead_letters;
 pub mod destinations;
 pub mod discovery;
 pub mod dmf;
+pub mod entities;
 pub mod envelope;
 pub mod error_files;
 pub mod events;
@@ -218,6 +219,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/v1/audit", web::get().to(audit::list)))
         .service(at("/api/v1/audit/verify", web::get().to(audit::verify)))
         .configure(clients::routes)
+        .configure(entities::routes)
         .service(at("/api/v1/jobs/{job}/webhook/test", web::post().to(webhooks::test)))
         .service(at("/api/v1/webhooks", web::get().to(webhooks::list)))
         .service(at("/api/v1/webhooks/{id}", web::get().to(webhooks::show)))

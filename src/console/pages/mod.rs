@@ -1,5 +1,8 @@
 //! The pages, a file each.
 
+pub(super) mod audit;
+pub(super) mod clients;
+pub(super) mod entities;
 pub(super) mod execution;
 pub(super) mod job;
 pub(super) mod jobs;
@@ -9,3 +12,4 @@ pub(super) mod overview;
 mod records;
 mod runs;
 pub(super) mod trouble;
+pub(super) mod webhooks;
