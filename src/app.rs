@@ -396,6 +396,7 @@ fn limits(config: &Config) -> Limits {
         file: config.file.clone(),
         webhooks: config.webhooks.clone(),
         destinations: config.destinations.clone(),
+        audit: config.audit.clone(),
     }
 }
 

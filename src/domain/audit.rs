@@ -184,7 +184,13 @@ pub struct NewEntry {
 impl NewEntry {
     /// An entry without details.
     #[must_use]
-    pub fn new(at: Timestamp, actor: &str, surface: Surface, action: Action, target: impl ToString) -> Self {
+    pub fn new(
+        at: Timestamp,
+        actor: &str,
+        surface: Surface,
+        action: Action,
+        target: &(impl ToString + ?Sized),
+    ) -> Self {
         Self {
             at,
             actor: actor.to_owned(),
@@ -197,7 +203,7 @@ impl NewEntry {
 
     /// An entry of what the service does by itself.
     #[must_use]
-    pub fn of_service(at: Timestamp, action: Action, target: impl ToString) -> Self {
+    pub fn of_service(at: Timestamp, action: Action, target: &(impl ToString + ?Sized)) -> Self {
         Self::new(at, "tranship", Surface::Service, action, target)
     }
 

@@ -35,7 +35,7 @@ impl Api {
     /// The entry of what a caller does now. Members of `detail` that are `null` are left out.
     pub(crate) fn entry(&self, caller: &Caller, action: Action, target: impl Display, detail: Value) -> NewEntry {
         let now = self.context.clock.now();
-        let mut entry = NewEntry::new(now, &caller.name, caller.surface, action, target);
+        let mut entry = NewEntry::new(now, &caller.name, caller.surface, action, &target);
         if let Value::Object(members) = detail {
             members.into_iter().for_each(|(name, value)| entry.add(&name, value));
         }

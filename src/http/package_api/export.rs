@@ -129,11 +129,11 @@ pub(super) async fn from_package(
     let submit = {
         // Told of only if it creates or changes a project: the export itself is a client's, not an operator's act.
         let detail = json!({ "job": wanted.request.project, "execution": id });
-        let context = api.audited_context(caller, Action::ProjectChange, "", detail);
+        let audited = api.audited_context(caller, Action::ProjectChange, "", detail);
         let projects = api.projects.clone();
         async move {
             let _permit = permit;
-            export_from_package::submit(&context, &projects, wanted, &rights).await
+            export_from_package::submit(&audited, &projects, wanted, &rights).await
         }
     };
     // It goes on when the client is gone: that one knows the id, and polls it.

@@ -23,7 +23,7 @@ impl Store {
                 let Some((last, _, hash)) = over.last() else {
                     return Ok(0);
                 };
-                let entry = NewEntry::of_service(now, Action::AuditPrune, *last);
+                let entry = NewEntry::of_service(now, Action::AuditPrune, last);
                 let entry = entry.with("hash", hex(hash)).with("before", before.wire());
                 append(tx, &entry, Outcome::Done).await?;
                 Ok(execute!(tx.db(), "delete from audit where seq <= $1", *last)?)
