@@ -25,7 +25,7 @@ pub enum Target {
 
 macro_rules! actions {
     ($($(#[$doc:meta])+ $name:ident $word:literal $target:ident),+ $(,)?) => {
-        /// What can be done that the audit log tells of. The one list there is; `docs/operating.md` repeats it.
+        /// What can be done that the audit log tells of. The one list there is; `docs/operating.md` repeats it, and a test holds the two together.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Action { $($(#[$doc])+ $name),+ }
 

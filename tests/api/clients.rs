@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Backend, TestApp};
 use crate::audit::somebody;
-use crate::client::{Answered, send};
+use crate::client::{Answered, relay, send};
 
 crate::on_both_backends!(
     a_client_is_added_gets_a_new_secret_another_role_and_is_revoked,
@@ -26,40 +26,37 @@ async fn listed(app: &TestApp, token: &str, name: &str) -> Value {
 }
 
 async fn a_client_is_added_gets_a_new_secret_another_role_and_is_revoked(backend: Backend) {
-    let app = TestApp::spawn(backend).await;
+    let app = TestApp::with(backend, |setup| relay(setup, "Documents", "")).await;
     let boss = somebody(&app, "boss", "admin").await;
-    let asked = json!({ "name": "shop-middleware", "role": "client" });
+    let asked = json!({ "name": "archive", "role": "client" });
     let added = post(&app, &boss, "/api/v1/clients", asked.clone())
         .await
         .expect(StatusCode::CREATED);
     assert_eq!(
         (&added["client_id"], &added["role"]),
-        (&json!("shop-middleware"), &json!("client"))
+        (&json!("archive"), &json!("client"))
     );
     let first = added["client_secret"].as_str().unwrap();
-    let token = app.token_of("shop-middleware", first).await;
-    let shown = listed(&app, &boss, "shop-middleware").await;
-    assert!(
-        shown["jobs"].as_array().unwrap().contains(&json!("Inbound customers")),
-        "{shown}"
-    );
+    let token = app.token_of("archive", first).await;
+    let shown = listed(&app, &boss, "archive").await;
+    assert_eq!(shown["jobs"], json!(["Documents"]));
     assert!(shown.get("secret_hash").is_none(), "{shown}");
     post(&app, &boss, "/api/v1/clients", asked)
         .await
         .expect(StatusCode::CONFLICT);
 
-    let rotated = post(&app, &boss, "/api/v1/clients/SHOP-middleware/rotate", json!({})).await;
+    let rotated = post(&app, &boss, "/api/v1/clients/ARCHIVE/rotate", json!({})).await;
     let rotated = rotated.expect(StatusCode::OK);
     let second = rotated["client_secret"].as_str().unwrap();
     assert_ne!(first, second);
-    app.token_of("shop-middleware", second).await;
+    app.token_of("archive", second).await;
 
     let stop = "/api/v1/jobs/Nightly%20sales%20orders/pause";
     post(&app, &token, stop, json!({})).await.expect(StatusCode::FORBIDDEN);
     let role = post(
         &app,
         &boss,
-        "/api/v1/clients/shop-middleware/role",
+        "/api/v1/clients/archive/role",
         json!({ "role": "operator" }),
     )
     .await;
@@ -67,13 +64,13 @@ async fn a_client_is_added_gets_a_new_secret_another_role_and_is_revoked(backend
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     post(&app, &token, stop, json!({})).await.expect(StatusCode::OK);
 
-    post(&app, &boss, "/api/v1/clients/shop-middleware/revoke", json!({}))
+    post(&app, &boss, "/api/v1/clients/archive/revoke", json!({}))
         .await
         .expect(StatusCode::OK);
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     post(&app, &token, stop, json!({})).await.expect(StatusCode::FORBIDDEN);
-    assert!(listed(&app, &boss, "shop-middleware").await["revoked_at"].is_string());
-    post(&app, &boss, "/api/v1/clients/shop-middleware/rotate", json!({}))
+    assert!(listed(&app, &boss, "archive").await["revoked_at"].is_string());
+    post(&app, &boss, "/api/v1/clients/archive/rotate", json!({}))
         .await
         .expect(StatusCode::NOT_FOUND);
 }

@@ -70,12 +70,19 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     } else {
         format!("/api/v1/audit?{asked}")
     };
-    Ok(Page::new(
-        Place::Audit,
-        "Audit",
-        body,
-        Same::get(path).command(&["audit", "list"]),
-    ))
+    Ok(Page::new(Place::Audit, "Audit", body, same(&query, path)))
+}
+
+/// The call, and the command with the same filters.
+fn same(query: &Query, path: String) -> Same {
+    let asked = ASKED.map(|name| (format!("--{name}"), query.get(name)));
+    let mut words = vec!["audit", "list"];
+    for (flag, value) in &asked {
+        if let Some(value) = value {
+            words.extend([flag.as_str(), value.as_str()]);
+        }
+    }
+    Same::get(path).command(&words)
 }
 
 /// Where the chain ends, and the way to look whether it is whole.

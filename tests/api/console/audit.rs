@@ -54,7 +54,8 @@ async fn it_is_looked_for_and_read_page_by_page(backend: Backend) {
     let second = admin.see(&older.replace("&amp;", "&")).await;
     second.says("Newest");
     second.does_not_say("Older");
-    second.does_not_say("console.sign_in");
+    second.does_not_say("boss console console.sign_in");
+    second.says("tranship audit list --actor tester --target");
     assert_eq!(second.text().matches("job.pause Nightly").count(), 5);
     let nothing = admin.see("/console/audit?actor=nobody").await;
     nothing.says("No entry is like this.");

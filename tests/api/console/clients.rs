@@ -49,7 +49,7 @@ async fn a_client_is_added_gets_a_new_secret_another_role_and_is_revoked(backend
     assert_ne!(first, second);
     assert_eq!(
         theirs.get("/console").await.status,
-        StatusCode::SEE_OTHER,
+        StatusCode::UNAUTHORIZED,
         "signed out by the new secret"
     );
     assert_eq!(theirs.sign_in(name, &second).await.location(), "/console");
@@ -63,7 +63,7 @@ async fn a_client_is_added_gets_a_new_secret_another_role_and_is_revoked(backend
     let list = admin.see(done.location()).await;
     list.says("The client is locked out.");
     list.says(&format!("{name} ! revoked"));
-    assert_eq!(theirs.get("/console").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(theirs.get("/console").await.status, StatusCode::UNAUTHORIZED);
     let taken = admin
         .submit("/console/clients/add", &[("name", name), ("role", "viewer")])
         .await;
