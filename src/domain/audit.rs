@@ -95,8 +95,6 @@ actions! {
     ConsoleSignIn "console.sign_in" Client,
     /// A link was made that signs in to the console.
     ConsoleLink "console.link" Client,
-    /// Signing keys were replaced.
-    KeysRotate "keys.rotate" Service,
     /// Old entries of this log were removed: the target is the number of the last one.
     AuditPrune "audit.prune" Service,
 }

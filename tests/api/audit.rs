@@ -23,12 +23,7 @@ crate::on_both_backends!(
 );
 
 /// What is done elsewhere: in the console, on the command line, by the service.
-const ELSEWHERE: [Action; 4] = [
-    Action::ConsoleSignIn,
-    Action::ConsoleLink,
-    Action::KeysRotate,
-    Action::AuditPrune,
-];
+const ELSEWHERE: [Action; 3] = [Action::ConsoleSignIn, Action::ConsoleLink, Action::AuditPrune];
 const CUSTOMERS: &str = "CustomerID,CompanyName\r\nAAAAA,One\r\nBBBBB,\r\n";
 
 /// A service with something of every kind to act on.
