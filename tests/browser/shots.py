@@ -27,7 +27,7 @@ def pages(browser, base):
         if link := browser.evaluate(first):
             found.append((name, link))
     browser.open(base + "/console/webhooks")
-    if link := browser.evaluate("document.querySelector('main a[href*=\\"webhooks/\\"]')?.getAttribute('href')"):
+    if link := browser.evaluate("document.querySelector('main a[href^=\"/console/webhooks/\"]')?.getAttribute('href')"):
         found += [("webhook", link), ("webhook-replay", link + "/replay")]
     jobs = "[...document.querySelectorAll('main tbody tr')].map(row => [row.cells[1].innerText, row.querySelector('a').getAttribute('href')])"
     browser.open(base + "/console/jobs")

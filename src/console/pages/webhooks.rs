@@ -263,7 +263,7 @@ fn about(visit: &Visit<'_>, delivery: &Delivery) -> Markup {
         ("Last attempt", last.map(|last| time(last.at, visit.now))),
         ("Last answer", last.map(|_| last_answer(delivery))),
         (
-            "It said",
+            "Detail",
             last.and_then(|last| last.detail.as_ref())
                 .map(|detail| html! { (detail) }),
         ),
