@@ -11,6 +11,7 @@
 pub mod asked_runs;
 pub mod at_work;
 pub mod audit;
+pub mod backup;
 pub mod cancel;
 pub mod claims;
 pub mod clients;

@@ -12,6 +12,7 @@ mod wire;
 
 mod agent;
 mod audit;
+mod backups;
 mod blob_host;
 mod buckets;
 mod compose;
@@ -39,3 +40,4 @@ mod several;
 mod shutdown;
 mod snippets;
 mod tls;
+mod waited_runs;
