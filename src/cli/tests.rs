@@ -137,6 +137,16 @@ fn every_command_of_the_manual_is_taken() {
         &["client", "rotate", "shop"],
         &["client", "role", "shop", "admin"],
         &["client", "revoke", "shop"],
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_audit_log_is_taken() {
+    for line in [
         &[
             "audit",
             "list",
@@ -147,6 +157,16 @@ fn every_command_of_the_manual_is_taken() {
             "--from",
             "2026-01-31T18:00:00Z",
             "--json",
+        ][..],
+        &[
+            "audit",
+            "list",
+            "--before-entry",
+            "7",
+            "--target",
+            "shop",
+            "--limit",
+            "500",
         ],
         &["audit", "verify"],
     ] {
