@@ -78,7 +78,7 @@ async fn writers_of_several_processes_make_one_chain(database: TestDatabase) {
             let mut numbers = Vec::new();
             for n in 0..40 {
                 let mut entry = entry(Action::JobRun, who, n);
-                entry.actor = who.to_owned();
+                who.clone_into(&mut entry.actor);
                 numbers.push(store.note(entry, Outcome::Done).await.unwrap());
             }
             numbers
@@ -226,8 +226,7 @@ async fn what_is_pruned_is_told_and_the_chain_goes_on(database: TestDatabase) {
 async fn entries_are_found_by_what_they_say_page_by_page(database: TestDatabase) {
     let store = open(&database).await;
     some(&store, 5).await;
-    let mut other = entry(Action::ClientAdd, "shop", 2);
-    other.actor = "boss".to_owned();
+    let other = NewEntry::new(at(2), "boss", Surface::Api, Action::ClientAdd, "shop");
     store.note(other, Outcome::Done).await.unwrap();
     let all = AuditFilter::default();
     assert_eq!(seqs(&store, &all).await, [5, 4, 6, 3, 2, 1], "by time, then by number");
@@ -241,7 +240,6 @@ async fn entries_are_found_by_what_they_say_page_by_page(database: TestDatabase)
         read.extend(entries.iter().map(|entry| entry.link.seq));
     }
     assert_eq!(read, [5, 4, 6, 3, 2, 1]);
-    let with = |filter: AuditFilter| async move { filter };
     for (filter, expected) in [
         (
             AuditFilter {
@@ -293,7 +291,6 @@ async fn entries_are_found_by_what_they_say_page_by_page(database: TestDatabase)
             vec![],
         ),
     ] {
-        let filter = with(filter).await;
         assert_eq!(seqs(&store, &filter).await, expected, "{filter:?}");
     }
 }
