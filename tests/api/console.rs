@@ -9,4 +9,5 @@ mod entities;
 mod html;
 mod pages;
 mod sessions;
+mod strip;
 mod webhooks;

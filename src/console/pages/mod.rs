@@ -11,5 +11,6 @@ pub(super) mod messages;
 pub(super) mod overview;
 mod records;
 mod runs;
+mod strip;
 pub(super) mod trouble;
 pub(super) mod webhooks;
