@@ -32,10 +32,12 @@ use crate::config::Config;
 use crate::console;
 use crate::definitions::Definitions;
 use crate::destination;
+use crate::domain::audit::{Action, NewEntry};
 use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
 use crate::http::Api;
 use crate::http::admission::Admission;
+use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
 use crate::http::watch::Watch;
@@ -261,7 +263,8 @@ impl App {
         }
         let (store, now) = (&self.api.context.store, self.api.context.clock.now());
         let base = format!("http://{}", self.address);
-        let link = console::link::new_link(store, &base, &Visitor::Local, now).await;
+        let entry = NewEntry::of_service(now, Action::ConsoleLink, LOCAL_OPERATOR);
+        let link = console::link::new_link(&store.audited(entry), &base, &Visitor::Local, now).await;
         Ok(Some(link.context("cannot make a link to the console")?))
     }
 
@@ -396,6 +399,7 @@ fn limits(config: &Config) -> Limits {
         file: config.file.clone(),
         webhooks: config.webhooks.clone(),
         destinations: config.destinations.clone(),
+        audit: config.audit.clone(),
     }
 }
 
@@ -477,7 +481,9 @@ async fn first_client(
         created_at: options.clock.now(),
         revoked_at: None,
     };
+    let entry = NewEntry::of_service(client.created_at, Action::ClientAdd, DEV_CLIENT).with("role", "client");
     Ok(store
+        .audited(entry)
         .add_first_client(&client)
         .await?
         .then(|| (DEV_CLIENT.to_owned(), secret)))

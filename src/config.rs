@@ -56,6 +56,8 @@ pub struct Config {
     pub webhooks: Outgoing,
     /// `destinations.*`
     pub destinations: Outgoing,
+    /// `audit.*`
+    pub audit: Audit,
     /// `sandbox.*`, where it is enabled.
     pub sandbox: Option<Sandbox>,
 }
@@ -158,6 +160,13 @@ pub struct Queue {
     pub idempotency_days: u32,
     /// `upload_stale_seconds`: an upload whose owner has not beaten for this long is dead.
     pub upload_stale_seconds: u32,
+}
+
+/// `audit.*`
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// `keep_days`: how long entries of the audit log are kept; 0: for ever.
+    pub keep_days: u32,
 }
 
 /// `worker.*`
@@ -302,6 +311,9 @@ impl Config {
             },
             webhooks: Outgoing::read(reader, "webhooks", 60),
             destinations: Outgoing::read(reader, "destinations", 86_400),
+            audit: Audit {
+                keep_days: number(reader, "audit.keep_days", 0, 36_500),
+            },
             sandbox: Sandbox::read(reader),
         }
     }

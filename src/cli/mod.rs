@@ -1,12 +1,14 @@
 //! The command line: what people and scripts type.
 //!
 //! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
-//! `doctor`, `init`, `entities` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
+//! `doctor`, `init`, `entities`, `client` and `audit` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
+mod actor;
 mod agent;
 mod answers;
 mod api;
+mod audit;
 mod backup;
 mod bench;
 mod check;
@@ -107,6 +109,9 @@ enum Command {
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// See who did what, and whether the log of it is whole
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Send what lies in folders, collect into folders
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
@@ -148,6 +153,7 @@ impl Command {
             Self::Deliveries(deliveries) => deliveries.connection().json,
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
+            Self::Audit(audit) => audit.json(),
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
             Self::Backup(backup) => backup.json,
@@ -175,6 +181,7 @@ impl Command {
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Audit(audit) => Box::pin(audit.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Backup(backup) => Box::pin(backup.run(screen)).await,

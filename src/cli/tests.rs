@@ -135,7 +135,40 @@ fn every_command_of_the_manual_is_taken() {
         &["client", "add", "shop", "--role", "operator", "--data-dir", "d"],
         &["client", "list", "--json"],
         &["client", "rotate", "shop"],
+        &["client", "role", "shop", "admin"],
         &["client", "revoke", "shop"],
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_audit_log_is_taken() {
+    for line in [
+        &[
+            "audit",
+            "list",
+            "--actor",
+            "op",
+            "--action",
+            "job.pause",
+            "--from",
+            "2026-01-31T18:00:00Z",
+            "--json",
+        ][..],
+        &[
+            "audit",
+            "list",
+            "--before-entry",
+            "7",
+            "--target",
+            "shop",
+            "--limit",
+            "500",
+        ],
+        &["audit", "verify"],
     ] {
         if let Err(error) = parse(line) {
             panic!("{line:?}: {error}");
@@ -230,6 +263,9 @@ fn mistakes_end_with_two_and_the_nearest_command_is_named() {
         &["push", "f.csv", "--job", ""],
         &["jobs", "show", ".."],
         &["client", "add", "shop", "--role", "king"],
+        &["client", "role", "shop", "king"],
+        &["audit", "list", "--action", "job.dance"],
+        &["audit", "verify", "--head", "17"],
         &["jobs", "list", "--url", "localhost:8080"],
         &["serve", "--set", "nonsense"],
         &["entities", "add"],

@@ -82,5 +82,49 @@ pub fn routes(service: &mut ServiceConfig) {
             ],
         ))
         .service(at("/console/executions/{id}", [get().to(pages::execution::show)]))
+        .service(at("/console/audit", [get().to(pages::audit::show)]))
+        .service(at("/console/audit/verify", [get().to(pages::audit::verify)]))
+        .service(at("/console/entities", [get().to(pages::entities::list)]))
+        .service(at("/console/entities/{name}", [get().to(pages::entities::show)]))
+        .service(at("/console/webhooks", [get().to(pages::webhooks::list)]))
+        .service(at("/console/webhooks/{id}", [get().to(pages::webhooks::show)]))
+        .service(at(
+            "/console/webhooks/{id}/replay",
+            [
+                get().to(actions::webhook::ask_replay),
+                post().to(actions::webhook::replay),
+            ],
+        ))
+        .configure(client_routes)
         .service(web::resource("/console/{rest:.*}").default_service(web::to(pages::trouble::no_such_page)));
+}
+
+/// The routes of what admins do about clients.
+fn client_routes(service: &mut ServiceConfig) {
+    let get = || web::get();
+    let post = || web::post();
+    service
+        .service(at("/console/clients", [get().to(pages::clients::show)]))
+        .service(at(
+            "/console/clients/add",
+            [get().to(actions::client::ask_add), post().to(actions::client::add)],
+        ))
+        .service(at(
+            "/console/clients/rotate",
+            [
+                get().to(actions::client::ask_rotate),
+                post().to(actions::client::rotate),
+            ],
+        ))
+        .service(at(
+            "/console/clients/role",
+            [get().to(actions::client::ask_role), post().to(actions::client::role)],
+        ))
+        .service(at(
+            "/console/clients/revoke",
+            [
+                get().to(actions::client::ask_revoke),
+                post().to(actions::client::revoke),
+            ],
+        ));
 }

@@ -4,8 +4,10 @@
 //! entities and jobs, counts and record errors. Refuses: I/O, SQL, HTTP, async. Everything here can be
 //! tested with plain values.
 
+pub mod audit;
 pub mod auto_number;
 pub mod cell;
+pub mod client;
 pub mod composite;
 pub mod computed;
 pub mod counts;

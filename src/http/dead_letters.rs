@@ -1,5 +1,7 @@
 //! `/api/v1`: stop a message, try it again, redrive what ended without success, unblock a group.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::try_join_all;
 use serde::Deserialize;
@@ -13,12 +15,13 @@ use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::view;
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::ids::MessageId;
 use crate::domain::job::Job;
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
-use crate::pipeline::redrive::{self, Redrive, RetryError};
+use crate::pipeline::redrive::{self, Redrive, Redriven, RetryError};
 use crate::storage::cancel::Cancelled;
 use crate::storage::redrive::{EndedFilter, REDRIVABLE};
 
@@ -84,7 +87,9 @@ pub(crate) enum Stopped {
 /// 409 for one that has ended.
 pub(crate) async fn cancel_message(api: &Api, caller: &Caller, message: &Message) -> Result<Stopped, Problem> {
     let now = api.context.clock.now();
-    match api.context.store.cancel(message.id, &caller.name, now).await? {
+    let detail = json!({ "job": job_name(&api.definitions(), message) });
+    let store = api.audited(caller, Action::MessageCancel, message.id, detail);
+    match store.cancel(message.id, &caller.name, now).await? {
         Cancelled::Now => Ok(Stopped::Now),
         Cancelled::Asked => Ok(Stopped::Asked),
         Cancelled::Ended(standing) => {
@@ -120,9 +125,16 @@ pub(crate) async fn retry_message(
     caller: &Caller,
     message: &Message,
 ) -> Result<(), Problem> {
-    redrive::retry(&api.context, definitions, message, &caller.name).await?;
+    let detail = json!({ "job": job_name(definitions, message), "status": message.status });
+    let context = api.audited_context(caller, Action::MessageRetry, message.id, detail);
+    redrive::retry(&context, definitions, message, &caller.name).await?;
     api.wake.notify_one();
     Ok(())
+}
+
+/// The name of a message's job, for the audit log.
+pub(crate) fn job_name<'d>(definitions: &'d Definitions, message: &Message) -> Option<&'d str> {
+    definitions.job(message.job).map(|job| job.name.as_str())
 }
 
 impl From<RetryError> for Problem {
@@ -183,12 +195,12 @@ pub async fn redrive(api: web::Data<Api>, request: HttpRequest, body: web::Paylo
                 .transpose()?,
             by: caller.name.clone(),
         };
+        let entry = api.entry(&caller, Action::DeadLettersRedrive, job.id, told(job, &redrive));
         // On a task of its own: a caller that goes away does not stop it half-way through a portion.
-        let context = api.context.clone();
-        let done = tokio::spawn(async move { redrive::redrive(&context, &definitions, &redrive).await });
-        let done = done
-            .await
-            .map_err(|_| Problem::new(Kind::Internal, "the redrive broke off"))??;
+        let (context, definitions) = (api.context.clone(), Arc::clone(&definitions));
+        let work = async move { redrive::redrive(&context, &definitions, &redrive).await };
+        let counted = |done: &Redriven| json!({ "redriven": done.redriven, "passed_over": done.passed_over });
+        let done = api.audited_steps(entry, work, counted).await?;
         api.wake.notify_one();
         Ok(HttpResponse::Ok().json(json!({
             "dry_run": false,
@@ -198,6 +210,20 @@ pub async fn redrive(api: web::Data<Api>, request: HttpRequest, body: web::Paylo
         })))
     };
     respond(done.await)
+}
+
+/// What the audit log tells of a redrive.
+fn told(job: &Job, redrive: &Redrive) -> Value {
+    let filter = &redrive.filter;
+    json!({
+        "job": job.name,
+        "status": filter.status,
+        "code": filter.code,
+        "ended_from": filter.ended_from,
+        "ended_before": filter.ended_before,
+        "limit": redrive.limit,
+        "per_second": redrive.per_second,
+    })
 }
 
 fn troubled_status(text: Option<&str>) -> Result<Status, Problem> {
@@ -307,7 +333,13 @@ pub async fn unblock(
         let GroupRequest { key } = read_json(body, BODY_BYTES_MAX)
             .await?
             .ok_or_else(|| Problem::bad("body_empty", "send {\"key\":…}"))?;
-        if !api.context.store.unblock(job.id, &key, api.context.clock.now()).await? {
+        let store = api.audited(
+            &caller,
+            Action::GroupUnblock,
+            job.id,
+            json!({ "job": job.name, "key": key }),
+        );
+        if !store.unblock(job.id, &key, api.context.clock.now()).await? {
             let detail = format!("no group `{key}` of `{}` is blocked", job.name);
             return Err(Problem::new(Kind::Conflict, detail));
         }

@@ -14,10 +14,12 @@ use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::{sandbox, view};
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::ids::MessageId;
 use crate::domain::job::Job;
 use crate::domain::message::Message;
 use crate::domain::status::Status;
+use crate::pipeline::Context;
 use crate::pipeline::enqueue::{self, Envelope, Taken};
 use crate::storage::messages::MessageFilter;
 
@@ -50,13 +52,14 @@ pub async fn enqueue(
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
         Terms::of(&query)?.write(&mut envelope)?;
-        take_in(&api, &definitions, job, envelope, body).await
+        take_in(&api, &api.context, &definitions, job, envelope, body).await
     };
     respond(taken.await)
 }
 
 async fn take_in(
     api: &Api,
+    context: &Context,
     definitions: &Definitions,
     job: &Job,
     mut envelope: Envelope,
@@ -64,7 +67,7 @@ async fn take_in(
 ) -> Result<HttpResponse, Problem> {
     enqueue::check(job, definitions, &mut envelope)?;
     let _turn = api.admission.at_once()?;
-    let Taken { message, replayed } = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
+    let Taken { message, replayed } = Box::pin(enqueue::enqueue(context, job, envelope, body)).await?;
     api.wake.notify_one();
     let location = format!("/api/v1/messages/{}", message.id);
     let mut answer = HttpResponse::Created();
@@ -222,7 +225,9 @@ pub async fn resubmit(
             forced: Query::of(&request).truth("force")?.unwrap_or(false),
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
-        take_in(&api, &definitions, job, envelope, body).await
+        let detail = json!({ "job": job.name, "forced": envelope.forced.then_some(true) });
+        let context = api.audited_context(&caller, Action::MessageResubmit, parent.id, detail);
+        take_in(&api, &context, &definitions, job, envelope, body).await
     };
     respond(taken.await)
 }

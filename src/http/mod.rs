@@ -4,15 +4,18 @@
 //! state goes through `pipeline` or one guarded method of the store.
 
 pub mod admission;
+pub mod audit;
 pub mod auth;
 pub mod batch;
 pub mod body;
 pub mod canonical;
+pub mod clients;
 pub mod connector;
 pub mod dead_letters;
 pub mod destinations;
 pub mod discovery;
 pub mod dmf;
+pub mod entities;
 pub mod envelope;
 pub mod error_files;
 pub mod events;
@@ -213,6 +216,10 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
+        .service(at("/api/v1/audit", web::get().to(audit::list)))
+        .service(at("/api/v1/audit/verify", web::get().to(audit::verify)))
+        .configure(clients::routes)
+        .configure(entities::routes)
         .service(at("/api/v1/jobs/{job}/webhook/test", web::post().to(webhooks::test)))
         .service(at("/api/v1/webhooks", web::get().to(webhooks::list)))
         .service(at("/api/v1/webhooks/{id}", web::get().to(webhooks::show)))

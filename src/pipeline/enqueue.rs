@@ -312,6 +312,7 @@ fn new_message(
         durability: durability(context, job),
         parent: envelope.parent,
         forced: envelope.forced,
+        entry: None,
     }
 }
 

@@ -343,6 +343,7 @@ fn messages(
             placement: placement(context, job, has_changes, now),
             identities: Vec::new(),
             webhook: None,
+            entry: None,
         };
         (message, deliveries)
     };

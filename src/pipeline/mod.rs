@@ -92,6 +92,8 @@ pub struct Limits {
     pub webhooks: config::Outgoing,
     /// `destinations.*`
     pub destinations: config::Outgoing,
+    /// `audit.*`
+    pub audit: config::Audit,
 }
 
 /// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).

@@ -4,6 +4,7 @@
 //! for the whole batch by a few set-wise statements; a message that fails one of them is answered so and the others go on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -15,7 +16,8 @@ use super::groups::{Group, occupied};
 use super::pool::{Tx, execute, fetch_optional, with_pool};
 use super::rows::{corrupt, stored};
 use super::webhooks::name_webhook;
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit};
+use crate::domain::audit::{NewEntry, Outcome};
 use crate::domain::counts::Counts;
 use crate::domain::ids::{BlobKey, CorrelationId, ExecutionId, JobId, MessageId};
 use crate::domain::job::Direction;
@@ -58,6 +60,8 @@ pub struct NewMessage {
     pub identities: Vec<Identity>,
     /// Whom to tell how it ends, where the message names somebody itself.
     pub webhook: Option<String>,
+    /// What the audit log tells of it once it is stored: an operator's act, not a sender's.
+    pub entry: Option<Arc<NewEntry>>,
 }
 
 /// What makes two enqueues one.
@@ -181,7 +185,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the upload row is no longer open: the sweep won, the blob is gone, nothing is stored.
-    pub async fn enqueue(&self, new: NewMessage, now: Timestamp) -> Result<Enqueued, StoreError> {
+    pub async fn enqueue(&self, mut new: NewMessage, now: Timestamp) -> Result<Enqueued, StoreError> {
+        if let Some(entry) = &self.entry {
+            new.entry = Some(Arc::clone(entry));
+        }
         let ask = |waiting| Ask::Enqueue(Box::new(waiting));
         self.lanes().enqueue.ask((new, now), ask).await
     }
@@ -266,6 +273,12 @@ pub(super) async fn insert_all(
             name_webhook(tx, new.id, url, *now).await?;
         }
         stored.insert(new.id, new.stored(wait, *now));
+    }
+    for (new, _) in &fresh {
+        if let Some(entry) = &new.entry {
+            let entry = NewEntry::clone(entry).with("message", new.id.to_string());
+            audit::append(tx, &entry, Outcome::Done).await?;
+        }
     }
     Ok(asked
         .iter()

@@ -10,6 +10,7 @@ use super::groups::{Group, Of, lock_groups_of, settle};
 use super::live::{EventLine, note};
 use super::pool::{Tx, execute, fetch_optional, with_pool};
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::{Placement, Wait};
 use crate::domain::status::Status;
@@ -98,7 +99,8 @@ impl Store {
         let by = by.to_owned();
         // The youngest first, as a message that ends locks its ancestors.
         again.sort_by_key(|again| std::cmp::Reverse(again.id));
-        self.write(move |tx| {
+        let effect = |back: &Vec<MessageId>, _: &mut NewEntry| !back.is_empty();
+        self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let ids: Vec<MessageId> = again.iter().map(|again| again.id).collect();
                 lock_retries(tx, Retries::Allow).await?;

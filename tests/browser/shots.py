@@ -8,6 +8,10 @@ from chromium import Browser
 # Name of the picture, address.
 FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
          ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?external_id=no-such-file"),
+         ("entities", "/console/entities"), ("entity", "/console/entities/SalesOrderHeaders"), ("webhooks", "/console/webhooks"),
+         ("clients", "/console/clients"), ("client-add", "/console/clients/add"), ("client-rotate", "/console/clients/rotate?name=night-shift"),
+         ("client-role", "/console/clients/role?name=night-shift"), ("client-revoke", "/console/clients/revoke?name=night-shift"),
+         ("audit", "/console/audit"), ("audit-nothing", "/console/audit?actor=nobody"), ("audit-verify", "/console/audit/verify"),
          ("missing", "/console/messages/0192f1c4-0000-7000-8000-000000000000")]
 LOOKS = [("wide", {}), ("wide-dark", {"dark": True}), ("phone", {"width": 360, "height": 740}),
          ("phone-dark", {"dark": True, "width": 360, "height": 740})]
@@ -22,6 +26,9 @@ def pages(browser, base):
         browser.open(base + address)
         if link := browser.evaluate(first):
             found.append((name, link))
+    browser.open(base + "/console/webhooks")
+    if link := browser.evaluate("document.querySelector('main a[href^=\"/console/webhooks/\"]')?.getAttribute('href')"):
+        found += [("webhook", link), ("webhook-replay", link + "/replay")]
     jobs = "[...document.querySelectorAll('main tbody tr')].map(row => [row.cells[1].innerText, row.querySelector('a').getAttribute('href')])"
     browser.open(base + "/console/jobs")
     for direction, link in {row[0]: row[1] for row in browser.evaluate(jobs)}.items():

@@ -11,6 +11,7 @@ mod site;
 mod wire;
 
 mod agent;
+mod audit;
 mod backups;
 mod blob_host;
 mod buckets;

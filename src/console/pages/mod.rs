@@ -1,5 +1,8 @@
 //! The pages, a file each.
 
+pub(super) mod audit;
+pub(super) mod clients;
+pub(super) mod entities;
 pub(super) mod execution;
 pub(super) mod job;
 pub(super) mod jobs;
@@ -10,3 +13,4 @@ mod records;
 mod runs;
 mod strip;
 pub(super) mod trouble;
+pub(super) mod webhooks;

@@ -11,6 +11,7 @@ use super::super::rejects::runs;
 use super::super::sandbox;
 use super::parameters::Parameters;
 use super::{errors, export};
+use crate::domain::audit::Action;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
@@ -167,9 +168,9 @@ pub(super) async fn forget(api: &Api, caller: &Caller, id: &str) -> Result<bool,
             "the execution {id} has not begun: there is nothing to delete"
         )));
     };
+    let name = api.definitions().job(job).map(|job| job.name.clone());
     let forgotten = api
-        .context
-        .store
+        .audited(caller, Action::ExecutionDelete, &execution, json!({ "job": name }))
         .forget_execution(&execution, api.context.clock.now())
         .await?;
     match forgotten {
