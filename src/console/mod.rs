@@ -81,6 +81,13 @@ pub fn routes(service: &mut ServiceConfig) {
                 post().to(actions::message::cancel),
             ],
         ))
+        .service(
+            at(
+                "/console/messages/{id}/repair",
+                [get().to(pages::repair::show), post().to(actions::repair::send_back)],
+            )
+            .app_data(web::PayloadConfig::new(pages::repair::FORM_BYTES_MAX)),
+        )
         .service(at("/console/executions/{id}", [get().to(pages::execution::show)]))
         .service(web::resource("/console/{rest:.*}").default_service(web::to(pages::trouble::no_such_page)));
 }

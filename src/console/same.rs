@@ -1,8 +1,8 @@
 //! What every page says in its foot: the call and the command that show or do the same.
 
-use std::fmt::Write as _;
-
 use maud::{Markup, html};
+
+pub(super) use crate::http::query::encoded;
 
 /// The call and the commands.
 pub(super) struct Same {
@@ -100,19 +100,6 @@ fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// A text as a segment of a path, or a value in a query.
-pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::Stream;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
@@ -59,13 +61,10 @@ async fn take_in(
     api: &Api,
     definitions: &Definitions,
     job: &Job,
-    mut envelope: Envelope,
+    envelope: Envelope,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    enqueue::check(job, definitions, &mut envelope)?;
-    let _turn = api.admission.at_once()?;
-    let Taken { message, replayed } = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
-    api.wake.notify_one();
+    let Taken { message, replayed } = accept(api, definitions, job, envelope, body).await?;
     let location = format!("/api/v1/messages/{}", message.id);
     let mut answer = HttpResponse::Created();
     if replayed {
@@ -74,6 +73,24 @@ async fn take_in(
     Ok(answer
         .insert_header((LOCATION, location))
         .json(view::enqueued(definitions, &message)))
+}
+
+async fn accept<S, E>(
+    api: &Api,
+    definitions: &Definitions,
+    job: &Job,
+    mut envelope: Envelope,
+    body: S,
+) -> Result<Taken, Problem>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: std::fmt::Display,
+{
+    enqueue::check(job, definitions, &mut envelope)?;
+    let _turn = api.admission.at_once()?;
+    let taken = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
+    api.wake.notify_one();
+    Ok(taken)
 }
 
 /// The message of this id, if the caller may see it.
@@ -200,29 +217,68 @@ pub async fn resubmit(
 ) -> HttpResponse {
     let taken = async {
         let caller = caller(&api, &request).await?;
-        let parent = visible(&api, &caller, &id).await?;
         let definitions = api.definitions();
-        let job = usable_job(&definitions, &caller, &parent.job.to_string())?;
-        if parent.counts.rejected == 0 {
-            let detail = format!("message {} has no rejected records to correct", parent.id);
-            return Err(Problem::new(Kind::Conflict, detail));
-        }
-        if job.import.is_none() || !parent.status.is_final() {
-            let detail = format!(
-                "only an import that has ended can be corrected; message {} is {}",
-                parent.id, parent.status
-            );
-            return Err(Problem::new(Kind::Conflict, detail));
-        }
+        let (parent, job) = correctable(&api, &definitions, &caller, &id).await?;
         let envelope = Envelope {
-            entity: parent.entity.clone(),
-            company: parent.company.clone(),
-            external_id: parent.external_id.clone(),
-            parent: Some(parent.id),
             forced: Query::of(&request).truth("force")?.unwrap_or(false),
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
-        take_in(&api, &definitions, job, envelope, body).await
+        take_in(&api, &definitions, job, of_parent(envelope, &parent), body).await
     };
     respond(taken.await)
+}
+
+/// The message of this id, whose rejects the caller may correct, and its job.
+///
+/// # Errors
+/// 404 where it is not there to see, 403 where its job may not be used, 409 where there is nothing to correct, or not yet.
+pub(crate) async fn correctable<'d>(
+    api: &Api,
+    definitions: &'d Definitions,
+    caller: &Caller,
+    id: &str,
+) -> Result<(Message, &'d Job), Problem> {
+    let parent = visible(api, caller, id).await?;
+    let job = usable_job(definitions, caller, &parent.job.to_string())?;
+    if parent.counts.rejected == 0 {
+        let detail = format!("message {} has no rejected records to correct", parent.id);
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    if job.import.is_none() || !parent.status.is_final() {
+        let detail = format!(
+            "only an import that has ended can be corrected; message {} is {}",
+            parent.id, parent.status
+        );
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    Ok((parent, job))
+}
+
+/// Takes corrected records in as a child of their message, which [`correctable`] found.
+///
+/// # Errors
+/// As any enqueue.
+pub(crate) async fn resubmit_corrected<S, E>(
+    api: &Api,
+    definitions: &Definitions,
+    (parent, job): (&Message, &Job),
+    envelope: Envelope,
+    body: S,
+) -> Result<Taken, Problem>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: std::fmt::Display,
+{
+    accept(api, definitions, job, of_parent(envelope, parent), body).await
+}
+
+/// What is said of a correction beside what its message says already.
+fn of_parent(envelope: Envelope, parent: &Message) -> Envelope {
+    Envelope {
+        entity: parent.entity.clone(),
+        company: parent.company.clone(),
+        external_id: parent.external_id.clone(),
+        parent: Some(parent.id),
+        ..envelope
+    }
 }

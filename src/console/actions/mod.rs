@@ -2,6 +2,7 @@
 
 pub(super) mod job;
 pub(super) mod message;
+pub(super) mod repair;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
@@ -21,7 +22,7 @@ const THEME_SECONDS: u32 = 365 * 86_400;
 type Body = Result<web::Bytes, actix_web::Error>;
 
 /// What was done, as the page it led to says it. The word stands in the address, the sentence only here.
-const DONE: [(&str, &str); 7] = [
+const DONE: [(&str, &str); 8] = [
     (
         "run",
         "A run was asked for. It begins as soon as a worker has room, and shows below.",
@@ -31,6 +32,10 @@ const DONE: [(&str, &str); 7] = [
     ("resumed", "The job is resumed."),
     ("retried", "The message is back in its queue."),
     ("cancelled", "The message is cancelled."),
+    (
+        "corrected",
+        "The corrected records are sent back: this is their message, and the page follows it.",
+    ),
     (
         "cancelling",
         "A worker has the message; it ends at the worker's next heartbeat.",

@@ -1,11 +1,13 @@
 //! The pages, a file each.
 
+mod changes;
 pub(super) mod execution;
 pub(super) mod job;
 pub(super) mod jobs;
 pub(super) mod message;
 pub(super) mod messages;
 pub(super) mod overview;
+pub(super) mod repair;
 mod records;
 mod runs;
 pub(super) mod trouble;
