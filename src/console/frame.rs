@@ -15,13 +15,15 @@ pub(super) enum Place {
     Overview,
     Jobs,
     Messages,
+    DeadLetters,
 }
 
 impl Place {
-    const ALL: [(Self, &'static str, &'static str); 3] = [
+    const ALL: [(Self, &'static str, &'static str); 4] = [
         (Self::Overview, "Overview", "/console"),
         (Self::Jobs, "Jobs", "/console/jobs"),
         (Self::Messages, "Messages", "/console/messages"),
+        (Self::DeadLetters, "Dead letters", "/console/dead-letters"),
     ];
 }
 

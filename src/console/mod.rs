@@ -58,6 +58,14 @@ pub fn routes(service: &mut ServiceConfig) {
             [get().to(actions::job::ask_resume), post().to(actions::job::resume)],
         ))
         .service(at("/console/messages", [get().to(pages::messages::show)]))
+        .service(
+            at(
+                "/console/messages/bulk",
+                [get().to(pages::bulk::ask), post().to(actions::bulk::act)],
+            )
+            .app_data(web::PayloadConfig::new(actions::bulk::FORM_BYTES_MAX)),
+        )
+        .service(at("/console/dead-letters", [get().to(pages::dead_letters::show)]))
         .service(at("/console/messages/{id}", [get().to(pages::message::show)]))
         .service(at(
             "/console/messages/{id}/payload",

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Api;
 use super::auth::{Caller, caller, listed_jobs, usable_job};
+use super::bulk::Filter;
 use super::envelope::{self, REPLAY, Terms};
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
@@ -19,9 +20,8 @@ use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
 use crate::domain::job::Job;
 use crate::domain::message::Message;
-use crate::domain::status::Status;
 use crate::pipeline::enqueue::{self, Envelope, Taken};
-use crate::storage::messages::MessageFilter;
+use crate::pipeline::find::{self, Found, Wanted};
 
 /// Most messages one answer lists.
 const MESSAGES_MAX: u32 = 200;
@@ -108,45 +108,45 @@ pub(crate) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Mess
     Ok(sandbox::as_shown(api, message).await?)
 }
 
-/// `GET /api/v1/messages?job=&status=&before=&limit=`: newest first; `next` is the `before` of the next page.
+/// `GET /api/v1/messages?job=&status=&code=&file=&external_id=&enqueued_from=&enqueued_before=&…&before=&limit=`: newest first;
+/// `next` is the `before` of the next page, which may have more although this one is not full.
 pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let listed = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let query = Query::of(&request);
-        let Some(jobs) = listed_jobs(&definitions, &caller, query.get("job").as_deref())? else {
+        let filter = Filter::of(&query);
+        let Some(jobs) = listed_jobs(&definitions, &caller, filter.job.as_deref())? else {
             return Ok(HttpResponse::Ok().json(json!({ "messages": [], "next": null })));
         };
-        let status = query.get("status").map(|text| status(&text)).transpose()?;
         let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
         let before = before.map_err(|e| Problem::bad("invalid_before", e.to_string()))?;
-        let limit = limit(&request, 50, MESSAGES_MAX)?;
-        let filter = MessageFilter {
-            jobs,
-            status,
-            before,
-            limit,
-        };
-        let messages = api.context.store.messages(&filter).await?;
-        let messages = try_join_all(messages.into_iter().map(|message| sandbox::as_shown(&api, message))).await?;
-        let next = (messages.len() == limit as usize)
-            .then(|| messages.last().map(|m| m.id))
-            .flatten();
-        let rows: Vec<_> = messages.iter().map(|m| view::summary(&definitions, m)).collect();
-        Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": next })))
+        let limit = limit(&request, 50, MESSAGES_MAX)? as usize;
+        let found = latest(&api, &definitions, filter.wanted(jobs)?, before, limit).await?;
+        let rows: Vec<_> = found.messages.iter().map(|m| view::summary(&definitions, m)).collect();
+        Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": found.next })))
     };
     respond(listed.await)
 }
 
-fn status(text: &str) -> Result<Status, Problem> {
-    let found = Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| {
-        let all = Status::ALL.map(Status::as_str).join(", ");
-        Problem::bad(
-            "invalid_status",
-            format!("`{text}` is not a status; write one of {all}"),
-        )
-    })
+/// A page of the latest messages that are wanted, as they are shown.
+///
+/// # Errors
+/// 503 when the store is out of reach.
+pub(crate) async fn latest(
+    api: &Api,
+    definitions: &Definitions,
+    mut wanted: Wanted,
+    before: Option<MessageId>,
+    page: usize,
+) -> Result<Found, Problem> {
+    if wanted.status.is_troubled() && wanted.jobs.is_empty() {
+        wanted.jobs = definitions.jobs.iter().map(|job| job.id).collect();
+    }
+    let mut found = find::latest(&api.context, &wanted, before, page).await?;
+    let shown = found.messages.into_iter().map(|message| sandbox::as_shown(api, message));
+    found.messages = try_join_all(shown).await?;
+    Ok(found)
 }
 
 /// `GET /api/v1/messages/{id}/history`: every status it had, oldest first.

@@ -7,6 +7,7 @@ pub mod admission;
 pub mod auth;
 pub mod batch;
 pub mod body;
+pub mod bulk;
 pub mod canonical;
 pub mod connector;
 pub mod dead_letters;
@@ -194,9 +195,10 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/dead-letters", web::get().to(dead_letters::list)))
         .service(at(
-            "/api/v1/dead-letters/redrive",
-            web::post().to(dead_letters::redrive),
+            "/api/v1/dead-letters/groups",
+            web::get().to(dead_letters::failures),
         ))
+        .service(at("/api/v1/messages/bulk", web::post().to(bulk::bulk)))
         .service(at("/api/v1/messages/{id}/cancel", web::post().to(dead_letters::cancel)))
         .service(at("/api/v1/messages/{id}/retry", web::post().to(dead_letters::retry)))
         .service(at("/api/v1/leases/batch", web::post().to(leases::batch)))

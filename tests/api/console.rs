@@ -3,6 +3,8 @@
 mod actions;
 mod bounded;
 mod browser;
+mod bulk;
 mod html;
 mod pages;
+mod repair;
 mod sessions;

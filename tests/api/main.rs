@@ -20,6 +20,7 @@ mod atomicity;
 mod bad_records;
 mod batches;
 mod blob_host;
+mod bulk;
 mod client;
 mod composite_exports;
 mod composites;

@@ -153,7 +153,7 @@ def main(link, name, secret):
         execution = browser.evaluate("new URL(document.querySelector('a[href*=executions]').href).pathname")
         chooses_colours(browser, base)
         job = "/console/jobs/Nightly%20sales%20orders"
-        pages = ["/console", "/console/jobs", job, job + "/run", "/console/messages", "/console/messages?external_id=none",
+        pages = ["/console", "/console/jobs", job, job + "/run", "/console/messages", "/console/messages?file=none",
                  message, execution]
         is_fit_for_everybody(browser, base, pages)
         works_without_scripts(browser, base)

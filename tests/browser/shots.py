@@ -7,7 +7,7 @@ from chromium import Browser
 
 # Name of the picture, address.
 FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
-         ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?external_id=no-such-file"),
+         ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?file=no-such-file"),
          ("missing", "/console/messages/0192f1c4-0000-7000-8000-000000000000")]
 LOOKS = [("wide", {}), ("wide-dark", {"dark": True}), ("phone", {"width": 360, "height": 740}),
          ("phone-dark", {"dark": True, "width": 360, "height": 740})]
@@ -43,7 +43,7 @@ def for_docs(browser, base, folder):
     folder.mkdir(exist_ok=True)
     first = "document.querySelector('main td a').getAttribute('href')"
     browser.look()
-    browser.open(base + "/console/messages?status=ProcessedWithErrors&external_id=orders")
+    browser.open(base + "/console/messages?status=ProcessedWithErrors&file=orders")
     message = browser.evaluate(first)
     for name, address, how in [("overview", "/console", {"height": 820}), ("message", message, {"dark": True, "height": 860}),
                                ("job", "/console/jobs/Nightly%20sales%20orders", {"height": 860}),

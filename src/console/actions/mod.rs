@@ -1,5 +1,6 @@
 //! What visitors may do: each thing has a page that asks, and a form that does it as `/api/v1` would.
 
+pub(super) mod bulk;
 pub(super) mod job;
 pub(super) mod message;
 pub(super) mod repair;

@@ -1,6 +1,8 @@
 //! The pages, a file each.
 
+pub(super) mod bulk;
 mod changes;
+pub(super) mod dead_letters;
 pub(super) mod execution;
 pub(super) mod job;
 pub(super) mod jobs;

@@ -32,7 +32,7 @@ async fn no_page_walks_through_all_messages() {
         "/console/messages?status=Expired".to_owned(),
         "/console/messages?status=Acked".to_owned(),
         "/console/messages?status=PreProcessing".to_owned(),
-        "/console/messages?external_id=no-such-file".to_owned(),
+        "/console/messages?file=no-such-file".to_owned(),
         format!("/console/messages/{first}"),
     ];
     for page in &pages {

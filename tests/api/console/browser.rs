@@ -38,6 +38,23 @@ impl Seen {
         led.filter(|to| to.starts_with("/console")).map(str::to_owned).collect()
     }
 
+    /// What the page's fields hold, as a browser sends it. Boxes are not ticked.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let fields = self.elements();
+        let named = fields
+            .iter()
+            .filter(|field| field.name == "input" && field.get("type") != Some("checkbox"))
+            .filter_map(|field| Some((field.get("name")?.to_owned(), field.get("value").unwrap_or_default().to_owned())));
+        let areas = self.page.split("<textarea ").skip(1).map(|area| {
+            let (tag, text) = area.split_once('>').unwrap();
+            let name = tag.split_once("name=\"").unwrap().1.split('"').next().unwrap();
+            let text = html::unescaped(text.split_once("</textarea>").unwrap().0);
+            let text = text.strip_prefix('\n').unwrap_or(&text).replace("\r\n", "\n").replace('\n', "\r\n");
+            (name.to_owned(), text)
+        });
+        named.chain(areas).collect()
+    }
+
     /// The token of the page's forms.
     pub fn form_token(&self) -> String {
         let fields = self.elements();
