@@ -161,14 +161,12 @@ impl Bulk<'_> {
                 .cure("Name their ids, or say what they are like: --job, --status, --code, --file, --since, --until.")),
             (false, false) => Err(Failure::usage("ids and filters do not go together").cure("Leave out one of them.")),
             (true, false) => {
-                let members = filters.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+                let members = filters
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), Value::from(value)));
                 Ok(vec![json!({ "filter": members.collect::<serde_json::Map<_, _>>() })])
             }
-            (false, true) => Ok(self
-                .ids
-                .chunks(IDS_PER_CALL)
-                .map(|ids| json!({ "ids": ids }))
-                .collect()),
+            (false, true) => Ok(self.ids.chunks(IDS_PER_CALL).map(|ids| json!({ "ids": ids })).collect()),
         }
     }
 
@@ -201,7 +199,11 @@ impl Bulk<'_> {
                 continue;
             }
             let at_least = if part.at_least { "at least " } else { "" };
-            screen.line(format!("{at_least}{} to {}", counted(part.matched, "message"), self.action));
+            screen.line(format!(
+                "{at_least}{} to {}",
+                counted(part.matched, "message"),
+                self.action
+            ));
             for job in &part.jobs {
                 screen.line(format!("  {}  {}", counted(job.matched, "message"), plain(&job.job)));
             }
@@ -248,7 +250,9 @@ impl Bulk<'_> {
                 bar.inc(report.done + report.asked + report.failed.len() as u64);
                 tally.done += report.done;
                 tally.asked += report.asked;
-                tally.raw.extend(answer.raw["failed"].as_array().cloned().unwrap_or_default());
+                tally
+                    .raw
+                    .extend(answer.raw["failed"].as_array().cloned().unwrap_or_default());
                 tally.failed.extend(report.failed);
                 let Some(next) = report.next else { break };
                 after = next.into();
@@ -263,11 +267,17 @@ impl Bulk<'_> {
                 "action": self.action, "done": tally.done, "asked": tally.asked, "failed": tally.raw,
             }));
         } else {
-            let became = if self.action == "retry" { "put back" } else { "cancelled" };
+            let became = if self.action == "retry" {
+                "put back"
+            } else {
+                "cancelled"
+            };
             screen.line(format!("{} {became}", counted(tally.done, "message")));
             if tally.asked > 0 {
                 let workers = counted(tally.asked, "message");
-                screen.line(format!("{workers} held by a worker, which ends it at its next heartbeat"));
+                screen.line(format!(
+                    "{workers} held by a worker, which ends it at its next heartbeat"
+                ));
             }
             for failed in &tally.failed {
                 let [id, code, detail] = [&failed.id, &failed.code, &failed.detail].map(|text| plain(text));
@@ -325,7 +335,10 @@ mod tests {
             job: Some("Shop".to_owned()),
             ..Filters::default()
         };
-        assert_eq!(bulk(&[], &of_job).which(), Ok(vec![json!({ "filter": { "job": "Shop" } })]));
+        assert_eq!(
+            bulk(&[], &of_job).which(),
+            Ok(vec![json!({ "filter": { "job": "Shop" } })])
+        );
         assert_eq!(bulk(&ids, &of_job).which().expect_err("both").exit, Exit::Usage);
     }
 

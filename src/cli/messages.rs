@@ -115,10 +115,7 @@ impl Messages {
         let api = self.connection().open()?;
         match self {
             Self::List {
-                filters,
-                before,
-                limit,
-                ..
+                filters, before, limit, ..
             } => {
                 let limit = limit.to_string();
                 let mut query = filters.pairs();

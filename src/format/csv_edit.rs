@@ -69,6 +69,9 @@ mod tests {
         );
         let last = with_cells(b"\"a\"\t5\" pipe", b'\t', &[(1, "6\" pipe")]);
         assert_eq!(String::from_utf8(last).unwrap(), "\"a\"\t\"6\"\" pipe\"");
-        assert_eq!(with_cells(b"\"\"\"q\"\"\",2\n", b',', &[(1, "3")]), b"\"\"\"q\"\"\",3\n");
+        assert_eq!(
+            with_cells(b"\"\"\"q\"\"\",2\n", b',', &[(1, "3")]),
+            b"\"\"\"q\"\"\",3\n"
+        );
     }
 }

@@ -86,7 +86,9 @@ impl Filter {
     /// 400 naming what makes no sense.
     pub fn wanted(&self, jobs: Vec<JobId>) -> Result<Wanted, Problem> {
         let status = self.status.as_deref().map(str::trim).map(str::parse::<WantedStatus>);
-        let status = status.transpose().map_err(|detail| Problem::bad("invalid_status", detail))?;
+        let status = status
+            .transpose()
+            .map_err(|detail| Problem::bad("invalid_status", detail))?;
         let time = |text: &Option<String>| text.as_deref().map(time).transpose();
         Ok(Wanted {
             jobs,
@@ -152,7 +154,9 @@ pub(crate) async fn allowed(
         }
     };
     let per_second = asked.per_second;
-    let per_second = per_second.map(|rate| within("per_second", Some(rate), 1, 1, 100_000)).transpose()?;
+    let per_second = per_second
+        .map(|rate| within("per_second", Some(rate), 1, 1, 100_000))
+        .transpose()?;
     Ok(Allowed {
         bulk: Bulk {
             action: asked.action,
@@ -173,7 +177,12 @@ fn like(definitions: &Definitions, caller: &Caller, action: Action, filter: &Fil
     }
     let jobs = match &filter.job {
         Some(name) => vec![usable_job(definitions, caller, name)?.id],
-        None => definitions.jobs.iter().filter(|job| caller.may_use(job)).map(|job| job.id).collect(),
+        None => definitions
+            .jobs
+            .iter()
+            .filter(|job| caller.may_use(job))
+            .map(|job| job.id)
+            .collect(),
     };
     if jobs.is_empty() {
         let detail = format!("the client `{}` may use no job", caller.name);
@@ -186,7 +195,10 @@ fn like(definitions: &Definitions, caller: &Caller, action: Action, filter: &Fil
             Action::Cancel => "only what has not ended can be cancelled",
         };
         let status = filter.status.as_deref().unwrap_or_default();
-        return Err(Problem::bad("invalid_status", format!("`{status}` makes no sense here: {detail}")));
+        return Err(Problem::bad(
+            "invalid_status",
+            format!("`{status}` makes no sense here: {detail}"),
+        ));
     }
     Ok(wanted)
 }
@@ -203,13 +215,19 @@ async fn named(
         return Err(Problem::bad("invalid_filter", detail));
     }
     let wanted: Result<BTreeSet<MessageId>, _> = ids.iter().map(|id| id.trim().parse()).collect();
-    let wanted = wanted.map_err(|error: crate::domain::ids::InvalidGuid| Problem::bad("invalid_filter", error.to_string()))?;
+    let wanted =
+        wanted.map_err(|error: crate::domain::ids::InvalidGuid| Problem::bad("invalid_filter", error.to_string()))?;
     let wanted: Vec<MessageId> = wanted.into_iter().collect();
     let mut usable = BTreeSet::new();
     for ids in wanted.chunks(200) {
         let found = api.context.store.messages_by_id(ids).await?;
         let may_use = |job: JobId| definitions.job(job).is_some_and(|job| caller.may_use(job));
-        usable.extend(found.iter().filter(|message| may_use(message.job)).map(|message| message.id));
+        usable.extend(
+            found
+                .iter()
+                .filter(|message| may_use(message.job))
+                .map(|message| message.id),
+        );
     }
     unknown.extend(wanted.iter().filter(|id| !usable.contains(id)).map(|id| Failed {
         id: *id,
@@ -240,7 +258,9 @@ pub(crate) async fn act(api: &Api, caller: &Caller, allowed: Allowed) -> Result<
     let (action, is_first) = (bulk.action, bulk.after.is_none());
     // On a task of its own: a caller that goes away does not stop it half-way through a portion.
     let done = tokio::spawn(async move { Box::pin(bulk.run(&context, &definitions)).await });
-    let done = done.await.map_err(|_| Problem::new(Kind::Internal, "the bulk action broke off"))?;
+    let done = done
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the bulk action broke off"))?;
     let mut report = done?;
     if is_first {
         report.failed.splice(0..0, unknown);
@@ -278,11 +298,16 @@ pub async fn bulk(api: web::Data<Api>, request: HttpRequest, body: web::Payload)
         };
         Ok(HttpResponse::Ok().json(body))
     };
-    done.await.unwrap_or_else(|problem: Problem| problem.respond(Surface::Native))
+    done.await
+        .unwrap_or_else(|problem: Problem| problem.respond(Surface::Native))
 }
 
 fn counted(definitions: &Definitions, action: Action, preview: &Preview) -> Value {
-    let name = |id: &JobId| definitions.job(*id).map_or_else(|| id.to_string(), |job| job.name.clone());
+    let name = |id: &JobId| {
+        definitions
+            .job(*id)
+            .map_or_else(|| id.to_string(), |job| job.name.clone())
+    };
     let jobs = preview
         .jobs
         .iter()

@@ -160,7 +160,9 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let definitions = api.definitions();
         let query = Query::of(&request);
         let mut filter = Filter::of(&query);
-        filter.status.get_or_insert_with(|| Status::DeadLettered.as_str().to_owned());
+        filter
+            .status
+            .get_or_insert_with(|| Status::DeadLettered.as_str().to_owned());
         let wanted = filter.wanted(seen_jobs(&definitions, &caller, filter.job.as_deref())?)?;
         if !Action::Retry.can_be_for(wanted.status) {
             let all = REDRIVABLE.map(Status::as_str).join(", ");
@@ -192,7 +194,11 @@ pub async fn failures(api: web::Data<Api>, request: HttpRequest) -> HttpResponse
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let groups = failure_groups(&api, &definitions, &caller, Query::of(&request).get("job").as_deref()).await?;
-        let name = |id| definitions.job(id).map_or_else(|| id.to_string(), |job| job.name.clone());
+        let name = |id| {
+            definitions
+                .job(id)
+                .map_or_else(|| id.to_string(), |job| job.name.clone())
+        };
         let groups: Vec<Value> = groups
             .iter()
             .map(|group| {

@@ -144,7 +144,10 @@ pub(crate) async fn latest(
         wanted.jobs = definitions.jobs.iter().map(|job| job.id).collect();
     }
     let mut found = find::latest(&api.context, &wanted, before, page).await?;
-    let shown = found.messages.into_iter().map(|message| sandbox::as_shown(api, message));
+    let shown = found
+        .messages
+        .into_iter()
+        .map(|message| sandbox::as_shown(api, message));
     found.messages = try_join_all(shown).await?;
     Ok(found)
 }

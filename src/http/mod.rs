@@ -194,10 +194,7 @@ pub fn routes(service: &mut ServiceConfig) {
             web::post().to(dead_letters::unblock),
         ))
         .service(at("/api/v1/dead-letters", web::get().to(dead_letters::list)))
-        .service(at(
-            "/api/v1/dead-letters/groups",
-            web::get().to(dead_letters::failures),
-        ))
+        .service(at("/api/v1/dead-letters/groups", web::get().to(dead_letters::failures)))
         .service(at("/api/v1/messages/bulk", web::post().to(bulk::bulk)))
         .service(at("/api/v1/messages/{id}/cancel", web::post().to(dead_letters::cancel)))
         .service(at("/api/v1/messages/{id}/retry", web::post().to(dead_letters::retry)))

@@ -63,16 +63,16 @@ impl Action {
     /// The one of this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Retry, Self::Cancel].into_iter().find(|action| action.as_str() == text)
+        [Self::Retry, Self::Cancel]
+            .into_iter()
+            .find(|action| action.as_str() == text)
     }
 
     /// Whether it is for messages in this status. Unless it is asked for, what was cancelled stays so.
     fn is_for(self, message: &Message, wanted: &Wanted) -> bool {
         match self {
             Self::Cancel => !message.status.is_final(),
-            Self::Retry if message.status == Status::Cancelled => {
-                wanted.status == WantedStatus::One(Status::Cancelled)
-            }
+            Self::Retry if message.status == Status::Cancelled => wanted.status == WantedStatus::One(Status::Cancelled),
             Self::Retry => REDRIVABLE.contains(&message.status),
         }
     }
@@ -237,10 +237,15 @@ impl Bulk {
             if room == 0 || begun.elapsed() > Duration::from_secs(CALL_SECONDS_MAX) {
                 break;
             }
-            let found = self.portion(context, progress.map(|progress| progress.after), room).await?;
+            let found = self
+                .portion(context, progress.map(|progress| progress.after), room)
+                .await?;
             let start = progress.map_or((0, now), |progress| (progress.placed, progress.begun));
             let placed = match self.action {
-                Action::Retry => self.put_back(context, definitions, &found.messages, start, &mut report).await?,
+                Action::Retry => {
+                    self.put_back(context, definitions, &found.messages, start, &mut report)
+                        .await?
+                }
                 Action::Cancel => {
                     self.cancel(context, &found.messages, &mut report).await?;
                     0
@@ -260,12 +265,7 @@ impl Bulk {
     }
 
     /// The next messages to act on. Named ones are all there at once.
-    async fn portion(
-        &self,
-        context: &Context,
-        after: Option<MessageId>,
-        room: usize,
-    ) -> Result<Found, StoreError> {
+    async fn portion(&self, context: &Context, after: Option<MessageId>, room: usize) -> Result<Found, StoreError> {
         let wanted = match &self.which {
             Which::Named(ids) => {
                 let mut ids = ids.clone();
@@ -315,11 +315,13 @@ impl Bulk {
         }
         let asked: Vec<MessageId> = portion.iter().map(|again| again.id).collect();
         let back = context.store.redrive(portion, &self.by, context.clock.now()).await?;
-        report.failed.extend(asked.iter().filter(|id| !back.contains(id)).map(|id| Failed {
-            id: *id,
-            code: "moved",
-            detail: "somebody else tried it again, or its payload was removed, at the same moment".to_owned(),
-        }));
+        report
+            .failed
+            .extend(asked.iter().filter(|id| !back.contains(id)).map(|id| Failed {
+                id: *id,
+                code: "moved",
+                detail: "somebody else tried it again, or its payload was removed, at the same moment".to_owned(),
+            }));
         report.done += back.len() as u64;
         Ok(back.len() as u64)
     }

@@ -111,14 +111,22 @@ impl Wanted {
         self.status.takes(message.status)
             && self.code.as_ref().is_none_or(|wanted| code == Some(wanted.as_str()))
             && self.file.as_ref().is_none_or(contains)
-            && self.external_id.as_ref().is_none_or(|wanted| has == Some(wanted.as_str()))
+            && self
+                .external_id
+                .as_ref()
+                .is_none_or(|wanted| has == Some(wanted.as_str()))
             && self.ended_from.is_none_or(|from| ended(&|at| at >= from))
             && self.ended_before.is_none_or(|before| ended(&|at| at < before))
     }
 
     /// Whether the index by itself tells which messages these are.
     fn is_plain(&self) -> bool {
-        let Self { jobs, enqueued_from, enqueued_before, .. } = self.clone();
+        let Self {
+            jobs,
+            enqueued_from,
+            enqueued_before,
+            ..
+        } = self.clone();
         *self
             == Self {
                 jobs,
@@ -207,8 +215,14 @@ pub async fn oldest_live(
 ) -> Result<Found, StoreError> {
     let first = wanted.enqueued_from.map(MessageId::first_at);
     let after = [after, first].into_iter().flatten().max();
-    let live = context.store.live_after(after, wanted.before(None), LOOKED_AT_MAX).await?;
-    let next = live.last().map(|(id, _)| *id).filter(|_| live.len() == LOOKED_AT_MAX as usize);
+    let live = context
+        .store
+        .live_after(after, wanted.before(None), LOOKED_AT_MAX)
+        .await?;
+    let next = live
+        .last()
+        .map(|(id, _)| *id)
+        .filter(|_| live.len() == LOOKED_AT_MAX as usize);
     let ids: Vec<MessageId> = live
         .into_iter()
         .filter(|(_, job)| wanted.jobs.is_empty() || wanted.jobs.contains(job))

@@ -119,7 +119,10 @@ mod tests {
         let reads: Vec<&String> = reads.iter().filter(|step| step.contains(" outcomes ")).collect();
         assert_eq!(reads.len(), JOBS_AT_ONCE * 4);
         for read in reads {
-            assert!(read.starts_with("SEARCH") && read.contains("outcomes_troubled (job=? AND status=?)"), "{read}");
+            assert!(
+                read.starts_with("SEARCH") && read.contains("outcomes_troubled (job=? AND status=?)"),
+                "{read}"
+            );
         }
         store.close().await;
     }

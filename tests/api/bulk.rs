@@ -72,8 +72,13 @@ async fn messages_are_listed_by_what_is_known_of_them(backend: Backend) {
         assert_eq!(listed(&app, query).await, found, "{query}");
     }
     let page = "/api/v1/messages?file=csv&limit=2";
-    let answer = send(app.request(Method::GET, page), &app.token).await.expect(StatusCode::OK);
-    assert_eq!(listed(&app, &format!("file=csv&before={}", text(&answer, "next"))).await, &all[2..]);
+    let answer = send(app.request(Method::GET, page), &app.token)
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        listed(&app, &format!("file=csv&before={}", text(&answer, "next"))).await,
+        &all[2..]
+    );
 }
 
 async fn a_bulk_action_goes_on_where_the_call_before_left_off(backend: Backend) {
@@ -88,7 +93,10 @@ async fn a_bulk_action_goes_on_where_the_call_before_left_off(backend: Backend) 
     let filter = json!({ "job": "Shop", "status": "DeadLettered" });
     let counted = bulk(&app, &json!({ "action": "retry", "filter": filter, "dry_run": true })).await;
     assert_eq!((&counted["matched"], &counted["at_least"]), (&json!(7), &json!(false)));
-    assert_eq!(counted["jobs"], json!([{ "job": "Shop", "job_id": app.job("Shop"), "matched": 7 }]));
+    assert_eq!(
+        counted["jobs"],
+        json!([{ "job": "Shop", "job_id": app.job("Shop"), "matched": 7 }])
+    );
     assert_eq!(text(&counted["sample"][0], "id"), ids[0]);
     let (mut after, mut done) = (Value::Null, Vec::new());
     loop {
@@ -108,33 +116,43 @@ async fn a_bulk_action_goes_on_where_the_call_before_left_off(backend: Backend) 
     // Once more there is nothing to do.
     let again = bulk(&app, &json!({ "action": "retry", "filter": filter })).await;
     assert_eq!((&again["done"], &again["next"]), (&json!(0), &Value::Null));
-    assert_eq!(listed(&app, "status=DeadLettered").await.len(), 1, "the other job's stays");
+    assert_eq!(
+        listed(&app, "status=DeadLettered").await.len(),
+        1,
+        "the other job's stays"
+    );
 }
 
 async fn what_cannot_be_acted_on_is_reported_with_the_reason(backend: Backend) {
     let app = app(backend).await;
     let rejected = app
-        .import("Inbound customers", "Customers", "CustomerID,CompanyName\r\n,No key\r\n")
+        .import(
+            "Inbound customers",
+            "Customers",
+            "CustomerID,CompanyName\r\n,No key\r\n",
+        )
         .await;
     let rejected = text(&rejected, "id");
     let dead = app.put("Shop", "", "one").await;
     bury(&app, "Shop", 1).await;
     let waiting = app.put("Shop", "", "two").await;
     let unknown = "0192f1c4-0000-7000-8000-000000000000";
-    let named = |action: &str, dry_run: bool| {
-        json!({ "action": action, "ids": [dead, rejected, waiting, unknown], "dry_run": dry_run })
-    };
+    let named = |action: &str, dry_run: bool| json!({ "action": action, "ids": [dead, rejected, waiting, unknown], "dry_run": dry_run });
     let counted = bulk(&app, &named("retry", true)).await;
     assert_eq!((&counted["matched"], &counted["will_fail"]), (&json!(4), &json!(3)));
     let codes = |answer: &Value| -> Vec<(String, String)> {
         let failed = answer["failed"].as_array().unwrap().iter();
-        let mut codes: Vec<_> = failed.map(|failed| (text(failed, "id"), text(failed, "code"))).collect();
+        let mut codes: Vec<_> = failed
+            .map(|failed| (text(failed, "id"), text(failed, "code")))
+            .collect();
         codes.sort();
         codes
     };
     let sorted = |mut all: Vec<(&str, &str)>| -> Vec<(String, String)> {
         all.sort_unstable();
-        all.into_iter().map(|(id, code)| (id.to_owned(), code.to_owned())).collect()
+        all.into_iter()
+            .map(|(id, code)| (id.to_owned(), code.to_owned()))
+            .collect()
     };
     let done = bulk(&app, &named("retry", false)).await;
     assert_eq!(done["done"], 1);
@@ -163,11 +181,19 @@ async fn waiting_messages_are_cancelled_and_cancelled_ones_come_back_only_when_a
     assert_eq!(counted["matched"], 5);
     let done = bulk(&app, &json!({ "action": "cancel", "filter": filter, "limit": 4 })).await;
     assert_eq!((&done["done"], &done["failed"]), (&json!(4), &json!([])));
-    let rest = bulk(&app, &json!({ "action": "cancel", "filter": filter, "after": done["next"] })).await;
+    let rest = bulk(
+        &app,
+        &json!({ "action": "cancel", "filter": filter, "after": done["next"] }),
+    )
+    .await;
     assert_eq!((&rest["done"], &rest["next"]), (&json!(1), &Value::Null));
     assert!(app.offered("Shop").await.is_empty());
     let retry = |filter: Value| json!({ "action": "retry", "filter": filter });
-    assert_eq!(bulk(&app, &retry(json!({ "job": "Shop" }))).await["done"], 0, "nobody asked for those");
+    assert_eq!(
+        bulk(&app, &retry(json!({ "job": "Shop" }))).await["done"],
+        0,
+        "nobody asked for those"
+    );
     let back = bulk(&app, &retry(json!({ "job": "Shop", "status": "Cancelled" }))).await;
     assert_eq!(back["done"], 5);
     assert_eq!(app.offered("Shop").await, ids);
@@ -182,7 +208,8 @@ async fn a_redrive_keeps_its_rate_over_several_calls(backend: Backend) {
     bury(&app, "Shop", 6).await;
     let mut after = Value::Null;
     loop {
-        let asked = json!({ "action": "retry", "filter": { "job": "Shop" }, "per_second": 2, "limit": 1, "after": after });
+        let asked =
+            json!({ "action": "retry", "filter": { "job": "Shop" }, "per_second": 2, "limit": 1, "after": after });
         after = bulk(&app, &asked).await["next"].clone();
         if after.is_null() {
             break;
@@ -210,8 +237,13 @@ async fn nobody_acts_on_jobs_of_others(backend: Backend) {
     assert_eq!(asked(of_job).await.status, StatusCode::FORBIDDEN);
     let any = json!({ "action": "retry", "filter": { "status": "DeadLettered" } });
     assert_eq!(asked(any).await.status, StatusCode::FORBIDDEN);
-    let named = asked(json!({ "action": "retry", "ids": [id] })).await.expect(StatusCode::OK);
-    assert_eq!((&named["done"], &named["failed"][0]["code"]), (&json!(0), &json!("not_found")));
+    let named = asked(json!({ "action": "retry", "ids": [id] }))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        (&named["done"], &named["failed"][0]["code"]),
+        (&json!(0), &json!("not_found"))
+    );
     assert_eq!(app.message(&id).await["status"], "DeadLettered");
 }
 
@@ -220,16 +252,43 @@ async fn what_makes_no_sense_is_refused(backend: Backend) {
     for (body, code) in [
         (json!({ "action": "retry" }), "invalid_filter"),
         (json!({ "action": "retry", "filter": {} }), "invalid_filter"),
-        (json!({ "action": "retry", "ids": ["x"], "filter": { "job": "Shop" } }), "invalid_filter"),
+        (
+            json!({ "action": "retry", "ids": ["x"], "filter": { "job": "Shop" } }),
+            "invalid_filter",
+        ),
         (json!({ "action": "retry", "ids": ["x"] }), "invalid_filter"),
-        (json!({ "action": "retry", "filter": { "status": "Processed" } }), "invalid_status"),
-        (json!({ "action": "cancel", "filter": { "status": "DeadLettered" } }), "invalid_status"),
-        (json!({ "action": "cancel", "filter": { "status": "Lost" } }), "invalid_status"),
-        (json!({ "action": "retry", "filter": { "job": "Shop", "ended_from": "monday" } }), "invalid_time"),
-        (json!({ "action": "retry", "filter": { "job": "Shop" }, "after": "x" }), "invalid_after"),
-        (json!({ "action": "retry", "filter": { "job": "Shop" }, "limit": 0 }), "invalid_number"),
-        (json!({ "action": "delete", "filter": { "job": "Shop" } }), "invalid_json"),
-        (json!({ "action": "retry", "filter": { "jobs": "Shop" } }), "invalid_json"),
+        (
+            json!({ "action": "retry", "filter": { "status": "Processed" } }),
+            "invalid_status",
+        ),
+        (
+            json!({ "action": "cancel", "filter": { "status": "DeadLettered" } }),
+            "invalid_status",
+        ),
+        (
+            json!({ "action": "cancel", "filter": { "status": "Lost" } }),
+            "invalid_status",
+        ),
+        (
+            json!({ "action": "retry", "filter": { "job": "Shop", "ended_from": "monday" } }),
+            "invalid_time",
+        ),
+        (
+            json!({ "action": "retry", "filter": { "job": "Shop" }, "after": "x" }),
+            "invalid_after",
+        ),
+        (
+            json!({ "action": "retry", "filter": { "job": "Shop" }, "limit": 0 }),
+            "invalid_number",
+        ),
+        (
+            json!({ "action": "delete", "filter": { "job": "Shop" } }),
+            "invalid_json",
+        ),
+        (
+            json!({ "action": "retry", "filter": { "jobs": "Shop" } }),
+            "invalid_json",
+        ),
     ] {
         let answer = app.post_json(BULK, &body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");

@@ -2,9 +2,9 @@
 
 mod actions;
 mod bounded;
-mod browser;
+pub mod browser;
 mod bulk;
-mod html;
+pub mod html;
 mod pages;
 mod repair;
 mod sessions;

@@ -48,8 +48,20 @@ async fn dead_letters_are_listed_counted_and_go_back_to_their_queue(backend: Bac
     let groups = get(&app, "/api/v1/dead-letters/groups").await;
     let group = &groups["groups"][0];
     assert_eq!(
-        [&group["job"], &group["status"], &group["code"], &group["count"], &group["at_least"]],
-        [&json!("Documents"), &json!("DeadLettered"), &json!("rejected"), &json!(2), &json!(false)]
+        [
+            &group["job"],
+            &group["status"],
+            &group["code"],
+            &group["count"],
+            &group["at_least"]
+        ],
+        [
+            &json!("Documents"),
+            &json!("DeadLettered"),
+            &json!("rejected"),
+            &json!(2),
+            &json!(false)
+        ]
     );
 
     let redrive = |dry_run| {

@@ -8,6 +8,7 @@ from chromium import Browser
 # Name of the picture, address.
 FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
          ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?file=no-such-file"),
+         ("dead-letters", "/console/dead-letters"), ("bulk", "/console/messages/bulk?action=retry&all=true&status=failed"),
          ("missing", "/console/messages/0192f1c4-0000-7000-8000-000000000000")]
 LOOKS = [("wide", {}), ("wide-dark", {"dark": True}), ("phone", {"width": 360, "height": 740}),
          ("phone-dark", {"dark": True, "width": 360, "height": 740})]
@@ -35,6 +36,8 @@ def pages(browser, base):
                 found.append((f"execution-of-{name}", execution))
         if name == "message-failed":
             found.append(("cancel", link + "/cancel"))
+        if name == "message-rejects":
+            found.append(("repair", link + "/repair"))
     return found
 
 

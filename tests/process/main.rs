@@ -13,6 +13,7 @@ mod wire;
 mod agent;
 mod blob_host;
 mod buckets;
+mod bulk;
 mod compose;
 mod console;
 mod copies;

@@ -72,7 +72,11 @@ fn shown(visit: &Visit<'_>, asked: &Asked, report: &Report, before: u64) -> Mark
         Action::Retry => "put back into their queues",
         Action::Cancel => "ended",
     };
-    let tone = if report.failed.is_empty() { Tone::Good } else { Tone::Odd };
+    let tone = if report.failed.is_empty() {
+        Tone::Good
+    } else {
+        Tone::Odd
+    };
     html! {
         (notice(tone, &html! { span role="status" {
             (counted(done, "message")) " " (became) "."
@@ -109,5 +113,9 @@ fn failures(report: &Report) -> Markup {
             }
         }
     };
-    table("Messages that could not be acted on", &["Message", "Cause", "Why"], &rows)
+    table(
+        "Messages that could not be acted on",
+        &["Message", "Cause", "Why"],
+        &rows,
+    )
 }

@@ -37,7 +37,8 @@ async fn repair(visit: &Visit<'_>, id: &str, form: &Form) -> Result<String, Prob
     let table = table(visit, &parent, files.clone(), at).await?;
     let corrections = corrections(&table, form)?;
     if corrections.is_empty() {
-        let detail = "nothing was changed and no record is ticked; go back, correct a record or tick one, and send again";
+        let detail =
+            "nothing was changed and no record is ticked; go back, correct a record or tick one, and send again";
         return Err(Problem::bad("nothing_to_send", detail));
     }
     let key = form.get("key").unwrap_or_default();
@@ -84,12 +85,16 @@ fn changed(
     let cells = record.cells.iter().flatten();
     for ((column, name), cell) in table.columns.iter().zip(cells) {
         let sent = fields.get(field(record.reject.record, *column).as_str());
-        let Some(sent) = sent.filter(|sent| is_editable(cell) && with_line_feeds(sent) != with_line_feeds(&cell.text)) else {
+        let Some(sent) = sent.filter(|sent| is_editable(cell) && with_line_feeds(sent) != with_line_feeds(&cell.text))
+        else {
             continue;
         };
         let text = as_it_was(sent, &cell.text);
         if let Some(why) = table.refused(*column, &text) {
-            let detail = format!("record {}, {name}: {why}. Nothing was sent; go back and change it", record.reject.record);
+            let detail = format!(
+                "record {}, {name}: {why}. Nothing was sent; go back and change it",
+                record.reject.record
+            );
             return Err(Problem::bad("invalid_correction", detail));
         }
         changed.push(Correction {

@@ -127,8 +127,10 @@ pub(in crate::console) fn same(asked: &Asked) -> Same {
             json!({ "action": asked.action, "ids": asked.ids, "dry_run": true })
         }
         Some(filter) => {
-            let members: serde_json::Map<String, Value> =
-                filter.pairs().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            let members: serde_json::Map<String, Value> = filter
+                .pairs()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect();
             for (name, value) in filter.pairs() {
                 words.extend([flag(name), value]);
             }

@@ -27,9 +27,11 @@ pub(super) async fn of(visit: &Visit<'_>, message: &Message) -> Option<Changes> 
     let (context, definitions) = (context.clone(), visit.definitions.clone());
     let both = (parent, message.clone());
     // Not on this thread: all of both may be read.
-    let mut reading = visit.api.context.runtime.spawn(async move {
-        Box::pin(Changes::between(&context, &definitions, both, RECORDS_MAX)).await
-    });
+    let mut reading = visit
+        .api
+        .context
+        .runtime
+        .spawn(async move { Box::pin(Changes::between(&context, &definitions, both, RECORDS_MAX)).await });
     let read = tokio::time::timeout(PATIENCE, &mut reading).await;
     if read.is_err() {
         reading.abort();

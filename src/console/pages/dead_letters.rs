@@ -57,7 +57,10 @@ fn row(visit: &Visit<'_>, group: &FailureGroup) -> Markup {
         group.status,
         code.map(|code| format!("&code={}", encoded(code))).unwrap_or_default()
     );
-    let may_use = visit.definitions.job(group.job).is_some_and(|job| visit.caller.may_use(job));
+    let may_use = visit
+        .definitions
+        .job(group.job)
+        .is_some_and(|job| visit.caller.may_use(job));
     let what = format!("{} of {}", code.unwrap_or("no code"), group.status);
     html! {
         tr {

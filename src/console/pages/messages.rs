@@ -84,7 +84,12 @@ impl Asked {
 
     /// The same as `/api/v1` has it. A job is called by its name.
     pub fn filter(&self, visit: &Visit<'_>) -> Result<Filter, Problem> {
-        let job = |name: &String| visit.definitions.find_job(name).map_or_else(|| name.clone(), |job| job.name.clone());
+        let job = |name: &String| {
+            visit
+                .definitions
+                .find_job(name)
+                .map_or_else(|| name.clone(), |job| job.name.clone())
+        };
         let time = |text: &Option<String>, name| text.as_deref().map(|text| moment(text, name)).transpose();
         Ok(Filter {
             job: self.job.as_ref().map(job),

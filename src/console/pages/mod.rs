@@ -9,7 +9,7 @@ pub(super) mod jobs;
 pub(super) mod message;
 pub(super) mod messages;
 pub(super) mod overview;
-pub(super) mod repair;
 mod records;
+pub(super) mod repair;
 mod runs;
 pub(super) mod trouble;

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use crate::console::frame::{Page, Place, button_form};
-use crate::console::parts::{Tone, bytes, counted, notice, number};
+use crate::console::parts::{Tone, badge, bytes, counted, notice, number};
 use crate::console::same::Same;
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::ids::MessageId;
@@ -82,7 +82,9 @@ async fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
     let same = Same::post(format!("/api/v1/messages/{id}/resubmit"), None)
         .command(&["messages", "rejects", &id, "--out", "rejects.csv"])
         .command(&["messages", "resubmit", &id, "rejects.csv", "--wait"])
-        .but(Some("The call takes the corrected rejects file as its body; --data-binary @rejects.csv sends one."));
+        .but(Some(
+            "The call takes the corrected rejects file as its body; --data-binary @rejects.csv sends one.",
+        ));
     Ok(Page::new(Place::Messages, "Correct and send back", body, same))
 }
 
@@ -119,7 +121,10 @@ pub(in crate::console) async fn table(
     let mut reading = runtime.spawn(async move { Box::pin(files.table(at.entity_no, at.after, BOUNDS)).await });
     let Ok(read) = tokio::time::timeout(PATIENCE, &mut reading).await else {
         reading.abort();
-        let detail = format!("reading the payload again takes longer than {} seconds", PATIENCE.as_secs());
+        let detail = format!(
+            "reading the payload again takes longer than {} seconds",
+            PATIENCE.as_secs()
+        );
         return Err(Problem::new(Kind::Unavailable, detail));
     };
     let read = read.map_err(|_| Problem::new(Kind::Internal, "reading the payload again broke off"))?;
@@ -220,7 +225,8 @@ fn row(table: &RejectTable, record: &RejectedRecord) -> Markup {
             td { @if record.cells.is_some() {
                 input type="checkbox" name="send" value=(no) aria-label={ "Send record " (no) " as it is" };
             } }
-            th.number scope="row" { (number(no)) }
+            th.number scope="row" { (number(no))
+                @if let Some(child) = record.repaired_by { br; a href={ "/console/messages/" (child) } { (badge(Tone::Good, "repaired")) } } }
             td.text { @for (at, error) in record.errors.iter().enumerate() {
                 div id={ "e" (no) "-" (at) } { code { (error.code.as_str()) } " " (error.reason) }
             } }
@@ -273,7 +279,10 @@ fn editor(record: &RejectedRecord, (column, name): (usize, &str), cell: &Cell) -
 fn is_about(error: &RecordError, column: usize, name: &str) -> bool {
     match error.column {
         Some(at) => usize::try_from(at).is_ok_and(|at| at == column + 1),
-        None => error.field.as_deref().is_some_and(|field| field.eq_ignore_ascii_case(name)),
+        None => error
+            .field
+            .as_deref()
+            .is_some_and(|field| field.eq_ignore_ascii_case(name)),
     }
 }
 

@@ -42,8 +42,14 @@ mod tests {
 
     #[test]
     fn only_the_columns_that_change_are_written() {
-        assert_eq!(edit("a  \u{e9}\u{e9}  12\tid\terror\r\n", &[]).unwrap(), "a  \u{e9}\u{e9}  12\tid\terror\r\n");
-        assert_eq!(edit("a  \u{e9}\u{e9}  12\tid\r\n", &[(0, "\u{fc}"), (2, "3")]).unwrap(), "\u{fc}  \u{e9}\u{e9}  3 \tid\r\n");
+        assert_eq!(
+            edit("a  \u{e9}\u{e9}  12\tid\terror\r\n", &[]).unwrap(),
+            "a  \u{e9}\u{e9}  12\tid\terror\r\n"
+        );
+        assert_eq!(
+            edit("a  \u{e9}\u{e9}  12\tid\r\n", &[(0, "\u{fc}"), (2, "3")]).unwrap(),
+            "\u{fc}  \u{e9}\u{e9}  3 \tid\r\n"
+        );
         assert_eq!(edit("a\n", &[(2, "12")]).unwrap(), "a      12\n", "filled up");
         assert_eq!(edit("a\n", &[]).unwrap(), "a\n");
         assert_eq!(edit("a\n", &[(0, "wide")]), None);

@@ -52,7 +52,11 @@ fn find(
     let entries = members::entries(object, MEMBERS_MAX).ok().filter(|all| !all.more)?;
     let is_bare = entries.list.is_empty();
     for (name, value) in entries.list {
-        let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        let name = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}.{name}")
+        };
         let value = value.get();
         if value.starts_with('{') {
             find(whole, value, &name, wanted, found)?;
@@ -75,7 +79,11 @@ fn written(before: &str, text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     if serde_json::from_str::<Value>(text).is_ok_and(|value| is_like(&value)) {
         // Line breaks stand only between values there, and a line must stay one.
-        out.extend(text.trim().bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        out.extend(
+            text.trim()
+                .bytes()
+                .map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }),
+        );
     } else if text.is_empty() && !before.starts_with('"') {
         out.extend_from_slice(b"null");
     } else {
@@ -113,12 +121,18 @@ mod tests {
         assert_eq!(edit(record, &[("b", "")]), record.replace("\"x\\u00e9\"", "\"\""));
         assert_eq!(edit(record, &[("b", "7")]), record.replace("\"x\\u00e9\"", "\"7\""));
         assert_eq!(edit(record, &[("list", "[3,\n4]")]), record.replace("[1, 2]", "[3, 4]"));
-        assert_eq!(edit(record, &[("at.zip", "50667")]), record.replace("null", "\"50667\""));
+        assert_eq!(
+            edit(record, &[("at.zip", "50667")]),
+            record.replace("null", "\"50667\"")
+        );
     }
 
     #[test]
     fn members_that_are_not_there_are_added() {
-        assert_eq!(edit("{\"a\":1}\n", &[("b", "two"), ("c.d", "3")]), "{\"a\":1,\"b\":\"two\",\"c.d\":\"3\"}\n");
+        assert_eq!(
+            edit("{\"a\":1}\n", &[("b", "two"), ("c.d", "3")]),
+            "{\"a\":1,\"b\":\"two\",\"c.d\":\"3\"}\n"
+        );
         assert_eq!(edit("{}", &[("b", "two")]), "{\"b\":\"two\"}");
         assert_eq!(with_members(b"[1]", &[("b", "two")]), None);
     }

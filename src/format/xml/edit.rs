@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn only_the_elements_that_change_are_written() {
-        let record = "<n:ROW a='1'>\r\n <n:A>x &amp; y</n:A><!-- <A> -->\n <b/> <at><City><![CDATA[K<ln]]></City></at> </n:ROW>";
+        let record =
+            "<n:ROW a='1'>\r\n <n:A>x &amp; y</n:A><!-- <A> -->\n <b/> <at><City><![CDATA[K<ln]]></City></at> </n:ROW>";
         let element = |edits| edit(XmlStyle::Element, record, edits);
         assert_eq!(element(&[]), record);
         assert_eq!(
@@ -191,7 +192,10 @@ mod tests {
                 .replace("<![CDATA[K<ln]]>", "Bonn")
         );
         assert_eq!(element(&[("a", "")]), record.replace("x &amp; y", ""));
-        assert_eq!(element(&[("new", "1")]), record.replace("</n:ROW>", "<new>1</new></n:ROW>"));
+        assert_eq!(
+            element(&[("new", "1")]),
+            record.replace("</n:ROW>", "<new>1</new></n:ROW>")
+        );
         assert_eq!(edit(XmlStyle::Element, "<R/>", &[("new", "1")]), "<R><new>1</new></R>");
         assert_eq!(with_members(XmlStyle::Element, b"<R><a></R>", &[("a", "1")]), None);
     }

@@ -96,7 +96,10 @@ async fn sent_back(
         let payload = Window::new(file.open(child).await?);
         let mut rows = Rows::new(file.reader(&child.context.limits), payload);
         let names = rows.header(&sink).await?;
-        let Some(id_at) = names.iter().position(|name| name.eq_ignore_ascii_case(REJECT_ID_COLUMN)) else {
+        let Some(id_at) = names
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(REJECT_ID_COLUMN))
+        else {
             continue;
         };
         let take = |step: Step<'_>| {

@@ -77,7 +77,8 @@ pub(super) fn corrected(format: &FileFormat, record: Vec<u8>, corrections: &[Cor
         FileFormat::Xlsx { .. } | FileFormat::Parquet => None,
     };
     written.ok_or_else(|| {
-        let detail = "a corrected value cannot be written in the format of the file; correct the downloaded rejects instead";
+        let detail =
+            "a corrected value cannot be written in the format of the file; correct the downloaded rejects instead";
         SourceError::Unreadable(detail.to_owned()).into()
     })
 }

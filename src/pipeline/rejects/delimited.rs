@@ -69,7 +69,9 @@ impl RejectsFile<'_> {
         let format = FileFormat::Csv {
             delimiter: self.delimiter,
         };
-        self.sink.add(&corrected(&format, record, corrections)?, &mut cut).await?;
+        self.sink
+            .add(&corrected(&format, record, corrections)?, &mut cut)
+            .await?;
         self.sink.end_row();
         Ok(())
     }

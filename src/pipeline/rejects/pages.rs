@@ -70,7 +70,9 @@ impl<'a> Pages<'a> {
             let page = whole_records(page);
             let Some(last) = page.last() else { break };
             self.after = (last.reject.record, last.ordinal);
-            let firsts = page.iter().filter(|error| error.ordinal == 0 && is_wanted(error.reject));
+            let firsts = page
+                .iter()
+                .filter(|error| error.ordinal == 0 && is_wanted(error.reject));
             let found: Vec<_> = firsts.map(|first| (first.clone(), reasons(&page, first))).collect();
             if !found.is_empty() {
                 return Ok(found);

@@ -8,6 +8,7 @@ use super::sink::Sink;
 use super::window::Window;
 use super::{ErrorFiles, Halt};
 use crate::domain::entity::Entity;
+use crate::domain::ids::MessageId;
 use crate::domain::job::FileFormat;
 use crate::domain::reject::{RecordError, RejectId};
 use crate::format::mapping::{ERROR_COLUMN, RAW_MEMBER, REJECT_ID_COLUMN};
@@ -50,6 +51,8 @@ pub struct RejectedRecord {
     pub errors: Vec<RecordError>,
     /// A cell for each column; `None` where it could not be read as a record.
     pub cells: Option<Vec<Cell>>,
+    /// The correction that applied it already, if one did.
+    pub repaired_by: Option<MessageId>,
 }
 
 /// A cell as it was written.
@@ -73,7 +76,8 @@ impl RejectTable {
                 if !fits {
                     return Some(format!("it takes at most {width} characters"));
                 }
-                has_control(&[]).then(|| "a line of fixed width holds no line breaks or other control characters".to_owned())
+                has_control(&[])
+                    .then(|| "a line of fixed width holds no line breaks or other control characters".to_owned())
             }
             FileFormat::XmlElement | FileFormat::XmlAttribute if has_control(&['\t', '\n', '\r']) => {
                 Some("XML holds no control characters".to_owned())
@@ -88,12 +92,7 @@ impl ErrorFiles {
     ///
     /// # Errors
     /// [`SourceError`] when the payload is no longer kept, cannot be read, or is out of reach.
-    pub async fn table(
-        &self,
-        entity_no: i32,
-        after: u64,
-        bounds: Bounds,
-    ) -> Result<Option<RejectTable>, SourceError> {
+    pub async fn table(&self, entity_no: i32, after: u64, bounds: Bounds) -> Result<Option<RejectTable>, SourceError> {
         let package = self.package().await?;
         let file = EntityFile::numbered(self, package.as_ref(), entity_no).map_err(Halt::into_source)?;
         let Some(file) = file else { return Ok(None) };
@@ -125,6 +124,10 @@ impl ErrorFiles {
             if let Some(record) = record {
                 record.errors.push(stored.error);
             }
+        }
+        let repaired = store.repaired_records(id, (after, last)).await?;
+        for record in &mut found.records {
+            record.repaired_by = repaired.get(&record.reject.record).copied();
         }
         let more = store.record_errors_of(id, None, (last, i32::MAX), 1).await?;
         Ok(RejectTable {
@@ -158,13 +161,18 @@ impl Found {
             reject,
             errors: Vec::new(),
             cells,
+            repaired_by: None,
         });
     }
 }
 
 /// The columns that the source wrote: not ours, and not those that stand for what a record has from the one around it.
 fn shown(names: Vec<String>, entity: &Entity) -> Vec<(usize, String)> {
-    let inherited: Vec<String> = entity.fields.iter().map(|field| inherited_column(&field.name)).collect();
+    let inherited: Vec<String> = entity
+        .fields
+        .iter()
+        .map(|field| inherited_column(&field.name))
+        .collect();
     let columns = names.into_iter().enumerate();
     columns
         .filter(|(_, name)| !is_ours(name) && !inherited.contains(name))

@@ -61,7 +61,11 @@ async fn chosen_messages_are_cancelled_after_a_count(backend: Backend) {
     let page = browser.see(&asked).await;
     page.says("2 messages");
     page.says(&format!("tranship messages cancel {} {}", ids[0], ids[2]));
-    assert_eq!(app.message(&ids[0]).await["status"], "Enqueued", "asking does nothing yet");
+    assert_eq!(
+        app.message(&ids[0]).await["status"],
+        "Enqueued",
+        "asking does nothing yet"
+    );
     let report = confirm(&browser, &page).await;
     report.says("2 messages ended.");
     assert_eq!(app.offered("Shop").await, [ids[1].clone()]);
@@ -121,7 +125,10 @@ async fn dead_letters_are_grouped_and_redriven_by_group(backend: Backend) {
         .iter()
         .find(|link| link.contains("bulk") && link.contains("code=rejected"))
         .unwrap();
-    let look = links.iter().find(|link| link.contains("messages?job") && link.contains("code=rejected")).unwrap();
+    let look = links
+        .iter()
+        .find(|link| link.contains("messages?job") && link.contains("code=rejected"))
+        .unwrap();
     browser.see(look).await.says("file-2");
     let page = browser.see(redrive).await;
     page.says("3 messages");

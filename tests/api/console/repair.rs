@@ -44,7 +44,10 @@ async fn send(browser: &Browser<'_>, page: &Seen, path: &str, change: impl Fn(&s
             *value = text;
         }
     }
-    let form: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let form: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     browser.send(path, &form, &[("sec-fetch-site", "same-origin")]).await
 }
 
@@ -92,7 +95,11 @@ async fn every_format_is_corrected_in_place(backend: Backend) {
         assert_eq!(parent["records"]["rejected"], 7, "{name}: {parent:#}");
         let path = repair(&parent);
         let page = browser.see(&path).await;
-        let marked = page.elements().iter().filter(|one| one.get("aria-invalid").is_some()).count();
+        let marked = page
+            .elements()
+            .iter()
+            .filter(|one| one.get("aria-invalid").is_some())
+            .count();
         assert!(marked >= 7, "{name}: {marked} cells are marked");
         let answer = send(&browser, &page, &path, corrected).await;
         let child = child(&app, &answer).await;
@@ -121,7 +128,10 @@ async fn what_is_not_edited_goes_back_byte_for_byte(backend: Backend) {
     let browser = Browser::of(&app, "op", "operator").await;
     let path = repair(&parent);
     let page = browser.see(&path).await;
-    let answer = send(&browser, &page, &path, |name, _| (name == "c1.0").then(|| "NEWID".to_owned())).await;
+    let answer = send(&browser, &page, &path, |name, _| {
+        (name == "c1.0").then(|| "NEWID".to_owned())
+    })
+    .await;
     let child = child(&app, &answer).await;
     let sent = String::from_utf8(payload(&app, &child).await).unwrap();
     assert!(sent.starts_with("_reject_id,_error,CustomerID,"), "{sent}");
@@ -139,7 +149,9 @@ async fn what_is_not_edited_goes_back_byte_for_byte(backend: Backend) {
     let child = app.message(answer.location().split(['/', '?']).nth(3).unwrap()).await;
     let sent = String::from_utf8(payload(&app, &child).await).unwrap();
     assert!(
-        sent.contains(",OTHER,\"Say \"\"hi\"\", you\", \" K\u{f6}ln\u{a0}\" ,\"two\r\nlines\r\nand, less\",=1+1,\"\",,,'x'\r\n"),
+        sent.contains(
+            ",OTHER,\"Say \"\"hi\"\", you\", \" K\u{f6}ln\u{a0}\" ,\"two\r\nlines\r\nand, less\",=1+1,\"\",,,'x'\r\n"
+        ),
         "{sent}"
     );
     app.run_until_idle().await;
@@ -155,7 +167,10 @@ async fn the_cell_at_fault_is_marked_and_a_tick_sends_a_record_as_it_is(backend:
     let page = browser.see(&path).await;
     let fields = page.elements();
     let freight = fields.iter().find(|field| field.get("name") == Some("c2.3")).unwrap();
-    assert_eq!((freight.get("value"), freight.get("aria-invalid")), (Some("heavy"), Some("true")));
+    assert_eq!(
+        (freight.get("value"), freight.get("aria-invalid")),
+        (Some("heavy"), Some("true"))
+    );
     let described = freight.get("aria-describedby").unwrap();
     assert!(fields.iter().any(|one| one.get("id") == Some(described)), "{described}");
     let good = fields.iter().find(|field| field.get("name") == Some("c1.3")).unwrap();
@@ -168,7 +183,10 @@ async fn the_cell_at_fault_is_marked_and_a_tick_sends_a_record_as_it_is(backend:
     app.import("Inbound customers", "Customers", app_customers).await;
     let mut fields = page.fields();
     fields.push(("send".to_owned(), "1".to_owned()));
-    let form: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let form: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     let answer = browser.send(&path, &form, &[]).await;
     let child = child(&app, &answer).await;
     assert_eq!(child["records"]["read"], 1, "only the one that was ticked: {child:#}");
@@ -177,6 +195,9 @@ async fn the_cell_at_fault_is_marked_and_a_tick_sends_a_record_as_it_is(backend:
         .see(answer.location())
         .await
         .says("1 record sent back as they were.");
+    let page = browser.see(&path).await;
+    page.says("1 ✓ repaired");
+    page.does_not_say("2 ✓ repaired");
     // The same page sent again is the same correction.
     let again = browser.send(&path, &form, &[]).await;
     assert_eq!(again.location(), answer.location());
@@ -205,7 +226,11 @@ async fn entities_of_a_package_are_corrected_each_by_itself(backend: Backend) {
         ("Customers.csv", "CustomerID,CompanyName\r\nAAAAA,One\r\n,No key\r\n"),
         (
             "Orders.xml",
-            &format!("<Document>\n{}{}</Document>", order("1", "2026-01-05"), order("2", "some day")),
+            &format!(
+                "<Document>\n{}{}</Document>",
+                order("1", "2026-01-05"),
+                order("2", "some day")
+            ),
         ),
     ]);
     let path = format!("/api/connector/enqueue/{}", app.job("Inbound packages"));
@@ -217,15 +242,24 @@ async fn entities_of_a_package_are_corrected_each_by_itself(backend: Backend) {
     let path = repair(&parent);
     let page = browser.see(&path).await;
     page.says("Sales order headers 1");
-    let answer = send(&browser, &page, &path, |name, _| (name == "c2.0").then(|| "BBBBB".to_owned())).await;
+    let answer = send(&browser, &page, &path, |name, _| {
+        (name == "c2.0").then(|| "BBBBB".to_owned())
+    })
+    .await;
     let first = child(&app, &answer).await;
     assert_eq!(first["status"], "Processed", "{first:#}");
-    assert_eq!((&first["records"]["read"], &first["records"]["inserted"]), (&1.into(), &1.into()));
+    assert_eq!(
+        (&first["records"]["read"], &first["records"]["inserted"]),
+        (&1.into(), &1.into())
+    );
     let sent = members(&payload(&app, &first).await);
     assert!(sent.iter().all(|(name, _)| name != "Orders.xml"), "{sent:?}");
 
     let page = browser.see(&format!("{path}?entity=1")).await;
-    let answer = send(&browser, &page, &path, |_, value| (value == "some day").then(|| "2026-01-06".to_owned())).await;
+    let answer = send(&browser, &page, &path, |_, value| {
+        (value == "some day").then(|| "2026-01-06".to_owned())
+    })
+    .await;
     let second = child(&app, &answer).await;
     assert_eq!(second["status"], "Processed", "{second:#}");
     assert_eq!(second["records"]["inserted"], 1);
@@ -259,7 +293,9 @@ async fn many_records_are_corrected_page_by_page(backend: Backend) {
         let elements = page.elements();
         let next = elements.iter().find(|link| link.get("rel") == Some("next"));
         assert_eq!(next.is_some(), more);
-        next.and_then(|next| next.get("href")).unwrap_or_default().clone_into(&mut at);
+        next.and_then(|next| next.get("href"))
+            .unwrap_or_default()
+            .clone_into(&mut at);
     }
     let parent = app.message(parent["id"].as_str().unwrap()).await;
     assert_eq!(parent["records"]["repaired"], 120);
@@ -271,7 +307,7 @@ async fn what_cannot_be_corrected_here_says_so(backend: Backend) {
             "jobs/fixed.toml",
             "id = \"00000000-0000-4000-8000-0000000f00f1\"\nname = \"Fixed\"\ndirection = \"import\"\nclients = [\"tester\"]\n\
              [import]\nformat = \"fixed\"\ncolumns = [{ name = \"CustomerID\", width = 5 }, { name = \"CompanyName\", width = 10 }]\n\
-             [[import.entities]]\nentity = \"Customers\"\nmap = { CustomerID = \"customer_account\", CompanyName = \"name\" }\n",
+             [[import.entities]]\nentity = \"Customers\"\nmap = { CustomerID = \"customer_account\", CompanyName = \"company_name\" }\n",
         );
     })
     .await;
@@ -288,11 +324,20 @@ async fn what_cannot_be_corrected_here_says_so(backend: Backend) {
     assert_eq!(fixed["records"]["rejected"], 1, "{fixed:#}");
     let path = repair(&fixed);
     let page = browser.see(&path).await;
-    let wide = send(&browser, &page, &path, |name, _| (name == "c1.0").then(|| "TOOLONG".to_owned())).await;
+    let wide = send(&browser, &page, &path, |name, _| {
+        (name == "c1.0").then(|| "TOOLONG".to_owned())
+    })
+    .await;
     assert_eq!(wide.status, StatusCode::BAD_REQUEST);
-    wide.says("record 1, CustomerID: it takes at most 5 characters");
+    wide.says("Record 1, CustomerID: it takes at most 5 characters");
 
-    let clean = app.import("Inbound customers", "Customers", "CustomerID,CompanyName\r\nCCCCC,One\r\n").await;
+    let clean = app
+        .import(
+            "Inbound customers",
+            "Customers",
+            "CustomerID,CompanyName\r\nCCCCC,One\r\n",
+        )
+        .await;
     let seen = browser.get(&repair(&clean)).await;
     assert_eq!(seen.status, StatusCode::CONFLICT);
     browser
@@ -304,13 +349,22 @@ async fn what_cannot_be_corrected_here_says_so(backend: Backend) {
 async fn a_correction_is_not_for_everybody(backend: Backend) {
     let app = TestApp::spawn(backend).await;
     let parent = app
-        .import("Inbound customers", "Customers", "CustomerID,CompanyName\r\n,No key\r\n")
+        .import(
+            "Inbound customers",
+            "Customers",
+            "CustomerID,CompanyName\r\n,No key\r\n",
+        )
         .await;
     let viewer = Browser::of(&app, "viewer", "viewer").await;
     let path = repair(&parent);
     assert_eq!(viewer.get(&path).await.status, StatusCode::FORBIDDEN);
     let token = viewer.see("/console").await.form_token();
-    let form = [("form_token", token.as_str()), ("entity", "0"), ("after", "0"), ("c1.0", "AAAAA")];
+    let form = [
+        ("form_token", token.as_str()),
+        ("entity", "0"),
+        ("after", "0"),
+        ("c1.0", "AAAAA"),
+    ];
     assert_eq!(viewer.send(&path, &form, &[]).await.status, StatusCode::FORBIDDEN);
     let operator = Browser::of(&app, "op", "operator").await;
     let foreign = operator.send(&path, &form, &[]).await;

@@ -133,7 +133,10 @@ async fn a_redriven_message_comes_back_before_those_that_came_after_it(database:
     };
     assert_eq!(store.lately(&wanted).await.unwrap(), [all[0]]);
     let groups = store.failures(&[job], 10).await.unwrap();
-    assert_eq!((groups[0].status, groups[0].count, groups[0].at_least), (Status::DeadLettered, 1, false));
+    assert_eq!(
+        (groups[0].status, groups[0].count, groups[0].at_least),
+        (Status::DeadLettered, 1, false)
+    );
     assert_eq!(
         store.redrive(vec![again(all[0])], "operator", at(1)).await.unwrap(),
         [all[0]]
