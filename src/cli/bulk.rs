@@ -142,7 +142,7 @@ impl Bulk<'_> {
             }
             total = counted.iter().map(|(_, counted)| counted.matched).sum();
             if total == 0 && counted.iter().all(|(_, counted)| !counted.at_least) {
-                return Ok(self.finish(screen, Tally::default()));
+                return Ok(self.finish(screen, &Tally::default()));
             }
             let is_more = counted.iter().any(|(_, counted)| counted.at_least);
             if (total > 1 || is_more) && !self.is_meant(screen, total, is_more)? {
@@ -150,7 +150,7 @@ impl Bulk<'_> {
             }
         }
         let tally = self.go_through(api, screen, &which, total).await?;
-        Ok(self.finish(screen, tally))
+        Ok(self.finish(screen, &tally))
     }
 
     /// The part of each call that says which messages.
@@ -170,9 +170,9 @@ impl Bulk<'_> {
         }
     }
 
-    fn body(&self, which: &Value, more: Value) -> Value {
+    fn body(&self, which: &Value, more: &Value) -> Value {
         let mut body = json!({ "action": self.action });
-        for part in [which, &more] {
+        for part in [which, more] {
             if let (Some(body), Some(part)) = (body.as_object_mut(), part.as_object()) {
                 body.extend(part.clone());
             }
@@ -183,7 +183,7 @@ impl Bulk<'_> {
     async fn count(&self, api: &Api, which: &[Value]) -> Result<Vec<(Value, Counted)>, Failure> {
         let mut all = Vec::with_capacity(which.len());
         for which in which {
-            let body = self.body(which, json!({ "dry_run": true }));
+            let body = self.body(which, &json!({ "dry_run": true }));
             let answer = api
                 .post_within::<Counted>(CALL_SECONDS_MAX, &["api", "v1", "messages", "bulk"], Some(&body))
                 .await?;
@@ -242,7 +242,7 @@ impl Bulk<'_> {
             let mut after = Value::Null;
             loop {
                 let more = json!({ "limit": MESSAGES_PER_CALL, "after": after, "per_second": self.per_second });
-                let body = self.body(which, more);
+                let body = self.body(which, &more);
                 let answer = api
                     .post_within::<Report>(CALL_SECONDS_MAX, &["api", "v1", "messages", "bulk"], Some(&body))
                     .await?;
@@ -261,7 +261,7 @@ impl Bulk<'_> {
         Ok(tally)
     }
 
-    fn finish(&self, screen: &Screen, tally: Tally) -> Exit {
+    fn finish(&self, screen: &Screen, tally: &Tally) -> Exit {
         if screen.is_json() {
             screen.json(&json!({
                 "action": self.action, "done": tally.done, "asked": tally.asked, "failed": tally.raw,

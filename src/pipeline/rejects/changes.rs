@@ -63,7 +63,9 @@ impl Changes {
         };
         let (after, more) = sent_back(&child, parent_id, most).await.map_err(Halt::into_source)?;
         let mut corrections = Corrections::default();
-        after.keys().for_each(|reject| corrections.send(*reject, Vec::new()));
+        for reject in after.keys() {
+            corrections.send(*reject, Vec::new());
+        }
         let selection = Selection {
             corrections: Some(Arc::new(corrections)),
             ..Selection::default()
