@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::browser::{Browser, Seen};
 use crate::app::{Backend, Setup, TestApp, sample};
+use crate::composites::{self, document, line, order};
 use crate::formats::{CORRECTIONS, NAMES, cases, define, records, rows};
 use crate::packing::{HEADER, Listed, manifest, members, package};
 use crate::support::files::Data;
@@ -14,6 +15,8 @@ crate::on_both_backends!(
     what_is_not_edited_goes_back_byte_for_byte,
     the_cell_at_fault_is_marked_and_a_tick_sends_a_record_as_it_is,
     entities_of_a_package_are_corrected_each_by_itself,
+    records_inside_others_are_corrected_where_they_stand,
+    a_correction_that_was_not_enough_is_corrected_again,
     many_records_are_corrected_page_by_page,
     what_cannot_be_corrected_here_says_so,
     a_correction_is_not_for_everybody,
@@ -217,7 +220,7 @@ async fn entities_of_a_package_are_corrected_each_by_itself(backend: Backend) {
     };
     let customers = listed("Customers", "Customers.csv", "CSV", 1);
     let orders = listed("Sales order headers", "Orders.xml", "XML-Element", 2);
-    let order = |id: &str, date: &str| {
+    let dated = |id: &str, date: &str| {
         format!("<ORDER><OrderID>{id}</OrderID><CustomerID>AAAAA</CustomerID><order_date>{date}</order_date></ORDER>\n")
     };
     let file = package(&[
@@ -228,8 +231,8 @@ async fn entities_of_a_package_are_corrected_each_by_itself(backend: Backend) {
             "Orders.xml",
             &format!(
                 "<Document>\n{}{}</Document>",
-                order("1", "2026-01-05"),
-                order("2", "some day")
+                dated("1", "2026-01-05"),
+                dated("2", "some day")
             ),
         ),
     ]);
@@ -270,6 +273,81 @@ async fn entities_of_a_package_are_corrected_each_by_itself(backend: Backend) {
     assert_eq!(app.message(&id).await["records"]["repaired"], 2);
     let nothing = browser.see(&format!("{path}?entity=9")).await;
     nothing.says("has no entity number 9");
+}
+
+async fn records_inside_others_are_corrected_where_they_stand(backend: Backend) {
+    let app = composites::app(backend, |_| {}).await;
+    let file = document(&[
+        order("1", "AAAAA", &[line("1", "5"), line("2", "many")]),
+        order("2", "ZZZZZ", &[line("1", "5")]),
+    ]);
+    let parent = app.import("Inbound composites", "Sales orders", file).await;
+    assert_eq!(parent["records"]["rejected"], 3, "{parent:#}");
+    let browser = Browser::of(&app, "op", "operator").await;
+    let path = repair(&parent);
+    let page = browser.see(&path).await;
+    page.says("Sales order headers 1");
+    page.says("Sales order lines 2");
+    let correct = async |at: &str, wrong: &str, right: &str| {
+        let page = browser.see(at).await;
+        // What a line has from its order is the order's to change.
+        page.does_not_say("(inherited)");
+        let answer = send(&browser, &page, &path, |_, value| {
+            (value == wrong).then(|| right.to_owned())
+        })
+        .await;
+        let child = child(&app, &answer).await;
+        assert_eq!(child["records"]["inserted"], 1, "{child:#}");
+        browser.see(answer.location()).await.says(&format!("{wrong} {right}"));
+    };
+    correct(&path, "ZZZZZ", "BBBBB").await;
+    correct(&format!("{path}?entity=1"), "many", "7").await;
+    let sent = browser.see(&format!("{path}?entity=1")).await;
+    sent.says("2 ✓ repaired");
+    let rows = app
+        .rows("select order_number, cast(quantity as text) from sales_order_lines where line_number = 2")
+        .await;
+    assert_eq!(rows, [[Some("1".to_owned()), Some("7".to_owned())]]);
+}
+
+async fn a_correction_that_was_not_enough_is_corrected_again(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let parent = app
+        .import(
+            "Inbound customers",
+            "Customers",
+            "CustomerID,CompanyName\r\n,\"No key, yet\"\r\n",
+        )
+        .await;
+    let browser = Browser::of(&app, "op", "operator").await;
+    let path = repair(&parent);
+    let page = browser.see(&path).await;
+    let answer = send(&browser, &page, &path, |name, _| {
+        (name == "c1.0").then(|| "FAR TOO LONG TO BE A KEY".to_owned())
+    })
+    .await;
+    let first = child(&app, &answer).await;
+    assert_eq!(first["records"]["rejected"], 1, "{first:#}");
+    let path = repair(&first);
+    let page = browser.see(&path).await;
+    page.does_not_say("_reject_id ");
+    // Its own columns stand before those of the source.
+    let answer = send(&browser, &page, &path, |name, _| {
+        (name == "c1.2").then(|| "KEY".to_owned())
+    })
+    .await;
+    let second = child(&app, &answer).await;
+    assert_eq!(second["status"], "Processed", "{second:#}");
+    let sent = String::from_utf8(payload(&app, &second).await).unwrap();
+    assert!(
+        sent.starts_with("_reject_id,_error,CustomerID,CompanyName\r\n"),
+        "{sent}"
+    );
+    assert!(sent.ends_with(",KEY,\"No key, yet\"\r\n"), "{sent}");
+    assert_eq!(
+        app.message(parent["id"].as_str().unwrap()).await["records"]["repaired"],
+        1
+    );
 }
 
 async fn many_records_are_corrected_page_by_page(backend: Backend) {
