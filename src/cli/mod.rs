@@ -11,6 +11,7 @@ mod bench;
 mod bulk;
 mod check;
 mod client;
+mod completions;
 mod connection;
 mod console;
 mod dead_letters;
@@ -23,6 +24,7 @@ mod generate;
 mod health;
 mod init;
 mod jobs;
+mod manual;
 mod messages;
 mod positions;
 mod progress;
@@ -117,6 +119,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
     Health(health::Health),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Manual(manual::Manual),
     /// Make sample data of any size
     #[command(subcommand)]
     Generate(generate::Generate),
@@ -129,7 +135,7 @@ impl Command {
     /// Whether answers are to be JSON.
     fn json(&self) -> bool {
         match self {
-            Self::Serve(_) => false,
+            Self::Serve(_) | Self::Completions(_) | Self::Manual(_) => false,
             Self::Demo(demo) => demo.json,
             Self::Init(init) => init.json,
             Self::Check(check) => check.json,
@@ -173,6 +179,8 @@ impl Command {
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
+            Self::Completions(completions) => completions.run(screen),
+            Self::Manual(manual) => Box::pin(manual.run(screen)).await,
             Self::Generate(generate) => Box::pin(generate.run(screen)).await,
             Self::Bench(bench) => Box::pin(bench.run(screen)).await,
         }

@@ -309,7 +309,7 @@ async fn queue(
         payload.keep();
     }
     for message in queued {
-        tracing::info!(message.id = %message.id, job.name = %job.name, records, bytes = message.bytes, "export queued");
+        tracing::info!(message.id = %message.id, job.name = %job.name, run.records = records, bytes = message.bytes, "export queued");
     }
     Ok(())
 }

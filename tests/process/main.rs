@@ -39,3 +39,4 @@ mod several;
 mod shutdown;
 mod snippets;
 mod tls;
+mod waited_runs;
