@@ -9,6 +9,8 @@ pub(super) struct Same {
     method: &'static str,
     path: String,
     body: Option<String>,
+    /// A file whose bytes are the body.
+    file: Option<&'static str>,
     commands: Vec<String>,
     /// What of the page they do not say.
     but: Option<&'static str>,
@@ -21,6 +23,7 @@ impl Same {
             method: "GET",
             path: path.into(),
             body: None,
+            file: None,
             commands: Vec::new(),
             but: None,
         }
@@ -32,6 +35,14 @@ impl Same {
             method: "POST",
             body: body.map(|body| body.to_string()),
             ..Self::get(path)
+        }
+    }
+
+    /// A page that does what this `POST` does with the bytes of a file as its body.
+    pub fn post_file(path: impl Into<String>, file: &'static str) -> Self {
+        Self {
+            file: Some(file),
+            ..Self::post(path, None)
         }
     }
 
@@ -55,8 +66,9 @@ impl Same {
         let body = self.body.as_ref().map_or_else(String::new, |body| {
             format!(" -H 'Content-Type: application/json' -d {}", quoted(body))
         });
+        let file = self.file.map_or_else(String::new, |file| format!(" --data-binary @{file}"));
         let url = quoted(&format!("{base}{}", self.path));
-        format!("curl -s {method}-H \"Authorization: Bearer $TOKEN\"{body} {url}")
+        format!("curl -s {method}-H \"Authorization: Bearer $TOKEN\"{body}{file} {url}")
     }
 
     /// The foot.

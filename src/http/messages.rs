@@ -64,15 +64,22 @@ async fn take_in(
     envelope: Envelope,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let Taken { message, replayed } = accept(api, definitions, job, envelope, body).await?;
+    Ok(created(
+        definitions,
+        &accept(api, definitions, job, envelope, body).await?,
+    ))
+}
+
+/// 201 with `Location` and the message.
+fn created(definitions: &Definitions, Taken { message, replayed }: &Taken) -> HttpResponse {
     let location = format!("/api/v1/messages/{}", message.id);
     let mut answer = HttpResponse::Created();
-    if replayed {
+    if *replayed {
         answer.insert_header(REPLAY);
     }
-    Ok(answer
+    answer
         .insert_header((LOCATION, location))
-        .json(view::enqueued(definitions, &message)))
+        .json(view::enqueued(definitions, message))
 }
 
 async fn accept<S, E>(
@@ -226,7 +233,8 @@ pub async fn resubmit(
             forced: Query::of(&request).truth("force")?.unwrap_or(false),
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
-        take_in(&api, &definitions, job, of_parent(envelope, &parent), body).await
+        let taken = resubmit_corrected(&api, &caller, (&parent, job), envelope, body).await?;
+        Ok(created(&definitions, &taken))
     };
     respond(taken.await)
 }
@@ -257,13 +265,13 @@ pub(crate) async fn correctable<'d>(
     Ok((parent, job))
 }
 
-/// Takes corrected records in as a child of their message, which [`correctable`] found.
+/// Takes corrected records in as a child of their message, which [`correctable`] found for the caller.
 ///
 /// # Errors
 /// As any enqueue.
 pub(crate) async fn resubmit_corrected<S, E>(
     api: &Api,
-    definitions: &Definitions,
+    caller: &Caller,
     (parent, job): (&Message, &Job),
     envelope: Envelope,
     body: S,
@@ -272,16 +280,13 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     E: std::fmt::Display,
 {
-    accept(api, definitions, job, of_parent(envelope, parent), body).await
-}
-
-/// What is said of a correction beside what its message says already.
-fn of_parent(envelope: Envelope, parent: &Message) -> Envelope {
-    Envelope {
+    let envelope = Envelope {
         entity: parent.entity.clone(),
         company: parent.company.clone(),
         external_id: parent.external_id.clone(),
+        sender: caller.name.clone(),
         parent: Some(parent.id),
         ..envelope
-    }
+    };
+    accept(api, &api.definitions(), job, envelope, body).await
 }

@@ -44,14 +44,13 @@ async fn repair(visit: &Visit<'_>, id: &str, form: &Form) -> Result<String, Prob
     let key = form.get("key").unwrap_or_default();
     let said = Digest(Sha256::digest(format!("{corrections:?}")).into()).hex();
     let envelope = Envelope {
-        sender: visit.caller.name.clone(),
         forced: form.get("force") == Some("true"),
         idempotency_key: Some(format!("console-{key}-{said}")).filter(|_| !key.is_empty()),
         ..Envelope::default()
     };
     let file = files.correcting(corrections).rejects().await?;
     let body = Box::pin(made(visit.api, file, format!("correction-of-{}", parent.id)));
-    let taken = resubmit_corrected(visit.api, &visit.definitions, (&parent, job), envelope, body).await?;
+    let taken = resubmit_corrected(visit.api, &visit.caller, (&parent, job), envelope, body).await?;
     Ok(format!("/console/messages/{}?done=corrected", taken.message.id))
 }
 

@@ -79,12 +79,9 @@ async fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
         }
     };
     let id = message.id.to_string();
-    let same = Same::post(format!("/api/v1/messages/{id}/resubmit"), None)
+    let same = Same::post_file(format!("/api/v1/messages/{id}/resubmit"), "rejects.csv")
         .command(&["messages", "rejects", &id, "--out", "rejects.csv"])
-        .command(&["messages", "resubmit", &id, "rejects.csv", "--wait"])
-        .but(Some(
-            "The call takes the corrected rejects file as its body; --data-binary @rejects.csv sends one.",
-        ));
+        .command(&["messages", "resubmit", &id, "rejects.csv", "--wait"]);
     Ok(Page::new(Place::Messages, "Correct and send back", body, same))
 }
 
@@ -189,7 +186,7 @@ fn grid(visit: &Visit<'_>, message: &Message, table: &RejectTable, at: At) -> Ma
     html! {
         (button_form(visit, &format!("/console/messages/{}/repair", message.id), &form))
         nav.pager aria-label="More records" {
-            p { (counted(table.records.len() as u64, "record")) " on this page, each page is sent by itself." }
+            p { (counted(table.records.len() as u64, "record")) " on this page; each page is sent by itself." }
             @if at.after > 0 { a.button href={ "/console/messages/" (message.id) "/repair?entity=" (at.entity_no) } { "First" } " " }
             @if let Some(next) = table.next {
                 a.button rel="next" href={ "/console/messages/" (message.id) "/repair?entity=" (at.entity_no) "&after=" (next) } { "Next" }
