@@ -66,7 +66,9 @@ impl Same {
         let body = self.body.as_ref().map_or_else(String::new, |body| {
             format!(" -H 'Content-Type: application/json' -d {}", quoted(body))
         });
-        let file = self.file.map_or_else(String::new, |file| format!(" --data-binary @{file}"));
+        let file = self
+            .file
+            .map_or_else(String::new, |file| format!(" --data-binary @{file}"));
         let url = quoted(&format!("{base}{}", self.path));
         format!("curl -s {method}-H \"Authorization: Bearer $TOKEN\"{body}{file} {url}")
     }

@@ -172,7 +172,7 @@ async fn messages_are_cancelled_and_tried_again_from_the_command_line(store: Tes
         (&some["done"], &some["failed"][0]["code"]),
         (&1.into(), &"not_retryable".into())
     );
-    let rest = json(
+    let rest = answer(
         &[
             "dead-letters",
             "redrive",
