@@ -55,25 +55,25 @@ pub(super) fn pages() -> Result<Vec<(String, String)>, Failure> {
     let mut command = Cli::command();
     command.build();
     let mut pages = Vec::new();
-    add(&command, "tranship".to_owned(), &mut pages)?;
+    add(&command, "tranship", &mut pages)?;
     Ok(pages)
 }
 
 /// The page of a command under its full name, and those of its own commands.
-fn add(command: &Command, name: String, pages: &mut Vec<(String, String)>) -> Result<(), Failure> {
+fn add(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -> Result<(), Failure> {
     let broken = |error: String| Failure::failed(format!("the page of {name} cannot be made: {error}"));
     let mut page = Vec::new();
     Man::new(command.clone())
-        .title(name.clone())
+        .title(name)
         .render(&mut page)
         .map_err(|error| broken(error.to_string()))?;
     let page = String::from_utf8(page).map_err(|error| broken(error.to_string()))?;
-    pages.push((name.clone(), page));
+    pages.push((name.to_owned(), page));
     let own = command
         .get_subcommands()
         .filter(|own| !own.is_hide_set() && own.get_name() != "help");
     for own in own {
-        add(own, format!("{name}-{}", own.get_name()), pages)?;
+        add(own, &format!("{name}-{}", own.get_name()), pages)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod agent;
 mod answers;
 mod api;
+mod backup;
 mod bench;
 mod bulk;
 mod check;
@@ -115,6 +116,10 @@ enum Command {
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
     Console(console::Console),
+    /// Copy the store and its blobs into a folder, as they are at one moment
+    Backup(backup::Backup),
+    /// Make the store from a backup
+    Restore(backup::Restore),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -151,6 +156,8 @@ impl Command {
             Self::Client(client) => client.json(),
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
+            Self::Backup(backup) => backup.json,
+            Self::Restore(restore) => restore.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -177,6 +184,8 @@ impl Command {
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
+            Self::Backup(backup) => Box::pin(backup.run(screen)).await,
+            Self::Restore(restore) => Box::pin(restore.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Completions(completions) => completions.run(screen),

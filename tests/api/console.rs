@@ -8,3 +8,4 @@ pub mod html;
 mod pages;
 mod repair;
 mod sessions;
+mod strip;

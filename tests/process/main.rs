@@ -11,6 +11,7 @@ mod site;
 mod wire;
 
 mod agent;
+mod backups;
 mod blob_host;
 mod buckets;
 mod bulk;

@@ -12,4 +12,5 @@ pub(super) mod overview;
 mod records;
 pub(super) mod repair;
 mod runs;
+mod strip;
 pub(super) mod trouble;
