@@ -3,6 +3,7 @@
 //! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
+pub(crate) mod data_dir;
 pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
@@ -120,6 +121,8 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
+        data_dir::make(&config.data_dir)
+            .with_context(|| format!("cannot make the folder {} (data_dir)", config.data_dir.display()))?;
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;
@@ -508,7 +511,7 @@ fn address_files(data_dir: &Path) -> [PathBuf; 2] {
 }
 
 fn write_addresses(config: &Config, plain: SocketAddr, tls: Option<SocketAddr>) {
-    let mut written = std::fs::create_dir_all(&config.data_dir);
+    let mut written = Ok(());
     for (file, address) in address_files(&config.data_dir).iter().zip([Some(plain), tls]) {
         written = written.and_then(|()| match address {
             Some(address) => std::fs::write(file, format!("{address}\n")),

@@ -8,6 +8,7 @@ use super::screen::{Screen, plain};
 use super::settings::Settings;
 use super::shell::{program, quoted};
 use super::{Exit, Failure};
+use crate::app::data_dir;
 use crate::auth::secrets::{hash_secret, new_secret};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -239,6 +240,13 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
 
 /// Opens the store beside the service that may be running on it.
 pub(super) async fn open(config: Config) -> Result<Store, Failure> {
+    // The first client may come before the first start.
+    data_dir::make(&config.data_dir).map_err(|error| {
+        Failure::failed(format!(
+            "cannot make the folder {} (data_dir): {error}",
+            config.data_dir.display()
+        ))
+    })?;
     let settings = StoreSettings {
         url: config.store.url,
         max_connections: config.store.max_connections,
