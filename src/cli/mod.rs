@@ -11,11 +11,13 @@ mod api;
 mod audit;
 mod backup;
 mod bench;
+mod bulk;
 mod check;
 mod client;
 mod completions;
 mod connection;
 mod console;
+mod dead_letters;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -97,9 +99,12 @@ enum Command {
     /// List, show and run jobs
     #[command(subcommand)]
     Jobs(jobs::Jobs),
-    /// List messages, take their rejected records out and send them back corrected
+    /// List messages, try them again, cancel them, take their rejected records out and send them back corrected
     #[command(subcommand)]
     Messages(messages::Messages),
+    /// List what ended without success, and try it again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     /// List what export jobs brought to their destinations, and send it once more
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
@@ -150,6 +155,7 @@ impl Command {
             Self::Status(status) => status.connection.json,
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
+            Self::DeadLetters(dead_letters) => dead_letters.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
@@ -178,6 +184,7 @@ impl Command {
             Self::Status(status) => Box::pin(status.run(screen)).await,
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
+            Self::DeadLetters(dead_letters) => Box::pin(dead_letters.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,

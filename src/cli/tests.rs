@@ -14,6 +14,50 @@ fn the_command_line_is_consistent_in_itself() {
 }
 
 #[test]
+fn many_messages_are_named_or_described() {
+    for line in [
+        &[
+            "messages",
+            "list",
+            "--job",
+            "J",
+            "--code",
+            "rejected",
+            "--since",
+            "2026-01-31",
+        ][..],
+        &["messages", "retry", "0192f1c4-0000-7000-8000-000000000000", "--yes"],
+        &[
+            "messages",
+            "cancel",
+            "--job",
+            "J",
+            "--until",
+            "2026-01-31T18:00",
+            "--dry-run",
+            "--json",
+        ],
+        &["dead-letters", "list", "--limit", "5"],
+        &["dead-letters", "groups", "--job", "J"],
+        &[
+            "dead-letters",
+            "redrive",
+            "--job",
+            "J",
+            "--code",
+            "rejected",
+            "--rate",
+            "5",
+        ],
+    ] {
+        assert!(parse(line).is_ok(), "{line:?}");
+    }
+    assert!(parse(&["messages", "retry", "no-id"]).is_err());
+    assert!(parse(&["messages", "cancel", "--since", "monday"]).is_err());
+    assert!(parse(&["dead-letters", "redrive", "--rate", "0"]).is_err());
+}
+
+#[test]
 fn every_command_can_be_completed_and_has_its_page() {
     let names = |command: &clap::Command| {
         let own = command.get_subcommands().map(|own| own.get_name().to_owned());

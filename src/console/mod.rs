@@ -58,6 +58,14 @@ pub fn routes(service: &mut ServiceConfig) {
             [get().to(actions::job::ask_resume), post().to(actions::job::resume)],
         ))
         .service(at("/console/messages", [get().to(pages::messages::show)]))
+        .service(
+            at(
+                "/console/messages/bulk",
+                [get().to(pages::bulk::ask), post().to(actions::bulk::act)],
+            )
+            .app_data(web::PayloadConfig::new(actions::bulk::FORM_BYTES_MAX)),
+        )
+        .service(at("/console/dead-letters", [get().to(pages::dead_letters::show)]))
         .service(at("/console/messages/{id}", [get().to(pages::message::show)]))
         .service(at(
             "/console/messages/{id}/payload",
@@ -81,6 +89,13 @@ pub fn routes(service: &mut ServiceConfig) {
                 post().to(actions::message::cancel),
             ],
         ))
+        .service(
+            at(
+                "/console/messages/{id}/repair",
+                [get().to(pages::repair::show), post().to(actions::repair::send_back)],
+            )
+            .app_data(web::PayloadConfig::new(pages::repair::FORM_BYTES_MAX)),
+        )
         .service(at("/console/executions/{id}", [get().to(pages::execution::show)]))
         .service(at("/console/audit", [get().to(pages::audit::show)]))
         .service(at("/console/audit/verify", [get().to(pages::audit::verify)]))

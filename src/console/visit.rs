@@ -103,10 +103,10 @@ pub(super) async fn act(
     act: impl AsyncFnOnce(&Visit<'_>, &Form) -> Result<String, Problem>,
 ) -> HttpResponse {
     let act = async |visit: &Visit<'_>, form: &Form| Ok(see_other(&act(visit, form).await?));
-    carry_out(api, request, body, act).await
+    act_and_answer(api, request, body, act).await
 }
 
-/// Does what a form asks for, and answers with a page that can be seen this once.
+/// The same with a page that tells what was done. Reloading it does the same again, so what is done must bear that.
 pub(super) async fn act_and_show(
     api: &Api,
     request: &HttpRequest,
@@ -117,10 +117,10 @@ pub(super) async fn act_and_show(
         let page = act(visit, form).await?;
         Ok(answer::page(page.status, frame::whole(visit, &page)))
     };
-    carry_out(api, request, body, act).await
+    act_and_answer(api, request, body, act).await
 }
 
-async fn carry_out(
+async fn act_and_answer(
     api: &Api,
     request: &HttpRequest,
     body: Result<web::Bytes, actix_web::Error>,

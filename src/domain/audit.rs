@@ -65,8 +65,8 @@ actions! {
     MessageCancel "message.cancel" Message,
     /// Corrected records were sent back: the target is the message they correct.
     MessageResubmit "message.resubmit" Message,
-    /// What ended without success was put back, by a filter.
-    DeadLettersRedrive "dead_letters.redrive" Job,
+    /// Many messages were put back or cancelled: the target is the job whose they are, `filter` for those of several jobs, or `ids`.
+    MessagesBulk "messages.bulk" Message,
     /// A group goes on without its dead letter.
     GroupUnblock "group.unblock" Job,
     /// A delivery to a destination is sent once more.

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod auth;
 pub mod batch;
 pub mod body;
+pub mod bulk;
 pub mod canonical;
 pub mod clients;
 pub mod connector;
@@ -196,10 +197,8 @@ pub fn routes(service: &mut ServiceConfig) {
             web::post().to(dead_letters::unblock),
         ))
         .service(at("/api/v1/dead-letters", web::get().to(dead_letters::list)))
-        .service(at(
-            "/api/v1/dead-letters/redrive",
-            web::post().to(dead_letters::redrive),
-        ))
+        .service(at("/api/v1/dead-letters/groups", web::get().to(dead_letters::failures)))
+        .service(at("/api/v1/messages/bulk", web::post().to(bulk::bulk)))
         .service(at("/api/v1/messages/{id}/cancel", web::post().to(dead_letters::cancel)))
         .service(at("/api/v1/messages/{id}/retry", web::post().to(dead_letters::retry)))
         .service(at("/api/v1/leases/batch", web::post().to(leases::batch)))

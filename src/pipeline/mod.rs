@@ -5,12 +5,14 @@
 
 pub mod backfill;
 pub mod blob_host;
+pub mod bulk;
 mod composite;
 mod data_file;
 pub mod deliver;
 pub mod enqueue;
 pub mod export;
 pub mod export_from_package;
+pub mod find;
 pub mod import;
 mod package_file;
 pub mod package_import;

@@ -15,7 +15,7 @@ use crate::webhooks::receiver::Receiver;
 
 crate::on_both_backends!(
     every_act_is_told_and_none_is_told_that_did_not_happen,
-    a_redrive_is_told_before_and_after,
+    a_bulk_action_is_told_before_and_after,
     roles_read_what_is_for_them,
     entries_are_looked_for_and_read_page_by_page,
     what_was_changed_in_the_table_is_found,
@@ -108,13 +108,9 @@ async fn act_on_messages(app: &TestApp) {
     app.step(&lease, "reject", refusal).await.expect(StatusCode::OK);
     did(app, "/api/v1/jobs/Documents/groups/unblock", json!({ "key": "" })).await;
     refused(app, "/api/v1/jobs/Documents/groups/unblock", json!({ "key": "" })).await;
-    did(
-        app,
-        "/api/v1/dead-letters/redrive",
-        json!({ "job": "Documents", "dry_run": true }),
-    )
-    .await;
-    did(app, "/api/v1/dead-letters/redrive", json!({ "job": "Documents" })).await;
+    let bulk = |dry_run: bool| json!({ "action": "retry", "filter": { "job": "Documents", "status": "DeadLettered" }, "dry_run": dry_run });
+    did(app, "/api/v1/messages/bulk", bulk(true)).await;
+    did(app, "/api/v1/messages/bulk", bulk(false)).await;
     let cancel = format!("/api/v1/messages/{buried}/cancel");
     did(app, &cancel, json!({})).await;
     refused(app, &cancel, json!({})).await;
@@ -190,7 +186,7 @@ async fn every_act_is_told_and_none_is_told_that_did_not_happen(backend: Backend
         ("job.backfill", 1),
         ("group.unblock", 1),
         // Before and after; a dry run is none.
-        ("dead_letters.redrive", 2),
+        ("messages.bulk", 2),
         ("message.cancel", 2),
         ("message.retry", 1),
         ("message.resubmit", 1),
@@ -232,20 +228,21 @@ async fn every_act_is_told_and_none_is_told_that_did_not_happen(backend: Backend
     );
 }
 
-async fn a_redrive_is_told_before_and_after(backend: Backend) {
+async fn a_bulk_action_is_told_before_and_after(backend: Backend) {
     let app = TestApp::with(backend, |setup| relay(setup, "Documents", "")).await;
     let admin = somebody(&app, "boss", "admin").await;
     did(
         &app,
-        "/api/v1/dead-letters/redrive",
-        json!({ "job": "Documents", "code": "rejected", "limit": 7 }),
+        "/api/v1/messages/bulk",
+        json!({ "action": "retry", "filter": { "job": "Documents", "code": "rejected" }, "limit": 7 }),
     )
     .await;
     let entries = entries(&app, &admin).await;
     let outcomes: Vec<&str> = entries.iter().map(|entry| entry["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["done", "asked"]);
     assert_eq!(entries[0]["detail"]["asked"], entries[1]["number"]);
-    assert_eq!(entries[0]["detail"]["redriven"], 0);
+    assert_eq!(entries[0]["detail"]["done"], 0);
+    assert_eq!(entries[1]["target"], json!(app.job("Documents")));
     assert_eq!(entries[1]["detail"]["code"], "rejected");
     assert_eq!(entries[1]["detail"]["limit"], 7);
 }

@@ -3,11 +3,13 @@
 mod actions;
 mod audit;
 mod bounded;
-mod browser;
+pub mod browser;
+mod bulk;
 mod clients;
 mod entities;
-mod html;
+pub mod html;
 mod pages;
+mod repair;
 mod sessions;
 mod strip;
 mod webhooks;

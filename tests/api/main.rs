@@ -21,6 +21,7 @@ mod audit;
 mod bad_records;
 mod batches;
 mod blob_host;
+mod bulk;
 mod client;
 mod clients;
 mod composite_exports;

@@ -7,7 +7,8 @@ from chromium import Browser
 
 # Name of the picture, address.
 FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
-         ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?external_id=no-such-file"),
+         ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?file=no-such-file"),
+         ("dead-letters", "/console/dead-letters"), ("bulk", "/console/messages/bulk?action=retry&all=true&status=failed"),
          ("entities", "/console/entities"), ("entity", "/console/entities/SalesOrderHeaders"), ("webhooks", "/console/webhooks"),
          ("clients", "/console/clients"), ("client-add", "/console/clients/add"), ("client-rotate", "/console/clients/rotate?name=night-shift"),
          ("client-role", "/console/clients/role?name=night-shift"), ("client-revoke", "/console/clients/revoke?name=night-shift"),
@@ -42,6 +43,8 @@ def pages(browser, base):
                 found.append((f"execution-of-{name}", execution))
         if name == "message-failed":
             found.append(("cancel", link + "/cancel"))
+        if name == "message-rejects":
+            found.append(("repair", link + "/repair"))
     return found
 
 
@@ -50,7 +53,7 @@ def for_docs(browser, base, folder):
     folder.mkdir(exist_ok=True)
     first = "document.querySelector('main td a').getAttribute('href')"
     browser.look()
-    browser.open(base + "/console/messages?status=ProcessedWithErrors&external_id=orders")
+    browser.open(base + "/console/messages?status=ProcessedWithErrors&file=orders")
     message = browser.evaluate(first)
     for name, address, how in [("overview", "/console", {"height": 820}), ("message", message, {"dark": True, "height": 860}),
                                ("job", "/console/jobs/Nightly%20sales%20orders", {"height": 860}),

@@ -15,6 +15,7 @@ mod audit;
 mod backups;
 mod blob_host;
 mod buckets;
+mod bulk;
 mod compose;
 mod console;
 mod copies;

@@ -1,8 +1,10 @@
 //! What visitors may do: each thing has a page that asks, and a form that does it as `/api/v1` would.
 
+pub(super) mod bulk;
 pub(super) mod client;
 pub(super) mod job;
 pub(super) mod message;
+pub(super) mod repair;
 pub(super) mod webhook;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -33,6 +35,10 @@ const DONE: &[(&str, &str)] = &[
     ("resumed", "The job is resumed."),
     ("retried", "The message is back in its queue."),
     ("cancelled", "The message is cancelled."),
+    (
+        "corrected",
+        "The corrected records are sent back: this is their message, and the page follows it.",
+    ),
     (
         "cancelling",
         "A worker has the message; it ends at the worker's next heartbeat.",

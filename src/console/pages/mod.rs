@@ -1,7 +1,10 @@
 //! The pages, a file each.
 
 pub(super) mod audit;
+pub(super) mod bulk;
+mod changes;
 pub(super) mod clients;
+pub(super) mod dead_letters;
 pub(super) mod entities;
 pub(super) mod execution;
 pub(super) mod job;
@@ -10,6 +13,7 @@ pub(super) mod message;
 pub(super) mod messages;
 pub(super) mod overview;
 mod records;
+pub(super) mod repair;
 mod runs;
 mod strip;
 pub(super) mod trouble;
