@@ -5,6 +5,7 @@
 
 mod actions;
 mod answer;
+mod api_docs;
 mod assets;
 mod cookie;
 mod form;
@@ -32,6 +33,7 @@ pub fn routes(service: &mut ServiceConfig) {
     let post = || web::post();
     service
         .service(at("/console", [get().to(pages::overview::show)]))
+        .service(at("/api/v1/docs", [get().to(api_docs::show)]))
         .service(at("/console/assets/{name}", [get().to(assets::send)]))
         .service(at(
             "/console/sign-in",

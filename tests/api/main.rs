@@ -28,6 +28,7 @@ mod copies;
 mod damage;
 mod dead_letters;
 mod delays;
+mod described;
 mod destinations;
 mod disconnects;
 mod entities;
