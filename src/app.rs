@@ -45,6 +45,7 @@ use crate::storage::clients::Client;
 use crate::storage::sessions::Visitor;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
+use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
 use listener::Listeners;
@@ -163,6 +164,7 @@ impl App {
             store,
             runtime,
             sandbox,
+            traces: traces(&config)?,
         };
         let projects = Projects::new(context.store.clone(), definitions);
         projects.refresh().await?;
@@ -377,10 +379,22 @@ impl App {
             self.api.context.store.close().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
+        let traces = self.api.context.traces.clone();
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
         for file in address_files(&self.config.data_dir) {
             let _ = std::fs::remove_file(file);
         }
         Ok(())
+    }
+}
+
+/// Where spans go, if anywhere.
+fn traces(config: &Config) -> anyhow::Result<Traces> {
+    let telemetry = &config.telemetry;
+    match &telemetry.otlp_endpoint {
+        None => Ok(Traces::default()),
+        Some(endpoint) => Traces::to(endpoint, &telemetry.service_name)
+            .map_err(|error| anyhow::anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
     }
 }
 

@@ -6,6 +6,7 @@ mod layers;
 mod outgoing;
 mod reader;
 mod sandbox;
+mod telemetry;
 mod urls;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use layers::DEFAULTS;
 pub use outgoing::Outgoing;
 use reader::Reader;
 pub use sandbox::Sandbox;
+pub use telemetry::Telemetry;
 pub use urls::{redacted, sqlite_file};
 
 /// Everything the service can be told. `Debug` hides passwords.
@@ -56,6 +58,8 @@ pub struct Config {
     pub webhooks: Outgoing,
     /// `destinations.*`
     pub destinations: Outgoing,
+    /// `telemetry.*`
+    pub telemetry: Telemetry,
     /// `sandbox.*`, where it is enabled.
     pub sandbox: Option<Sandbox>,
 }
@@ -302,6 +306,7 @@ impl Config {
             },
             webhooks: Outgoing::read(reader, "webhooks", 60),
             destinations: Outgoing::read(reader, "destinations", 86_400),
+            telemetry: Telemetry::read(reader),
             sandbox: Sandbox::read(reader),
         }
     }

@@ -23,6 +23,7 @@ pub mod issuers;
 pub mod jobs;
 mod json_body;
 pub mod leases;
+pub mod measure;
 pub mod messages;
 pub mod metrics;
 mod odata;

@@ -22,6 +22,7 @@ use crate::domain::job::Direction;
 use crate::domain::message::{Digest, Durability, Message, PayloadAt, Placement, Wait};
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
 
 /// A message about to be stored.
 #[derive(Debug, Clone)]
@@ -58,6 +59,8 @@ pub struct NewMessage {
     pub identities: Vec<Identity>,
     /// Whom to tell how it ends, where the message names somebody itself.
     pub webhook: Option<String>,
+    /// The trace it is part of, where it is another's.
+    pub traceparent: Option<TraceContext>,
 }
 
 /// What makes two enqueues one.
@@ -161,6 +164,7 @@ impl NewMessage {
             durability: self.durability,
             parent: self.parent,
             forced: self.forced,
+            traceparent: self.traceparent,
             execution: None,
             enqueued_at: now,
             last_dequeued_at: None,
@@ -261,6 +265,7 @@ pub(super) async fn insert_all(
             tx.offered(new.job, &new.placement.lane, new.placement.rank(*now));
         }
         tx.moved(new.job, new.id);
+        tx.enqueued(new.job);
         tx.counted(new.job, 1, 0);
         if let Some(url) = &new.webhook {
             name_webhook(tx, new.id, url, *now).await?;
@@ -419,8 +424,8 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
     for portion in portions(tx.dialect(), fresh) {
         let text = format!(
             "insert into messages (id, job, direction, entity, company, external_id, enqueued_by, digest, bytes, blob_key, \
-             durability, parent, forced, enqueued_at) {}",
-            portion.inserted(14)
+             durability, parent, forced, traceparent, enqueued_at) {}",
+            portion.inserted(15)
         );
         with_pool!(tx.db(), db: Db => {
             let mut insert = sqlx::query::<Db>(sql(text));
@@ -439,6 +444,7 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
                     .bind(new.durability.as_str())
                     .bind(new.parent.map(|id| id.0))
                     .bind(new.forced)
+                    .bind(new.traceparent.map(|trace| trace.to_string()))
                     .bind(now.micros());
             }
             insert.bind(portion.count()).execute(db).await.map(|_| ())

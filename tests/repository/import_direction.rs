@@ -13,7 +13,7 @@ const MAY_NAME: [(&str, &[&str]); 25] = [
     ("clock", &["domain"]),
     ("config", &["domain", "hints"]),
     ("telemetry", &["domain"]),
-    ("storage", &["clock", "domain", "failpoint"]),
+    ("storage", &["clock", "domain", "failpoint", "telemetry"]),
     ("business", &["domain"]),
     ("blob", &["domain"]),
     ("format", &["domain"]),
@@ -35,6 +35,7 @@ const MAY_NAME: [(&str, &[&str]); 25] = [
             "format",
             "sandbox",
             "storage",
+            "telemetry",
         ],
     ),
     (
@@ -96,7 +97,15 @@ const MAY_NAME: [(&str, &[&str]); 25] = [
     ),
     (
         "outgoing",
-        &["clock", "config", "domain", "pipeline", "sandbox", "storage"],
+        &[
+            "clock",
+            "config",
+            "domain",
+            "pipeline",
+            "sandbox",
+            "storage",
+            "telemetry",
+        ],
     ),
     (
         "webhook",

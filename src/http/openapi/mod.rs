@@ -73,6 +73,19 @@ pub async fn show() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(text())
 }
 
+/// The methods that a path has, as `Allow` lists them; `None` for one that is not described.
+#[must_use]
+pub fn methods(path: &str) -> Option<String> {
+    let item = document()["paths"].get(path)?.as_object()?;
+    let methods = item.keys().filter(|member| *member != "parameters");
+    Some(
+        methods
+            .map(|method| method.to_uppercase())
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
+}
+
 fn assemble() -> Value {
     let mut document: Value = serde_json::from_str(BASE).expect("base.json is JSON");
     let codes: BTreeMap<String, Code> = serde_json::from_str(PROBLEMS).expect("problems.json has codes");

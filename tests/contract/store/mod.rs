@@ -75,6 +75,7 @@ fn inline(job: JobId, direction: Direction) -> NewMessage {
         placement: Placement::default(),
         identities: Vec::new(),
         webhook: None,
+        traceparent: None,
     }
 }
 
