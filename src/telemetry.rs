@@ -11,6 +11,7 @@ use metrics_util::MetricKindMask;
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::ids::JobId;
+use crate::domain::status::Status;
 
 /// A gauge that nobody set for this long is no longer told.
 const GAUGES_KEPT: Duration = Duration::from_mins(5);
@@ -48,6 +49,10 @@ pub fn exposition() -> &'static PrometheusHandle {
             .install_recorder()
             .expect("nobody else in this process records metrics");
         describe();
+        for kind in ["webhook", "destination"] {
+            metrics::counter!("tranship_delivery_attempts_total", "kind" => kind, "outcome" => "failed").increment(0);
+        }
+        metrics::counter!("tranship_blob_errors_total").increment(0);
         handle
     })
 }
@@ -197,13 +202,27 @@ const BUCKETS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0,
 ];
 
+/// How messages end without success.
+const FAILURES: [Status; 3] = [
+    Status::PreProcessingError,
+    Status::PostProcessingFailed,
+    Status::DeadLettered,
+];
+
 /// What jobs are called in metrics, which the store knows by their ids.
 static JOB_NAMES: RwLock<BTreeMap<JobId, Arc<str>>> = RwLock::new(BTreeMap::new());
 
-/// Takes note of what jobs are called.
+/// Takes note of what jobs are called, and begins to count their failures.
 pub fn name_jobs<'a>(jobs: impl Iterator<Item = (JobId, &'a str)>) {
     let mut names = JOB_NAMES.write().unwrap_or_else(PoisonError::into_inner);
-    names.extend(jobs.map(|(job, name)| (job, Arc::from(name))));
+    for (job, name) in jobs {
+        // Rates are taken of what was there before: the first failure counts only where there were none before it.
+        for status in FAILURES {
+            metrics::counter!("tranship_messages_ended_total", "job" => name.to_owned(), "status" => status.as_str())
+                .increment(0);
+        }
+        names.insert(job, Arc::from(name));
+    }
 }
 
 /// What a job is called; its id where nobody said.

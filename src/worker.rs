@@ -77,7 +77,6 @@ impl Worker {
         while !self.stopping.is_cancelled() {
             // Registered before looking, so that a wake-up between look and wait is not lost.
             let woken = self.wake.notified();
-            metrics::counter!("tranship_worker_looks_total").increment(1);
             let busy = match self.claim_and_spawn().await {
                 Ok(claimed) => claimed > 0,
                 Err(error) => {
@@ -120,6 +119,7 @@ impl Worker {
 
     /// Claims as much as there is room for. Returns how many things were started.
     async fn claim_and_spawn(&self) -> Result<usize, StoreError> {
+        metrics::counter!("tranship_worker_looks_total").increment(1);
         let mut started = 0;
         let work = self.context.begin_work(&self.stopping).await;
         let definitions = Arc::clone(&self.definitions.borrow());

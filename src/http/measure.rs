@@ -5,12 +5,14 @@ use std::time::Instant;
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use metrics::{counter, histogram};
 
 /// Of paths that are no route.
 const NO_ROUTE: &str = "none";
+/// A method that is none of the usual, or not one of its route.
+const OTHER: &str = "other";
 
 /// Measures a request until its answer begins.
 ///
@@ -25,6 +27,12 @@ pub async fn measure(
     let answered = next.call(request).await;
     if let Ok(answer) = &answered {
         let route = answer.request().match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
+        // Of methods that a route does not have anybody may try any: they are no series of their own.
+        let method = if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            OTHER
+        } else {
+            method
+        };
         let status = match answer.status().as_u16() / 100 {
             1 => "1xx",
             2 => "2xx",
@@ -50,6 +58,6 @@ fn method(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        _ => OTHER,
     }
 }
