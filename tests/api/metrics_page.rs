@@ -104,7 +104,7 @@ fn documented() -> BTreeMap<String, Row> {
     let page = std::fs::read_to_string("docs/metrics.md").unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `tranship_"));
     rows.map(|line| {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [name, kind, labels, _unit, meaning] = cells.as_slice() else {
             panic!("{line}")
         };
