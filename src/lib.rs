@@ -38,10 +38,15 @@
 //!
 //! [`agent`] is a program of its own in the same binary: it carries files from folders to the API and back, over HTTP like anybody else.
 //!
+//! # How all of it survives a lost disk
+//!
+//! [`backup`] copies the store in one snapshot and after it every blob that snapshot names, beside a running service; a restored store counts
+//! its leases from further on, so that fences and receipts of the time since are told apart.
+//!
 //! # Which way imports point
 //!
 //! ```text
-//! main -> cli -> agent, app -> console -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
+//! main -> cli -> agent, backup, app -> console -> http, worker, scheduler, webhook, destination -> outgoing -> pipeline -> storage, business, blob, format -> domain
 //! ```
 //!
 //! Arrows may skip a house but never turn back. `storage`, `business`, `blob` and `format` do not know each other; `domain` knows
@@ -50,6 +55,7 @@
 pub mod agent;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod blob;
 pub mod business;
 pub mod cli;

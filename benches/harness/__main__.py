@@ -23,7 +23,7 @@ HELP = """\
   status    status polls beside /health/live (Q8); --small for the short form
   import    sales orders against .import, \\copy, hand-written SQL, pgloader, dlt, sqlite-utils (I1, I2, I3)
   large     memory and time of an import of many rows (I4, I5); --large-rows says how many
-  export    sales orders out into a package, against \\copy and sqlite3 piped through gzip -6 (E1)
+  export    sales orders out into a package, against \\copy and sqlite3 piped through gzip -6, and dlt (E1)
   export-large  memory of an export of many rows (E2); --large-rows says how many
   changes   an incremental export of 100 changes of a large table, and what tracking costs its writers (E3)
   start     from an empty directory to ready, and at rest (S1)
@@ -57,7 +57,7 @@ def arguments():
     parser.add_argument("--export-rows", type=int, default=300_000, help="sales orders of export")
     parser.add_argument("--against", type=Path, action="append", default=[], help="another tranship binary that export races too, for changes of the code")
     parser.add_argument("--large-rows", type=int, help="sales orders of large and changes (10,000,000) and of export-large (5,000,000)")
-    parser.add_argument("--no-peers", action="store_true", help="import without pgloader, dlt and sqlite-utils")
+    parser.add_argument("--no-peers", action="store_true", help="import and export without pgloader, dlt and sqlite-utils")
     parser.add_argument("--idle-seconds", type=int, default=20, help="seconds at rest of start")
     parser.add_argument("--results", type=Path, default=ROOT / ".cache" / "bench.json", help="where the figures are kept")
     options = parser.parse_args()

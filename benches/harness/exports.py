@@ -1,20 +1,21 @@
 """Exports: generated sales orders out of a table into a zipped package with its digest in the blob store, against a copy of the
-table piped through gzip.
+table piped through gzip, and against dlt, the loader whose users write the same in a few lines.
 
-The floors (`\\copy … to stdout | gzip -6`, `sqlite3 -csv | gzip -6`) compute no digest, write no manifest, sync nothing and order
+The floors (`\\copy … to stdout | gzip -6`, `sqlite3 -csv | gzip -6`) and dlt compute no digest, write no manifest, sync nothing and order
 nothing. E1 counts from the request to run until the package waits under a lease; the download comes after that, and verifies it."""
 
 import base64
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import statistics
 import subprocess
 import time
 import urllib.request
 
-from .imports import TABLE, ImportService, columns_of
+from .imports import TABLE, ImportService, columns_of, dlt_environment, python
 from .machine import Broken, lane_folder, run
 from .servers import CLIENT, Postgres, Tranship
 
@@ -146,11 +147,43 @@ class Piped:
         return {"seconds": seconds, "bytes": size}
 
 
+class Dlt:
+    """dlt from a table into a packed CSV file, in pieces of 50,000 rows. What counts is its run, not the start of its interpreter."""
+
+    SCRIPT = (
+        "import sys, time, dlt\n"
+        "from dlt.sources.sql_database import sql_table\n"
+        "url, table, target, work = sys.argv[1:]\n"
+        "pipeline = dlt.pipeline('race', destination=dlt.destinations.filesystem(target), dataset_name='race', pipelines_dir=work)\n"
+        "rows = sql_table(url, table=table, backend='pyarrow', chunk_size=50_000)\n"
+        "began = time.monotonic()\n"
+        "pipeline.run(rows, loader_file_format='csv', write_disposition='replace')\n"
+        "print(time.monotonic() - began, pipeline.last_trace.last_normalize_info.row_counts[table])\n"
+    )
+
+    def __init__(self, orders, folder, name, label, url):
+        self.orders, self.name, self.label, self.url, self.folder = orders, name, label, url, folder / name
+        self.python = python()
+
+    def write(self):
+        target = self.folder / "out"
+        said = run(
+            self.python, "-c", self.SCRIPT, self.url, TABLE, target.as_uri(), self.folder / "pipelines",
+            env=dlt_environment(self.folder), timeout=3600,
+        )
+        seconds, rows = said.split()[-2:]
+        if int(rows) != self.orders.rows:
+            raise Broken(f"{self.name}: {rows} records of {self.orders.rows}")
+        size = sum(file.stat().st_size for file in target.glob(f"race/{TABLE}/*.csv.gz"))
+        shutil.rmtree(self.folder)
+        return {"seconds": float(seconds), "bytes": size}
+
+
 class Grid:
     """All contenders of a lane, and those that could not come."""
 
-    def __init__(self, binary, folder, rows, others=()):
-        self.binary, self.folder, self.others = binary, folder, others
+    def __init__(self, binary, folder, rows, others=(), peers=False):
+        self.binary, self.folder, self.others, self.peers = binary, folder, others, peers
         self.orders = Orders(binary, folder, rows)
         self.contenders, self.absent, self.servers = [], {}, []
 
@@ -178,6 +211,9 @@ class Grid:
         business = self.folder / "tranship-sqlite" / "data" / "business.db"
         shell = ["sqlite3", "-csv", "-header", business, f"select * from {TABLE}"]
         self.attempt("sqlite-gzip", lambda: Piped(self.orders, self.folder, "sqlite-gzip", "sqlite3 -csv through gzip -6", shell))
+        if self.peers:
+            self.attempt("dlt-postgres", lambda: Dlt(self.orders, self.folder, "dlt-postgres", "dlt, PostgreSQL", url.replace("postgres://", "postgresql+psycopg2://", 1)))
+            self.attempt("dlt-sqlite", lambda: Dlt(self.orders, self.folder, "dlt-sqlite", "dlt, SQLite", f"sqlite:///{business}"))
         return self
 
     def tranship(self, binary, name, label, postgres=None, database=None):
@@ -202,7 +238,7 @@ def exports(options, binary):
     note_build(binary)
     result = {}
     for lane in options.lanes:
-        with lane_folder(lane) as folder, Grid(binary, folder, options.export_rows, options.against) as grid:
+        with lane_folder(lane) as folder, Grid(binary, folder, options.export_rows, options.against, not options.no_peers) as grid:
             result[lane] = race(grid, options.rounds)
         print(f"{lane:5} {json.dumps({name: one['seconds'] for name, one in result[lane]['contenders'].items()})}", flush=True)
     return result

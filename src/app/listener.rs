@@ -17,6 +17,9 @@ use crate::http::{self, Api};
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a client may take to begin a TLS connection, and to send the head of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection stays open between requests. Longer than clients and load balancers keep theirs (30 to 90 seconds), so that
+/// it is they who close it: a request that is under way when a server closes gets no answer, and few clients send a POST again.
+const KEPT_OPEN: Duration = Duration::from_mins(2);
 
 /// Where the service listens.
 pub(super) struct Listeners {
@@ -95,6 +98,7 @@ impl Listeners {
         Ok(server
             // Uploads take as long as they take (GEN-13); a client that sends no request at all does not.
             .client_request_timeout(PATIENCE)
+            .keep_alive(KEPT_OPEN)
             .tls_handshake_timeout(PATIENCE)
             .shutdown_timeout(settings.shutdown_seconds)
             .disable_signals()

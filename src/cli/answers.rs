@@ -12,7 +12,7 @@ use crate::domain::status::Status;
 
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
-pub use runs::{Backfill, MissedRange, Occurrence, OccurrenceList, Pause, Preview, Run, Schedule, Upcoming};
+pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
 #[derive(Debug, Clone)]

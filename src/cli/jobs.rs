@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::answers::{JobList, Run};
+use super::answers::{JobList, Run, RunHistory};
 use super::connection::{Connection, name_or_id};
 use super::positions::{self, Rewind};
 use super::schedules::{self, Backfill};
@@ -260,23 +260,32 @@ async fn run_now(
     })
     .await?;
     if screen.is_json() {
-        screen.json(&run);
+        screen.json(&run.raw);
     } else {
-        let records = run
-            .records
-            .map_or_else(String::new, |records| format!(", {}", counted(records, "record")));
-        screen.line(format!("{}{records}", plain(&run.state)));
-        if let Some(note) = &run.note {
-            screen.line(format!("  {}", plain(note)));
-        }
-        if let Some(message) = &run.message {
-            screen.line(format!("  message {}", plain(message)));
-            screen.note(format!(
-                "Collect it: {} pull --job {} --out . --ack",
-                program(),
-                quoted(job)
-            ));
-        }
+        say_run(screen, job, &run.body);
     }
-    Ok(run.exit())
+    Ok(run.body.occurrence.exit())
+}
+
+/// How a run ended, and every message it queued.
+fn say_run(screen: &Screen, job: &str, run: &RunHistory) {
+    let occurrence = &run.occurrence;
+    let records = occurrence
+        .records
+        .map_or_else(String::new, |records| format!(", {}", counted(records, "record")));
+    screen.line(format!("{}{records}", plain(&occurrence.state)));
+    if let Some(note) = &occurrence.note {
+        screen.line(format!("  {}", plain(note)));
+    }
+    for message in &run.messages {
+        screen.line(format!("  message {}", runs::message_line(message)));
+    }
+    if !run.messages.is_empty() {
+        let what = if run.messages.len() == 1 { "it" } else { "them" };
+        screen.note(format!(
+            "Collect {what}: {} pull --job {} --out . --ack",
+            program(),
+            quoted(job)
+        ));
+    }
 }

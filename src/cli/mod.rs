@@ -7,9 +7,11 @@
 mod agent;
 mod answers;
 mod api;
+mod backup;
 mod bench;
 mod check;
 mod client;
+mod completions;
 mod connection;
 mod console;
 mod deliveries;
@@ -21,6 +23,7 @@ mod generate;
 mod health;
 mod init;
 mod jobs;
+mod manual;
 mod messages;
 mod positions;
 mod progress;
@@ -108,10 +111,18 @@ enum Command {
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
     Console(console::Console),
+    /// Copy the store and its blobs into a folder, as they are at one moment
+    Backup(backup::Backup),
+    /// Make the store from a backup
+    Restore(backup::Restore),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
     Health(health::Health),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Manual(manual::Manual),
     /// Make sample data of any size
     #[command(subcommand)]
     Generate(generate::Generate),
@@ -124,7 +135,7 @@ impl Command {
     /// Whether answers are to be JSON.
     fn json(&self) -> bool {
         match self {
-            Self::Serve(_) => false,
+            Self::Serve(_) | Self::Completions(_) | Self::Manual(_) => false,
             Self::Demo(demo) => demo.json,
             Self::Init(init) => init.json,
             Self::Check(check) => check.json,
@@ -139,6 +150,8 @@ impl Command {
             Self::Client(client) => client.json(),
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
+            Self::Backup(backup) => backup.json,
+            Self::Restore(restore) => restore.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -164,8 +177,12 @@ impl Command {
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
+            Self::Backup(backup) => Box::pin(backup.run(screen)).await,
+            Self::Restore(restore) => Box::pin(restore.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
+            Self::Completions(completions) => completions.run(screen),
+            Self::Manual(manual) => Box::pin(manual.run(screen)).await,
             Self::Generate(generate) => Box::pin(generate.run(screen)).await,
             Self::Bench(bench) => Box::pin(bench.run(screen)).await,
         }

@@ -93,7 +93,8 @@ fn phases(run: &RunHistory) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn message_line(message: &RunMessage) -> String {
+/// A message in a line.
+pub(super) fn message_line(message: &RunMessage) -> String {
     let acknowledged = message
         .acknowledged_at
         .as_ref()

@@ -14,6 +14,35 @@ fn the_command_line_is_consistent_in_itself() {
 }
 
 #[test]
+fn every_command_can_be_completed_and_has_its_page() {
+    let names = |command: &clap::Command| {
+        let own = command.get_subcommands().map(|own| own.get_name().to_owned());
+        own.collect::<Vec<_>>()
+    };
+    let command = Cli::command();
+    let pages = super::manual::pages().expect("pages");
+    for name in names(&command) {
+        let page = format!("tranship-{name}");
+        assert!(pages.iter().any(|(own, _)| *own == page), "no page for {name}");
+        for shell in [
+            clap_complete::Shell::Bash,
+            clap_complete::Shell::Zsh,
+            clap_complete::Shell::Fish,
+        ] {
+            let script = super::completions::script(shell).expect("a script");
+            assert!(script.contains(&name), "{shell} does not know {name}");
+        }
+    }
+    let (_, push) = pages.iter().find(|(name, _)| name == "tranship-push").expect("a page");
+    assert!(
+        push.starts_with(".ie") && push.contains(".TH tranship-push 1"),
+        "{push}"
+    );
+    assert!(push.contains("\\-\\-wait"), "{push}");
+    assert!(pages.iter().any(|(name, _)| name == "tranship-sandbox-faults-add"));
+}
+
+#[test]
 fn every_command_of_the_manual_is_taken() {
     for line in [
         &["serve"][..],

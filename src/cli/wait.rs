@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::answers::{Answer, Message, Occurrence, OccurrenceList};
+use super::answers::{Answer, Message, RunHistory, RunList};
 use super::api::Api;
 use super::progress::{Cleared, spinner, standing};
 use super::screen::Screen;
@@ -121,27 +121,25 @@ pub async fn message_end(
 ///
 /// # Errors
 /// As [`message_end`]; [`Exit::Failed`] when the run is not among the job's latest occurrences.
-pub async fn run_end(api: &Api, screen: &Screen, job: &str, due_at: &str) -> Result<Occurrence, Failure> {
+pub async fn run_end(api: &Api, screen: &Screen, job: &str, due_at: &str) -> Result<Answer<RunHistory>, Failure> {
     let bar = Cleared::from(spinner(screen));
     let mut patience = Patience::new();
     loop {
         let path = ["api", "v1", "jobs", job, "occurrences"];
-        let looked = api.get::<OccurrenceList>(&path, &[("limit", "100")]).await;
-        if let Some(answer) = patience.judge(looked, &bar)? {
-            let found = answer
-                .body
-                .occurrences
-                .into_iter()
-                .find(|occurrence| occurrence.due_at == due_at);
-            match found {
-                Some(occurrence) if occurrence.ended() => return Ok(occurrence),
-                Some(occurrence) => bar.set_message(super::screen::plain(&occurrence.state)),
-                None => {
-                    return Err(Failure::failed(format!(
-                        "the run of {due_at} is not among the latest of this job"
-                    )));
-                }
+        let looked = api.get::<RunList>(&path, &[("limit", "100")]).await;
+        if let Some(mut listed) = patience.judge(looked, &bar)? {
+            let runs = &listed.body.occurrences;
+            let Some(at) = runs.iter().position(|run| run.occurrence.due_at == due_at) else {
+                return Err(Failure::failed(format!(
+                    "the run of {due_at} is not among the latest of this job"
+                )));
+            };
+            let run = listed.body.occurrences.swap_remove(at);
+            if run.occurrence.ended() {
+                let raw = listed.raw["occurrences"][at].take();
+                return Ok(Answer { raw, body: run });
             }
+            bar.set_message(super::screen::plain(&run.occurrence.state));
         }
         patience.pause().await;
     }

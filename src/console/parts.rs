@@ -156,17 +156,22 @@ pub(super) fn tone(status: Status) -> Tone {
 
 /// An occurrence's state, or a delivery's, or a phase's.
 pub(super) fn state(word: &str) -> Markup {
-    let tone = match word {
+    badge(tone_of(word), word)
+}
+
+/// How such a state is to be taken.
+pub(super) fn tone_of(state: &str) -> Tone {
+    match state {
         "done" | "delivered" | "Finished" => Tone::Good,
         "failed" | "Error" => Tone::Bad,
         "skipped" | "cancelled" | "Canceled" => Tone::Odd,
         "running" | "Executing" => Tone::Busy,
         _ => Tone::Quiet,
-    };
-    badge(tone, word)
+    }
 }
 
-/// A table that scrolls inside itself where it is wider than the page. A `#` before a column's name: it holds numbers.
+/// A table that scrolls inside itself where it is wider than the page. A `#` before a column's name: it holds numbers; a `-`: what it holds
+/// says so itself, and only who hears the page needs the name.
 pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
@@ -182,6 +187,7 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
 fn head(column: &str) -> Markup {
     html! {
         @if let Some(numbers) = column.strip_prefix('#') { th.number scope="col" { (numbers) } }
+        @else if let Some(plain) = column.strip_prefix('-') { th scope="col" { span.away { (plain) } } }
         @else { th scope="col" { (column) } }
     }
 }

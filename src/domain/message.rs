@@ -28,6 +28,19 @@ impl Digest {
             out
         })
     }
+
+    /// Reads [`Digest::hex`]; capitals will do.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
 }
 
 /// Where a payload's bytes are.

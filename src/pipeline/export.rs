@@ -317,7 +317,7 @@ async fn queue(
     }
     for message in queued {
         context.tell_queued(&message, &job.name, now);
-        tracing::info!(message.id = %message.id, job.name = %job.name, records, bytes = message.bytes, "export queued");
+        tracing::info!(message.id = %message.id, job.name = %job.name, run.records = records, bytes = message.bytes, "export queued");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool};
 
+use super::backup::begin_anew;
 use super::error::words_of;
 use super::home::HomePool;
 use super::lock::{StoreLock, beside};
@@ -158,7 +159,7 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
         Sharing::Exclusive | Sharing::Beside => Some(StoreLock::take(&path)?),
     };
     if !path.exists() {
-        create_sqlite(&options, &path, now).await?;
+        create_sqlite(&options, &path, None, now).await?;
     }
     let options = options.synchronous(SqliteSynchronous::Full);
     let write = one_connection(options.clone()).await?;
@@ -178,11 +179,34 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
     Ok(Opened { pool, durability, lock })
 }
 
-/// Makes the file under another name, complete with its schema, and gives it its name once it is on stable storage.
+/// Makes a store from a copy of one, where there is none.
+pub(super) async fn restore_sqlite(url: &str, copy: &Path, now: Timestamp) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|e| StoreError::Settings(format!("`store.url` is not a SQLite URL: {e}")))?
+        .foreign_keys(true);
+    let path = options.get_filename().to_owned();
+    create_folder(&path)?;
+    let _lock = StoreLock::take(&path)?;
+    if path.exists() {
+        return Err(StoreError::Settings(format!(
+            "{} is a store already: move it away, or name another place (store.url, data_dir)",
+            path.display()
+        )));
+    }
+    create_sqlite(&options, &path, Some(copy), now).await
+}
+
+/// Makes the file under another name, complete with its schema and from a copy where there is one, and gives it its name once it is on
+/// stable storage.
 ///
 /// A crash leaves no store or a whole one, and a first start costs two syncs instead of one per step of SQLite's own
 /// way to a file in WAL mode.
-async fn create_sqlite(options: &SqliteConnectOptions, path: &Path, now: Timestamp) -> Result<(), StoreError> {
+async fn create_sqlite(
+    options: &SqliteConnectOptions,
+    path: &Path,
+    copy: Option<&Path>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let draft = beside(path, ".new");
     // Leftovers of a crash here, and a log whose database is gone: it must not be replayed into the new one.
     for leftover in [
@@ -194,6 +218,9 @@ async fn create_sqlite(options: &SqliteConnectOptions, path: &Path, now: Timesta
         if leftover.exists() {
             std::fs::remove_file(&leftover).map_err(|e| cannot("remove", &leftover, &e))?;
         }
+    }
+    if let Some(copy) = copy {
+        std::fs::copy(copy, &draft).map_err(|e| cannot("copy", copy, &e))?;
     }
     let unsynced = options
         .clone()
@@ -207,6 +234,11 @@ async fn create_sqlite(options: &SqliteConnectOptions, path: &Path, now: Timesta
         write: write.clone(),
     });
     migrate_to_newest(&pool, now).await?;
+    if copy.is_some() {
+        let mut tx = pool.begin(&Memory::default(), Sync::Full).await?;
+        begin_anew(&mut tx).await?;
+        tx.commit(()).await?;
+    }
     sqlx::query("pragma journal_mode = wal").execute(&write).await?;
     write.close().await;
     sync(&draft)?;

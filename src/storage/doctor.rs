@@ -6,7 +6,7 @@
 //! `postgres` and `sqlite`.
 
 mod postgres;
-mod sqlite;
+pub(super) mod sqlite;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use super::StoreError;
 use super::dialect::{Dialect, sql};
 use super::pool::{Backend, Connection, fetch_all, fetch_optional};
 use crate::clock::Clock;
+use crate::domain::ids::BlobKey;
 use crate::domain::time::Timestamp;
 
 pub use postgres::{Pin, PinKind, TableRows, Vacuum};
@@ -252,6 +253,13 @@ impl Examination {
         let text = "select value from store_facts where name = $1";
         let found: Option<(String,)> = fetch_optional!(self.db(), (String,), text, name)?;
         Ok(found.map(|(value,)| value))
+    }
+
+    /// Whether the store still names a blob.
+    pub async fn is_blob_kept(&mut self, key: &BlobKey) -> Result<bool, StoreError> {
+        let text = "select 1 from uploads where key = $1 and state = 'used'";
+        let kept: Option<(i32,)> = fetch_optional!(self.db(), (i32,), text, key.0.as_str())?;
+        Ok(kept.is_some())
     }
 
     /// Reads the whole SQLite file and returns what is damaged, up to five sentences. Takes as long as reading takes.

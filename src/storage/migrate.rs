@@ -37,11 +37,19 @@ pub const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_messages", 2 "000
 /// The steps in PostgreSQL's words.
 pub const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access", 5 "0005_webhooks", 6 "0006_schedule_policies", 7 "0007_error_phases", 8 "0008_export_positions", 9 "0009_destinations", 10 "0010_dmf_blobs", 11 "0011_package_requests", 12 "0012_projects", 13 "0013_exported_packages", 14 "0014_collected_by", 15 "0015_console", 18 "0018_traceparent");
 
+/// Where the steps that were applied are written down.
+pub(super) const TABLE: &str = "schema_migrations";
 /// Any number, so long as every version of the program uses the same.
 const MIGRATION_LOCK: i64 = 0x7472_616e_7368_6970;
 
 /// Applies every step that is missing, in the transaction given: a start finds the old schema or the new one.
 pub(super) async fn migrate(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    let newest = tx.dialect().migrations().last().map_or(0, |step| step.number);
+    migrate_to(tx, newest, now).await
+}
+
+/// Applies what is missing up to the step of this number.
+pub(super) async fn migrate_to(tx: &mut Tx, number: i64, now: Timestamp) -> Result<(), StoreError> {
     wait_for_turn(tx).await?;
     execute!(
         tx.db(),
@@ -55,7 +63,13 @@ pub(super) async fn migrate(tx: &mut Tx, now: Timestamp) -> Result<(), StoreErro
     )?;
     let known = tx.dialect().migrations();
     check_applied(&applied, known)?;
-    for step in &known[applied.len()..] {
+    let newest = known.last().map_or(0, |step| step.number);
+    if number > newest {
+        return Err(StoreError::Migration(format!(
+            "step {number} is wanted, and this version knows {newest}: use the newer version it was made with"
+        )));
+    }
+    for step in known[applied.len()..].iter().filter(|step| step.number <= number) {
         with_pool!(tx.db(), db: _Db => sqlx::raw_sql(step.sql).execute(db).await.map(|_| ()))
             .map_err(|e| StoreError::Migration(format!("{}: {e}", step.name)))?;
         execute!(

@@ -10,6 +10,7 @@
 
 pub mod asked_runs;
 pub mod at_work;
+pub mod backup;
 pub mod cancel;
 pub mod claims;
 pub mod clients;

@@ -6,3 +6,4 @@ mod browser;
 mod html;
 mod pages;
 mod sessions;
+mod strip;

@@ -53,6 +53,12 @@ def for_docs(browser, base, folder):
         browser.shot(folder / f"console-{name}.png", whole=False)
 
 
+def sign_in(browser, link):
+    """Signs in by a link that is good once."""
+    browser.open(link)
+    browser.press("Sign in")
+
+
 def main(link, folder):
     base = link.split("/console/")[0]
     folder = pathlib.Path(folder)
@@ -62,8 +68,7 @@ def main(link, folder):
         browser.look()
         browser.open(base + "/console")
         browser.shot(folder / "sign-in.wide.png")
-        browser.open(link)
-        browser.press("Sign in")
+        sign_in(browser, link)
         wide = []
         for name, address in pages(browser, base):
             for look, how in LOOKS:
@@ -83,4 +88,5 @@ def main(link, folder):
         browser.close()
 
 
-main(*sys.argv[1:3])
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

@@ -11,6 +11,7 @@ mod site;
 mod wire;
 
 mod agent;
+mod backups;
 mod blob_host;
 mod buckets;
 mod collector;
@@ -40,3 +41,4 @@ mod shutdown;
 mod snippets;
 mod tls;
 mod traces;
+mod waited_runs;

@@ -1,5 +1,8 @@
-//! SIGTERM: what is running is drained within a bound, and what is not finished is handed back.
+//! SIGTERM: what is running is drained within a bound, what is not finished is handed back, and who merely keeps a connection open
+//! is not waited for.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::on_both_databases;
@@ -16,6 +19,34 @@ const FILE: Readings = Readings {
 };
 
 on_both_databases!(sigterm_during_an_import_hands_the_lease_back);
+
+/// What clients do between requests.
+const QUIET: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_kept_open_and_holds_up_no_shutdown() {
+    let site = Site::on(TestDatabase::sqlite()).await;
+    let service = site.start("data").await;
+    let mut connection = TcpStream::connect(service.base.trim_start_matches("http://")).expect("it listens");
+    ask_whether_alive(&mut connection);
+    std::thread::sleep(QUIET);
+    ask_whether_alive(&mut connection);
+    let began = Instant::now();
+    assert!(service.stop().await.success());
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+}
+
+/// One request and its answer, on a connection that stays open.
+fn ask_whether_alive(connection: &mut TcpStream) {
+    connection
+        .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("the connection takes a request");
+    let mut answer = [0; 1024];
+    let length = connection.read(&mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+}
 
 async fn sigterm_during_an_import_hands_the_lease_back(store: TestDatabase) {
     let mut site = Site::on(store).await;

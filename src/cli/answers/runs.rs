@@ -177,10 +177,3 @@ pub struct MissedRange {
     #[serde(default)]
     pub note: String,
 }
-
-/// The latest occurrences of a job.
-#[derive(Debug, Clone, Deserialize)]
-pub struct OccurrenceList {
-    /// Newest first.
-    pub occurrences: Vec<Occurrence>,
-}

@@ -14,7 +14,7 @@ use super::import::{account, land, made, peak_memory};
 use super::report::{self, BUILD};
 use super::service::{Embedded, new_folder};
 use crate::blob::PayloadHasher;
-use crate::cli::answers::{Occurrence, OccurrenceList, Run};
+use crate::cli::answers::{Occurrence, Run, RunList};
 use crate::cli::api::Api;
 use crate::cli::generate::{self, CUSTOMERS_JOB, Customers, ORDERS_JOB, Orders, Share};
 use crate::cli::pull::parse_digest;
@@ -242,8 +242,9 @@ async fn queued(api: &Api, run: &Occurrence) -> Result<Lease, Failure> {
 /// How a run stands.
 async fn look(api: &Api, run: &Occurrence) -> Result<Occurrence, Failure> {
     let path = ["api", "v1", "jobs", JOB, "occurrences"];
-    let listed = api.get::<OccurrenceList>(&path, &[("limit", "10")]).await?.body;
-    let found = listed.occurrences.into_iter().find(|one| one.due_at == run.due_at);
+    let listed = api.get::<RunList>(&path, &[("limit", "10")]).await?.body;
+    let mut found = listed.occurrences.into_iter().map(|one| one.occurrence);
+    let found = found.find(|one| one.due_at == run.due_at);
     found.ok_or_else(|| Failure::failed("the service knows nothing of the run it was asked for"))
 }
 

@@ -228,7 +228,10 @@ impl<'a> Guide<'a> {
         let path = ["api", "v1", "jobs", EXPORT, "run"];
         self.request("POST", &self.api.at(&path, &[]));
         let asked: Occurrence = self.api.post(&path, None).await?.body;
-        let run = wait::run_end(&self.api, self.screen, EXPORT, &asked.due_at).await?;
+        let run = wait::run_end(&self.api, self.screen, EXPORT, &asked.due_at)
+            .await?
+            .body
+            .occurrence;
         let records = run.records.unwrap_or_default();
         self.say(format!(
             "   {}: {} packed",

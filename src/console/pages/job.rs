@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::messages::rows as message_rows;
 use super::runs;
+use super::strip::strip;
 use crate::console::actions::done;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, counted, empty, facts, maybe_time, notice, number, table, time, time_in};
@@ -22,13 +23,14 @@ use crate::http::why_empty;
 use crate::storage::depths::Depth;
 use crate::storage::history::Run;
 use crate::storage::lately::Lately;
-use crate::storage::occurrences::MissedRange;
+use crate::storage::occurrences::{MissedRange, Occurrence};
 use crate::storage::pauses::Pause;
 
 /// Due times to come.
 const NEXT: usize = 10;
-/// Runs, messages, and stretches of what was missed.
-const RUNS_MAX: u32 = 20;
+/// Runs as bars; runs in words, messages, and stretches of what was missed.
+const BARS_MAX: u32 = 90;
+const RUNS_MAX: usize = 20;
 const MESSAGES_MAX: u32 = 10;
 const MISSED_MAX: u32 = 3;
 
@@ -46,6 +48,7 @@ struct Seen {
     depth: Depth,
     oldest: Option<Timestamp>,
     pause: Option<Pause>,
+    bars: Vec<Occurrence>,
     runs: Vec<Run>,
     missed: Vec<MissedRange>,
     messages: Vec<Message>,
@@ -56,7 +59,8 @@ impl Seen {
     async fn of(visit: &Visit<'_>, job: &Job) -> Result<Self, Problem> {
         let context = &visit.api.context;
         let store = &context.store;
-        let occurrences = store.occurrences(job.id, RUNS_MAX).await?;
+        let bars = store.occurrences(job.id, BARS_MAX).await?;
+        let latest = bars.iter().take(RUNS_MAX).cloned().collect();
         let wanted = Lately {
             jobs: vec![job.id],
             limit: MESSAGES_MAX,
@@ -73,7 +77,8 @@ impl Seen {
             depth: store.depths().await?.get(&job.id).copied().unwrap_or_default(),
             oldest: store.oldest_offered(job.id).await?,
             pause: store.pause_of(job.id).await?,
-            runs: store.runs(job.id, occurrences).await?,
+            runs: store.runs(job.id, latest).await?,
+            bars,
             missed: store.missed_ranges(job.id, MISSED_MAX).await?,
             messages,
             why_empty,
@@ -244,6 +249,7 @@ fn history(visit: &Visit<'_>, seen: &Seen) -> Markup {
             @if seen.runs.is_empty() {
                 (empty("It has not run.", &html! { "Its schedule or “Run now” begins a run." }))
             } @else {
+                (strip(&seen.bars, visit.now))
                 (runs::table_of(visit, &seen.runs))
             }
             @for range in &seen.missed {

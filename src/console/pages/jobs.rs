@@ -33,7 +33,7 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
             (row(visit, job, depths.get(&job.id).copied().unwrap_or_default(), pauses.contains_key(&job.id)))
         }
     };
-    let heads = ["Job", "Direction", "#Waiting", "#Taken", "Next by schedule", ""];
+    let heads = ["Job", "Direction", "#Waiting", "#Taken", "Next by schedule", "-Paused"];
     let body = html! {
         h1 { "Jobs" }
         @if jobs.is_empty() { (no_jobs(visit)) } @else { (table("Jobs", &heads, &rows)) }

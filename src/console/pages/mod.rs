@@ -8,4 +8,5 @@ pub(super) mod messages;
 pub(super) mod overview;
 mod records;
 mod runs;
+mod strip;
 pub(super) mod trouble;

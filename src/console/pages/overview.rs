@@ -199,7 +199,7 @@ fn queues(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
             }
         }
     };
-    let heads = ["Job", "Direction", "#Waiting", "#Taken", "Oldest that waits", ""];
+    let heads = ["Job", "Direction", "#Waiting", "#Taken", "Oldest that waits", "-Paused"];
     html! {
         section aria-labelledby="queues" {
             h2 #queues { "Queues" }
@@ -308,7 +308,7 @@ fn workers(visit: &Visit<'_>, at_work: &[AtWork]) -> Markup {
     html! {
         section aria-labelledby="workers" {
             h2 #workers { "Processes" }
-            (table("Processes that answer or work", &["Process", "", "Has"], &rows))
+            (table("Processes that answer or work", &["Process", "-State", "Has"], &rows))
             p.faint { "Another process shows while it has work; idle ones are not seen from here." }
         }
     }

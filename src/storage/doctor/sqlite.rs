@@ -20,7 +20,7 @@ const WAL_VERSION_AT: usize = 19;
 const WAL_VERSION: u8 = 2;
 
 /// Connects to a file that is there.
-pub(super) async fn open(url: &str) -> Result<Option<(SqliteConnection, PathBuf)>, StoreError> {
+pub(in crate::storage) async fn open(url: &str) -> Result<Option<(SqliteConnection, PathBuf)>, StoreError> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|e| StoreError::Settings(format!("`store.url` is not a SQLite URL: {e}")))?
         .read_only(true)

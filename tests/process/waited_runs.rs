@@ -1,0 +1,66 @@
+//! `tranship jobs run --wait` tells every message of the run it waited for, not just the first.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::site::Site;
+use crate::support::databases::{TestDatabase, run};
+
+const ENTITY: &str = r#"
+name = "Stock"
+table = "stock"
+key = ["item"]
+[[fields]]
+name = "item"
+type = "int"
+"#;
+const JOB: &str = r#"
+id = "0f1d5f5e-52a1-4c43-9c3e-5a6f2f7f3c01"
+name = "Stock out"
+direction = "export"
+data_source = "file"
+clients = ["tester"]
+[export]
+format = "csv"
+split_records = 2
+[[export.entities]]
+entity = "Stock"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_message_of_the_run_is_told() {
+    let site = Site::on(TestDatabase::sqlite()).await;
+    site.write("entities/stock.toml", ENTITY);
+    site.write("jobs/stock.toml", JOB);
+    run(site.business_url(), "create table stock (item integer primary key)").await;
+    run(site.business_url(), "insert into stock values (1), (2), (3), (4), (5)").await;
+    let tester = site.add_client("tester", "operator");
+    let service = site.start("data").await;
+    let wait = |more: &[&str]| {
+        let mut command = site.command(&["jobs", "run", "Stock out", "--wait"]);
+        command
+            .args(more)
+            .args(["--url", &service.base, "--client-id", &tester.id]);
+        command.env("TRANSHIP_CLIENT_SECRET", &tester.secret);
+        printed(command)
+    };
+
+    let text = wait(&[]);
+    assert!(text.starts_with("done, 5 records\n"), "{text}");
+    let lines = text.lines().filter(|line| line.starts_with("  message "));
+    assert_eq!(lines.count(), 3, "{text}");
+
+    // As the service says it, with what the text has no place for.
+    let told: Value = serde_json::from_str(&wait(&["--json"])).expect("JSON");
+    assert_eq!(told["messages"].as_array().map(Vec::len), Some(3), "{told:#}");
+    assert!(told["phases"]["writing_seconds"].is_number(), "{told:#}");
+    assert!(service.stop().await.success());
+}
+
+fn printed(mut command: Command) -> String {
+    let output = command.output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).expect("text")
+}
