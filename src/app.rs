@@ -180,8 +180,8 @@ impl App {
         );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
         let senders = Senders::new(&context, &watched, &stopping);
-        let watch = Watch::new(&context);
         let api = Api {
+            watch: Watch::new(&context),
             context,
             definitions: watched,
             projects: projects.clone(),
@@ -194,7 +194,6 @@ impl App {
             callers: Arc::default(),
             admission: Admission::new(&config.queue),
             leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
-            watch,
             waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
             listeners: Arc::new(Semaphore::new(config.server.max_listeners)),
             server: Arc::new(config.server.clone()),

@@ -224,7 +224,7 @@ fn kind(schema: &Value) -> Markup {
     let bounds = [
         ("minimum", "from"),
         ("maximum", "to"),
-        ("maxLength", "of at most"),
+        ("maxLength", "length at most"),
         ("default", "default"),
     ];
     html! {
