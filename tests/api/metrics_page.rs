@@ -1,6 +1,7 @@
 //! `docs/metrics.md` against what `/metrics` tells after a journey, and the dashboard's queries against the same, by `promtool`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -137,7 +138,7 @@ fn families(told: &str) -> BTreeMap<String, Row> {
     for line in told.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
-            families.entry(name.to_owned()).or_default().kind = kind.to_owned();
+            kind.clone_into(&mut families.entry(name.to_owned()).or_default().kind);
         } else if !line.starts_with('#') && !line.is_empty() {
             let (name, labels) = series(line);
             let whole = ["_bucket", "_sum", "_count"]
@@ -179,10 +180,8 @@ fn queried(told: &str) {
     let mut file = "evaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n".to_owned();
     for line in told.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let series = line.rsplit_once(' ').unwrap().0;
-        file.push_str(&format!(
-            "      - {{ series: {}, values: '0+60x60' }}\n",
-            quoted(series)
-        ));
+        let series = quoted(series);
+        let _ = write!(file, "      - {{ series: {series}, values: '0+60x60' }}\n");
     }
     file.push_str("    promql_expr_test:\n");
     let mut asked = 0;
@@ -190,9 +189,10 @@ fn queried(told: &str) {
         asked += 1;
         let query = query.replace("$__rate_interval", "5m").replace("$job", ".*");
         let counted = quoted(&format!("count({query}) > bool 0"));
-        file.push_str(&format!(
+        let _ = write!(
+            file,
             "      - {{ expr: {counted}, eval_time: 30m, exp_samples: [{{ labels: '{{}}', value: 1 }}] }}\n"
-        ));
+        );
     }
     assert!(asked > 20, "{asked}");
     let folder = tempfile::tempdir().unwrap();
