@@ -181,7 +181,7 @@ fn queried(told: &str) {
     for line in told.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let series = line.rsplit_once(' ').unwrap().0;
         let series = quoted(series);
-        let _ = write!(file, "      - {{ series: {series}, values: '0+60x60' }}\n");
+        let _ = writeln!(file, "      - {{ series: {series}, values: '0+60x60' }}");
     }
     file.push_str("    promql_expr_test:\n");
     let mut asked = 0;
@@ -189,9 +189,9 @@ fn queried(told: &str) {
         asked += 1;
         let query = query.replace("$__rate_interval", "5m").replace("$job", ".*");
         let counted = quoted(&format!("count({query}) > bool 0"));
-        let _ = write!(
+        let _ = writeln!(
             file,
-            "      - {{ expr: {counted}, eval_time: 30m, exp_samples: [{{ labels: '{{}}', value: 1 }}] }}\n"
+            "      - {{ expr: {counted}, eval_time: 30m, exp_samples: [{{ labels: '{{}}', value: 1 }}] }}"
         );
     }
     assert!(asked > 20, "{asked}");
