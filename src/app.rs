@@ -48,6 +48,7 @@ use crate::storage::clients::Client;
 use crate::storage::sessions::Visitor;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
+use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
 use listener::Listeners;
@@ -168,6 +169,7 @@ impl App {
             store,
             runtime,
             sandbox,
+            traces: traces(&config)?,
         };
         let projects = Projects::new(context.store.clone(), definitions);
         projects.refresh().await?;
@@ -183,8 +185,8 @@ impl App {
         );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
         let senders = Senders::new(&context, &watched, &stopping);
-        let watch = Watch::new(&context);
         let api = Api {
+            watch: Watch::new(&context),
             context,
             definitions: watched,
             projects: projects.clone(),
@@ -197,7 +199,6 @@ impl App {
             callers: Arc::default(),
             admission: Admission::new(&config.queue),
             leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
-            watch,
             waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
             listeners: Arc::new(Semaphore::new(config.server.max_listeners)),
             server: Arc::new(config.server.clone()),
@@ -383,10 +384,22 @@ impl App {
             self.api.context.store.close().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
+        let traces = self.api.context.traces.clone();
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
         for file in address_files(&self.config.data_dir) {
             let _ = std::fs::remove_file(file);
         }
         Ok(())
+    }
+}
+
+/// Where spans go, if anywhere.
+fn traces(config: &Config) -> anyhow::Result<Traces> {
+    let telemetry = &config.telemetry;
+    match &telemetry.otlp_endpoint {
+        None => Ok(Traces::default()),
+        Some(endpoint) => Traces::to(endpoint, &telemetry.service_name)
+            .map_err(|error| anyhow::anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
     }
 }
 

@@ -6,6 +6,7 @@ mod layers;
 mod outgoing;
 mod reader;
 mod sandbox;
+mod telemetry;
 mod urls;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use layers::DEFAULTS;
 pub use outgoing::Outgoing;
 use reader::Reader;
 pub use sandbox::Sandbox;
+pub use telemetry::Telemetry;
 pub use urls::{redacted, sqlite_file};
 
 /// Everything the service can be told. `Debug` hides passwords.
@@ -58,6 +60,8 @@ pub struct Config {
     pub destinations: Outgoing,
     /// `audit.*`
     pub audit: Audit,
+    /// `telemetry.*`
+    pub telemetry: Telemetry,
     /// `sandbox.*`, where it is enabled.
     pub sandbox: Option<Sandbox>,
 }
@@ -314,6 +318,7 @@ impl Config {
             audit: Audit {
                 keep_days: number(reader, "audit.keep_days", 0, 36_500),
             },
+            telemetry: Telemetry::read(reader),
             sandbox: Sandbox::read(reader),
         }
     }

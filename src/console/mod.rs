@@ -5,6 +5,7 @@
 
 mod actions;
 mod answer;
+mod api_docs;
 mod assets;
 mod cookie;
 mod form;
@@ -20,6 +21,8 @@ mod visit;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route};
 
+use crate::http::problem::no_such_method;
+
 /// One path with a page to look at, and what its form does where it has one.
 fn at(path: &str, routes: impl IntoIterator<Item = Route>) -> Resource {
     let resource = routes.into_iter().fold(web::resource(path), Resource::route);
@@ -32,6 +35,11 @@ pub fn routes(service: &mut ServiceConfig) {
     let post = || web::post();
     service
         .service(at("/console", [get().to(pages::overview::show)]))
+        .service(
+            web::resource("/api/v1/docs")
+                .route(get().to(api_docs::show))
+                .default_service(web::to(no_such_method)),
+        )
         .service(at("/console/assets/{name}", [get().to(assets::send)]))
         .service(at(
             "/console/sign-in",

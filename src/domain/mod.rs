@@ -31,5 +31,6 @@ pub mod sent_parts;
 pub mod status;
 pub mod table;
 pub mod time;
+pub mod trace;
 pub mod webhook;
 pub mod wire;

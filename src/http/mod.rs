@@ -27,9 +27,11 @@ pub mod issuers;
 pub mod jobs;
 mod json_body;
 pub mod leases;
+pub mod measure;
 pub mod messages;
 pub mod metrics;
 mod odata;
+pub mod openapi;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
@@ -162,7 +164,8 @@ pub fn routes(service: &mut ServiceConfig) {
         .configure(odata::routes)
         // What links lead to that need no token: the blob host, and error files.
         .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
-        // Our own.
+        // Our own. Each has an operation in `openapi`.
+        .service(at("/api/v1/openapi.json", web::get().to(openapi::show)))
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)).route(web::delete().to(jobs::delete)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))

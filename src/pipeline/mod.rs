@@ -26,6 +26,7 @@ pub mod sandbox;
 pub mod source;
 pub mod stop;
 pub mod sweep;
+pub mod telling;
 pub mod tidy;
 
 use std::path::Path;
@@ -42,6 +43,7 @@ use crate::domain::time::Timestamp;
 use crate::sandbox::Sandbox;
 use crate::sandbox::gate::Work;
 use crate::storage::Store;
+use crate::telemetry::traces::Traces;
 
 /// What every use case works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -64,6 +66,8 @@ pub struct Context {
     pub runtime: tokio::runtime::Handle,
     /// What goes wrong on purpose, where that is wanted.
     pub sandbox: Option<Arc<Sandbox>>,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 impl Context {

@@ -241,6 +241,7 @@ async fn queue(context: &Context, chosen: &Chosen, import: &Import, copied: &Cop
         identities: Vec::new(),
         webhook: None,
         entry: None,
+        traceparent: None,
     };
     let import = PackageImport {
         request: import.request.clone(),

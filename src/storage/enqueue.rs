@@ -24,6 +24,7 @@ use crate::domain::job::Direction;
 use crate::domain::message::{Digest, Durability, Message, PayloadAt, Placement, Wait};
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
 
 /// A message about to be stored.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct NewMessage {
     pub webhook: Option<String>,
     /// What the audit log tells of it once it is stored: an operator's act, not a sender's.
     pub entry: Option<Arc<NewEntry>>,
+    /// The trace it is part of, where it is another's.
+    pub traceparent: Option<TraceContext>,
 }
 
 /// What makes two enqueues one.
@@ -165,6 +168,7 @@ impl NewMessage {
             durability: self.durability,
             parent: self.parent,
             forced: self.forced,
+            traceparent: self.traceparent,
             execution: None,
             enqueued_at: now,
             last_dequeued_at: None,
@@ -268,6 +272,7 @@ pub(super) async fn insert_all(
             tx.offered(new.job, &new.placement.lane, new.placement.rank(*now));
         }
         tx.moved(new.job, new.id);
+        tx.enqueued(new.job);
         tx.counted(new.job, 1, 0);
         if let Some(url) = &new.webhook {
             name_webhook(tx, new.id, url, *now).await?;
@@ -432,8 +437,8 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
     for portion in portions(tx.dialect(), fresh) {
         let text = format!(
             "insert into messages (id, job, direction, entity, company, external_id, enqueued_by, digest, bytes, blob_key, \
-             durability, parent, forced, enqueued_at) {}",
-            portion.inserted(14)
+             durability, parent, forced, traceparent, enqueued_at) {}",
+            portion.inserted(15)
         );
         with_pool!(tx.db(), db: Db => {
             let mut insert = sqlx::query::<Db>(sql(text));
@@ -452,6 +457,7 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
                     .bind(new.durability.as_str())
                     .bind(new.parent.map(|id| id.0))
                     .bind(new.forced)
+                    .bind(new.traceparent.map(|trace| trace.to_string()))
                     .bind(now.micros());
             }
             insert.bind(portion.count()).execute(db).await.map(|_| ())

@@ -156,8 +156,27 @@ def is_fit_for_everybody(browser, base, pages):
     held("the keyboard begins at the skip link")
 
 
+def tries_calls(browser, base, name, secret):
+    browser.open(base + "/api/v1/docs#listJobs")
+    assert browser.evaluate("document.getElementById('listJobs').open"), "a link to an operation does not open it"
+    fill(browser, client=name, secret=secret)
+    browser.evaluate("document.querySelector('#sign-in button').click()")
+    has(browser, f"Signed in as {name}")
+    browser.evaluate("document.querySelector('#listJobs form.try button').click()")
+    has(browser, "200 OK", "Inbound sales orders")
+    browser.evaluate("document.querySelector('#showJob').open = true")
+    browser.evaluate("document.querySelector('#showJob [data-name=job]').value = 'No such job'")
+    browser.evaluate("document.querySelector('#showJob form.try button').click()")
+    browser.until("document.querySelector('#showJob output').textContent.includes('not_found')", "a problem shown")
+    browser.complaints()  # The 404 that was asked for.
+    held("calls are tried from the page of the API")
+
+
 def works_without_scripts(browser, base):
     browser.look(scripts=False)
+    browser.open(base + "/api/v1/docs")
+    has(browser, "The API of Tranship", "Enqueue a file or package")
+    assert not browser.evaluate("[...document.querySelectorAll('.try')].some((one) => one.checkVisibility())"), "forms without a script"
     browser.open(base + "/console")
     has(browser, "Overview", "Queues")
     assert browser.evaluate("document.querySelector('[data-copy]').hidden"), "a script ran"
@@ -183,9 +202,11 @@ def main(link, name, secret):
         chooses_colours(browser, base)
         job = "/console/jobs/Nightly%20sales%20orders"
         pages = ["/console", "/console/jobs", job, job + "/run", "/console/messages", "/console/messages?file=none",
-                 message, message + "/repair", execution, "/console/dead-letters", "/console/messages/bulk?action=retry&all=true&status=DeadLettered"]
+                 message, message + "/repair", execution, "/console/dead-letters", "/console/messages/bulk?action=retry&all=true&status=DeadLettered",
+                 "/api/v1/docs#listMessages"]
         is_fit_for_everybody(browser, base, pages)
         redrives_dead_letters(browser, base)
+        tries_calls(browser, base, name, secret)
         works_without_scripts(browser, base)
         complaints = browser.complaints()
         assert not complaints, complaints

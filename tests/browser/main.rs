@@ -24,7 +24,7 @@ use site::{Credentials, Site};
 use support::databases::TestDatabase;
 
 /// What the script checks, each printed when it held.
-const CHECKS: usize = 11;
+const CHECKS: usize = 12;
 
 #[tokio::test]
 async fn an_operator_works_with_the_console_on_sqlite() {

@@ -77,6 +77,7 @@ fn inline(job: JobId, direction: Direction) -> NewMessage {
         identities: Vec::new(),
         webhook: None,
         entry: None,
+        traceparent: None,
     }
 }
 
