@@ -31,6 +31,7 @@ pub mod execution_history;
 pub mod executions;
 pub mod exported_packages;
 mod facts;
+pub mod failed;
 pub mod failures;
 mod finish;
 pub mod groups;

@@ -7,6 +7,7 @@ pub mod browser;
 mod bulk;
 mod clients;
 mod entities;
+mod failures;
 pub mod html;
 mod pages;
 mod repair;

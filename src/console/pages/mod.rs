@@ -7,6 +7,7 @@ pub(super) mod clients;
 pub(super) mod dead_letters;
 pub(super) mod entities;
 pub(super) mod execution;
+mod failures;
 pub(super) mod job;
 pub(super) mod jobs;
 pub(super) mod message;

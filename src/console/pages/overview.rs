@@ -5,31 +5,23 @@ use std::collections::{BTreeMap, HashMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
+use super::failures::{self, Failures};
 use super::jobs::job_link;
-use super::messages::rows;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
 use crate::console::same::Same;
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
-use crate::domain::message::{Durability, Message};
+use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
 use crate::http::Api;
 use crate::http::problem::Problem;
-use crate::pipeline::find::is_failure;
 use crate::storage::at_work::AtWork;
 use crate::storage::depths::Depth;
-use crate::storage::lately::Lately;
 use crate::storage::occurrences::Occurrence;
 use crate::storage::pauses::Pause;
 
-/// How far back failures are shown.
-const LATELY_SECONDS: i64 = 7 * 86_400;
-/// Most of them.
-const FAILURES_MAX: usize = 10;
-/// Messages looked at for them: some ended so because somebody wanted it.
-const TROUBLED_MAX: u32 = 100;
 /// Most jobs and due times in a table.
 const ROWS_MAX: usize = 25;
 /// What is due and not recorded, or recorded and not begun, for this long is late.
@@ -49,7 +41,7 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
         h1 { "Overview" }
         (warnings(visit, &seen))
         (queues(visit, &seen))
-        (failures(visit, &seen.failures))
+        (failures::section(visit, &seen.failures))
         div.columns {
             (schedules(visit, &seen))
             (workers(visit, &seen.at_work))
@@ -64,7 +56,7 @@ struct Seen<'v> {
     depths: BTreeMap<JobId, Depth>,
     oldest: HashMap<JobId, Timestamp>,
     pauses: HashMap<JobId, Pause>,
-    failures: Vec<Message>,
+    failures: Failures,
     /// The last run of each job with a schedule.
     runs: HashMap<JobId, Occurrence>,
     /// How far its schedule was evaluated.
@@ -102,7 +94,7 @@ impl<'v> Seen<'v> {
         let mut at_work = store.at_work().await?;
         at_work.retain(|held| jobs.iter().any(|job| job.id == held.job) || visit.caller.sees_all());
         Ok(Self {
-            failures: failed(visit, &jobs).await?,
+            failures: Failures::of(visit, &jobs).await?,
             pauses: store.pauses().await?,
             evaluated_to: marks.into_iter().map(|(job, mark)| (job, mark.evaluated_to)).collect(),
             jobs,
@@ -130,26 +122,6 @@ impl<'v> Seen<'v> {
         let unseen = schedule.due_between(evaluated_to, limit, 1).first().copied();
         waits.filter(|since| *since < limit).or(unseen)
     }
-}
-
-async fn failed(visit: &Visit<'_>, jobs: &[&Job]) -> Result<Vec<Message>, Problem> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let wanted = Lately {
-        jobs: jobs.iter().map(|job| job.id).collect(),
-        troubled: true,
-        from: Some(visit.now.plus_seconds(-LATELY_SECONDS)),
-        limit: TROUBLED_MAX,
-        ..Lately::default()
-    };
-    let store = &visit.api.context.store;
-    let ids = store.lately(&wanted).await?;
-    let mut messages = store.messages_by_id(&ids).await?;
-    messages.reverse();
-    messages.retain(|message| is_failure(message.status));
-    messages.truncate(FAILURES_MAX);
-    Ok(messages)
 }
 
 fn warnings(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
@@ -231,20 +203,6 @@ pub(super) fn no_jobs(visit: &Visit<'_>) -> Markup {
         "No job lists you as a client.",
         &html! { "A job's file says under " code { "clients" } " who may use it; a viewer or operator sees every job." },
     )
-}
-
-fn failures(visit: &Visit<'_>, failures: &[Message]) -> Markup {
-    html! {
-        section aria-labelledby="failures" {
-            h2 #failures { "Failures of the last seven days" }
-            @if failures.is_empty() {
-                (empty("Nothing failed.", &html! { "Messages that end without success, or with rejected records, show here." }))
-            } @else {
-                (rows(visit, "Messages that failed lately", failures))
-                p.more { a href="/console/messages?status=failed" { "All that failed" } }
-            }
-        }
-    }
 }
 
 fn schedules(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
