@@ -131,16 +131,7 @@ impl App {
         let listeners = Listeners::bind(&config)?;
         let address = listeners.address()?;
         let runtime = tokio::runtime::Handle::current();
-        let store = Store::connect(&StoreSettings {
-            url: config.store.url.clone(),
-            max_connections: config.store.max_connections,
-            sharing: Sharing::Exclusive,
-        })
-        .await
-        .context("cannot open the service store (store.url)")?;
-        let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
-        insist_on_shared_blobs(&store, &blobs).await?;
-        report_durability(&store);
+        let (store, blobs) = open_store(&config).await?;
         let clock = sandbox::clock(&options.clock, config.sandbox.as_ref(), &store).await?;
         let now = clock.now();
         let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
@@ -401,6 +392,21 @@ fn traces(config: &Config) -> anyhow::Result<Traces> {
         Some(endpoint) => Traces::to(endpoint, &telemetry.service_name)
             .map_err(|error| anyhow::anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
     }
+}
+
+/// The store and the blobs that it names.
+async fn open_store(config: &Config) -> anyhow::Result<(Store, Blobs)> {
+    let store = Store::connect(&StoreSettings {
+        url: config.store.url.clone(),
+        max_connections: config.store.max_connections,
+        sharing: Sharing::Exclusive,
+    })
+    .await
+    .context("cannot open the service store (store.url)")?;
+    let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
+    insist_on_shared_blobs(&store, &blobs).await?;
+    report_durability(&store);
+    Ok((store, blobs))
 }
 
 fn limits(config: &Config) -> Limits {

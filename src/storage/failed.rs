@@ -26,6 +26,9 @@ pub struct GivenUp {
     pub detail: Option<String>,
 }
 
+/// Job, message, destination, time, status and text of the last answer.
+type Row = (Uuid, Option<Uuid>, String, i64, Option<i32>, Option<String>);
+
 impl Store {
     /// Runs that failed at this time or later, the latest first.
     pub async fn failed_runs(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, StoreError> {
@@ -58,7 +61,6 @@ impl Store {
             where state = 'failed' and finished_at >= $1 order by finished_at desc limit $2";
         let to_webhooks = "select job, message, destination, finished_at, last_status, last_detail from webhook_deliveries \
             where state = 'dead' and finished_at >= $1 order by finished_at desc limit $2";
-        type Row = (Uuid, Option<Uuid>, String, i64, Option<i32>, Option<String>);
         let limit_of_each = i64::from(limit);
         let mut rows: Vec<Row> = fetch_all!(self.reader(), Row, to_destinations, since.micros(), limit_of_each)?;
         let told: Vec<Row> = fetch_all!(self.reader(), Row, to_webhooks, since.micros(), limit_of_each)?;
