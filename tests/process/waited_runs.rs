@@ -60,17 +60,14 @@ async fn every_message_of_the_run_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn advice_is_such_as_can_be_followed() {
-    let site = Site::on(TestDatabase::sqlite()).await;
+    let mut site = Site::on(TestDatabase::sqlite()).await;
     site.write("entities/stock.toml", ENTITY);
     // Its destination is away for good: what it queues stays on its way, and nobody collects it.
     let to = "\n[[export.destinations]]\nname = \"erp\"\nkind = \"http\"\nurl = \"http://127.0.0.1:9/in\"\n";
     let job = JOB.replace("split_records = 2", "enqueue = false");
     site.write("jobs/stock.toml", &format!("{job}{to}"));
-    let settings = std::fs::read_to_string(site.path("tranship.toml")).unwrap_or_default();
-    site.write(
-        "tranship.toml",
-        &format!("{settings}\n[destinations]\nallow_private = true\nallow_http = true\n"),
-    );
+    site.set("TRANSHIP_DESTINATIONS__ALLOW_PRIVATE", "true");
+    site.set("TRANSHIP_DESTINATIONS__ALLOW_HTTP", "true");
     run(site.business_url(), "create table stock (item integer primary key)").await;
     run(site.business_url(), "insert into stock values (1), (2)").await;
     let tester = site.add_client("tester", "operator");
