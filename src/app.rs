@@ -3,6 +3,7 @@
 //! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
+pub(crate) mod data_dir;
 pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
@@ -31,10 +32,12 @@ use crate::config::Config;
 use crate::console;
 use crate::definitions::Definitions;
 use crate::destination;
+use crate::domain::audit::{Action, NewEntry};
 use crate::domain::message::Durability;
 use crate::domain::receipt::ReceiptKeys;
 use crate::http::Api;
 use crate::http::admission::Admission;
+use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
 use crate::http::watch::Watch;
@@ -45,6 +48,7 @@ use crate::storage::clients::Client;
 use crate::storage::sessions::Visitor;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
+use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
 use listener::Listeners;
@@ -120,6 +124,8 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
+        data_dir::make(&config.data_dir)
+            .with_context(|| format!("cannot make the folder {} (data_dir)", config.data_dir.display()))?;
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;
@@ -163,6 +169,7 @@ impl App {
             store,
             runtime,
             sandbox,
+            traces: traces(&config)?,
         };
         let projects = Projects::new(context.store.clone(), definitions);
         projects.refresh().await?;
@@ -178,8 +185,8 @@ impl App {
         );
         let scheduler = Scheduler::new(context.clone(), watched.clone(), Arc::clone(&wake));
         let senders = Senders::new(&context, &watched, &stopping);
-        let watch = Watch::new(&context);
         let api = Api {
+            watch: Watch::new(&context),
             context,
             definitions: watched,
             projects: projects.clone(),
@@ -192,7 +199,6 @@ impl App {
             callers: Arc::default(),
             admission: Admission::new(&config.queue),
             leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
-            watch,
             waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
             listeners: Arc::new(Semaphore::new(config.server.max_listeners)),
             server: Arc::new(config.server.clone()),
@@ -258,7 +264,8 @@ impl App {
         }
         let (store, now) = (&self.api.context.store, self.api.context.clock.now());
         let base = format!("http://{}", self.address);
-        let link = console::link::new_link(store, &base, &Visitor::Local, now).await;
+        let entry = NewEntry::of_service(now, Action::ConsoleLink, LOCAL_OPERATOR);
+        let link = console::link::new_link(&store.audited(entry), &base, &Visitor::Local, now).await;
         Ok(Some(link.context("cannot make a link to the console")?))
     }
 
@@ -377,10 +384,22 @@ impl App {
             self.api.context.store.close().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
+        let traces = self.api.context.traces.clone();
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
         for file in address_files(&self.config.data_dir) {
             let _ = std::fs::remove_file(file);
         }
         Ok(())
+    }
+}
+
+/// Where spans go, if anywhere.
+fn traces(config: &Config) -> anyhow::Result<Traces> {
+    let telemetry = &config.telemetry;
+    match &telemetry.otlp_endpoint {
+        None => Ok(Traces::default()),
+        Some(endpoint) => Traces::to(endpoint, &telemetry.service_name)
+            .map_err(|error| anyhow::anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
     }
 }
 
@@ -393,6 +412,7 @@ fn limits(config: &Config) -> Limits {
         file: config.file.clone(),
         webhooks: config.webhooks.clone(),
         destinations: config.destinations.clone(),
+        audit: config.audit.clone(),
     }
 }
 
@@ -474,7 +494,9 @@ async fn first_client(
         created_at: options.clock.now(),
         revoked_at: None,
     };
+    let entry = NewEntry::of_service(client.created_at, Action::ClientAdd, DEV_CLIENT).with("role", "client");
     Ok(store
+        .audited(entry)
         .add_first_client(&client)
         .await?
         .then(|| (DEV_CLIENT.to_owned(), secret)))
@@ -508,7 +530,7 @@ fn address_files(data_dir: &Path) -> [PathBuf; 2] {
 }
 
 fn write_addresses(config: &Config, plain: SocketAddr, tls: Option<SocketAddr>) {
-    let mut written = std::fs::create_dir_all(&config.data_dir);
+    let mut written = Ok(());
     for (file, address) in address_files(&config.data_dir).iter().zip([Some(plain), tls]) {
         written = written.and_then(|()| match address {
             Some(address) => std::fs::write(file, format!("{address}\n")),

@@ -6,6 +6,7 @@ mod layers;
 mod outgoing;
 mod reader;
 mod sandbox;
+mod telemetry;
 mod urls;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use layers::DEFAULTS;
 pub use outgoing::Outgoing;
 use reader::Reader;
 pub use sandbox::Sandbox;
+pub use telemetry::Telemetry;
 pub use urls::{redacted, sqlite_file};
 
 /// Everything the service can be told. `Debug` hides passwords.
@@ -56,6 +58,10 @@ pub struct Config {
     pub webhooks: Outgoing,
     /// `destinations.*`
     pub destinations: Outgoing,
+    /// `audit.*`
+    pub audit: Audit,
+    /// `telemetry.*`
+    pub telemetry: Telemetry,
     /// `sandbox.*`, where it is enabled.
     pub sandbox: Option<Sandbox>,
 }
@@ -158,6 +164,13 @@ pub struct Queue {
     pub idempotency_days: u32,
     /// `upload_stale_seconds`: an upload whose owner has not beaten for this long is dead.
     pub upload_stale_seconds: u32,
+}
+
+/// `audit.*`
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// `keep_days`: how long entries of the audit log are kept; 0: for ever.
+    pub keep_days: u32,
 }
 
 /// `worker.*`
@@ -302,6 +315,10 @@ impl Config {
             },
             webhooks: Outgoing::read(reader, "webhooks", 60),
             destinations: Outgoing::read(reader, "destinations", 86_400),
+            audit: Audit {
+                keep_days: number(reader, "audit.keep_days", 0, 36_500),
+            },
+            telemetry: Telemetry::read(reader),
             sandbox: Sandbox::read(reader),
         }
     }

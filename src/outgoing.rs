@@ -14,6 +14,8 @@ pub use http::{Answer, Client};
 pub use secret::read_secret;
 
 use crate::config;
+use crate::domain::time::Timestamp;
+use crate::storage::outbox::Next;
 
 /// Seconds from a failed attempt to the next: first, twice that, four times, … up to the cap, each less up to a fifth by
 /// `chance` (0: nothing less, `u16::MAX`: all of it), so that what failed together does not come back together.
@@ -30,6 +32,19 @@ fn wait_seconds_by(settings: &config::Outgoing, attempt: i32, chance: u16) -> i6
 pub fn wait_seconds(settings: &config::Outgoing, attempt: i32, asked: Option<u32>) -> i64 {
     let asked = asked.unwrap_or(0).min(settings.retry_cap_seconds);
     wait_seconds_by(settings, attempt, chance()).max(asked.into())
+}
+
+/// Counts an attempt; of one that arrived, how long that took since it was queued.
+pub fn count(kind: &'static str, next: &Next, queued: Timestamp, now: Timestamp) {
+    let outcome = match next {
+        Next::Delivered => "delivered",
+        Next::Again(_) => "again",
+        Next::Dead => "failed",
+    };
+    metrics::counter!("tranship_delivery_attempts_total", "kind" => kind, "outcome" => outcome).increment(1);
+    if *next == Next::Delivered {
+        metrics::histogram!("tranship_delivery_seconds", "kind" => kind).record(now.seconds_from(queued));
+    }
 }
 
 /// Without randomness waits are only less spread.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use self::hand_back::{Attempt, Return};
 use crate::config;
@@ -19,9 +20,11 @@ use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
 use crate::domain::message::Claimed;
+use crate::domain::trace::TraceContext;
 use crate::pipeline::Context;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::stop::RunEnd;
+use crate::pipeline::telling::Done;
 use crate::pipeline::{export, import};
 use crate::sandbox::gate::Work;
 use crate::storage::StoreError;
@@ -113,6 +116,7 @@ impl Worker {
 
     /// Claims as much as there is room for. Returns how many things were started.
     async fn claim_and_spawn(&self) -> Result<usize, StoreError> {
+        metrics::counter!("tranship_worker_looks_total").increment(1);
         let mut started = 0;
         let work = self.context.begin_work(&self.stopping).await;
         let definitions = Arc::clone(&self.definitions.borrow());
@@ -129,8 +133,12 @@ impl Worker {
             let permit = self.permit().await;
             started += 1;
             let (worker, definitions, work) = (self.clone(), Arc::clone(&definitions), work.clone());
-            self.running
-                .spawn(async move { Box::pin(worker.run_import(&definitions, claimed, &work, permit)).await });
+            let message = &claimed.message;
+            let job = definitions.job(message.job).map(|job| job.name.clone());
+            let trace_id = message.trace().trace_id();
+            let span = tracing::info_span!("work", message = %message.id, job, trace_id);
+            let run = async move { Box::pin(worker.run_import(&definitions, claimed, &work, permit)).await };
+            self.running.spawn(run.instrument(span));
         }
         // Where there was none before, there is none now.
         while exported && self.start_export(&definitions, &work).await? {
@@ -149,8 +157,11 @@ impl Worker {
         };
         let permit = self.permit().await;
         let (worker, definitions, work) = (self.clone(), Arc::clone(definitions), work.clone());
-        self.running
-            .spawn(async move { Box::pin(worker.run_export(&definitions, claimed, &work, permit)).await });
+        let job = definitions.job(claimed.job).map(|job| job.name.clone());
+        let trace_id = TraceContext::of_run(claimed.job, claimed.due_at).trace_id();
+        let span = tracing::info_span!("work", due_at = %claimed.due_at, job, trace_id);
+        let run = async move { Box::pin(worker.run_export(&definitions, claimed, &work, permit)).await };
+        self.running.spawn(run.instrument(span));
         Ok(true)
     }
 
@@ -176,6 +187,7 @@ impl Worker {
         } else {
             limit
         };
+        let began = self.context.clock.now();
         let mut claimed = self.claim_from(&jobs, Lanes::All, any).await?;
         let left = limit - u32::try_from(claimed.len()).unwrap_or(limit);
         match self.claim_from(&jobs, Lanes::Small, left).await {
@@ -183,6 +195,10 @@ impl Worker {
             // What was claimed before is ours and must be worked on.
             Err(error) if claimed.is_empty() => return Err(error),
             Err(error) => tracing::warn!(%error, "claiming small files failed; trying again"),
+        }
+        for claimed in &claimed {
+            let by = || vec![("owner", self.context.owner.to_string().into())];
+            self.context.tell_step(&claimed.message, Done::well("claim", began), by);
         }
         Ok(claimed)
     }
@@ -223,7 +239,7 @@ impl Worker {
         let_in: &Work,
         permit: OwnedSemaphorePermit,
     ) {
-        let id = claimed.message.id;
+        let (id, began) = (claimed.message.id, self.context.clock.now());
         let work = async {
             let attempt = self.attempt(claimed.message.stalled);
             if attempt.is_one_too_many() {
@@ -255,6 +271,8 @@ impl Worker {
             end = Box::pin(self.under_heartbeat(stop, alive)).await;
         }
         let end = end.unwrap_or(RunEnd::Lost);
+        let job = definitions.job(claimed.message.job).map(|job| job.name.as_str());
+        self.context.tell_attempt(&claimed.message, began, &end, job);
         match Return::after(end, claimed.message.stalled) {
             Return::No => {}
             Return::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
@@ -288,6 +306,12 @@ impl Worker {
         let_in: &Work,
         permit: OwnedSemaphorePermit,
     ) {
+        let began = self.context.clock.now();
+        if claimed.origin == "schedule" && claimed.attempt == 1 {
+            metrics::histogram!("tranship_schedule_lateness_seconds").record(began.seconds_from(claimed.due_at));
+        }
+        self.context
+            .tell_run_phase(&claimed, Done::well("due", claimed.due_at), Vec::new);
         let work = async {
             let attempt = self.attempt(claimed.attempt);
             if attempt.is_one_too_many() {
@@ -320,6 +344,8 @@ impl Worker {
             end = Some(export::cancelled(&self.context, &claimed, why).await);
         }
         let end = end.unwrap_or(RunEnd::Lost);
+        let job = definitions.job(claimed.job).map(|job| job.name.as_str());
+        self.context.tell_run(&claimed, began, &end, job);
         self.hand_back_run(&claimed, end).await;
         self.end(permit);
     }

@@ -74,6 +74,7 @@ impl Listeners {
                 .app_data(data.clone())
                 .app_data(web::PayloadConfig::new(SMALL_BODY_BYTES_MAX))
                 .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::strike)))
+                .wrap(from_fn(http::measure::measure))
                 .wrap(from_fn(http::headers::stamp))
                 .wrap_fn(|mut request, service| {
                     if let Some(path) = http::canonical::canonical_path(request.path()) {

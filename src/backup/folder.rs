@@ -1,6 +1,7 @@
 //! Files of a backup's folder: written to stable storage, read as they were written.
 
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -10,17 +11,39 @@ use super::manifest::{BLOB_FOLDER, BLOBS, FILE, FORMAT, File, Manifest};
 use crate::blob::{Blobs, PayloadHasher};
 use crate::storage::backup::KeptBlob;
 
-/// Makes the folder, which must be new or empty: nothing is ever written over.
-pub(super) fn make(folder: &Path) -> Result<(), BackupError> {
-    std::fs::create_dir_all(folder).map_err(|error| BackupError::at(folder, "made", &error))?;
+/// Makes the folder, for this user alone: it will hold payloads and signing keys. It must be new or empty: nothing is ever written over.
+/// Whether it was new.
+pub(super) fn make(folder: &Path) -> Result<bool, BackupError> {
+    let failed = |error: io::Error| BackupError::at(folder, "made", &error);
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
     let mut entries = std::fs::read_dir(folder).map_err(|error| BackupError::at(folder, "read", &error))?;
     match entries.next() {
-        None => Ok(()),
+        None => Ok(false),
         Some(_) => Err(BackupError::Folder(format!(
             "{} is not empty: each backup needs a folder of its own",
             folder.display()
         ))),
     }
+}
+
+/// Takes away what a backup that failed has written: it would be taken for one, or be in the way of the next.
+pub(super) fn clear(folder: &Path, was_new: bool) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?;
+        } else {
+            std::fs::remove_file(path)?;
+        }
+    }
+    if was_new { std::fs::remove_dir(folder) } else { Ok(()) }
 }
 
 /// The blobs in the folder.
@@ -119,7 +142,14 @@ pub(super) fn read_manifest(folder: &Path) -> Result<Manifest, BackupError> {
         let why = format!("its format is {}, and this version reads {FORMAT}", format["format"]);
         return Err(unfit(why));
     }
-    serde_json::from_slice(&text).map_err(|error| unfit(error.to_string()))
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| unfit(error.to_string()))?;
+    let (found, known) = (manifest.store.schema, manifest.store.newest_known());
+    if found > known {
+        let why =
+            format!("its store is at step {found} of the schema, and this version knows {known}: use a newer one");
+        return Err(unfit(why));
+    }
+    Ok(manifest)
 }
 
 /// The list of blobs, line by line: it may be longer than memory.

@@ -32,9 +32,19 @@ pub struct Take<'a> {
 /// Takes a backup; `seen` is told of every blob that was copied, by its bytes.
 ///
 /// # Errors
-/// [`BackupError`]; the folder is no backup then.
+/// [`BackupError`]; the folder is as it was then.
 pub async fn take(take: &Take<'_>, seen: impl Fn(u64)) -> Result<Manifest, BackupError> {
-    folder::make(take.folder)?;
+    let was_new = folder::make(take.folder)?;
+    let taken = fill(take, seen).await;
+    if taken.is_err()
+        && let Err(error) = folder::clear(take.folder, was_new)
+    {
+        tracing::warn!(folder = %take.folder.display(), %error, "what the backup that failed has written remains");
+    }
+    taken
+}
+
+async fn fill(take: &Take<'_>, seen: impl Fn(u64)) -> Result<Manifest, BackupError> {
     let path = take.folder.join(BLOBS);
     let failed = |error: &std::io::Error| BackupError::at(&path, "written", error);
     let mut list = BufWriter::new(std::fs::File::create(&path).map_err(|error| failed(&error))?);

@@ -47,7 +47,14 @@ pub enum BlobError {
     Settings(String),
     /// The store refused or is out of reach; trying again later may help.
     #[error("the blob store failed: {0}")]
-    Store(#[from] object_store::Error),
+    Store(object_store::Error),
+}
+
+impl From<object_store::Error> for BlobError {
+    fn from(error: object_store::Error) -> Self {
+        metrics::counter!("tranship_blob_errors_total").increment(1);
+        Self::Store(error)
+    }
 }
 
 impl BlobError {

@@ -1,5 +1,6 @@
 //! The service's answers, as far as the command line reads them. What it does not read it passes on untouched.
 
+mod bulk;
 mod deliveries;
 mod history;
 mod runs;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::domain::status::Status;
 
+pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};

@@ -109,7 +109,11 @@ impl Restore {
                 screen.json(&manifest);
             } else {
                 say_content(screen, &manifest);
-                screen.line("every digest is right");
+                screen.line(if manifest.blobs.copied {
+                    "every digest is right"
+                } else {
+                    "every digest of the store is right; the blobs are not in the backup, and were not looked at"
+                });
             }
             return Ok(Exit::Ok);
         }

@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::actor::entry;
 use super::screen::{Screen, plain};
 use super::settings::Settings;
 use super::shell::{program, quoted};
 use super::{Exit, Failure};
+use crate::app::data_dir;
 use crate::auth::secrets::{hash_secret, new_secret};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::audit::Action;
+use crate::domain::client::{Role, name_flaw};
 use crate::domain::time::Timestamp;
-use crate::storage::clients::Client;
+use crate::storage::clients::{Change, Changed, Client, LastAdmin};
 use crate::storage::{Sharing, Store, StoreError, StoreSettings};
-
-/// Longest client name.
-const NAME_CHARS_MAX: usize = 100;
 
 /// Say who may talk to the service
 #[derive(Debug, Subcommand)]
@@ -27,7 +29,7 @@ pub enum ClientCommand {
         #[arg(value_parser = client_name)]
         name: String,
         /// What it may do beyond its jobs
-        #[arg(long, value_enum, default_value_t = Role::Client)]
+        #[arg(long, value_name = "ROLE", value_parser = roles(), default_value = "client")]
         role: Role,
         /// Print its name and secret as JSON
         #[arg(long)]
@@ -53,6 +55,19 @@ pub enum ClientCommand {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Give a client another role
+    Role {
+        /// Its name
+        name: String,
+        /// What it may do beyond its jobs
+        #[arg(value_name = "ROLE", value_parser = roles())]
+        role: Role,
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Lock a client out for good
     Revoke {
         /// Its name
@@ -65,41 +80,13 @@ pub enum ClientCommand {
     },
 }
 
-/// What a client may do beyond the jobs that list it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Role {
-    /// Use the jobs that list it
-    Client,
-    /// Use the jobs that list it, and create data projects by importing packages
-    Integrator,
-    /// Look at everything
-    Viewer,
-    /// Look at everything, run and repair
-    Operator,
-    /// All of it, clients included
-    Admin,
-}
-
-impl Role {
-    /// The word in the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Integrator => "integrator",
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-}
-
 impl ClientCommand {
     pub(super) fn json(&self) -> bool {
         match self {
             Self::Add { json, .. }
             | Self::List { json, .. }
             | Self::Rotate { json, .. }
+            | Self::Role { json, .. }
             | Self::Revoke { json, .. } => *json,
         }
     }
@@ -111,17 +98,22 @@ impl ClientCommand {
             } => add(screen, &name, role, &settings).await,
             Self::List { settings, .. } => list(screen, &settings).await,
             Self::Rotate { name, settings, .. } => rotate(screen, &name, &settings).await,
+            Self::Role {
+                name, role, settings, ..
+            } => change_role(screen, &name, role, &settings).await,
             Self::Revoke { name, settings, .. } => revoke(screen, &name, &settings).await,
         }
     }
 }
 
 fn client_name(text: &str) -> Result<String, String> {
-    let fits = (1..=NAME_CHARS_MAX).contains(&text.chars().count());
-    if !fits || text.trim() != text || text.chars().any(char::is_control) {
-        return Err(format!("1 to {NAME_CHARS_MAX} characters, no space at the ends"));
-    }
-    Ok(text.to_owned())
+    name_flaw(text).map_or_else(|| Ok(text.to_owned()), Err)
+}
+
+/// The roles, as words to choose from.
+fn roles() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(|role| PossibleValue::new(role.as_str()).help(role.means())))
+        .map(|word| Role::parse(&word).unwrap_or(Role::Client))
 }
 
 async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Result<Exit, Failure> {
@@ -136,7 +128,8 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
     let config = settings.load()?;
     let made = new_store_file(&config.store.url);
     let store = open(config).await?;
-    let added = match store.add_client(&client).await {
+    let entry = entry(Action::ClientAdd, name).with("role", role.as_str());
+    let added = match store.audited(entry).add_client(&client).await {
         Err(StoreError::Exists { .. }) => Err(taken(&store, name).await),
         other => other.map_err(|error| refusal(&error)),
     };
@@ -210,6 +203,7 @@ async fn rotate(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
     let secret = new_secret();
     let hash = hash_secret(&secret);
     let store = open(settings.load()?).await?;
+    let store = store.audited(entry(Action::ClientRotate, &written(&store, name).await?));
     let found = store.set_client_secret(name, &hash).await;
     store.close().await;
     if !found.map_err(|error| refusal(&error))? {
@@ -219,8 +213,38 @@ async fn rotate(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
     Ok(Exit::Ok)
 }
 
+async fn change_role(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Result<Exit, Failure> {
+    let store = open(settings.load()?).await?;
+    let entry = entry(Action::ClientRole, &written(&store, name).await?).with("role", role.as_str());
+    // Whoever has the store at hand can add another admin.
+    let audited = store.audited(entry);
+    let changed = audited.change_client(name, Change::Role(role), LastAdmin::MayGo).await;
+    store.close().await;
+    if changed.map_err(|error| refusal(&error))? != Changed::Done {
+        return Err(unknown(name));
+    }
+    if screen.is_json() {
+        screen.json(&serde_json::json!({"name": name, "role": role.as_str()}));
+    } else {
+        screen.line(format!(
+            "{} is {} now: it {}.",
+            plain(name),
+            role.as_str(),
+            role.means()
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+/// A client's name as it is written in the store.
+async fn written(store: &Store, name: &str) -> Result<String, Failure> {
+    let client = store.client(name).await.map_err(|error| refusal(&error))?;
+    Ok(client.map_or_else(|| name.to_owned(), |client| client.name))
+}
+
 async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit, Failure> {
     let store = open(settings.load()?).await?;
+    let store = store.audited(entry(Action::ClientRevoke, &written(&store, name).await?));
     let found = store.revoke_client(name, Clock::system().now()).await;
     store.close().await;
     if !found.map_err(|error| refusal(&error))? {
@@ -239,6 +263,13 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
 
 /// Opens the store beside the service that may be running on it.
 pub(super) async fn open(config: Config) -> Result<Store, Failure> {
+    // The first client may come before the first start.
+    data_dir::make(&config.data_dir).map_err(|error| {
+        Failure::failed(format!(
+            "cannot make the folder {} (data_dir): {error}",
+            config.data_dir.display()
+        ))
+    })?;
     let settings = StoreSettings {
         url: config.store.url,
         max_connections: config.store.max_connections,
@@ -284,13 +315,6 @@ pub(super) fn refusal(error: &StoreError) -> Failure {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_client_name_has_no_space_at_its_ends() {
-        assert!(client_name("shop middleware").is_ok());
-        for bad in ["", " a", "a ", "a\nb", &"x".repeat(101)] {
-            assert!(client_name(bad).is_err(), "{bad:?}");
-        }
-    }
     #[tokio::test]
     async fn a_new_store_is_noticed_and_a_revoked_name_stays_taken() {
         let folder = tempfile::tempdir().expect("a folder");

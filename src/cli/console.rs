@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::actor::entry;
 use super::client::{open, refusal, unknown};
 use super::screen::{Screen, Tone};
 use super::settings::Settings;
@@ -10,6 +11,8 @@ use crate::auth::sessions::LINK_SECONDS;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::console::link::new_link;
+use crate::domain::audit::Action;
+use crate::http::auth::LOCAL_OPERATOR;
 use crate::storage::sessions::Visitor;
 
 /// Print a link that signs in to the web console, once
@@ -50,6 +53,11 @@ impl Console {
                     Visitor::Client(client.ok_or_else(|| unknown(name))?.name)
                 }
             };
+            let target = match &visitor {
+                Visitor::Local => LOCAL_OPERATOR,
+                Visitor::Client(name) => name.as_str(),
+            };
+            let store = store.audited(entry(Action::ConsoleLink, target));
             let link = new_link(&store, &base, &visitor, now).await;
             link.map_err(|error| refusal(&error))
         };

@@ -1,4 +1,4 @@
-//! `tranship messages`: look at messages, take rejected records out, send them back corrected.
+//! `tranship messages`: look at messages, try them again, cancel them, take rejected records out, send them back corrected.
 
 use std::path::{Path, PathBuf};
 
@@ -8,24 +8,20 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::answers::{MessagePage, RecordErrors};
 use super::api::Api;
+use super::bulk::{Bulk, Filters, How, message_id};
 use super::connection::{Connection, name_or_id};
 use super::progress::{self, Cleared};
 use super::screen::{Screen, plain};
 use super::shell::{program, quoted};
 use super::{Exit, Failure, push, show, status};
-use crate::domain::ids::MessageId;
 
-/// List messages, take their rejected records out and send them back corrected
+/// List messages, try them again, cancel them, take their rejected records out and send them back corrected
 #[derive(Debug, Subcommand)]
 pub enum Messages {
     /// List messages, newest first
     List {
-        /// Only of this job (name or activity id)
-        #[arg(long, value_name = "JOB", value_parser = name_or_id)]
-        job: Option<String>,
-        /// Only in this status, e.g. `ProcessedWithErrors`
-        #[arg(long, value_name = "STATUS", value_parser = status_word)]
-        status: Option<String>,
+        #[command(flatten)]
+        filters: Filters,
         /// Only those before this message (the `next` of an earlier page)
         #[arg(long, value_name = "ID", value_parser = message_id)]
         before: Option<String>,
@@ -43,6 +39,33 @@ pub enum Messages {
         /// List every rejected record, not only one sample of each cause
         #[arg(long)]
         errors: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Put messages that ended without success back into their queues: those named, or all like this
+    Retry {
+        /// Their ids
+        #[arg(value_name = "ID", value_parser = message_id)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        filters: Filters,
+        /// Offer so many a second, instead of all at once
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        rate: Option<u32>,
+        #[command(flatten)]
+        how: How,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Cancel messages that have not ended: those named, or all like this
+    Cancel {
+        /// Their ids
+        #[arg(value_name = "ID", value_parser = message_id)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        filters: Filters,
+        #[command(flatten)]
+        how: How,
         #[command(flatten)]
         connection: Connection,
     },
@@ -81,6 +104,8 @@ impl Messages {
         match self {
             Self::List { connection, .. }
             | Self::Show { connection, .. }
+            | Self::Retry { connection, .. }
+            | Self::Cancel { connection, .. }
             | Self::Rejects { connection, .. }
             | Self::Resubmit { connection, .. } => connection,
         }
@@ -90,20 +115,39 @@ impl Messages {
         let api = self.connection().open()?;
         match self {
             Self::List {
-                job,
-                status,
-                before,
-                limit,
-                ..
+                filters, before, limit, ..
             } => {
                 let limit = limit.to_string();
-                let filters = [
-                    ("job", job.as_deref()),
-                    ("status", status.as_deref()),
-                    ("before", before.as_deref()),
-                    ("limit", Some(limit.as_str())),
-                ];
-                list(&api, screen, &filters).await
+                let mut query = filters.pairs();
+                query.extend(before.as_deref().map(|before| ("before", before)));
+                query.push(("limit", &limit));
+                list(&api, screen, &query).await
+            }
+            Self::Retry {
+                ids,
+                filters,
+                rate,
+                how,
+                ..
+            } => {
+                let bulk = Bulk {
+                    action: "retry",
+                    ids: &ids,
+                    filters: &filters,
+                    per_second: rate,
+                    how: &how,
+                };
+                bulk.run(&api, screen).await
+            }
+            Self::Cancel { ids, filters, how, .. } => {
+                let bulk = Bulk {
+                    action: "cancel",
+                    ids: &ids,
+                    filters: &filters,
+                    per_second: None,
+                    how: &how,
+                };
+                bulk.run(&api, screen).await
             }
             Self::Show { message, errors, .. } => show(&api, screen, &message, errors).await,
             Self::Rejects { message, out, .. } => rejects(&api, screen, &message, out.as_deref()).await,
@@ -123,36 +167,19 @@ impl Messages {
     }
 }
 
-fn message_id(text: &str) -> Result<String, String> {
-    let id = text.parse::<MessageId>().map_err(|error| error.to_string())?;
-    Ok(id.to_string())
-}
-
-fn status_word(text: &str) -> Result<String, String> {
-    use crate::domain::status::Status;
-    Status::ALL
-        .into_iter()
-        .map(Status::as_str)
-        .find(|word| word.eq_ignore_ascii_case(text))
-        .map(str::to_owned)
-        .ok_or_else(|| format!("one of {}", Status::ALL.map(Status::as_str).join(", ")))
-}
-
-async fn list(api: &Api, screen: &Screen, filters: &[(&str, Option<&str>)]) -> Result<Exit, Failure> {
-    let query: Vec<_> = filters
-        .iter()
-        .filter_map(|(key, value)| value.map(|value| (*key, value)))
-        .collect();
-    let answer = api.get::<MessagePage>(&["api", "v1", "messages"], &query).await?;
+async fn list(api: &Api, screen: &Screen, query: &[(&str, &str)]) -> Result<Exit, Failure> {
+    let answer = api.get::<MessagePage>(&["api", "v1", "messages"], query).await?;
     if screen.is_json() {
         screen.json(&answer.raw);
-    } else if answer.body.messages.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    if answer.body.messages.is_empty() {
         screen.note("No message fits.");
     } else {
         show::messages(screen, &answer.body.messages);
-        if let Some(next) = answer.raw.get("next").and_then(serde_json::Value::as_str) {
-            screen.note(format!("There are more: add --before {}", plain(next)));
-        }
+    }
+    if let Some(next) = answer.raw.get("next").and_then(serde_json::Value::as_str) {
+        screen.note(format!("There may be more: add --before {}", plain(next)));
     }
     Ok(Exit::Ok)
 }
@@ -256,16 +283,6 @@ async fn rejects(api: &Api, screen: &Screen, message: &str, out: Option<&Path>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_status_is_known_in_any_case_and_others_are_named() {
-        assert_eq!(status_word("processedwitherrors").as_deref(), Ok("ProcessedWithErrors"));
-        assert!(
-            status_word("Executing")
-                .expect_err("no status")
-                .contains("PostProcessingFailed")
-        );
-    }
 
     #[test]
     fn a_cursor_may_be_text_or_number() {

@@ -1,19 +1,23 @@
 //! The command line: what people and scripts type.
 //!
 //! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
-//! `doctor`, `init`, `entities` and `client` work on settings, definitions and the store where they are. Refuses: rules of the service,
+//! `doctor`, `init`, `entities`, `client` and `audit` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
+mod actor;
 mod agent;
 mod answers;
 mod api;
+mod audit;
 mod backup;
 mod bench;
+mod bulk;
 mod check;
 mod client;
 mod completions;
 mod connection;
 mod console;
+mod dead_letters;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -95,9 +99,12 @@ enum Command {
     /// List, show and run jobs
     #[command(subcommand)]
     Jobs(jobs::Jobs),
-    /// List messages, take their rejected records out and send them back corrected
+    /// List messages, try them again, cancel them, take their rejected records out and send them back corrected
     #[command(subcommand)]
     Messages(messages::Messages),
+    /// List what ended without success, and try it again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     /// List what export jobs brought to their destinations, and send it once more
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
@@ -107,6 +114,9 @@ enum Command {
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// See who did what, and whether the log of it is whole
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Send what lies in folders, collect into folders
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
@@ -145,9 +155,11 @@ impl Command {
             Self::Status(status) => status.connection.json,
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
+            Self::DeadLetters(dead_letters) => dead_letters.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
+            Self::Audit(audit) => audit.json(),
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
             Self::Backup(backup) => backup.json,
@@ -172,9 +184,11 @@ impl Command {
             Self::Status(status) => Box::pin(status.run(screen)).await,
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
+            Self::DeadLetters(dead_letters) => Box::pin(dead_letters.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Audit(audit) => Box::pin(audit.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Backup(backup) => Box::pin(backup.run(screen)).await,

@@ -29,6 +29,19 @@ pub fn bytes(screen: &Screen, what: &str, total: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// A bar over a number of messages, which may turn out to be more.
+#[must_use]
+pub fn messages(screen: &Screen, what: &str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    dressed(
+        screen,
+        &bar,
+        "{msg} {bar:32.cyan/dim} {human_pos} of {human_len}  {per_sec}  {eta} left",
+    );
+    bar.set_message(plain(what));
+    bar
+}
+
 /// A spinner with a text that changes.
 #[must_use]
 pub fn spinner(screen: &Screen) -> ProgressBar {

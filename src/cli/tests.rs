@@ -14,6 +14,50 @@ fn the_command_line_is_consistent_in_itself() {
 }
 
 #[test]
+fn many_messages_are_named_or_described() {
+    for line in [
+        &[
+            "messages",
+            "list",
+            "--job",
+            "J",
+            "--code",
+            "rejected",
+            "--since",
+            "2026-01-31",
+        ][..],
+        &["messages", "retry", "0192f1c4-0000-7000-8000-000000000000", "--yes"],
+        &[
+            "messages",
+            "cancel",
+            "--job",
+            "J",
+            "--until",
+            "2026-01-31T18:00",
+            "--dry-run",
+            "--json",
+        ],
+        &["dead-letters", "list", "--limit", "5"],
+        &["dead-letters", "groups", "--job", "J"],
+        &[
+            "dead-letters",
+            "redrive",
+            "--job",
+            "J",
+            "--code",
+            "rejected",
+            "--rate",
+            "5",
+        ],
+    ] {
+        assert!(parse(line).is_ok(), "{line:?}");
+    }
+    assert!(parse(&["messages", "retry", "no-id"]).is_err());
+    assert!(parse(&["messages", "cancel", "--since", "monday"]).is_err());
+    assert!(parse(&["dead-letters", "redrive", "--rate", "0"]).is_err());
+}
+
+#[test]
 fn every_command_can_be_completed_and_has_its_page() {
     let names = |command: &clap::Command| {
         let own = command.get_subcommands().map(|own| own.get_name().to_owned());
@@ -135,7 +179,40 @@ fn every_command_of_the_manual_is_taken() {
         &["client", "add", "shop", "--role", "operator", "--data-dir", "d"],
         &["client", "list", "--json"],
         &["client", "rotate", "shop"],
+        &["client", "role", "shop", "admin"],
         &["client", "revoke", "shop"],
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_audit_log_is_taken() {
+    for line in [
+        &[
+            "audit",
+            "list",
+            "--actor",
+            "op",
+            "--action",
+            "job.pause",
+            "--from",
+            "2026-01-31T18:00:00Z",
+            "--json",
+        ][..],
+        &[
+            "audit",
+            "list",
+            "--before-entry",
+            "7",
+            "--target",
+            "shop",
+            "--limit",
+            "500",
+        ],
+        &["audit", "verify"],
     ] {
         if let Err(error) = parse(line) {
             panic!("{line:?}: {error}");
@@ -230,6 +307,9 @@ fn mistakes_end_with_two_and_the_nearest_command_is_named() {
         &["push", "f.csv", "--job", ""],
         &["jobs", "show", ".."],
         &["client", "add", "shop", "--role", "king"],
+        &["client", "role", "shop", "king"],
+        &["audit", "list", "--action", "job.dance"],
+        &["audit", "verify", "--head", "17"],
         &["jobs", "list", "--url", "localhost:8080"],
         &["serve", "--set", "nonsense"],
         &["entities", "add"],

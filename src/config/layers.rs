@@ -15,6 +15,12 @@ pub const DEFAULTS: &str = include_str!("../../tranship.default.toml");
 /// Begins every variable of ours.
 const PREFIX: &str = "TRANSHIP_";
 
+/// OpenTelemetry's own variables, and the settings they stand for; ours go before them.
+const STANDARD_VARIABLES: [(&str, &str); 2] = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
+];
+
 /// The keys outside sections.
 pub(super) const TOP_LEVEL: [&str; 3] = ["data_dir", "jobs_dir", "entities_dir"];
 
@@ -69,6 +75,18 @@ pub(super) type Values = BTreeMap<String, Written>;
 pub(super) fn gather(overrides: &Overrides, environment: &[(String, String)], mistakes: &mut Vec<Mistake>) -> Values {
     let mut values = defaults();
     read_file(overrides.file.as_deref(), &mut values, mistakes);
+    for (name, value) in environment {
+        if let Some((_, key)) = STANDARD_VARIABLES.iter().find(|(standard, _)| standard == name)
+            && !value.is_empty()
+        {
+            let written = Written {
+                raw: Raw::Words(value.clone()),
+                place: name.clone(),
+                origin: Origin::Variable,
+            };
+            values.insert((*key).to_owned(), written);
+        }
+    }
     for (name, value) in environment {
         // docker compose hands on variables it does not have as empty ones.
         if let Some(key) = key_of_variable(name).filter(|_| !value.is_empty()) {

@@ -1,4 +1,4 @@
-//! What pages load: one style sheet, one script, one icon, compiled in. The digest is in the name, so they may be kept for ever.
+//! What pages load: style sheets, scripts, one icon, compiled in. The digest is in the name, so they may be kept for ever.
 
 use std::sync::LazyLock;
 
@@ -40,6 +40,16 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     let text = include_str!("assets/console.js");
     Asset::new("console", "js", "text/javascript; charset=utf-8", text)
 });
+/// What the page of the API adds to that.
+pub(super) static API_STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("assets/api.css");
+    Asset::new("api", "css", "text/css; charset=utf-8", text)
+});
+/// Calls tried from the page of the API.
+pub(super) static API_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("assets/api.js");
+    Asset::new("api", "js", "text/javascript; charset=utf-8", text)
+});
 /// The icon of the browser's tab.
 pub(super) static ICON: LazyLock<Asset> = LazyLock::new(|| {
     let text = include_str!("assets/icon.svg");
@@ -49,7 +59,8 @@ pub(super) static ICON: LazyLock<Asset> = LazyLock::new(|| {
 /// `GET /console/assets/{name}`.
 pub(super) async fn send(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let asked = request.path();
-    let Some(asset) = [&STYLE, &SCRIPT, &ICON].into_iter().find(|asset| asset.path == asked) else {
+    let all = [&STYLE, &SCRIPT, &API_STYLE, &API_SCRIPT, &ICON];
+    let Some(asset) = all.into_iter().find(|asset| asset.path == asked) else {
         return trouble::no_such_page(api, request).await;
     };
     let mut answer = HttpResponse::Ok();

@@ -27,6 +27,11 @@ impl Form {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// All members as they were sent, empty ones too.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The same, to be kept.
     pub fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)

@@ -8,6 +8,7 @@ use super::form::TOKEN;
 use super::parts::time;
 use super::same::Same;
 use super::visit::Visit;
+use crate::http::auth::Caller;
 
 /// The places of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +16,33 @@ pub(super) enum Place {
     Overview,
     Jobs,
     Messages,
+    DeadLetters,
+    Entities,
+    Webhooks,
+    Clients,
+    Audit,
 }
 
 impl Place {
-    const ALL: [(Self, &'static str, &'static str); 3] = [
+    const ALL: &[(Self, &'static str, &'static str)] = &[
         (Self::Overview, "Overview", "/console"),
         (Self::Jobs, "Jobs", "/console/jobs"),
         (Self::Messages, "Messages", "/console/messages"),
+        (Self::DeadLetters, "Dead letters", "/console/dead-letters"),
+        (Self::Entities, "Entities", "/console/entities"),
+        (Self::Webhooks, "Webhooks", "/console/webhooks"),
+        (Self::Clients, "Clients", "/console/clients"),
+        (Self::Audit, "Audit", "/console/audit"),
     ];
+
+    /// Whether it is a place for this visitor.
+    fn is_for(self, caller: &Caller) -> bool {
+        match self {
+            Self::Clients => caller.is_admin(),
+            Self::Audit => caller.sees_all(),
+            _ => true,
+        }
+    }
 }
 
 /// A page of somebody who is signed in.
@@ -64,8 +84,8 @@ pub(super) fn whole(visit: &Visit<'_>, page: &Page) -> Markup {
     let header = html! {
         nav aria-label="Pages" {
             ul {
-                @for (place, name, path) in Place::ALL {
-                    li { a href=(path) aria-current=[(page.place == Some(place)).then_some("page")] { (name) } }
+                @for (place, name, path) in Place::ALL.iter().filter(|(place, ..)| place.is_for(&visit.caller)) {
+                    li { a href=(path) aria-current=[(page.place == Some(*place)).then_some("page")] { (name) } }
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 mod actions;
 mod answer;
+mod api_docs;
 mod assets;
 mod cookie;
 mod form;
@@ -20,6 +21,8 @@ mod visit;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route};
 
+use crate::http::problem::no_such_method;
+
 /// One path with a page to look at, and what its form does where it has one.
 fn at(path: &str, routes: impl IntoIterator<Item = Route>) -> Resource {
     let resource = routes.into_iter().fold(web::resource(path), Resource::route);
@@ -32,6 +35,11 @@ pub fn routes(service: &mut ServiceConfig) {
     let post = || web::post();
     service
         .service(at("/console", [get().to(pages::overview::show)]))
+        .service(
+            web::resource("/api/v1/docs")
+                .route(get().to(api_docs::show))
+                .default_service(web::to(no_such_method)),
+        )
         .service(at("/console/assets/{name}", [get().to(assets::send)]))
         .service(at(
             "/console/sign-in",
@@ -58,6 +66,14 @@ pub fn routes(service: &mut ServiceConfig) {
             [get().to(actions::job::ask_resume), post().to(actions::job::resume)],
         ))
         .service(at("/console/messages", [get().to(pages::messages::show)]))
+        .service(
+            at(
+                "/console/messages/bulk",
+                [get().to(pages::bulk::ask), post().to(actions::bulk::act)],
+            )
+            .app_data(web::PayloadConfig::new(actions::bulk::FORM_BYTES_MAX)),
+        )
+        .service(at("/console/dead-letters", [get().to(pages::dead_letters::show)]))
         .service(at("/console/messages/{id}", [get().to(pages::message::show)]))
         .service(at(
             "/console/messages/{id}/payload",
@@ -81,6 +97,57 @@ pub fn routes(service: &mut ServiceConfig) {
                 post().to(actions::message::cancel),
             ],
         ))
+        .service(
+            at(
+                "/console/messages/{id}/repair",
+                [get().to(pages::repair::show), post().to(actions::repair::send_back)],
+            )
+            .app_data(web::PayloadConfig::new(pages::repair::FORM_BYTES_MAX)),
+        )
         .service(at("/console/executions/{id}", [get().to(pages::execution::show)]))
+        .service(at("/console/audit", [get().to(pages::audit::show)]))
+        .service(at("/console/audit/verify", [get().to(pages::audit::verify)]))
+        .service(at("/console/entities", [get().to(pages::entities::list)]))
+        .service(at("/console/entities/{name}", [get().to(pages::entities::show)]))
+        .service(at("/console/webhooks", [get().to(pages::webhooks::list)]))
+        .service(at("/console/webhooks/{id}", [get().to(pages::webhooks::show)]))
+        .service(at(
+            "/console/webhooks/{id}/replay",
+            [
+                get().to(actions::webhook::ask_replay),
+                post().to(actions::webhook::replay),
+            ],
+        ))
+        .configure(client_routes)
         .service(web::resource("/console/{rest:.*}").default_service(web::to(pages::trouble::no_such_page)));
+}
+
+/// The routes of what admins do about clients.
+fn client_routes(service: &mut ServiceConfig) {
+    let get = || web::get();
+    let post = || web::post();
+    service
+        .service(at("/console/clients", [get().to(pages::clients::show)]))
+        .service(at(
+            "/console/clients/add",
+            [get().to(actions::client::ask_add), post().to(actions::client::add)],
+        ))
+        .service(at(
+            "/console/clients/rotate",
+            [
+                get().to(actions::client::ask_rotate),
+                post().to(actions::client::rotate),
+            ],
+        ))
+        .service(at(
+            "/console/clients/role",
+            [get().to(actions::client::ask_role), post().to(actions::client::role)],
+        ))
+        .service(at(
+            "/console/clients/revoke",
+            [
+                get().to(actions::client::ask_revoke),
+                post().to(actions::client::revoke),
+            ],
+        ));
 }

@@ -1,14 +1,16 @@
 //! What every page says in its foot: the call and the command that show or do the same.
 
-use std::fmt::Write as _;
-
 use maud::{Markup, html};
+
+pub(super) use crate::http::query::encoded;
 
 /// The call and the commands.
 pub(super) struct Same {
     method: &'static str,
     path: String,
     body: Option<String>,
+    /// A file whose bytes are the body.
+    file: Option<&'static str>,
     commands: Vec<String>,
     /// What of the page they do not say.
     but: Option<&'static str>,
@@ -21,6 +23,7 @@ impl Same {
             method: "GET",
             path: path.into(),
             body: None,
+            file: None,
             commands: Vec::new(),
             but: None,
         }
@@ -32,6 +35,14 @@ impl Same {
             method: "POST",
             body: body.map(|body| body.to_string()),
             ..Self::get(path)
+        }
+    }
+
+    /// A page that does what this `POST` does with the bytes of a file as its body.
+    pub fn post_file(path: impl Into<String>, file: &'static str) -> Self {
+        Self {
+            file: Some(file),
+            ..Self::post(path, None)
         }
     }
 
@@ -55,8 +66,11 @@ impl Same {
         let body = self.body.as_ref().map_or_else(String::new, |body| {
             format!(" -H 'Content-Type: application/json' -d {}", quoted(body))
         });
+        let file = self
+            .file
+            .map_or_else(String::new, |file| format!(" --data-binary @{file}"));
         let url = quoted(&format!("{base}{}", self.path));
-        format!("curl -s {method}-H \"Authorization: Bearer $TOKEN\"{body} {url}")
+        format!("curl -s {method}-H \"Authorization: Bearer $TOKEN\"{body}{file} {url}")
     }
 
     /// The foot.
@@ -100,19 +114,6 @@ fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// A text as a segment of a path, or a value in a query.
-pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]

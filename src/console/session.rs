@@ -5,6 +5,7 @@ use actix_web::http::header;
 
 use super::cookie;
 use crate::auth::sessions::digest;
+use crate::domain::audit::Surface;
 use crate::domain::time::Timestamp;
 use crate::http::Api;
 use crate::http::auth::{Caller, base_url};
@@ -33,7 +34,10 @@ pub(super) async fn session(api: &Api, request: &HttpRequest) -> Result<Option<S
     let now = api.context.clock.now();
     let found = api.context.store.session(digest(&secret), now).await?;
     Ok(found.map(|found| Session {
-        caller: found.client.as_ref().map_or_else(Caller::local_operator, Caller::of),
+        caller: match &found.client {
+            None => Caller::local_operator(),
+            Some(client) => Caller::of(client, Surface::Console),
+        },
         secret,
         expires_at: found.expires_at,
     }))

@@ -16,7 +16,9 @@ use super::visit::{act, theme};
 use crate::auth::secrets::new_secret;
 use crate::auth::sessions::digest;
 use crate::auth::token_endpoint::{KnownClient, proved};
+use crate::domain::audit::{Action, NewEntry, Surface};
 use crate::http::Api;
+use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::storage::sessions::Visitor;
@@ -126,8 +128,10 @@ pub(super) async fn by_secret(api: web::Data<Api>, request: HttpRequest, body: B
         let now = api.context.clock.now();
         let until = now.plus_seconds(api.server.session_seconds.into());
         let visitor = Visitor::Client(name.clone());
+        let entry = NewEntry::new(now, &name, Surface::Console, Action::ConsoleSignIn, &name);
         api.context
             .store
+            .audited(entry.with("by", "secret"))
             .begin_session(digest(&secret), &visitor, until, now)
             .await?;
         tracing::info!(client = %name, "signed in to the console");
@@ -182,7 +186,14 @@ pub(super) async fn by_link(api: web::Data<Api>, request: HttpRequest, link: web
         let secret = new_secret();
         let now = api.context.clock.now();
         let until = now.plus_seconds(api.server.session_seconds.into());
-        let store = &api.context.store;
+        let entry = NewEntry::new(
+            now,
+            LOCAL_OPERATOR,
+            Surface::Console,
+            Action::ConsoleSignIn,
+            LOCAL_OPERATOR,
+        );
+        let store = api.context.store.audited(entry.with("by", "link"));
         if !store
             .follow_sign_in_link(digest(&link), digest(&secret), until, now)
             .await?

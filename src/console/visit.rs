@@ -102,6 +102,30 @@ pub(super) async fn act(
     body: Result<web::Bytes, actix_web::Error>,
     act: impl AsyncFnOnce(&Visit<'_>, &Form) -> Result<String, Problem>,
 ) -> HttpResponse {
+    let act = async |visit: &Visit<'_>, form: &Form| Ok(see_other(&act(visit, form).await?));
+    act_and_answer(api, request, body, act).await
+}
+
+/// The same with a page that tells what was done. Reloading it does the same again, so what is done must bear that.
+pub(super) async fn act_and_show(
+    api: &Api,
+    request: &HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+    act: impl AsyncFnOnce(&Visit<'_>, &Form) -> Result<Page, Problem>,
+) -> HttpResponse {
+    let act = async |visit: &Visit<'_>, form: &Form| {
+        let page = act(visit, form).await?;
+        Ok(answer::page(page.status, frame::whole(visit, &page)))
+    };
+    act_and_answer(api, request, body, act).await
+}
+
+async fn act_and_answer(
+    api: &Api,
+    request: &HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+    act: impl AsyncFnOnce(&Visit<'_>, &Form) -> Result<HttpResponse, Problem>,
+) -> HttpResponse {
     if let Err(problem) = refuse_other_sites(api, request) {
         return trouble::alone(request, &problem);
     }
@@ -121,7 +145,7 @@ pub(super) async fn act(
         act(&visit, &form).await
     };
     match done.await {
-        Ok(path) => see_other(&path),
+        Ok(answer) => answer,
         Err(problem) => trouble::of(&visit, &problem),
     }
 }

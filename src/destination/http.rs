@@ -19,6 +19,8 @@ pub(super) struct Parcel<'a> {
     pub destination: &'a Destination,
     pub target: &'a HttpTarget,
     pub path: Option<&'a str>,
+    /// The call's place in the message's trace.
+    pub traceparent: Option<&'a str>,
 }
 
 /// One attempt. A token that the receiver does not take any more is asked for anew, once.
@@ -86,6 +88,9 @@ fn describe(mut request: RequestBuilder, parcel: &Parcel<'_>) -> RequestBuilder 
         if !headers.contains_key(name) {
             request = request.header(name, value);
         }
+    }
+    if let Some(trace) = parcel.traceparent.filter(|_| !headers.contains_key("traceparent")) {
+        request = request.header("traceparent", trace);
     }
     for (name, value) in headers {
         request = request.header(name, value);

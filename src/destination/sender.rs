@@ -14,8 +14,9 @@ use crate::domain::destination::{Destination, DestinationKind};
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
-use crate::outgoing::{Answer, Client, Courier, Dispatcher, wait_seconds};
+use crate::outgoing::{Answer, Client, Courier, Dispatcher, count, wait_seconds};
 use crate::pipeline::Context;
+use crate::pipeline::telling::Done;
 use crate::storage::StoreError;
 use crate::storage::destinations::ExportDelivery;
 use crate::storage::outbox::{Claim, DueLane, LastAnswer, Next};
@@ -158,6 +159,33 @@ impl Destinations {
         message: &Message,
         job_name: &str,
     ) -> Came {
+        let began = self.context.clock.now();
+        let (at, traceparent) = self.context.call_for(message);
+        let came = self
+            .bring_it(delivery, destination, message, (job_name, traceparent.as_deref()))
+            .await;
+        let failed = match &came {
+            Came::Answer(answer) => answer.failure(),
+            Came::Written(_) => None,
+        };
+        let name = "destination";
+        self.context.tell_call(message, at, Done { name, began, failed }, || {
+            let delivery = &delivery.destination;
+            vec![
+                ("job.name", job_name.to_owned().into()),
+                ("destination", delivery.clone().into()),
+            ]
+        });
+        came
+    }
+
+    async fn bring_it(
+        &self,
+        delivery: &ExportDelivery,
+        destination: &Destination,
+        message: &Message,
+        (job_name, traceparent): (&str, Option<&str>),
+    ) -> Came {
         let path = delivery.path.as_deref();
         match &destination.kind {
             DestinationKind::Blob { exists } => {
@@ -174,6 +202,7 @@ impl Destinations {
                     destination,
                     target,
                     path,
+                    traceparent,
                 };
                 Came::Answer(http::send(&self.context, &self.client, &self.tokens, &parcel).await)
             }
@@ -191,6 +220,7 @@ impl Destinations {
                 (None, Some(detail))
             }
         };
+        count("destination", &next, delivery.created_at, now);
         let (id, destination, message, attempt) =
             (delivery.id, &delivery.destination, delivery.message, delivery.attempt);
         match next {

@@ -5,6 +5,7 @@ use super::ids::{BlobKey, CorrelationId, ExecutionId, JobId, MessageId};
 use super::job::Direction;
 use super::status::Status;
 use super::time::Timestamp;
+use super::trace::TraceContext;
 
 /// A SHA-256 digest of a payload's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,6 +197,8 @@ pub struct Message {
     pub parent: Option<MessageId>,
     /// Whether its records land even where something newer wrote their keys.
     pub forced: bool,
+    /// The trace it is part of, where it is another's.
+    pub traceparent: Option<TraceContext>,
     /// Its execution, once one began (RI-33).
     pub execution: Option<ExecutionId>,
     /// When it was enqueued.
@@ -219,6 +222,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// Its span, which all its steps are children of.
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        TraceContext::of_message(self.id, self.traceparent)
+    }
+
     /// As it was when its enqueue was answered: what a replay of the enqueue answers, whatever became of it since.
     #[must_use]
     pub fn as_enqueued(self) -> Self {

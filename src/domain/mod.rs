@@ -4,8 +4,10 @@
 //! entities and jobs, counts and record errors. Refuses: I/O, SQL, HTTP, async. Everything here can be
 //! tested with plain values.
 
+pub mod audit;
 pub mod auto_number;
 pub mod cell;
+pub mod client;
 pub mod composite;
 pub mod computed;
 pub mod counts;
@@ -29,5 +31,6 @@ pub mod sent_parts;
 pub mod status;
 pub mod table;
 pub mod time;
+pub mod trace;
 pub mod webhook;
 pub mod wire;

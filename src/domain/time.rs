@@ -10,6 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// Seconds since then, with their fractions; never less than none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a duration")]
+    pub fn seconds_from(self, then: Self) -> f64 {
+        self.0.saturating_sub(then.0).max(0) as f64 / 1_000_000.0
+    }
+
     /// What the wire shows for "not yet" (RI-28).
     pub const WIRE_NEVER: &'static str = "1900-01-01T00:00:00Z";
 

@@ -58,7 +58,7 @@ pub fn write_row<'a>(out: &mut Vec<u8>, delimiter: u8, cells: impl IntoIterator<
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_cell(out: &mut Vec<u8>, delimiter: u8, text: &str) {
+pub(super) fn write_cell(out: &mut Vec<u8>, delimiter: u8, text: &str) {
     if !needs_quotes(delimiter, text) {
         out.extend_from_slice(text.as_bytes());
         return;

@@ -2,6 +2,7 @@
 
 pub mod binary_or_csv;
 pub mod budget;
+pub mod csv_edit;
 pub mod csv_read;
 pub mod csv_write;
 pub mod decode;

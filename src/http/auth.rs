@@ -14,6 +14,8 @@ use super::sandbox::note_client;
 use crate::auth::tokens::TokenError;
 use crate::auth::{DEV_CLIENT, tokens};
 use crate::definitions::Definitions;
+use crate::domain::audit::Surface;
+use crate::domain::client::Role;
 use crate::domain::ids::JobId;
 use crate::domain::job::Job;
 use crate::domain::time::Timestamp;
@@ -57,53 +59,34 @@ pub struct Caller {
     pub name: String,
     /// Its role.
     role: Role,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Uses the jobs that list it.
-    Client,
-    /// The same, and the data projects it creates.
-    Integrator,
-    /// Sees every job.
-    Viewer,
-    /// Sees and uses every job.
-    Operator,
+    /// From where it calls.
+    pub(crate) surface: Surface,
 }
 
 /// What the operator who has the store at hand is called: in histories, beside clients.
-const LOCAL_OPERATOR: &str = "local operator";
+pub const LOCAL_OPERATOR: &str = "local operator";
 
 impl Caller {
     /// Somebody who has the store at hand, and so may do everything anyway.
     pub(crate) fn local_operator() -> Self {
         Self {
             name: LOCAL_OPERATOR.to_owned(),
-            role: Role::Operator,
+            role: Role::Admin,
+            surface: Surface::Console,
         }
     }
 
-    pub(crate) fn of(client: &Client) -> Self {
-        let role = match client.role.as_str() {
-            "admin" | "operator" => Role::Operator,
-            "viewer" => Role::Viewer,
-            "integrator" => Role::Integrator,
-            _ => Role::Client,
-        };
+    pub(crate) fn of(client: &Client, surface: Surface) -> Self {
         Self {
             name: client.name.clone(),
-            role,
+            role: Role::parse(&client.role).unwrap_or(Role::Client),
+            surface,
         }
     }
 
     /// The role, in a word.
     pub(crate) fn role(&self) -> &'static str {
-        match self.role {
-            Role::Client => "client",
-            Role::Integrator => "integrator",
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-        }
+        self.role.as_str()
     }
 
     /// Whether the job lists the caller (AUTH-12); the first start's `dev` is listed by sample jobs only.
@@ -115,7 +98,7 @@ impl Caller {
     /// Whether the caller may enqueue to, dequeue from and run the job.
     #[must_use]
     pub fn may_use(&self, job: &Job) -> bool {
-        self.role == Role::Operator || self.is_listed(job)
+        self.role.operates() || self.is_listed(job)
     }
 
     /// Whether the caller may look at the job and its messages.
@@ -133,14 +116,36 @@ impl Caller {
     /// Whether the caller may use everything, also what belongs to jobs whose file is gone.
     #[must_use]
     pub fn is_operator(&self) -> bool {
-        self.role == Role::Operator
+        self.role.operates()
+    }
+
+    /// Whether the caller manages clients, and reads the whole audit log.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+
+    /// Refuses whoever is no admin. `what`: what only admins do.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn must_be_admin(&self, what: &str) -> Result<(), Problem> {
+        if self.is_admin() {
+            return Ok(());
+        }
+        let detail = format!(
+            "the client `{}` may not {what}: that takes the role admin, and its role is {}",
+            self.name,
+            self.role()
+        );
+        Err(Problem::new(Kind::Forbidden, detail))
     }
 
     /// Whether the caller may set faults, move the clock and reset everything: an operator, and the first start's `dev`, which
     /// is there only where nobody else can reach the service.
     #[must_use]
     pub fn may_use_sandbox(&self) -> bool {
-        self.role == Role::Operator || self.name == DEV_CLIENT
+        self.role.operates() || self.name == DEV_CLIENT
     }
 
     /// Whether the caller sees everything, also messages of jobs whose file is gone.
@@ -152,7 +157,7 @@ impl Caller {
     /// Whether the caller may create data projects, by the packages it imports: into any entity that takes part in data management.
     #[must_use]
     pub fn may_create_projects(&self) -> bool {
-        matches!(self.role, Role::Integrator | Role::Operator)
+        self.role == Role::Integrator || self.role.operates()
     }
 }
 
@@ -202,7 +207,7 @@ async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, Proble
     let client = api.context.store.client(&name).await?;
     match client {
         Some(client) if client.revoked_at.is_none() => {
-            let caller = Caller::of(&client);
+            let caller = Caller::of(&client, Surface::Api);
             let known = Known {
                 caller: caller.clone(),
                 asked,

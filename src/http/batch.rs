@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use super::Api;
 use super::auth::{Caller, caller, usable_job};
 use super::body;
-use super::envelope::{Terms, content_digest};
+use super::envelope::{Terms, content_digest, traceparent};
 use super::leases::ITEMS_MAX;
 use super::problem::{Problem, Surface};
 use crate::blob::PayloadHasher;
 use crate::definitions::Definitions;
 use crate::domain::job::{Job, Order};
+use crate::domain::trace::TraceContext;
 use crate::pipeline::enqueue::{self, Envelope, Taken};
 
 /// Enqueued together, so that they share commits and no batch takes the store for itself.
@@ -96,12 +97,13 @@ async fn take_in(api: &Api, request: &HttpRequest, name: &str, body: web::Payloa
     if messages.is_empty() || messages.len() > ITEMS_MAX {
         return Err(Problem::bad("invalid_batch", format!("send 1 to {ITEMS_MAX} messages")));
     }
+    let sender = (&caller, traceparent(request));
     let mut results: Vec<Value> = Vec::with_capacity(messages.len());
     let together = portion(api, job, &messages);
     let mut messages = messages.into_iter();
     while messages.len() > 0 {
         let portion = messages.by_ref().take(together);
-        let portion = portion.map(|item| Box::pin(take_in_one(api, &definitions, job, &caller, item)));
+        let portion = portion.map(|item| Box::pin(take_in_one(api, &definitions, job, &sender, item)));
         // Without the runtime's pauses, after which the later ones would go before the earlier.
         let taken = tokio::task::unconstrained(join_all(portion)).await;
         results.extend(taken.into_iter().map(view));
@@ -130,12 +132,17 @@ async fn take_in_one(
     api: &Api,
     definitions: &Definitions,
     job: &Job,
-    caller: &Caller,
+    sender: &(&Caller, Option<TraceContext>),
     item: Value,
 ) -> Result<Taken, Problem> {
     let item = serde_json::from_value(item)
         .map_err(|error| Problem::bad("invalid_item", format!("the item is not what this takes: {error}")))?;
-    let (payload, mut envelope) = read(job, caller, item)?;
+    let (caller, traceparent) = *sender;
+    let (payload, envelope) = read(job, caller, item)?;
+    let mut envelope = Envelope {
+        traceparent,
+        ..envelope
+    };
     enqueue::check(job, definitions, &mut envelope)?;
     let body = stream::iter([Ok::<_, Infallible>(payload)]);
     Ok(enqueue::enqueue(&api.context, job, envelope, body).await?)

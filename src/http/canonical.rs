@@ -67,7 +67,7 @@ fn native_segments(segments: &[&str]) -> Vec<usize> {
         return vec![0, 1, 2, 3];
     }
     let mut fixed = vec![0, 1, 2, 4];
-    if (is(2, "leases") && is(3, "batch")) || is(2, "dead-letters") {
+    if (is(2, "leases") && is(3, "batch")) || is(2, "dead-letters") || is(2, "audit") {
         fixed.push(3);
     }
     if is(2, "jobs") {

@@ -7,6 +7,7 @@ use super::Api;
 use super::auth::{Caller, caller, connector_job, link_base};
 use super::envelope::{self, REPLAY};
 use super::json_body::{json_object, member};
+use super::leases::tell;
 use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
@@ -17,6 +18,7 @@ use crate::domain::message::{Message, PayloadAt};
 use crate::domain::time::Timestamp;
 use crate::domain::wire::{self, Standing};
 use crate::pipeline::enqueue::{self, Envelope};
+use crate::pipeline::telling::Done;
 use crate::storage::executions::Execution;
 use crate::storage::steps::{AckBy, Acked};
 
@@ -102,6 +104,8 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
         return Ok(HttpResponse::NoContent().finish());
     };
     let message = &claimed.message;
+    let by = || vec![("client", caller.name.clone().into())];
+    api.context.tell_step(message, Done::well("lease", now), by);
     let is_there = is_file_there(api, message).await;
     Ok(HttpResponse::Ok().json(json!({
         "CorrelationId": message.correlation,
@@ -193,13 +197,10 @@ async fn acknowledge(
     let body = json_object(body, ACK_BYTES_MAX).await?;
     let by = ack_by(api, &body)?;
     sandbox::fail_ack(api, job, &caller)?;
-    match api
-        .context
-        .store
-        .ack_leniently(job.id, by, api.context.clock.now())
-        .await?
-    {
+    let now = api.context.clock.now();
+    match api.context.store.ack_leniently(job.id, by, now).await? {
         Acked::Now(id) => {
+            tell(api, id, Done::well("ack", now), &caller.name).await;
             tracing::info!(message.id = %id, client = %caller.name, "acknowledged");
             Ok(HttpResponse::Ok().finish())
         }

@@ -1,33 +1,37 @@
-//! `/api/v1`: stop a message, try it again, redrive what ended without success, unblock a group.
+//! `/api/v1`: stop a message, try it again, list what ended without success, unblock a group. Many messages at once are in `bulk`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::auth::{Caller, caller, listed_jobs, usable_job, visible_job};
-use super::body::{read_json, within};
+use super::auth::{Caller, caller, usable_job, visible_job};
+use super::body::read_json;
+use super::bulk::Filter;
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::view;
 use crate::definitions::Definitions;
-use crate::domain::ids::MessageId;
+use crate::domain::audit::Action as Audited;
+use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::Job;
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
-use crate::pipeline::redrive::{self, Redrive, RetryError};
+use crate::pipeline::bulk::Action;
+use crate::pipeline::find;
+use crate::pipeline::redrive::{self, RetryError};
 use crate::storage::cancel::Cancelled;
-use crate::storage::redrive::{EndedFilter, REDRIVABLE};
+use crate::storage::failures::FailureGroup;
+use crate::storage::redrive::REDRIVABLE;
 
 /// Longest body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Most messages or groups one answer lists.
 const LISTED_MAX: u32 = 200;
-/// Most messages one redrive puts back.
-const REDRIVE_MAX: u32 = 1_000_000;
+/// Messages of each job and status that are looked at to group them.
+const FAILURES_LOOKED_AT: u32 = 250;
 
 fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
     result.unwrap_or_else(|problem| problem.respond(Surface::Native))
@@ -84,7 +88,9 @@ pub(crate) enum Stopped {
 /// 409 for one that has ended.
 pub(crate) async fn cancel_message(api: &Api, caller: &Caller, message: &Message) -> Result<Stopped, Problem> {
     let now = api.context.clock.now();
-    match api.context.store.cancel(message.id, &caller.name, now).await? {
+    let detail = json!({ "job": job_name(&api.definitions(), message) });
+    let store = api.audited(caller, Audited::MessageCancel, message.id, detail);
+    match store.cancel(message.id, &caller.name, now).await? {
         Cancelled::Now => Ok(Stopped::Now),
         Cancelled::Asked => Ok(Stopped::Asked),
         Cancelled::Ended(standing) => {
@@ -120,9 +126,16 @@ pub(crate) async fn retry_message(
     caller: &Caller,
     message: &Message,
 ) -> Result<(), Problem> {
-    redrive::retry(&api.context, definitions, message, &caller.name).await?;
+    let detail = json!({ "job": job_name(definitions, message), "status": message.status });
+    let context = api.audited_context(caller, Audited::MessageRetry, message.id, detail);
+    redrive::retry(&context, definitions, message, &caller.name).await?;
     api.wake.notify_one();
     Ok(())
+}
+
+/// The name of a message's job, for the audit log.
+pub(crate) fn job_name<'d>(definitions: &'d Definitions, message: &Message) -> Option<&'d str> {
+    definitions.job(message.job).map(|job| job.name.as_str())
 }
 
 impl From<RetryError> for Problem {
@@ -137,85 +150,6 @@ impl From<RetryError> for Problem {
     }
 }
 
-/// Which messages to redrive, and how.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RedriveRequest {
-    job: String,
-    status: Option<String>,
-    code: Option<String>,
-    ended_from: Option<String>,
-    ended_before: Option<String>,
-    limit: Option<u32>,
-    per_second: Option<u32>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// `POST /api/v1/dead-letters/redrive`: what matches goes back to the queue it came from, at a rate; or is only counted.
-pub async fn redrive(api: web::Data<Api>, request: HttpRequest, body: web::Payload) -> HttpResponse {
-    let done = async {
-        let caller = caller(&api, &request).await?;
-        let asked: RedriveRequest = read_json(body, BODY_BYTES_MAX)
-            .await?
-            .ok_or_else(|| Problem::bad("body_empty", "send {\"job\":…,\"dry_run\":true}"))?;
-        let definitions = api.definitions();
-        let job = usable_job(&definitions, &caller, &asked.job)?;
-        let most = u64::from(within("limit", asked.limit, REDRIVE_MAX, 1, REDRIVE_MAX)?);
-        let filter = EndedFilter {
-            jobs: vec![job.id],
-            status: Some(troubled_status(asked.status.as_deref())?),
-            code: asked.code.clone(),
-            ended_from: asked.ended_from.as_deref().map(time).transpose()?,
-            ended_before: asked.ended_before.as_deref().map(time).transpose()?,
-            after: None,
-        };
-        if asked.dry_run {
-            let matched = redrive::count(&api.context, &filter, most).await?;
-            return Ok(HttpResponse::Ok().json(json!({ "dry_run": true, "matched": matched })));
-        }
-        let redrive = Redrive {
-            filter,
-            limit: most,
-            per_second: asked
-                .per_second
-                .map(|rate| within("per_second", Some(rate), 1, 1, 100_000))
-                .transpose()?,
-            by: caller.name.clone(),
-        };
-        // On a task of its own: a caller that goes away does not stop it half-way through a portion.
-        let context = api.context.clone();
-        let done = tokio::spawn(async move { redrive::redrive(&context, &definitions, &redrive).await });
-        let done = done
-            .await
-            .map_err(|_| Problem::new(Kind::Internal, "the redrive broke off"))??;
-        api.wake.notify_one();
-        Ok(HttpResponse::Ok().json(json!({
-            "dry_run": false,
-            "matched": done.matched,
-            "redriven": done.redriven,
-            "passed_over": done.passed_over,
-        })))
-    };
-    respond(done.await)
-}
-
-fn troubled_status(text: Option<&str>) -> Result<Status, Problem> {
-    let Some(text) = text else {
-        return Ok(Status::DeadLettered);
-    };
-    let found = REDRIVABLE
-        .into_iter()
-        .find(|status| status.as_str().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| {
-        let all = REDRIVABLE.map(Status::as_str).join(", ");
-        Problem::bad(
-            "invalid_status",
-            format!("`{text}` cannot be tried again; write one of {all}"),
-        )
-    })
-}
-
 /// A time as RFC 3339 writes it.
 ///
 /// # Errors
@@ -228,33 +162,84 @@ pub(super) fn time(text: &str) -> Result<Timestamp, Problem> {
     })
 }
 
-/// `GET /api/v1/dead-letters?job=&status=&code=&after=&limit=`: oldest first; `next` is the `after` of the next page.
+/// `GET /api/v1/dead-letters?job=&status=&code=&…&after=&limit=`: what ended without success, dead letters unless another status is
+/// asked for, oldest first; `next` is the `after` of the next page.
 pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let listed = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let query = Query::of(&request);
-        let Some(jobs) = listed_jobs(&definitions, &caller, query.get("job").as_deref())? else {
-            return Ok(HttpResponse::Ok().json(json!({ "messages": [], "next": null })));
-        };
+        let mut filter = Filter::of(&query);
+        filter
+            .status
+            .get_or_insert_with(|| Status::DeadLettered.as_str().to_owned());
+        let wanted = filter.wanted(seen_jobs(&definitions, &caller, filter.job.as_deref())?)?;
+        if !Action::Retry.can_be_for(wanted.status) {
+            let all = REDRIVABLE.map(Status::as_str).join(", ");
+            let detail = format!("what is in this status cannot be tried again; write one of {all}");
+            return Err(Problem::bad("invalid_status", detail));
+        }
         let after = query.get("after").map(|text| text.parse::<MessageId>()).transpose();
         let after = after.map_err(|error| Problem::bad("invalid_after", error.to_string()))?;
-        let limit = limit(&request, 50, LISTED_MAX)?;
-        let filter = EndedFilter {
-            jobs,
-            status: Some(troubled_status(query.get("status").as_deref())?),
-            code: query.get("code"),
-            after,
-            ..EndedFilter::default()
-        };
-        let ids = api.context.store.troubled(&filter, limit).await?;
-        let next = ids.last().filter(|_| ids.len() == limit as usize);
-        // Asked for at once, they are read by one statement.
-        let found = try_join_all(ids.iter().map(|id| api.context.store.message(*id))).await?;
-        let messages: Vec<Value> = found.iter().flatten().map(|m| view::summary(&definitions, m)).collect();
-        Ok(HttpResponse::Ok().json(json!({ "messages": messages, "next": next })))
+        let limit = limit(&request, 50, LISTED_MAX)? as usize;
+        let found = find::oldest_troubled(&api.context, &wanted, after, limit).await?;
+        let messages: Vec<Value> = found.messages.iter().map(|m| view::summary(&definitions, m)).collect();
+        Ok(HttpResponse::Ok().json(json!({ "messages": messages, "next": found.next })))
     };
     respond(listed.await)
+}
+
+/// The jobs of a list that goes job by job: the one named, or all there are that the caller may see.
+fn seen_jobs(definitions: &Definitions, caller: &Caller, name: Option<&str>) -> Result<Vec<JobId>, Problem> {
+    if let Some(name) = name {
+        return Ok(vec![visible_job(definitions, caller, name)?.id]);
+    }
+    let seen = definitions.jobs.iter().filter(|job| caller.may_see(job));
+    Ok(seen.map(|job| job.id).collect())
+}
+
+/// `GET /api/v1/dead-letters/groups?job=`: what ended without success, by job, status and code.
+pub async fn failures(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let listed = async {
+        let caller = caller(&api, &request).await?;
+        let definitions = api.definitions();
+        let groups = failure_groups(&api, &definitions, &caller, Query::of(&request).get("job").as_deref()).await?;
+        let name = |id| {
+            definitions
+                .job(id)
+                .map_or_else(|| id.to_string(), |job| job.name.clone())
+        };
+        let groups: Vec<Value> = groups
+            .iter()
+            .map(|group| {
+                json!({
+                    "job": name(group.job),
+                    "job_id": group.job,
+                    "status": group.status,
+                    "code": group.code,
+                    "count": group.count,
+                    "at_least": group.at_least,
+                })
+            })
+            .collect();
+        Ok(HttpResponse::Ok().json(json!({ "groups": groups })))
+    };
+    respond(listed.await)
+}
+
+/// What of the jobs that the caller may see ended without success, and can be tried again as far as its status says; of one job
+/// or all.
+///
+/// # Errors
+/// 404 for a job that is not there to see.
+pub(crate) async fn failure_groups(
+    api: &Api,
+    definitions: &Definitions,
+    caller: &Caller,
+    job: Option<&str>,
+) -> Result<Vec<FailureGroup>, Problem> {
+    let jobs = seen_jobs(definitions, caller, job)?;
+    Ok(api.context.store.failures(&jobs, FAILURES_LOOKED_AT).await?)
 }
 
 /// `GET /api/v1/jobs/{job}/groups?limit=`: groups that are blocked, or whose head is out or waits.
@@ -307,7 +292,13 @@ pub async fn unblock(
         let GroupRequest { key } = read_json(body, BODY_BYTES_MAX)
             .await?
             .ok_or_else(|| Problem::bad("body_empty", "send {\"key\":…}"))?;
-        if !api.context.store.unblock(job.id, &key, api.context.clock.now()).await? {
+        let store = api.audited(
+            &caller,
+            Audited::GroupUnblock,
+            job.id,
+            json!({ "job": job.name, "key": key }),
+        );
+        if !store.unblock(job.id, &key, api.context.clock.now()).await? {
             let detail = format!("no group `{key}` of `{}` is blocked", job.name);
             return Err(Problem::new(Kind::Conflict, detail));
         }

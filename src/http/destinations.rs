@@ -10,6 +10,7 @@ use super::messages::visible;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::destination::{Destination, idempotency_key};
 use crate::domain::ids::DeliveryId;
 use crate::domain::job::Job;
@@ -79,12 +80,13 @@ pub async fn replay(api: web::Data<Api>, request: HttpRequest, path: web::Path<(
         let definitions = api.definitions();
         let job = usable_job(&definitions, &caller, &name)?;
         let delivery = of(&api, job, &id).await?;
-        let store = &api.context.store;
-        if store.message(delivery.message).await?.is_none() {
+        if api.context.store.message(delivery.message).await?.is_none() {
             let detail = format!("the message {} is no longer kept", delivery.message);
             return Err(Problem::new(Kind::Gone, detail));
         }
         let now = api.context.clock.now();
+        let detail = json!({ "job": job.name, "message": delivery.message, "destination": delivery.destination });
+        let store = api.audited(&caller, Action::DeliveryReplay, delivery.id, detail);
         let delivery = store.replay_export_delivery(delivery.id, now).await?;
         api.destination_wake.notify_one();
         tracing::info!(delivery.id = %delivery.id, client = %caller.name, "delivery replay asked for");

@@ -12,6 +12,7 @@ use super::query::Query;
 use super::webhooks::named_webhook;
 use crate::domain::job::{Job, Order};
 use crate::domain::message::Digest;
+use crate::domain::trace::TraceContext;
 use crate::pipeline::enqueue::{Envelope, When};
 
 /// Says that an answer is the one an earlier enqueue got.
@@ -118,8 +119,20 @@ pub fn from_headers(api: &Api, request: &HttpRequest, job: &Job, caller: &Caller
         idempotency_key: header(request, "idempotency-key").map(|key| unquoted(&key).to_owned()),
         headers: order.into_iter().collect(),
         webhook: named_webhook(api, job, request)?,
+        traceparent: traceparent(request),
         ..Envelope::default()
     })
+}
+
+/// The sender's place in its trace (W3C trace context); what is none is left alone, as that asks.
+#[must_use]
+pub fn traceparent(request: &HttpRequest) -> Option<TraceContext> {
+    request
+        .headers()
+        .get("traceparent")?
+        .to_str()
+        .ok()
+        .and_then(TraceContext::parse)
 }
 
 /// A header's value: UTF-8, or else what .NET and older clients write file names in, Windows-1252 (RI-3).

@@ -11,6 +11,7 @@ use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::schedules::{checked_note, refuse_paused};
 use super::view;
+use crate::domain::audit::Action;
 use crate::domain::job::{Direction, Job, Origin};
 use crate::storage::asked_runs::Asked;
 use crate::storage::occurrences::Occurrence;
@@ -94,7 +95,8 @@ pub async fn delete(api: web::Data<Api>, request: HttpRequest, name: web::Path<S
             );
             return Err(Problem::new(Kind::Forbidden, detail));
         }
-        match api.context.store.delete_project(job.id).await? {
+        let store = api.audited(&caller, Action::ProjectDelete, job.id, json!({ "job": job.name }));
+        match store.delete_project(job.id).await? {
             Deleted::Done => {}
             Deleted::Missing => {
                 return Err(Problem::new(
@@ -200,11 +202,9 @@ async fn run_export(
         comment,
         forced,
     };
-    let occurrence = api
-        .context
-        .store
-        .run_now(job.id, &asked, api.context.clock.now())
-        .await?;
+    let detail = json!({ "job": job.name, "note": asked.comment, "forced": forced.then_some(true) });
+    let store = api.audited(caller, Action::JobRun, job.id, detail);
+    let occurrence = store.run_now(job.id, &asked, api.context.clock.now()).await?;
     api.wake.notify_one();
     tracing::info!(job.name = %job.name, client = %caller.name, forced, "run asked for");
     Ok(Started::Run(Box::new(occurrence)))
@@ -219,7 +219,11 @@ async fn offer_now(api: &Api, caller: &Caller, job: &Job) -> Result<Started, Pro
         );
         return Err(Problem::new(Kind::Conflict, detail).with_state(view::pause(&pause)));
     }
-    let offered = api.context.store.offer_now(job.id, api.context.clock.now()).await?;
+    let (store, id, now) = (api.context.store.clone(), job.id, api.context.clock.now());
+    let entry = api.entry(caller, Action::JobRun, id, json!({ "job": job.name }));
+    let offer = async move { store.offer_now(id, now).await };
+    let counted = |offered: &u64| json!({ "offered": offered });
+    let offered = api.audited_steps(entry, offer, counted).await?;
     api.wake.notify_one();
     tracing::info!(job.name = %job.name, client = %caller.name, offered, "run asked for");
     Ok(Started::Offered(offered))

@@ -15,10 +15,12 @@ use super::body::{read_json, within};
 use super::problem::{Kind, Problem, Surface};
 use super::sandbox;
 use crate::definitions::Definitions;
+use crate::domain::ids::MessageId;
 use crate::domain::job::{Direction, Job};
 use crate::domain::message::Fence;
 use crate::domain::time::Timestamp;
 use crate::pipeline::deliver::{self, Wish};
+use crate::pipeline::telling::Done;
 use crate::storage::claims::Delivered;
 use crate::storage::steps::{Standing, Step, Stepped};
 
@@ -30,6 +32,8 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 const LEASE_SECONDS_MAX: u32 = 86_400;
 /// Longest wait for a message, in seconds.
 pub(super) const WAIT_SECONDS_MAX: u32 = 60;
+/// What may be done under a lease.
+const ACTIONS: [&str; 4] = ["ack", "extend", "release", "reject"];
 /// Longest reason for a refusal, in characters.
 const REASON_CHARS_MAX: usize = 1000;
 
@@ -97,8 +101,13 @@ pub async fn lease(
         };
         sandbox::deliver_again(&api, job, &caller).await?;
         let delivered = deliver::lease(&api.context, job.id, wish, &api.draining).await?;
+        let now = api.context.clock.now();
         for delivered in &delivered {
-            api.leased.put(delivered.claimed.message.id, job.id);
+            let message = &delivered.claimed.message;
+            api.leased.put(message.id, job.id);
+            api.context.tell_step(message, Done::well("lease", now), || {
+                vec![("client", caller.name.clone().into())]
+            });
         }
         let leases: Vec<Value> = delivered.iter().map(|delivered| view(&api, delivered)).collect();
         Ok(HttpResponse::Ok()
@@ -210,6 +219,27 @@ pub(super) fn item_view(result: Result<Value, Problem>) -> Value {
 
 async fn carry_out(api: &Api, caller: &Caller, item: &Item) -> Result<Value, Problem> {
     let fence = api.receipts.verify(&item.receipt).ok_or_else(unknown_receipt)?;
+    let began = api.context.clock.now();
+    let done = carry_out_step(api, caller, item, fence).await;
+    if let Some(name) = ACTIONS.into_iter().find(|name| *name == item.action) {
+        let failed = done.as_ref().err().map(|problem| problem.detail.clone());
+        tell(api, fence.message, Done { name, began, failed }, &caller.name).await;
+    }
+    done
+}
+
+/// Tells of a step of a message by its id, where anybody watches.
+pub(super) async fn tell(api: &Api, id: MessageId, done: Done, client: &str) {
+    if !api.context.traces.is_on() {
+        return;
+    }
+    if let Ok(Some(message)) = api.context.store.message(id).await {
+        let by = || vec![("client", client.to_owned().into())];
+        api.context.tell_step(&message, done, by);
+    }
+}
+
+async fn carry_out_step(api: &Api, caller: &Caller, item: &Item, fence: Fence) -> Result<Value, Problem> {
     let definitions = api.definitions();
     let job = leased_from(api, &definitions, caller, fence).await?;
     let now = api.context.clock.now();

@@ -3,23 +3,27 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::Stream;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::Api;
 use super::auth::{Caller, caller, listed_jobs, usable_job};
+use super::bulk::Filter;
 use super::envelope::{self, REPLAY, Terms};
 use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::{sandbox, view};
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::ids::MessageId;
 use crate::domain::job::Job;
 use crate::domain::message::Message;
-use crate::domain::status::Status;
+use crate::pipeline::Context;
 use crate::pipeline::enqueue::{self, Envelope, Taken};
-use crate::storage::messages::MessageFilter;
+use crate::pipeline::find::{self, Found, Wanted};
 
 /// Most messages one answer lists.
 const MESSAGES_MAX: u32 = 200;
@@ -50,30 +54,54 @@ pub async fn enqueue(
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
         Terms::of(&query)?.write(&mut envelope)?;
-        take_in(&api, &definitions, job, envelope, body).await
+        take_in(&api, &api.context, &definitions, job, envelope, body).await
     };
     respond(taken.await)
 }
 
 async fn take_in(
     api: &Api,
+    context: &Context,
+    definitions: &Definitions,
+    job: &Job,
+    envelope: Envelope,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    Ok(created(
+        definitions,
+        &accept(api, context, definitions, job, envelope, body).await?,
+    ))
+}
+
+/// 201 with `Location` and the message.
+fn created(definitions: &Definitions, Taken { message, replayed }: &Taken) -> HttpResponse {
+    let location = format!("/api/v1/messages/{}", message.id);
+    let mut answer = HttpResponse::Created();
+    if *replayed {
+        answer.insert_header(REPLAY);
+    }
+    answer
+        .insert_header((LOCATION, location))
+        .json(view::enqueued(definitions, message))
+}
+
+async fn accept<S, E>(
+    api: &Api,
+    context: &Context,
     definitions: &Definitions,
     job: &Job,
     mut envelope: Envelope,
-    body: web::Payload,
-) -> Result<HttpResponse, Problem> {
+    body: S,
+) -> Result<Taken, Problem>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: std::fmt::Display,
+{
     enqueue::check(job, definitions, &mut envelope)?;
     let _turn = api.admission.at_once()?;
-    let Taken { message, replayed } = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
+    let taken = Box::pin(enqueue::enqueue(context, job, envelope, body)).await?;
     api.wake.notify_one();
-    let location = format!("/api/v1/messages/{}", message.id);
-    let mut answer = HttpResponse::Created();
-    if replayed {
-        answer.insert_header(REPLAY);
-    }
-    Ok(answer
-        .insert_header((LOCATION, location))
-        .json(view::enqueued(definitions, &message)))
+    Ok(taken)
 }
 
 /// The message of this id, if the caller may see it.
@@ -91,45 +119,48 @@ pub(crate) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Mess
     Ok(sandbox::as_shown(api, message).await?)
 }
 
-/// `GET /api/v1/messages?job=&status=&before=&limit=`: newest first; `next` is the `before` of the next page.
+/// `GET /api/v1/messages?job=&status=&code=&file=&external_id=&enqueued_from=&enqueued_before=&…&before=&limit=`: newest first;
+/// `next` is the `before` of the next page, which may have more although this one is not full.
 pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let listed = async {
         let caller = caller(&api, &request).await?;
         let definitions = api.definitions();
         let query = Query::of(&request);
-        let Some(jobs) = listed_jobs(&definitions, &caller, query.get("job").as_deref())? else {
+        let filter = Filter::of(&query);
+        let Some(jobs) = listed_jobs(&definitions, &caller, filter.job.as_deref())? else {
             return Ok(HttpResponse::Ok().json(json!({ "messages": [], "next": null })));
         };
-        let status = query.get("status").map(|text| status(&text)).transpose()?;
         let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
         let before = before.map_err(|e| Problem::bad("invalid_before", e.to_string()))?;
-        let limit = limit(&request, 50, MESSAGES_MAX)?;
-        let filter = MessageFilter {
-            jobs,
-            status,
-            before,
-            limit,
-        };
-        let messages = api.context.store.messages(&filter).await?;
-        let messages = try_join_all(messages.into_iter().map(|message| sandbox::as_shown(&api, message))).await?;
-        let next = (messages.len() == limit as usize)
-            .then(|| messages.last().map(|m| m.id))
-            .flatten();
-        let rows: Vec<_> = messages.iter().map(|m| view::summary(&definitions, m)).collect();
-        Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": next })))
+        let limit = limit(&request, 50, MESSAGES_MAX)? as usize;
+        let found = latest(&api, &definitions, filter.wanted(jobs)?, before, limit).await?;
+        let rows: Vec<_> = found.messages.iter().map(|m| view::summary(&definitions, m)).collect();
+        Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": found.next })))
     };
     respond(listed.await)
 }
 
-fn status(text: &str) -> Result<Status, Problem> {
-    let found = Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| {
-        let all = Status::ALL.map(Status::as_str).join(", ");
-        Problem::bad(
-            "invalid_status",
-            format!("`{text}` is not a status; write one of {all}"),
-        )
-    })
+/// A page of the latest messages that are wanted, as they are shown.
+///
+/// # Errors
+/// 503 when the store is out of reach.
+pub(crate) async fn latest(
+    api: &Api,
+    definitions: &Definitions,
+    mut wanted: Wanted,
+    before: Option<MessageId>,
+    page: usize,
+) -> Result<Found, Problem> {
+    if wanted.status.is_troubled() && wanted.jobs.is_empty() {
+        wanted.jobs = definitions.jobs.iter().map(|job| job.id).collect();
+    }
+    let mut found = find::latest(&api.context, &wanted, before, page).await?;
+    let shown = found
+        .messages
+        .into_iter()
+        .map(|message| sandbox::as_shown(api, message));
+    found.messages = try_join_all(shown).await?;
+    Ok(found)
 }
 
 /// `GET /api/v1/messages/{id}/history`: every status it had, oldest first.
@@ -200,29 +231,68 @@ pub async fn resubmit(
 ) -> HttpResponse {
     let taken = async {
         let caller = caller(&api, &request).await?;
-        let parent = visible(&api, &caller, &id).await?;
         let definitions = api.definitions();
-        let job = usable_job(&definitions, &caller, &parent.job.to_string())?;
-        if parent.counts.rejected == 0 {
-            let detail = format!("message {} has no rejected records to correct", parent.id);
-            return Err(Problem::new(Kind::Conflict, detail));
-        }
-        if job.import.is_none() || !parent.status.is_final() {
-            let detail = format!(
-                "only an import that has ended can be corrected; message {} is {}",
-                parent.id, parent.status
-            );
-            return Err(Problem::new(Kind::Conflict, detail));
-        }
+        let (parent, job) = correctable(&api, &definitions, &caller, &id).await?;
         let envelope = Envelope {
-            entity: parent.entity.clone(),
-            company: parent.company.clone(),
-            external_id: parent.external_id.clone(),
-            parent: Some(parent.id),
             forced: Query::of(&request).truth("force")?.unwrap_or(false),
             ..envelope::from_headers(&api, &request, job, &caller)?
         };
-        take_in(&api, &definitions, job, envelope, body).await
+        let taken = resubmit_corrected(&api, &caller, (&parent, job), envelope, body).await?;
+        Ok(created(&definitions, &taken))
     };
     respond(taken.await)
+}
+
+/// The message of this id, whose rejects the caller may correct, and its job.
+///
+/// # Errors
+/// 404 where it is not there to see, 403 where its job may not be used, 409 where there is nothing to correct, or not yet.
+pub(crate) async fn correctable<'d>(
+    api: &Api,
+    definitions: &'d Definitions,
+    caller: &Caller,
+    id: &str,
+) -> Result<(Message, &'d Job), Problem> {
+    let parent = visible(api, caller, id).await?;
+    let job = usable_job(definitions, caller, &parent.job.to_string())?;
+    if parent.counts.rejected == 0 {
+        let detail = format!("message {} has no rejected records to correct", parent.id);
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    if job.import.is_none() || !parent.status.is_final() {
+        let detail = format!(
+            "only an import that has ended can be corrected; message {} is {}",
+            parent.id, parent.status
+        );
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    Ok((parent, job))
+}
+
+/// Takes corrected records in as a child of their message, which [`correctable`] found for the caller.
+///
+/// # Errors
+/// As any enqueue.
+pub(crate) async fn resubmit_corrected<S, E>(
+    api: &Api,
+    caller: &Caller,
+    (parent, job): (&Message, &Job),
+    envelope: Envelope,
+    body: S,
+) -> Result<Taken, Problem>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: std::fmt::Display,
+{
+    let detail = json!({ "job": job.name, "forced": envelope.forced.then_some(true) });
+    let context = api.audited_context(caller, Action::MessageResubmit, parent.id, detail);
+    let envelope = Envelope {
+        entity: parent.entity.clone(),
+        company: parent.company.clone(),
+        external_id: parent.external_id.clone(),
+        sender: caller.name.clone(),
+        parent: Some(parent.id),
+        ..envelope
+    };
+    accept(api, &context, &api.definitions(), job, envelope, body).await
 }

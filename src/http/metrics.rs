@@ -18,8 +18,11 @@ pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> HttpResponse 
             let detail = "metrics are for clients with the role `viewer`, `operator` or `admin`";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
+        gauge!("tranship_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
         gauge_durability(&api);
-        gauge_queues(&api).await?;
+        // Without the store there is less to tell, and most to say.
+        let is_up = gauge_queues(&api).await.is_ok();
+        gauge!("tranship_store_up").set(u8::from(is_up));
         Ok(HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4; charset=utf-8")
             .body(telemetry::exposition().render()))

@@ -4,15 +4,19 @@
 //! state goes through `pipeline` or one guarded method of the store.
 
 pub mod admission;
+pub mod audit;
 pub mod auth;
 pub mod batch;
 pub mod body;
+pub mod bulk;
 pub mod canonical;
+pub mod clients;
 pub mod connector;
 pub mod dead_letters;
 pub mod destinations;
 pub mod discovery;
 pub mod dmf;
+pub mod entities;
 pub mod envelope;
 pub mod error_files;
 pub mod events;
@@ -23,9 +27,11 @@ pub mod issuers;
 pub mod jobs;
 mod json_body;
 pub mod leases;
+pub mod measure;
 pub mod messages;
 pub mod metrics;
 mod odata;
+pub mod openapi;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
@@ -158,7 +164,8 @@ pub fn routes(service: &mut ServiceConfig) {
         .configure(odata::routes)
         // What links lead to that need no token: the blob host, and error files.
         .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
-        // Our own.
+        // Our own. Each has an operation in `openapi`.
+        .service(at("/api/v1/openapi.json", web::get().to(openapi::show)))
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)).route(web::delete().to(jobs::delete)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))
@@ -193,10 +200,8 @@ pub fn routes(service: &mut ServiceConfig) {
             web::post().to(dead_letters::unblock),
         ))
         .service(at("/api/v1/dead-letters", web::get().to(dead_letters::list)))
-        .service(at(
-            "/api/v1/dead-letters/redrive",
-            web::post().to(dead_letters::redrive),
-        ))
+        .service(at("/api/v1/dead-letters/groups", web::get().to(dead_letters::failures)))
+        .service(at("/api/v1/messages/bulk", web::post().to(bulk::bulk)))
         .service(at("/api/v1/messages/{id}/cancel", web::post().to(dead_letters::cancel)))
         .service(at("/api/v1/messages/{id}/retry", web::post().to(dead_letters::retry)))
         .service(at("/api/v1/leases/batch", web::post().to(leases::batch)))
@@ -213,6 +218,10 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
+        .service(at("/api/v1/audit", web::get().to(audit::list)))
+        .service(at("/api/v1/audit/verify", web::get().to(audit::verify)))
+        .configure(clients::routes)
+        .configure(entities::routes)
         .service(at("/api/v1/jobs/{job}/webhook/test", web::post().to(webhooks::test)))
         .service(at("/api/v1/webhooks", web::get().to(webhooks::list)))
         .service(at("/api/v1/webhooks/{id}", web::get().to(webhooks::show)))

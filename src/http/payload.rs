@@ -13,7 +13,9 @@ use super::problem::Problem;
 use crate::blob::BlobReader;
 use crate::domain::job::Direction;
 use crate::domain::message::Message;
+use crate::domain::time::Timestamp;
 use crate::pipeline::source;
+use crate::pipeline::telling::Done;
 
 /// What fetching a payload means for its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,7 @@ struct Sending {
     reader: BlobReader,
     fetch: Fetch,
     sent: u64,
+    began: Timestamp,
 }
 
 /// Answers 200 with a message's payload. Its digest goes along (RFC 9530); when the bytes turn out not to be the ones stored,
@@ -64,6 +67,7 @@ pub async fn send(api: &Api, message: Message, fetch: Fetch) -> Result<HttpRespo
         reader,
         fetch,
         sent: 0,
+        began: api.context.clock.now(),
     };
     let chunks = stream::unfold(Some(sending), |sending| async move {
         let mut sending = sending?;
@@ -102,6 +106,10 @@ impl Sending {
         };
         let chunk = self.reader.next().await.map_err(|error| broke_off(&error))?;
         self.sent += chunk.as_ref().map_or(0, |c| c.len() as u64);
+        if chunk.is_some() && self.sent == self.message.bytes {
+            let context = &self.api.context;
+            context.tell_step(&self.message, Done::well("download", self.began), Vec::new);
+        }
         // The reader lets the last chunk go only when the digest proved right, so this is the moment the file is whole.
         if self.fetch == Fetch::Delivery && chunk.is_some() && self.sent == self.message.bytes {
             let context = &self.api.context;

@@ -12,6 +12,7 @@ use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::schedules::checked_note;
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::entity::Entity;
 use crate::domain::export::Refresh;
 use crate::domain::job::Job;
@@ -101,13 +102,14 @@ async fn rewound(
     to: Option<i64>,
     note: Option<&str>,
 ) -> Result<i64, Problem> {
+    let detail = json!({ "job": job.name, "entity": entity.label, "to": to, "full": to.is_none(), "note": note });
     let said = note.map_or_else(String::new, |note| format!(": {note}"));
     let note = match to {
         Some(to) => format!("set back to position {to} by {}{said}", caller.name),
         None => format!("set back to the beginning by {}{said}", caller.name),
     };
     let now = api.context.clock.now();
-    let store = &api.context.store;
+    let store = api.audited(caller, Action::JobRewind, job.id, detail);
     let number = store.rewind_export(job.id, &entity.name, to, &note, now).await?;
     let number = number.ok_or_else(|| {
         let to = to.unwrap_or_default();

@@ -10,6 +10,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder
 use serde_json::json;
 
 use super::auth::base_url;
+use super::openapi;
 use super::{Api, SentUri};
 use crate::auth::tokens::TokenError;
 use crate::blob::BlobError;
@@ -342,10 +343,25 @@ impl From<SourceError> for Problem {
     }
 }
 
-/// What a known path answers to a method it does not have.
+/// What a known path answers to a method it does not have; `Allow` says which it has (RFC 9110, 15.5.6).
 pub async fn no_such_method(request: HttpRequest) -> HttpResponse {
     let detail = format!("{} is not a method of {}", request.method(), request.path());
-    Problem::new(Kind::NoSuchMethod, detail).respond(Surface::of(request.path()))
+    let mut answer = Problem::new(Kind::NoSuchMethod, detail).respond(Surface::of(request.path()));
+    let allowed = request.match_pattern().and_then(|pattern| allowed(&pattern));
+    if let Some(allowed) = allowed.and_then(|methods| header::HeaderValue::try_from(methods).ok()) {
+        answer.headers_mut().insert(header::ALLOW, allowed);
+    }
+    answer
+}
+
+/// The methods of a path, as it is registered.
+fn allowed(pattern: &str) -> Option<String> {
+    match pattern {
+        "/api/connector/enqueue/{activity}" | "/api/connector/ack/{activity}" => Some("POST".to_owned()),
+        connector if connector.starts_with("/api/connector/") => Some("GET".to_owned()),
+        "/data/datamanagementdefinitiongroups/{action}" => Some("GET, POST".to_owned()),
+        described => openapi::methods(described),
+    }
 }
 
 /// What an unknown route answers (GEN-14).

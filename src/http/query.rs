@@ -1,5 +1,7 @@
 //! Query strings as clients write them.
 
+use std::fmt::Write as _;
+
 use actix_web::HttpRequest;
 
 use super::problem::Problem;
@@ -64,6 +66,20 @@ impl Query {
         let number = text.trim().parse().map(Some);
         number.map_err(|_| Problem::bad("invalid_number", format!("{name} is `{text}`; write a whole number")))
     }
+}
+
+/// A text as a segment of a path, or a value in a query.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 /// A path as it is meant; a plus sign is one.

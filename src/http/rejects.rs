@@ -5,7 +5,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 
 use super::Api;
@@ -61,6 +61,7 @@ pub(crate) async fn find(
     let selection = Selection {
         entities: named.as_ref().map(|named| named.numbers.clone()),
         phase,
+        corrections: None,
     };
     let has_ended = message.status.is_final() && message.counts.rejected > 0;
     let records = if has_ended { selection.count(&runs) } else { 0 };
@@ -76,7 +77,7 @@ pub(crate) async fn find(
 }
 
 /// What each entity of a message came to.
-pub(super) async fn runs(api: &Api, message: &Message) -> Result<Vec<EntityRun>, Problem> {
+pub(crate) async fn runs(api: &Api, message: &Message) -> Result<Vec<EntityRun>, Problem> {
     let Some(id) = &message.execution else {
         return Ok(Vec::new());
     };
@@ -148,9 +149,18 @@ fn phase(text: &str) -> Result<RejectPhase, Problem> {
 
 /// 200 with the file, made while it is sent. When it cannot be made to its end, the transfer breaks off.
 pub(crate) fn answer(api: &Api, file: ErrorFile, name: &str) -> HttpResponse {
-    let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
     let mut answer = head(&file.form(), name);
-    let (name, sent) = (name.to_owned(), out.clone());
+    answer.streaming(made(api, file, name.to_owned()))
+}
+
+/// The file, made while it is read. When it cannot be made to its end, an error is the last of it.
+pub(crate) fn made(
+    api: &Api,
+    file: ErrorFile,
+    name: String,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> + use<> {
+    let (out, chunks) = mpsc::channel::<Result<Bytes, SourceError>>(4);
+    let sent = out.clone();
     // Not on this thread: of a workbook it goes to the disk.
     api.context.runtime.spawn(async move {
         if let Err(error) = Box::pin(file.write(&out)).await {
@@ -161,7 +171,7 @@ pub(crate) fn answer(api: &Api, file: ErrorFile, name: &str) -> HttpResponse {
     let chunks = stream::unfold(chunks, |mut chunks| async move {
         chunks.recv().await.map(|chunk| (chunk, chunks))
     });
-    answer.streaming(chunks.map(|chunk| chunk.map_err(std::io::Error::other)))
+    chunks.map(|chunk| chunk.map_err(std::io::Error::other))
 }
 
 /// The same without the file.

@@ -12,6 +12,7 @@ use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::view;
+use crate::domain::audit::Action;
 use crate::domain::job::{Direction, Job};
 use crate::domain::schedule::moment::Moment;
 use crate::domain::schedule::{Missed, Schedule};
@@ -101,7 +102,13 @@ pub(crate) async fn pause_job(api: &Api, caller: &Caller, job: &Job, note: Optio
     }
     let note = checked_note(note)?;
     let (store, now) = (&api.context.store, api.context.clock.now());
-    let paused = store.pause(job.id, &caller.name, note.as_deref(), now).await?;
+    let audited = api.audited(
+        caller,
+        Action::JobPause,
+        job.id,
+        json!({ "job": job.name, "note": note }),
+    );
+    let paused = audited.pause(job.id, &caller.name, note.as_deref(), now).await?;
     let Some(pause) = store.pause_of(job.id).await? else {
         let detail = format!("`{}` was paused, and resumed at this very moment", job.name);
         return Err(Problem::new(Kind::Conflict, detail));
@@ -148,7 +155,9 @@ pub(crate) async fn resume_job(api: &Api, caller: &Caller, job: &Job, missed: Op
     };
     let missed = missed.map(read).transpose()?;
     let now = api.context.clock.now();
-    if !api.context.store.resume(job.id, &caller.name, missed, now).await? {
+    let detail = json!({ "job": job.name, "missed": missed.map(Missed::as_str) });
+    let store = api.audited(caller, Action::JobResume, job.id, detail);
+    if !store.resume(job.id, &caller.name, missed, now).await? {
         return Err(Problem::new(Kind::Conflict, format!("`{}` is not paused", job.name)));
     }
     api.wake.notify_one();
@@ -199,7 +208,15 @@ pub async fn backfill(
             comment: checked_note(asked.note)?,
             forced: asked.force,
         };
-        let made = backfill::backfill(&api.context, &range, &by).await?;
+        let detail = json!({
+            "job": job.name,
+            "from": range.from,
+            "to": range.to,
+            "note": by.comment,
+            "forced": by.forced.then_some(true),
+        });
+        let context = api.audited_context(&caller, Action::JobBackfill, job.id, detail);
+        let made = backfill::backfill(&context, &range, &by).await?;
         api.wake.notify_one();
         tracing::info!(job.name = %job.name, client = %caller.name, occurrences = made.due.len(), "backfill asked for");
         Ok(HttpResponse::Accepted().json(shown(&range, &made, false)))

@@ -10,6 +10,7 @@ use super::jobs::limit;
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::ids::DeliveryId;
 use crate::domain::job::Job;
 use crate::domain::webhook::{EventType, ping_body};
@@ -81,7 +82,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     respond(listed.await)
 }
 
-fn state(text: &str) -> Result<DeliveryState, Problem> {
+pub(crate) fn state(text: &str) -> Result<DeliveryState, Problem> {
     let found = DeliveryState::ALL.into_iter().find(|state| state.as_str() == text);
     found.ok_or_else(|| {
         let all = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
@@ -113,13 +114,26 @@ pub async fn replay(api: web::Data<Api>, request: HttpRequest, id: web::Path<Str
         let delivery = visible(&api, &caller, &id).await?;
         let definitions = api.definitions();
         usable_job(&definitions, &caller, &delivery.job.to_string())?;
-        let now = api.context.clock.now();
-        let delivery = api.context.store.replay_delivery(delivery.id, now).await?;
-        api.webhook_wake.notify_one();
-        tracing::info!(webhook.id = %delivery.id, client = %caller.name, "webhook replay asked for");
+        let delivery = replay_delivery(&api, &caller, &delivery).await?;
         Ok(HttpResponse::Accepted().json(summary(&definitions, &delivery)))
     };
     respond(replayed.await)
+}
+
+/// Sends a delivery of a job that the caller may use once more.
+///
+/// # Errors
+/// 409 for one that has not ended.
+pub(crate) async fn replay_delivery(api: &Api, caller: &Caller, delivery: &Delivery) -> Result<Delivery, Problem> {
+    let detail = json!({
+        "job": api.definitions().job(delivery.job).map(|job| job.name.clone()),
+        "message": delivery.message.map(|id| id.to_string()),
+    });
+    let store = api.audited(caller, Action::WebhookReplay, delivery.id, detail);
+    let delivery = store.replay_delivery(delivery.id, api.context.clock.now()).await?;
+    api.webhook_wake.notify_one();
+    tracing::info!(webhook.id = %delivery.id, client = %caller.name, "webhook replay asked for");
+    Ok(delivery)
 }
 
 /// `POST /api/v1/jobs/{job}/webhook/test`: 202 with the delivery of a `ping`, which is tried once.
@@ -143,7 +157,9 @@ pub async fn test(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
             body: ping_body(job.id, &job.name, &caller.name, now),
         };
         let id = new.id;
-        api.context.store.insert_delivery(new, now).await?;
+        let detail = json!({ "job": job.name, "delivery": id.to_string() });
+        let store = api.audited(&caller, Action::WebhookTest, job.id, detail);
+        store.insert_delivery(new, now).await?;
         api.webhook_wake.notify_one();
         let delivery = visible(&api, &caller, &id.to_string()).await?;
         Ok(HttpResponse::Accepted()
@@ -154,7 +170,7 @@ pub async fn test(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
 }
 
 /// The delivery of this id, if the caller may see its job.
-async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Delivery, Problem> {
+pub(crate) async fn visible(api: &Api, caller: &Caller, id: &str) -> Result<Delivery, Problem> {
     let unknown = || Problem::new(Kind::NotFound, format!("there is no webhook delivery {id}"));
     let parsed: DeliveryId = id.parse().map_err(|_| unknown())?;
     let delivery = api.context.store.delivery(parsed).await?.ok_or_else(unknown)?;
@@ -197,6 +213,6 @@ fn summary(definitions: &Definitions, delivery: &Delivery) -> Value {
 }
 
 /// Without its query, where receivers like to keep keys.
-fn shown_url(url: &str) -> &str {
+pub(crate) fn shown_url(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }

@@ -45,6 +45,18 @@ pub enum Answer {
     Refused(String),
 }
 
+impl Answer {
+    /// Why nothing arrived, unless it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Status { code: 200..=299, .. } => None,
+            Self::Status { code, .. } => Some(format!("answered {code}")),
+            Self::Failed(detail) | Self::Refused(detail) => Some(detail.clone()),
+        }
+    }
+}
+
 impl Client {
     /// A client that obeys these settings.
     #[must_use]

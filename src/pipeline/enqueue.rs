@@ -13,6 +13,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::{Digest, Durability, Message, Placement};
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
 use crate::storage::StoreError;
 use crate::storage::enqueue::{Enqueued, Identity, IdentityKind, NewMessage};
 use crate::storage::looks::Known;
@@ -71,6 +72,8 @@ pub struct Envelope {
     pub headers: BTreeMap<String, String>,
     /// Whom to tell how it ends; checked against the job.
     pub webhook: Option<String>,
+    /// The sender's place in its trace.
+    pub traceparent: Option<TraceContext>,
 }
 
 /// An enqueued message, and whether it is the one of an earlier enqueue.
@@ -244,6 +247,7 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     E: std::fmt::Display,
 {
+    let began = context.clock.now();
     let payload = receive(context, body).await?;
     if let Some(expected) = envelope.expected_digest
         && expected != payload.digest
@@ -273,7 +277,9 @@ where
         Err(error) => Err(error.into()),
         Ok(Enqueued::Stored(message)) => {
             payload.keep();
-            tracing::info!(message.id = %message.id, job.name = %job.name, bytes = message.bytes, "enqueued");
+            context.tell_enqueued(&message, &job.name, began);
+            let trace_id = message.trace().trace_id();
+            tracing::info!(message.id = %message.id, job.name = %job.name, trace_id, bytes = message.bytes, "enqueued");
             Ok(Taken {
                 message: message.as_enqueued(),
                 replayed: false,
@@ -302,6 +308,7 @@ fn new_message(
         placement,
         identities,
         webhook: envelope.webhook,
+        traceparent: envelope.traceparent,
         entity: envelope.entity,
         company: envelope.company,
         external_id: envelope.external_id,
@@ -312,6 +319,7 @@ fn new_message(
         durability: durability(context, job),
         parent: envelope.parent,
         forced: envelope.forced,
+        entry: None,
     }
 }
 

@@ -31,6 +31,7 @@ use super::enqueue::Envelope;
 use super::payload::StoredPayload;
 use super::placement::place;
 use super::stop::{RunEnd, Stop};
+use super::telling::Done;
 use crate::business::Database;
 use crate::definitions::Definitions;
 use crate::domain::export::ExportSpec;
@@ -39,6 +40,7 @@ use crate::domain::ids::{JobId, MessageId};
 use crate::domain::job::{DataSource, Job};
 use crate::domain::message::{Failure, Placement};
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
 use crate::failpoint;
 use crate::storage::destinations::NewExportDelivery;
 use crate::storage::enqueue::NewMessage;
@@ -120,7 +122,7 @@ async fn run(
         requested: requested.as_ref(),
         stopping,
     };
-    let (payloads, mut written, planned) = run.read(database).await?;
+    let (payloads, mut written, planned) = run.read(database, &claimed).await?;
     claimed.written_at = Some(context.clock.now());
     written.note(&planned);
     if let Some(requested) = &requested {
@@ -287,10 +289,15 @@ async fn queue(
     written: Written,
 ) -> Result<(), Stop> {
     let records = written.records();
+    let began = context.clock.now();
     let payloads = Box::pin(payloads.finish()).await?;
     failpoint::reached("export.all_stored");
     let now = context.clock.now();
     claimed.stored_at = Some(now);
+    context.tell_run_phase(&claimed, Done::well("blob", began), || {
+        let bytes = payloads.iter().map(|payload| payload.bytes).sum::<u64>();
+        vec![("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into())]
+    });
     let about = (&claimed, &name, !written.positions.is_empty());
     let messages = messages(context, job, about, &payloads, now);
     let outcome = ExportOutcome::Queued {
@@ -310,6 +317,7 @@ async fn queue(
         payload.keep();
     }
     for message in queued {
+        context.tell_queued(&message, &job.name, now);
         tracing::info!(message.id = %message.id, job.name = %job.name, run.records = records, bytes = message.bytes, "export queued");
     }
     Ok(())
@@ -344,6 +352,8 @@ fn messages(
             placement: placement(context, job, has_changes, now),
             identities: Vec::new(),
             webhook: None,
+            entry: None,
+            traceparent: Some(TraceContext::of_run(job.id, claimed.due_at)),
         };
         (message, deliveries)
     };

@@ -32,9 +32,11 @@ use self::message_order::MessageOrder;
 use self::part::Part;
 use super::composite::Composed;
 use super::stop::{RunEnd, Stop};
+use super::telling::Done;
 use super::{Context, new_execution_id};
 use crate::business::Database;
 use crate::definitions::Definitions;
+use crate::domain::counts::Counts;
 use crate::domain::job::{ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
 use crate::sandbox::fault::About;
@@ -234,9 +236,9 @@ async fn load(part: &Part<'_>) -> Result<(Phase, Option<Failure>), Stop> {
     if part.load().order.is_some() {
         part.database.ensure_last_writes(part.entity).await?;
     }
-    let staged = stage::stage(part, &parents).await?;
+    let staged = phase(part, "stage", stage::stage(part, &parents)).await?;
     let (phase, failure) = if part.session.asked.executes {
-        let failure = promote::promote_all(part, &staged).await?;
+        let failure = phase(part, "land", promote::promote_all(part, &staged)).await?;
         (Phase::Ended, failure)
     } else {
         (Phase::Staged, promote::leave_staged(part).await?)
@@ -244,6 +246,37 @@ async fn load(part: &Part<'_>) -> Result<(Phase, Option<Failure>), Stop> {
     finish::copy_rejects(part, Some(&staged.mapping)).await?;
     let phase = if failure.is_some() { Phase::Failed } else { phase };
     Ok((phase, failure))
+}
+
+/// Runs a phase of a part, and tells how it went.
+async fn phase<T>(part: &Part<'_>, name: &'static str, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let (context, message) = (part.session.context, part.session.message);
+    let began = context.clock.now();
+    let worked = Box::pin(work).await;
+    let done = Done {
+        name,
+        began,
+        failed: worked.as_ref().err().map(Stop::reason),
+    };
+    let counts = if context.traces.is_on() && worked.is_ok() {
+        part.database.load_counts(part.load()).await?.counts
+    } else {
+        Counts::default()
+    };
+    context.tell_phase(message, done, || counted(counts, &part.entity.label));
+    worked
+}
+
+/// Counts as attributes of a span.
+fn counted(counts: Counts, entity: &str) -> Vec<(&'static str, opentelemetry::Value)> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX).into();
+    vec![
+        ("entity", entity.to_owned().into()),
+        ("records.read", number(counts.read)),
+        ("records.applied", number(counts.applied())),
+        ("records.rejected", number(counts.rejected)),
+        ("records.skipped", number(counts.skipped)),
+    ]
 }
 
 fn job_of<'a>(definitions: &'a Definitions, message: &Message) -> Result<(&'a Job, &'a ImportSpec), Stop> {

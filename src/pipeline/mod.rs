@@ -5,12 +5,14 @@
 
 pub mod backfill;
 pub mod blob_host;
+pub mod bulk;
 mod composite;
 mod data_file;
 pub mod deliver;
 pub mod enqueue;
 pub mod export;
 pub mod export_from_package;
+pub mod find;
 pub mod import;
 mod package_file;
 pub mod package_import;
@@ -24,6 +26,7 @@ pub mod sandbox;
 pub mod source;
 pub mod stop;
 pub mod sweep;
+pub mod telling;
 pub mod tidy;
 
 use std::path::Path;
@@ -40,6 +43,7 @@ use crate::domain::time::Timestamp;
 use crate::sandbox::Sandbox;
 use crate::sandbox::gate::Work;
 use crate::storage::Store;
+use crate::telemetry::traces::Traces;
 
 /// What every use case works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,6 +66,8 @@ pub struct Context {
     pub runtime: tokio::runtime::Handle,
     /// What goes wrong on purpose, where that is wanted.
     pub sandbox: Option<Arc<Sandbox>>,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 impl Context {
@@ -92,6 +98,8 @@ pub struct Limits {
     pub webhooks: config::Outgoing,
     /// `destinations.*`
     pub destinations: config::Outgoing,
+    /// `audit.*`
+    pub audit: config::Audit,
 }
 
 /// A server-made execution id: `<project>-<yyyy-MM-ddTHH:mm:ss>-<32 hex>` (PKG-11a).

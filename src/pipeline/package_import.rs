@@ -240,6 +240,8 @@ async fn queue(context: &Context, chosen: &Chosen, import: &Import, copied: &Cop
         forced: false,
         identities: Vec::new(),
         webhook: None,
+        entry: None,
+        traceparent: None,
     };
     let import = PackageImport {
         request: import.request.clone(),

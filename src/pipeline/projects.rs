@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, watch};
 use crate::definitions::Definitions;
 use crate::domain::project::Project;
 use crate::storage::{Store, StoreError};
+use crate::telemetry::name_jobs;
 
 /// Keeps the running definitions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +30,7 @@ impl Projects {
     #[must_use]
     pub fn new(store: Store, files: Definitions) -> Self {
         let files = Arc::new(files);
+        name_jobs(files.jobs.iter().map(|job| (job.id, job.name.as_str())));
         let known = Known {
             files: Arc::clone(&files),
             projects: Vec::new(),
@@ -75,6 +77,7 @@ impl Projects {
         } else {
             Arc::new(known.files.with_projects(&known.projects))
         };
+        name_jobs(running.jobs.iter().map(|job| (job.id, job.name.as_str())));
         self.running.send_replace(running);
     }
 }

@@ -6,7 +6,9 @@
 //! columns are left out. A damaged record may be as long as the payload: it passes through in pieces. None of the files is kept:
 //! they are made from the payload while they are sent.
 
+mod changes;
 mod composite;
+mod corrections;
 mod cut;
 mod delimited;
 mod entity_file;
@@ -18,6 +20,7 @@ mod rows;
 mod selection;
 mod sink;
 mod spliced;
+mod table;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -27,7 +30,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use self::changes::{Change, Changes};
+pub use self::corrections::{Correction, Corrections};
 pub use self::selection::{EntitiesNamed, Selection};
+pub use self::table::{Bounds, Cell, RejectTable, RejectedRecord};
 
 use self::delimited::RejectsFile;
 use self::pages::Pages;
@@ -146,6 +152,13 @@ impl ErrorFiles {
             spec,
             selection,
         })
+    }
+
+    /// Only these of them, corrected.
+    #[must_use]
+    pub fn correcting(mut self, corrections: Corrections) -> Self {
+        self.selection.corrections = Some(Arc::new(corrections));
+        self
     }
 
     /// The rejected records in the form the payload has: of a package as a package, which can be corrected and sent back.

@@ -42,6 +42,16 @@ pub(super) enum Stop {
 }
 
 impl Stop {
+    /// Why, for whoever watches.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Fail(failure) => failure.detail.clone(),
+            Self::Lost => "the lease was lost".to_owned(),
+            Self::Stopped => "the service is stopping".to_owned(),
+            Self::Unreachable(reason) | Self::BlobMissing(reason) | Self::Retry(reason) => reason.clone(),
+        }
+    }
+
     pub(super) fn fail(code: &str, detail: impl Into<String>) -> Self {
         Self::Fail(Failure {
             code: code.to_owned(),
@@ -51,6 +61,17 @@ impl Stop {
 }
 
 impl RunEnd {
+    /// Why it did not come to its end, for whoever watches.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Ended => None,
+            Self::Lost => Some("the lease was lost".to_owned()),
+            Self::Stopped => Some("the service is stopping".to_owned()),
+            Self::Unreachable(reason) | Self::BlobMissing(reason) | Self::Retry(reason) => Some(reason.clone()),
+        }
+    }
+
     /// What became of an attempt to write the end down.
     pub(super) fn written<T>(result: Result<T, StoreError>) -> Self {
         match result {

@@ -29,6 +29,7 @@ pub async fn tidy(context: &Context) -> Result<Removed, PayloadError> {
         days: context.store.turn_days(keep, now).await?,
         ..Removed::default()
     };
+    total.rows += prune_audit(context).await?;
     for _ in 0..ROUNDS_MAX {
         let removed = context.store.tidy(keep, now).await?;
         let swept = sweep_uploads(context).await?;
@@ -40,4 +41,21 @@ pub async fn tidy(context: &Context) -> Result<Removed, PayloadError> {
         tokio::time::sleep(PAUSE).await;
     }
     Ok(total)
+}
+
+/// Removes entries of the audit log that the settings do not want to keep; by themselves they stay for ever.
+async fn prune_audit(context: &Context) -> Result<u64, PayloadError> {
+    let (days, now) = (context.limits.audit.keep_days, context.clock.now());
+    let mut pruned = 0;
+    if days == 0 {
+        return Ok(pruned);
+    }
+    let before = now.plus_seconds(-i64::from(days) * 86_400);
+    for _ in 0..ROUNDS_MAX {
+        match context.store.prune_audit(before, now).await? {
+            0 => break,
+            rows => pruned += rows,
+        }
+    }
+    Ok(pruned)
 }

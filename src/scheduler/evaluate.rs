@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use metrics::counter;
+
 use super::decide::{Decided, Found, decide};
 use super::upcoming::{Look, Scheduled, Upcoming};
 use crate::domain::ids::JobId;
@@ -192,6 +194,19 @@ impl Search {
     }
 }
 
+/// Counts what was recorded.
+fn count(job: &str, decided: &Decided) {
+    let counter =
+        |outcome: String| counter!("tranship_occurrences_total", "job" => job.to_owned(), "outcome" => outcome);
+    for decision in &decided.decisions {
+        let outcome = decision.skip.as_ref().map_or("run", |skip| skip.reason.as_str());
+        counter(outcome.to_owned()).increment(1);
+    }
+    for range in &decided.missed {
+        counter(range.reason.clone()).increment(range.occurrences);
+    }
+}
+
 /// Logs what was recorded, and notes when to look next; how many are to run.
 fn tell(
     decided: &[(Search, Decided)],
@@ -207,6 +222,7 @@ fn tell(
         if recorded.contains(&job) {
             let (due, running) = (found.due.len(), decided.running());
             tracing::info!(job.name = %found.scheduled.name, due, run = running, "schedule evaluated");
+            count(&found.scheduled.name, decided);
             run += running;
         }
     }

@@ -7,8 +7,9 @@ use super::occurrences::{OCCURRENCE_COLUMNS, Occurrence, OccurrenceRow};
 use super::package_imports::Queued;
 use super::package_requests::{self, PackageRequest, Submit};
 use super::pool::{Tx, fetch_optional, with_pool};
-use super::projects::{ProjectChange, change};
+use super::projects::{ProjectChange, ToldChange, change, tell};
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::ids::{ExecutionId, JobId};
 use crate::domain::time::Timestamp;
 
@@ -48,8 +49,14 @@ impl Store {
     /// Records a run somebody asked for; due at `now`, or the next free microsecond.
     pub async fn run_now(&self, job: JobId, asked: &Asked, now: Timestamp) -> Result<Occurrence, StoreError> {
         let asked = asked.clone();
-        self.write(move |tx| Box::pin(async move { insert_run(tx, job, &asked, None, now).await }))
-            .await
+        let effect = |run: &Occurrence, entry: &mut NewEntry| {
+            entry.add("due_at", run.due_at.wire());
+            true
+        };
+        self.write_audited(effect, move |tx| {
+            Box::pin(async move { insert_run(tx, job, &asked, None, now).await })
+        })
+        .await
     }
 
     /// Records a run that a client asked for by the package API, with its execution, what was asked, and the change of its project
@@ -61,7 +68,9 @@ impl Store {
         project: Option<ProjectChange>,
     ) -> Result<Queued, StoreError> {
         let request = request.clone();
-        let queued = self.write(move |tx| {
+        let told = project.as_ref().map(ToldChange::of);
+        let effect = move |queued: &Queued, entry: &mut NewEntry| *queued == Queued::New && tell(told, entry);
+        let queued = self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 // First, so that of two submits with one id the second waits here.
                 match package_requests::submit(tx, &request, job, None).await? {
@@ -133,7 +142,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         let (due, asked) = (due.to_vec(), asked.clone());
-        self.write(move |tx| {
+        let effect = |made: &Vec<Timestamp>, entry: &mut NewEntry| {
+            entry.add("occurrences", made.len());
+            !made.is_empty()
+        };
+        self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let mut made = HashSet::new();
                 for portion in portions(tx.dialect(), &due) {

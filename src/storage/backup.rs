@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::{Dialect, sql};
 use super::pool::{Tx, execute};
 use super::{StoreError, StoreSettings};
 use crate::domain::ids::BlobKey;
@@ -66,6 +67,16 @@ pub struct KeptBlob {
 }
 
 impl Contents {
+    /// Number of the newest step that this version of the program knows.
+    #[must_use]
+    pub fn newest_known(&self) -> i64 {
+        let dialect = match self.database {
+            DatabaseKind::Sqlite => Dialect::Sqlite,
+            DatabaseKind::Postgres => Dialect::Postgres,
+        };
+        dialect.migrations().last().map_or(0, |step| step.number)
+    }
+
     /// The files of the store's part, relative to the folder.
     #[must_use]
     pub fn files(&self) -> Vec<String> {
@@ -134,7 +145,7 @@ const LEASED: [&str; 5] = [
 pub(super) async fn begin_anew(tx: &mut Tx) -> Result<(), StoreError> {
     for table in LEASED {
         let text = format!("update {table} set epoch = epoch + {EPOCHS_APART}");
-        execute!(tx.db(), super::dialect::sql(text))?;
+        execute!(tx.db(), sql(text))?;
     }
     execute!(tx.db(), "delete from console_sessions")?;
     execute!(tx.db(), "delete from console_links")?;

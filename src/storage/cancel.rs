@@ -7,6 +7,7 @@ use super::live::{Ending, LIVE_COLUMNS, LiveRow, retire};
 use super::pool::{Tx, execute, fetch_all};
 use super::steps::{Standing, standing};
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::ids::MessageId;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
@@ -45,7 +46,8 @@ impl Store {
 
     async fn try_cancel(&self, id: MessageId, by: &str, now: Timestamp) -> Result<Cancelled, StoreError> {
         let by = by.to_owned();
-        self.write(move |tx| {
+        let effect = |cancelled: &Cancelled, _: &mut NewEntry| matches!(cancelled, Cancelled::Now | Cancelled::Asked);
+        self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let locked = lock_groups_of(tx, Of::Queue, &[id]).await?;
                 if !may_change(tx, id, &locked).await? {

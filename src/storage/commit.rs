@@ -315,6 +315,7 @@ async fn together(pool: &Pool, memory: &Memory, batch: &mut Batch) -> Result<Ans
     if let Some(now) = batch.asks_what_is_due() {
         bring_up_what_is_due(pool, memory, now).await;
     }
+    let began = Instant::now();
     // Nobody can write when this fails.
     let mut tx = pool.begin(memory, batch.sync()).await.map_err(Failed::ForAll)?;
     let mut claims = memory.begin_claims();
@@ -345,6 +346,7 @@ async fn together(pool: &Pool, memory: &Memory, batch: &mut Batch) -> Result<Ans
         savepoint(&mut tx, work.as_mut()).await.map_err(Failed::ForAll)?;
     }
     tx.commit(()).await.map_err(Failed::ForAll)?;
+    metrics::histogram!("tranship_store_commit_seconds").record(began.elapsed().as_secs_f64());
     metrics::counter!("tranship_store_commits_total").increment(1);
     metrics::counter!("tranship_store_asks_total").increment(batch.len() as u64);
     claims.committed();

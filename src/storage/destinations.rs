@@ -221,8 +221,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] when it has not ended.
     pub async fn replay_export_delivery(&self, id: DeliveryId, now: Timestamp) -> Result<ExportDelivery, StoreError> {
-        self.write(move |tx| Box::pin(async move { DESTINATIONS.replay::<DeliveryRow>(tx, id, now).await?.try_into() }))
-            .await
+        self.write_audited(
+            |_, _| true,
+            move |tx| Box::pin(async move { DESTINATIONS.replay::<DeliveryRow>(tx, id, now).await?.try_into() }),
+        )
+        .await
     }
 
     /// Removes deliveries that arrived before `delivered`, and those that failed before `failed`; of messages that have not

@@ -135,6 +135,19 @@ pub(super) async fn lock_retries(tx: &mut Tx, retries: Retries) -> Result<(), St
 /// The advisory lock of retries, among other users of the same database.
 const RETRIES: i64 = 0x7472_7265_7472_7900;
 
+/// Lets nobody else append to the audit log until the transaction ends, so that its chain has no branches. On SQLite the write
+/// transaction is the lock.
+pub(super) async fn lock_audit(tx: &mut Tx) -> Result<(), StoreError> {
+    if let Backend::Postgres(db) = tx.db() {
+        let text = "select pg_advisory_xact_lock($1)";
+        sqlx::query(text).bind(AUDIT).execute(db).await?;
+    }
+    Ok(())
+}
+
+/// The advisory lock of the audit log, among other users of the same database.
+const AUDIT: i64 = 0x7472_6175_6469_7400;
+
 /// Takes the locks of these groups until the transaction ends, in one order for everybody. On SQLite the write transaction
 /// is the lock.
 ///

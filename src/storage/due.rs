@@ -221,6 +221,9 @@ async fn lapse(
         offer_again(tx, &rows, None, None).await?;
         let back = Return { not_before: None, note };
         put_back(tx, &rows, &back, now).await?;
+        for _ in &rows {
+            tx.lapsed(if why == Why::Work { "worker" } else { "client" });
+        }
         lapsed += rows.len();
     }
     Ok(lapsed)

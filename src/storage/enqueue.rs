@@ -4,6 +4,7 @@
 //! for the whole batch by a few set-wise statements; a message that fails one of them is answered so and the others go on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -15,13 +16,15 @@ use super::groups::{Group, occupied};
 use super::pool::{Tx, execute, fetch_optional, with_pool};
 use super::rows::{corrupt, stored};
 use super::webhooks::name_webhook;
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit};
+use crate::domain::audit::{NewEntry, Outcome};
 use crate::domain::counts::Counts;
 use crate::domain::ids::{BlobKey, CorrelationId, ExecutionId, JobId, MessageId};
 use crate::domain::job::Direction;
 use crate::domain::message::{Digest, Durability, Message, PayloadAt, Placement, Wait};
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
 
 /// A message about to be stored.
 #[derive(Debug, Clone)]
@@ -58,6 +61,10 @@ pub struct NewMessage {
     pub identities: Vec<Identity>,
     /// Whom to tell how it ends, where the message names somebody itself.
     pub webhook: Option<String>,
+    /// What the audit log tells of it once it is stored: an operator's act, not a sender's.
+    pub entry: Option<Arc<NewEntry>>,
+    /// The trace it is part of, where it is another's.
+    pub traceparent: Option<TraceContext>,
 }
 
 /// What makes two enqueues one.
@@ -161,6 +168,7 @@ impl NewMessage {
             durability: self.durability,
             parent: self.parent,
             forced: self.forced,
+            traceparent: self.traceparent,
             execution: None,
             enqueued_at: now,
             last_dequeued_at: None,
@@ -181,7 +189,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the upload row is no longer open: the sweep won, the blob is gone, nothing is stored.
-    pub async fn enqueue(&self, new: NewMessage, now: Timestamp) -> Result<Enqueued, StoreError> {
+    pub async fn enqueue(&self, mut new: NewMessage, now: Timestamp) -> Result<Enqueued, StoreError> {
+        if let Some(entry) = &self.entry {
+            new.entry = Some(Arc::clone(entry));
+        }
         let ask = |waiting| Ask::Enqueue(Box::new(waiting));
         self.lanes().enqueue.ask((new, now), ask).await
     }
@@ -261,11 +272,18 @@ pub(super) async fn insert_all(
             tx.offered(new.job, &new.placement.lane, new.placement.rank(*now));
         }
         tx.moved(new.job, new.id);
+        tx.enqueued(new.job);
         tx.counted(new.job, 1, 0);
         if let Some(url) = &new.webhook {
             name_webhook(tx, new.id, url, *now).await?;
         }
         stored.insert(new.id, new.stored(wait, *now));
+    }
+    for (new, _) in &fresh {
+        if let Some(entry) = &new.entry {
+            let entry = NewEntry::clone(entry).with("message", new.id.to_string());
+            audit::append(tx, &entry, Outcome::Done).await?;
+        }
     }
     Ok(asked
         .iter()
@@ -419,8 +437,8 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
     for portion in portions(tx.dialect(), fresh) {
         let text = format!(
             "insert into messages (id, job, direction, entity, company, external_id, enqueued_by, digest, bytes, blob_key, \
-             durability, parent, forced, enqueued_at) {}",
-            portion.inserted(14)
+             durability, parent, forced, traceparent, enqueued_at) {}",
+            portion.inserted(15)
         );
         with_pool!(tx.db(), db: Db => {
             let mut insert = sqlx::query::<Db>(sql(text));
@@ -439,6 +457,7 @@ async fn insert_messages(tx: &mut Tx, fresh: &[&(NewMessage, Timestamp)]) -> Res
                     .bind(new.durability.as_str())
                     .bind(new.parent.map(|id| id.0))
                     .bind(new.forced)
+                    .bind(new.traceparent.map(|trace| trace.to_string()))
                     .bind(now.micros());
             }
             insert.bind(portion.count()).execute(db).await.map(|_| ())

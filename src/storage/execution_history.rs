@@ -24,8 +24,11 @@ impl Store {
     /// message and the run stay, without it, for as long as others; a package that was not fetched is told again (promise 7).
     pub async fn forget_execution(&self, id: &ExecutionId, now: Timestamp) -> Result<Forgotten, StoreError> {
         let id = id.clone();
-        self.write(move |tx| Box::pin(async move { forget(tx, &id, now).await }))
-            .await
+        self.write_audited(
+            |forgotten, _| *forgotten == Forgotten::Done,
+            move |tx| Box::pin(async move { forget(tx, &id, now).await }),
+        )
+        .await
     }
 }
 

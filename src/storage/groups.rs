@@ -271,15 +271,18 @@ impl Store {
             job: job.0,
             grp: key.to_owned(),
         };
-        self.write(move |tx| {
-            Box::pin(async move {
-                lock_groups(tx, &[group.clone()].into()).await?;
-                let text = "delete from blocked_groups where job = $1 and grp = $2";
-                let unblocked = execute!(tx.db(), text, group.job, group.grp.as_str())? == 1;
-                settle(tx, [(group, i64::MIN)].into(), now).await?;
-                Ok(unblocked)
-            })
-        })
+        self.write_audited(
+            |unblocked, _| *unblocked,
+            move |tx| {
+                Box::pin(async move {
+                    lock_groups(tx, &[group.clone()].into()).await?;
+                    let text = "delete from blocked_groups where job = $1 and grp = $2";
+                    let unblocked = execute!(tx.db(), text, group.job, group.grp.as_str())? == 1;
+                    settle(tx, [(group, i64::MIN)].into(), now).await?;
+                    Ok(unblocked)
+                })
+            },
+        )
         .await
     }
 }

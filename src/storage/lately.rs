@@ -1,4 +1,6 @@
-//! Messages as an operator looks through them: newest first, a bounded number of rows at a time, whatever is looked for.
+//! Messages as an operator looks through them: newest or oldest first, a bounded number of rows at a time, whatever is looked for.
+
+use std::fmt::Write as _;
 
 use uuid::Uuid;
 
@@ -22,12 +24,22 @@ pub struct Lately {
     pub from: Option<Timestamp>,
     /// Enqueued before this one.
     pub before: Option<MessageId>,
+    /// Enqueued after this one.
+    pub after: Option<MessageId>,
+    /// Beginning with the oldest, instead of the newest.
+    pub oldest_first: bool,
     /// At most this many.
     pub limit: u32,
 }
 
+impl Lately {
+    fn order(&self) -> &'static str {
+        if self.oldest_first { "asc" } else { "desc" }
+    }
+}
+
 impl Store {
-    /// Their ids, newest first. Of an index no more entries are touched than `limit` for each job.
+    /// Their ids, in that order. Of an index no more entries are touched than `limit` for each job.
     pub async fn lately(&self, wanted: &Lately) -> Result<Vec<MessageId>, StoreError> {
         if wanted.jobs.is_empty() {
             return self.lately_of(wanted, &[]).await;
@@ -36,15 +48,44 @@ impl Store {
         for jobs in wanted.jobs.chunks(JOBS_AT_ONCE) {
             found.extend(self.lately_of(wanted, jobs).await?);
         }
-        found.sort_unstable_by(|one, other| other.cmp(one));
+        found.sort_unstable();
+        if !wanted.oldest_first {
+            found.reverse();
+        }
         found.truncate(wanted.limit as usize);
         Ok(found)
     }
 
+    /// Messages that have not ended and come after this one, oldest first, with their jobs: so many rows of the queue are touched,
+    /// whatever is looked for among them.
+    pub async fn live_after(
+        &self,
+        after: Option<MessageId>,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, JobId)>, StoreError> {
+        let mut range = String::new();
+        for (id, relation) in [(after, ">"), (before, "<")] {
+            if let Some(id) = id {
+                let _ = write!(range, " and message {relation} {}", self.dialect().id_literal(id.0));
+            }
+        }
+        let text = format!("select message, job from queue where 1 = 1{range} order by message limit $1");
+        let rows = with_pool!(self.reader(), db: Db => {
+            sqlx::query_as::<Db, (Uuid, Uuid)>(sql(text))
+                .persistent(false)
+                .bind(i64::from(limit))
+                .fetch_all(db)
+                .await
+        })?;
+        Ok(rows.into_iter().map(|(id, job)| (MessageId(id), JobId(job))).collect())
+    }
+
     async fn lately_of(&self, wanted: &Lately, jobs: &[JobId]) -> Result<Vec<MessageId>, StoreError> {
         let text = format!(
-            "select id from ({}) as found order by id desc limit $1",
-            self.lately_sql(wanted, jobs)
+            "select id from ({}) as found order by id {} limit $1",
+            self.lately_sql(wanted, jobs),
+            wanted.order()
         );
         let rows = with_pool!(self.reader(), db: Db => {
             sqlx::query_as::<Db, (Uuid,)>(sql(text))
@@ -69,10 +110,12 @@ impl Store {
             .from
             .map(|from| format!(" and {id} >= {}", literal(MessageId::first_at(from))));
         let before = wanted.before.map(|before| format!(" and {id} < {}", literal(before)));
-        let range: String = from.into_iter().chain(before).collect();
+        let after = wanted.after.map(|after| format!(" and {id} > {}", literal(after)));
+        let range: String = from.into_iter().chain(before).chain(after).collect();
+        let order = wanted.order();
         let part = |of_job: String| {
             format!(
-                "select * from (select {id} as id from {table} where {condition}{of_job}{range} order by {id} desc \
+                "select * from (select {id} as id from {table} where {condition}{of_job}{range} order by {id} {order} \
                  limit $1) as part"
             )
         };
@@ -108,18 +151,20 @@ mod tests {
         let store = Store::connect(&settings).await.expect("a store");
         let job = JobId(MessageId::generate().0);
         let (one, two) = (vec![job], vec![job, JobId(MessageId::generate().0)]);
-        for (jobs, troubled, index) in [
-            (Vec::new(), false, "PRIMARY KEY"),
-            (one.clone(), false, "messages_listed"),
-            (two.clone(), false, "messages_listed"),
-            (one, true, "outcomes_troubled_lately"),
-            (two, true, "outcomes_troubled_lately"),
+        for (jobs, troubled, oldest_first, index) in [
+            (Vec::new(), false, false, "PRIMARY KEY"),
+            (one.clone(), false, false, "messages_listed"),
+            (two.clone(), false, true, "messages_listed"),
+            (one, true, false, "outcomes_troubled_lately"),
+            (two, true, true, "outcomes_troubled_lately"),
         ] {
             let wanted = Lately {
                 jobs: jobs.clone(),
                 troubled,
                 from: Some(Timestamp(0)),
                 before: Some(MessageId::generate()),
+                after: Some(MessageId::first_at(Timestamp(1))),
+                oldest_first,
                 limit: 10,
             };
             let text = format!("explain query plan {}", store.lately_sql(&wanted, &jobs));

@@ -94,7 +94,8 @@ const OUTCOME_COLUMN_COUNT: usize = 24;
 
 /// Writes how messages ended whose rows were just deleted from `queue`, and lets their groups go on.
 pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timestamp) -> Result<(), StoreError> {
-    for (row, _) in ended {
+    for (row, ending) in ended {
+        tx.ended(job_of(row), ending.status, ending.counts);
         tx.moved(job_of(row), row.id());
         let waited = row.status == Status::Enqueued.as_str();
         tx.counted(job_of(row), -i64::from(waited), -i64::from(!waited));

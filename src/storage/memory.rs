@@ -17,17 +17,21 @@ pub(super) use due::DueLook;
 pub(super) use lanes::{Claims, Place};
 pub(super) use origins::Origin;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use metrics::counter;
 use tokio::sync::{Notify, broadcast};
 
 use super::groups::Group;
 use super::webhooks::CurrentRules;
+use crate::domain::counts::Counts;
 use crate::domain::ids::{JobId, MessageId};
+use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::telemetry::job_name;
 
 /// Moves kept for a listener that is slow.
 const MOVES_KEPT: usize = 4096;
@@ -76,15 +80,28 @@ pub(super) struct News {
     pub(super) settled: Vec<(Group, i64)>,
     /// Whether a message went back whose deadline is over.
     pub(super) late: bool,
+    /// Messages that came in.
+    pub(super) enqueued: Vec<JobId>,
+    /// How messages ended.
+    pub(super) ended: Vec<(JobId, Status, Counts)>,
+    /// Leases that lapsed: whose they were.
+    pub(super) lapsed: Vec<&'static str>,
 }
 
 /// How far the news had come.
 #[derive(Debug)]
-pub(super) struct NewsMark(usize, usize, usize, bool);
+pub(super) struct NewsMark(usize, usize, usize, bool, [usize; 3]);
 
 impl News {
     pub(super) fn mark(&self) -> NewsMark {
-        NewsMark(self.offered.len(), self.moved.len(), self.settled.len(), self.late)
+        let counted = [self.enqueued.len(), self.ended.len(), self.lapsed.len()];
+        NewsMark(
+            self.offered.len(),
+            self.moved.len(),
+            self.settled.len(),
+            self.late,
+            counted,
+        )
     }
 
     /// What came since is not true.
@@ -93,6 +110,41 @@ impl News {
         self.moved.truncate(mark.1);
         self.settled.truncate(mark.2);
         self.late = mark.3;
+        self.enqueued.truncate(mark.4[0]);
+        self.ended.truncate(mark.4[1]);
+        self.lapsed.truncate(mark.4[2]);
+    }
+}
+
+/// Counts what was committed, for whoever watches: a series is looked up once for all of a commit.
+fn count(news: &News) {
+    let mut enqueued: BTreeMap<JobId, u64> = BTreeMap::new();
+    for job in &news.enqueued {
+        *enqueued.entry(*job).or_default() += 1;
+    }
+    for (job, messages) in enqueued {
+        counter!("tranship_messages_enqueued_total", "job" => job_name(job)).increment(messages);
+    }
+    let mut ended: BTreeMap<(JobId, &str), (u64, Counts)> = BTreeMap::new();
+    for (job, status, counts) in &news.ended {
+        let (messages, sum) = ended.entry((*job, status.as_str())).or_default();
+        (*messages, *sum) = (*messages + 1, sum.plus(*counts));
+    }
+    for ((job, status), (messages, counts)) in ended {
+        let job = job_name(job);
+        let outcomes = [
+            ("read", counts.read),
+            ("applied", counts.applied()),
+            ("rejected", counts.rejected),
+            ("skipped", counts.skipped),
+        ];
+        for (outcome, records) in outcomes.into_iter().filter(|(_, records)| *records > 0) {
+            counter!("tranship_records_total", "job" => job.clone(), "outcome" => outcome).increment(records);
+        }
+        counter!("tranship_messages_ended_total", "job" => job, "status" => status).increment(messages);
+    }
+    for holder in &news.lapsed {
+        counter!("tranship_lease_expiries_total", "holder" => *holder).increment(1);
     }
 }
 
@@ -104,6 +156,7 @@ impl Memory {
 
     /// A transaction is committed: floors move, and who waits for its changes is woken.
     pub(super) fn announce(&self, news: &News) {
+        count(news);
         if news.late || !news.settled.is_empty() {
             let mut memory = self.lock();
             if news.late {

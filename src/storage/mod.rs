@@ -1,7 +1,7 @@
 //! The service store: Tranship's own database, on SQLite or PostgreSQL.
 //!
 //! Owns: messages, payloads, uploads, what the blob host holds, leases, executions, record errors, occurrences, clients,
-//! keys, facts. Every method is a complete unit of work: no transaction handle leaves this module, and what changes state is
+//! keys, facts, the audit log. Every method is a complete unit of work: no transaction handle leaves this module, and what changes state is
 //! one guarded statement or one transaction named after the event. Refuses: files, HTTP, business tables; it never asks what
 //! time it is.
 //!
@@ -10,6 +10,7 @@
 
 pub mod asked_runs;
 pub mod at_work;
+pub mod audit;
 pub mod backup;
 pub mod cancel;
 pub mod claims;
@@ -30,6 +31,7 @@ pub mod execution_history;
 pub mod executions;
 pub mod exported_packages;
 mod facts;
+pub mod failures;
 mod finish;
 pub mod groups;
 pub mod history;
@@ -80,6 +82,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::domain::audit::{NewEntry, Outcome};
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::Durability;
 use commit::{Ask, Lanes, WorkOf};
@@ -122,6 +125,8 @@ pub struct ServerDurability {
 #[derive(Debug, Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    /// What the audit log is to tell of what is done by this handle ([`Store::audited`]).
+    entry: Option<Arc<NewEntry>>,
 }
 
 #[derive(Debug)]
@@ -174,6 +179,7 @@ impl Store {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            entry: None,
         })
     }
 
@@ -242,6 +248,30 @@ impl Store {
     #[must_use]
     pub fn moves(&self) -> broadcast::Receiver<(JobId, MessageId)> {
         self.shared.memory.moves()
+    }
+
+    /// As [`Self::write`], for what the audit log tells of: a store that is [`Self::audited`] appends its entry in the same
+    /// transaction, if anything happened. `effect` says whether it did, and adds to the entry what only the work knows.
+    async fn write_audited<T, W, E>(&self, effect: E, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+        E: FnOnce(&T, &mut NewEntry) -> bool + Send + 'static,
+    {
+        let Some(entry) = &self.entry else {
+            return self.write(work).await;
+        };
+        let mut entry = NewEntry::clone(entry);
+        self.write(move |tx| {
+            Box::pin(async move {
+                let value = work(tx).await?;
+                if effect(&value, &mut entry) {
+                    audit::append(tx, &entry, Outcome::Done).await?;
+                }
+                Ok(value)
+            })
+        })
+        .await
     }
 
     /// Runs a unit of work in a write transaction, on a task of its own: a caller that is dropped (a client that

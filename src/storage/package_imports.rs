@@ -3,8 +3,9 @@
 
 use super::enqueue::{NewMessage, insert};
 use super::package_requests::{PackageRequest, Submit, submit};
-use super::projects::{ProjectChange, change};
+use super::projects::{ProjectChange, ToldChange, change, tell};
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::time::Timestamp;
 
 /// An import to be queued.
@@ -42,7 +43,9 @@ impl Store {
             id: String::new(),
             state: "changed".to_owned(),
         };
-        let queued = self.write(move |tx| {
+        let told = import.project.as_ref().map(ToldChange::of);
+        let effect = move |queued: &Queued, entry: &mut NewEntry| *queued == Queued::New && tell(told, entry);
+        let queued = self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let PackageImport {
                     request,

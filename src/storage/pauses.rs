@@ -81,7 +81,7 @@ impl Store {
     /// Pauses a job. `false`: it is paused already, and stays so as it is.
     pub async fn pause(&self, job: JobId, by: &str, note: Option<&str>, now: Timestamp) -> Result<bool, StoreError> {
         let (by, note) = (by.to_owned(), note.map(str::to_owned));
-        let paused = self.write(move |tx| {
+        let paused = self.write_audited(|paused, _| *paused, move |tx| {
             Box::pin(async move {
                 // A job without a schedule, or with one that was never evaluated, has no row yet.
                 let text = "insert into schedules (job, pattern, evaluated_to, paused_at, paused_by, pause_note) \
@@ -107,17 +107,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let by = by.to_owned();
-        let resumed = self.write(move |tx| {
-            Box::pin(async move {
-                // A clock that went back must not make a pause that ends before it began.
-                let text = format!(
-                    "update schedules set resumed_at = case when paused_at > $2 then paused_at else $2 end, \
+        let resumed = self.write_audited(
+            |resumed, _| *resumed,
+            move |tx| {
+                Box::pin(async move {
+                    // A clock that went back must not make a pause that ends before it began.
+                    let text = format!(
+                        "update schedules set resumed_at = case when paused_at > $2 then paused_at else $2 end, \
                      resumed_by = $3, resumed_missed = $4 where job = $1 and {PAUSED}"
-                );
-                let missed = missed.map(Missed::as_str);
-                Ok(execute!(tx.db(), sql(text), job.0, now.micros(), by.as_str(), missed)? == 1)
-            })
-        });
+                    );
+                    let missed = missed.map(Missed::as_str);
+                    Ok(execute!(tx.db(), sql(text), job.0, now.micros(), by.as_str(), missed)? == 1)
+                })
+            },
+        );
         let resumed = resumed.await;
         self.memory().forget_paused();
         resumed

@@ -10,7 +10,9 @@ use super::dialect::Dialect;
 use super::groups::Group;
 use super::home::HomePool;
 use super::memory::{Memory, News, NewsMark, Origin};
+use crate::domain::counts::Counts;
 use crate::domain::ids::{JobId, MessageId};
+use crate::domain::status::Status;
 
 /// The same thing on either database: a pool, a transaction, a borrowed connection.
 #[derive(Debug, Clone)]
@@ -151,6 +153,21 @@ impl Tx {
     /// A message stands elsewhere from the commit on.
     pub(super) fn moved(&mut self, job: JobId, message: MessageId) {
         self.news.moved.push((job, message));
+    }
+
+    /// A message came in, from the commit on.
+    pub(super) fn enqueued(&mut self, job: JobId) {
+        self.news.enqueued.push(job);
+    }
+
+    /// A message has ended, from the commit on.
+    pub(super) fn ended(&mut self, job: JobId, status: Status, counts: Counts) {
+        self.news.ended.push((job, status, counts));
+    }
+
+    /// A lease has lapsed, from the commit on.
+    pub(super) fn lapsed(&mut self, holder: &'static str) {
+        self.news.lapsed.push(holder);
     }
 
     /// From the commit on this number is the oldest one of the group that is alive.

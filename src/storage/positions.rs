@@ -7,6 +7,7 @@ use super::dialect::sql;
 use super::pool::{Tx, execute, fetch_all, fetch_optional};
 use super::rows::corrupt;
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::position::Position;
 use crate::domain::status::Status;
@@ -202,7 +203,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<i64>, StoreError> {
         let (entity, note) = (entity.to_owned(), note.to_owned());
-        self.write(move |tx| {
+        let effect = |number: &Option<i64>, entry: &mut NewEntry| {
+            entry.add("number", *number);
+            number.is_some()
+        };
+        self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let place: Option<(Option<String>,)> = match to_number {
                     None => Some((None,)),

@@ -8,6 +8,7 @@ use super::dialect::sql;
 use super::pool::{Tx, execute, fetch_all, fetch_optional};
 use super::rows::corrupt;
 use super::{Store, StoreError};
+use crate::domain::audit::{Action, NewEntry};
 use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
 use crate::domain::project::{Project, ProjectEntity};
@@ -28,6 +29,34 @@ pub enum ProjectChange {
     Create(Project),
     /// Its entities are these from now on.
     Rebuild(Project),
+}
+
+/// What the audit log tells of a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ToldChange {
+    /// Nothing.
+    Kept,
+    /// What was done, to which project.
+    Did(Action, JobId),
+}
+
+impl ToldChange {
+    pub(super) fn of(change: &ProjectChange) -> Self {
+        match change {
+            ProjectChange::Keep(_) => Self::Kept,
+            ProjectChange::Create(project) => Self::Did(Action::ProjectCreate, project.id),
+            ProjectChange::Rebuild(project) => Self::Did(Action::ProjectChange, project.id),
+        }
+    }
+}
+
+/// Makes an entry tell of a change that went with something else; `false`: there is nothing to tell.
+pub(super) fn tell(change: Option<ToldChange>, entry: &mut NewEntry) -> bool {
+    let Some(ToldChange::Did(action, project)) = change else {
+        return false;
+    };
+    (entry.action, entry.target) = (action, project.to_string());
+    true
 }
 
 /// What became of a wish to delete a project.
@@ -65,8 +94,12 @@ impl Store {
 
     /// Carries out a change alone. `false`: others were here first, look again.
     pub async fn change_project(&self, wanted: ProjectChange, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |tx| Box::pin(async move { change(tx, &wanted, now).await }))
-            .await
+        let told = ToldChange::of(&wanted);
+        let effect = move |changed: &bool, entry: &mut NewEntry| *changed && tell(Some(told), entry);
+        self.write_audited(effect, move |tx| {
+            Box::pin(async move { change(tx, &wanted, now).await })
+        })
+        .await
     }
 
     /// Changes a project as it is now, which nobody else does meanwhile. `None`: there is none of this id. An edit that cannot be made says why.
@@ -79,7 +112,8 @@ impl Store {
     where
         E: FnOnce(&mut Project) -> Result<(), String> + Send + 'static,
     {
-        self.write(move |tx| {
+        let effect = |edited: &Option<Result<(), String>>, _: &mut NewEntry| matches!(edited, Some(Ok(())));
+        self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 if !lock(tx, id).await? {
                     return Ok(None);
@@ -101,22 +135,25 @@ impl Store {
 
     /// Deletes a project that nothing waits for.
     pub async fn delete_project(&self, id: JobId) -> Result<Deleted, StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                if !lock(tx, id).await? {
-                    return Ok(Deleted::Missing);
-                }
-                let text = "select 1 where exists (select 1 from queue where job = $1) \
+        self.write_audited(
+            |deleted, _| *deleted == Deleted::Done,
+            move |tx| {
+                Box::pin(async move {
+                    if !lock(tx, id).await? {
+                        return Ok(Deleted::Missing);
+                    }
+                    let text = "select 1 where exists (select 1 from queue where job = $1) \
                     or exists (select 1 from occurrences where job = $1 and state in ('due', 'running'))";
-                let waiting: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), text, id.0)?;
-                if waiting.is_some() {
-                    return Ok(Deleted::Busy);
-                }
-                execute!(tx.db(), "delete from projects where id = $1", id.0)?;
-                count_change(tx).await?;
-                Ok(Deleted::Done)
-            })
-        })
+                    let waiting: Option<(i32,)> = fetch_optional!(tx.db(), (i32,), text, id.0)?;
+                    if waiting.is_some() {
+                        return Ok(Deleted::Busy);
+                    }
+                    execute!(tx.db(), "delete from projects where id = $1", id.0)?;
+                    count_change(tx).await?;
+                    Ok(Deleted::Done)
+                })
+            },
+        )
         .await
     }
 }

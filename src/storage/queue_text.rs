@@ -106,6 +106,7 @@ fn message_words(message: &Message, names: &mut Names) -> Vec<String> {
         durability,
         parent,
         forced,
+        traceparent: _,
         execution,
         enqueued_at,
         last_dequeued_at,

@@ -1,5 +1,7 @@
 //! Record errors: why single records did not land. Written once, read page by page or by kind.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::dialect::{placeholders, sql, value_rows};
@@ -138,6 +140,30 @@ impl Store {
             i64::from(limit)
         )?;
         rows.into_iter().map(StoredError::try_from).collect()
+    }
+
+    /// Which rejects of a message's entity, after the first of these records and up to the second, were repaired since, and by which
+    /// descendant.
+    pub async fn repaired_records(
+        &self,
+        (message, entity_no): (MessageId, i32),
+        (after, last): (u64, u64),
+    ) -> Result<BTreeMap<u64, MessageId>, StoreError> {
+        let text =
+            "select record, child from repairs where message = $1 and entity_no = $2 and record > $3 and record <= $4";
+        let rows: Vec<(i64, Uuid)> = fetch_all!(
+            self.reader(),
+            (i64, Uuid),
+            text,
+            message.0,
+            entity_no,
+            stored(after),
+            stored(last)
+        )?;
+        let repaired = rows.into_iter();
+        Ok(repaired
+            .map(|(record, child)| (record.unsigned_abs(), MessageId(child)))
+            .collect())
     }
 
     /// Which of these records of a message's entity were rejected.

@@ -5,11 +5,12 @@
 
 use uuid::Uuid;
 
-use super::dialect::{Retries, lock_retries, placeholders, sql};
+use super::dialect::{Retries, lock_retries, sql};
 use super::groups::{Group, Of, lock_groups_of, settle};
 use super::live::{EventLine, note};
-use super::pool::{Tx, execute, fetch_optional, with_pool};
+use super::pool::{Tx, execute, fetch_optional};
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::{Placement, Wait};
 use crate::domain::status::Status;
@@ -24,23 +25,6 @@ pub const REDRIVABLE: [Status; 5] = [
     Status::PostProcessingFailed,
 ];
 
-/// Which ended messages.
-#[derive(Debug, Clone, Default)]
-pub struct EndedFilter {
-    /// Of these jobs; empty: of every job.
-    pub jobs: Vec<JobId>,
-    /// In this status.
-    pub status: Option<Status>,
-    /// With this failure code.
-    pub code: Option<String>,
-    /// Ended at this time or later.
-    pub ended_from: Option<Timestamp>,
-    /// Ended before this time.
-    pub ended_before: Option<Timestamp>,
-    /// With an id after this one: the next page.
-    pub after: Option<MessageId>,
-}
-
 /// A message to be tried again, and where it is to stand. Its group and its number are those it had.
 #[derive(Debug, Clone)]
 pub struct Again {
@@ -53,52 +37,14 @@ pub struct Again {
 }
 
 impl Store {
-    /// Ids of ended messages without success, oldest first.
-    pub async fn troubled(&self, filter: &EndedFilter, limit: u32) -> Result<Vec<MessageId>, StoreError> {
-        let mut wanted = vec!["o.status not in ('Acked', 'Processed')".to_owned()];
-        if !filter.jobs.is_empty() {
-            wanted.push(format!("o.job in ({})", placeholders(7, filter.jobs.len())));
-        }
-        let optional = [
-            (filter.status.is_some(), "o.status = $2"),
-            (filter.code.is_some(), "o.failure_code = $3"),
-            (filter.ended_from.is_some(), "o.finished_at >= $4"),
-            (filter.ended_before.is_some(), "o.finished_at < $5"),
-            (filter.after.is_some(), "o.message > $6"),
-        ];
-        wanted.extend(
-            optional
-                .into_iter()
-                .filter(|(given, _)| *given)
-                .map(|(_, text)| text.to_owned()),
-        );
-        let text = format!(
-            "select o.message from outcomes o where {} order by o.message limit $1",
-            wanted.join(" and ")
-        );
-        let rows = with_pool!(self.reader(), db: Db => {
-            let mut select = sqlx::query_as::<Db, (Uuid,)>(sql(text))
-                .bind(i64::from(limit))
-                .bind(filter.status.map(Status::as_str))
-                .bind(filter.code.as_deref())
-                .bind(filter.ended_from.map(Timestamp::micros))
-                .bind(filter.ended_before.map(Timestamp::micros))
-                .bind(filter.after.map(|id| id.0));
-            for job in &filter.jobs {
-                select = select.bind(job.0);
-            }
-            select.fetch_all(db).await
-        })?;
-        Ok(rows.into_iter().map(|(id,)| MessageId(id)).collect())
-    }
-
     /// Puts ended messages back into their queues; those that are not to be had any more are passed over. Returns the ids
     /// of those put back.
     pub async fn redrive(&self, mut again: Vec<Again>, by: &str, now: Timestamp) -> Result<Vec<MessageId>, StoreError> {
         let by = by.to_owned();
         // The youngest first, as a message that ends locks its ancestors.
         again.sort_by_key(|again| std::cmp::Reverse(again.id));
-        self.write(move |tx| {
+        let effect = |back: &Vec<MessageId>, _: &mut NewEntry| !back.is_empty();
+        self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let ids: Vec<MessageId> = again.iter().map(|again| again.id).collect();
                 lock_retries(tx, Retries::Allow).await?;

@@ -12,12 +12,13 @@ use crate::domain::job::Direction;
 use crate::domain::message::{Digest, Durability, Failure, Message, PayloadAt, Wait};
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
 
 /// What `messages` says.
 macro_rules! message_columns {
     () => {
         "select m.id, m.job, m.direction, m.entity, m.company, m.external_id, m.enqueued_by, m.digest, m.bytes, m.blob_key, \
-         m.durability, m.parent, m.forced, m.enqueued_at, "
+         m.durability, m.parent, m.forced, m.traceparent, m.enqueued_at, "
     };
 }
 
@@ -86,6 +87,7 @@ pub(super) struct MessageRow {
     durability: String,
     parent: Option<Uuid>,
     forced: bool,
+    traceparent: Option<String>,
     execution: Option<String>,
     enqueued_at: i64,
     dequeued_at: Option<i64>,
@@ -187,6 +189,7 @@ impl TryFrom<MessageRow> for Message {
                 .ok_or_else(|| bad("durability", &row.durability))?,
             parent: row.parent.map(MessageId),
             forced: row.forced,
+            traceparent: row.traceparent.as_deref().and_then(TraceContext::parse),
             execution: row.execution.map(ExecutionId),
             enqueued_at: Timestamp(row.enqueued_at),
             last_dequeued_at: row.dequeued_at.map(Timestamp),

@@ -6,6 +6,7 @@ use super::clients::{COLUMNS as CLIENT_COLUMNS, Client, ClientRow, name_key};
 use super::dialect::sql;
 use super::pool::{Tx, execute, fetch_optional};
 use super::{Store, StoreError};
+use crate::domain::audit::NewEntry;
 use crate::domain::time::Timestamp;
 
 /// Who a session or link stands for.
@@ -59,8 +60,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let client = visitor.key();
-        self.write(move |tx| Box::pin(async move { begin(tx, digest, client, expires_at, now).await }))
-            .await
+        self.write_audited(
+            |(), _| true,
+            move |tx| Box::pin(async move { begin(tx, digest, client, expires_at, now).await }),
+        )
+        .await
     }
 
     /// Adds a link that signs in once. Those that are over are forgotten.
@@ -72,22 +76,26 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let client = visitor.key();
-        self.write(move |tx| {
-            Box::pin(async move {
-                execute!(
-                    tx.db(),
-                    "delete from console_links where expires_at <= $1",
-                    now.micros()
-                )?;
-                let text = "insert into console_links (digest, client, expires_at) values ($1, $2, $3)";
-                execute!(tx.db(), text, digest.to_vec(), client.as_deref(), expires_at.micros())?;
-                Ok(())
-            })
-        })
+        self.write_audited(
+            |(), _| true,
+            move |tx| {
+                Box::pin(async move {
+                    execute!(
+                        tx.db(),
+                        "delete from console_links where expires_at <= $1",
+                        now.micros()
+                    )?;
+                    let text = "insert into console_links (digest, client, expires_at) values ($1, $2, $3)";
+                    execute!(tx.db(), text, digest.to_vec(), client.as_deref(), expires_at.micros())?;
+                    Ok(())
+                })
+            },
+        )
         .await
     }
 
-    /// Begins a session by a link, which is used up by it. `false`: there is no such link, any more.
+    /// Begins a session by a link, which is used up by it; an entry of the audit log is the one's whom the link stands for.
+    /// `false`: there is no such link, any more.
     pub async fn follow_sign_in_link(
         &self,
         link: SecretDigest,
@@ -95,18 +103,26 @@ impl Store {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |tx| {
+        let effect = |followed: &Option<Option<String>>, entry: &mut NewEntry| {
+            if let Some(Some(client)) = followed {
+                entry.actor.clone_from(client);
+                entry.target.clone_from(client);
+            }
+            followed.is_some()
+        };
+        let followed = self.write_audited(effect, move |tx| {
             Box::pin(async move {
                 let text = "delete from console_links where digest = $1 and expires_at > $2 returning client";
                 let link = fetch_optional!(tx.db(), LinkRow, text, link.to_vec(), now.micros())?;
                 let Some(LinkRow { client }) = link else {
-                    return Ok(false);
+                    return Ok(None);
                 };
+                let name = name_of(tx, client.as_deref()).await?;
                 begin(tx, session, client, expires_at, now).await?;
-                Ok(true)
+                Ok(Some(name))
             })
-        })
-        .await
+        });
+        Ok(followed.await?.is_some())
     }
 
     /// The session of this digest, unless it is over or its client was revoked.
@@ -145,6 +161,14 @@ impl Store {
         })
         .await
     }
+}
+
+/// How a client writes its name.
+async fn name_of(tx: &mut Tx, name_key: Option<&str>) -> Result<Option<String>, StoreError> {
+    let Some(key) = name_key else { return Ok(None) };
+    let text = "select name from clients where name_key = $1";
+    let name: Option<(String,)> = fetch_optional!(tx.db(), (String,), text, key)?;
+    Ok(Some(name.map_or_else(|| key.to_owned(), |(name,)| name)))
 }
 
 async fn begin(

@@ -38,12 +38,15 @@ impl Store {
 
     /// Stores a delivery that tells of no message.
     pub async fn insert_delivery(&self, new: NewDelivery, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                insert_deliveries(tx, &[new], now).await?;
-                Ok(())
-            })
-        })
+        self.write_audited(
+            |(), _| true,
+            move |tx| {
+                Box::pin(async move {
+                    insert_deliveries(tx, &[new], now).await?;
+                    Ok(())
+                })
+            },
+        )
         .await
     }
 
@@ -87,8 +90,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] when it has not ended.
     pub async fn replay_delivery(&self, id: DeliveryId, now: Timestamp) -> Result<Delivery, StoreError> {
-        self.write(move |tx| Box::pin(async move { WEBHOOKS.replay::<DeliveryRow>(tx, id, now).await?.try_into() }))
-            .await
+        self.write_audited(
+            |_, _| true,
+            move |tx| Box::pin(async move { WEBHOOKS.replay::<DeliveryRow>(tx, id, now).await?.try_into() }),
+        )
+        .await
     }
 
     /// Removes deliveries that arrived before `delivered`, those given up before `dead`, and what messages enqueued before

@@ -12,8 +12,9 @@ use crate::config;
 use crate::definitions::Definitions;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::EventType;
-use crate::outgoing::{Answer, Client, Courier, Dispatcher, wait_seconds};
+use crate::outgoing::{Answer, Client, Courier, Dispatcher, count, wait_seconds};
 use crate::pipeline::Context;
+use crate::pipeline::telling::Done;
 use crate::storage::StoreError;
 use crate::storage::outbox::{Claim, DueLane, LastAnswer, Next};
 use crate::storage::webhooks::Delivery;
@@ -111,18 +112,42 @@ impl Webhooks {
         };
         let secrets = tokio::task::spawn_blocking(move || Secrets::read(&webhook.secret)).await;
         match secrets.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(secrets) => self.post(delivery, &secrets).await,
+            Ok(secrets) => self.call(delivery, &secrets).await,
             Err(flaw) => Answer::Failed(format!("nothing to sign with: {flaw}")),
         }
     }
 
-    async fn post(&self, delivery: &Delivery, secrets: &Secrets) -> Answer {
+    /// One call, in the trace of the message it tells of, while that is kept.
+    async fn call(&self, delivery: &Delivery, secrets: &Secrets) -> Answer {
+        let began = self.context.clock.now();
+        let message = match delivery.message {
+            Some(id) => self.context.store.message(id).await.ok().flatten(),
+            None => None,
+        };
+        let Some(message) = message else {
+            return self.post(delivery, secrets, None).await;
+        };
+        let (at, traceparent) = self.context.call_for(&message);
+        let answer = self.post(delivery, secrets, traceparent).await;
+        let failed = answer.failure();
+        let name = "webhook";
+        self.context.tell_call(&message, at, Done { name, began, failed }, || {
+            vec![("delivery.id", delivery.id.to_string().into())]
+        });
+        answer
+    }
+
+    async fn post(&self, delivery: &Delivery, secrets: &Secrets, traceparent: Option<String>) -> Answer {
         let id = delivery.id.to_string();
         let timestamp = self.context.clock.now().micros().div_euclid(1_000_000);
         let signature = secrets.signature(&id, timestamp, &delivery.body);
         let request = match self.client.request(Method::POST, &delivery.url).await {
             Ok(request) => request,
             Err(answer) => return answer,
+        };
+        let request = match traceparent {
+            Some(trace) => request.header("traceparent", trace),
+            None => request,
         };
         let request = request
             .header(CONTENT_TYPE, "application/json")
@@ -140,6 +165,7 @@ impl Webhooks {
             Answer::Status { code, excerpt, .. } => (Some(code), Some(excerpt).filter(|text| !text.is_empty())),
             Answer::Failed(detail) | Answer::Refused(detail) => (None, Some(detail)),
         };
+        count("webhook", &next, delivery.created_at, now);
         let (id, destination, attempt) = (delivery.id, &delivery.destination, delivery.attempt);
         match next {
             Next::Delivered => tracing::debug!(webhook.id = %id, destination, attempt, "webhook delivered"),

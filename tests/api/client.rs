@@ -5,6 +5,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp};
+use crate::described;
 
 /// Adds a relay job; `more` follows its `[queue]`.
 pub fn relay(setup: &mut Setup, name: &str, more: &str) {
@@ -30,8 +31,10 @@ pub struct Answered {
 impl Answered {
     pub async fn read(answer: Response) -> Self {
         let (status, headers) = (answer.status(), answer.headers().clone());
+        let path = answer.url().path().to_owned();
         let text = answer.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        described::check(&path, status, &headers, &body);
         Self { status, headers, body }
     }
 

@@ -47,7 +47,8 @@ map = { OrderID = "order_number", Customer = "customer_account" }
 defaults = { order_date = "2026-01-05" }
 "#;
 
-async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
+/// Orders with their lines, as one entity; customers and products are there.
+pub async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
     let app = TestApp::with(backend, |setup: &mut Setup| {
         setup.file("entities/sales-orders.toml", COMPOSITE);
         setup.file("jobs/inbound-composites.toml", JOB);
@@ -69,21 +70,24 @@ async fn app(backend: Backend, change: impl FnOnce(&mut Setup)) -> TestApp {
     app
 }
 
-fn line(number: &str, quantity: &str) -> String {
+/// A line of an order.
+pub fn line(number: &str, quantity: &str) -> String {
     format!(
         "<SALESORDERLINEENTITY><line_number>{number}</line_number><product_number>1</product_number>\
          <unit_price>2.50</unit_price><quantity>{quantity}</quantity></SALESORDERLINEENTITY>"
     )
 }
 
-fn order(id: &str, customer: &str, lines: &[String]) -> String {
+/// An order and what it holds.
+pub fn order(id: &str, customer: &str, lines: &[String]) -> String {
     format!(
         "<SALESORDERHEADERENTITY><OrderID>{id}</OrderID><Customer>{customer}</Customer>\n  {}\n</SALESORDERHEADERENTITY>\n",
         lines.join("\n  ")
     )
 }
 
-fn document(orders: &[String]) -> String {
+/// A file of orders.
+pub fn document(orders: &[String]) -> String {
     format!("<?xml version=\"1.0\"?>\n<Document>\n{}</Document>\n", orders.concat())
 }
 

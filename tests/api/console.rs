@@ -1,9 +1,15 @@
 //! The web console, as browsers meet it.
 
 mod actions;
+mod audit;
 mod bounded;
-mod browser;
-mod html;
+pub mod browser;
+mod bulk;
+mod clients;
+mod entities;
+pub mod html;
 mod pages;
+mod repair;
 mod sessions;
 mod strip;
+mod webhooks;

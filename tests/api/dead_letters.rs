@@ -1,4 +1,4 @@
-//! What an operator does over HTTP: stop a message, try it again, redrive dead letters, unblock a group.
+//! What an operator does over HTTP: stop a message, try it again, redrive what ended without success, unblock a group.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -45,18 +45,45 @@ async fn dead_letters_are_listed_counted_and_go_back_to_their_queue(backend: Bac
         .collect();
     assert_eq!(listed, ids);
 
-    let redrive = |dry_run| json!({ "job": "Documents", "code": "rejected", "dry_run": dry_run });
-    let path = "/api/v1/dead-letters/redrive";
+    let groups = get(&app, "/api/v1/dead-letters/groups").await;
+    let group = &groups["groups"][0];
+    assert_eq!(
+        [
+            &group["job"],
+            &group["status"],
+            &group["code"],
+            &group["count"],
+            &group["at_least"]
+        ],
+        [
+            &json!("Documents"),
+            &json!("DeadLettered"),
+            &json!("rejected"),
+            &json!(2),
+            &json!(false)
+        ]
+    );
+
+    let redrive = |dry_run| {
+        let filter = json!({ "job": "Documents", "status": "DeadLettered", "code": "rejected" });
+        json!({ "action": "retry", "filter": filter, "dry_run": dry_run })
+    };
+    let path = "/api/v1/messages/bulk";
     let counted = app.post_json(path, &redrive(true)).await.expect(StatusCode::OK);
-    assert_eq!(counted["matched"], 2);
+    assert_eq!((&counted["matched"], &counted["at_least"]), (&json!(2), &json!(false)));
     assert!(app.offered("Documents").await.is_empty(), "a dry run moves nothing");
     let done = app.post_json(path, &redrive(false)).await.expect(StatusCode::OK);
-    assert_eq!((&done["redriven"], &done["passed_over"]), (&json!(2), &json!(0)));
+    assert_eq!(
+        (&done["done"], &done["failed"], &done["next"]),
+        (&json!(2), &json!([]), &Value::Null)
+    );
     assert_eq!(
         app.offered("Documents").await,
         ids,
         "to the queue they came from, in their order"
     );
+    let groups = get(&app, "/api/v1/dead-letters/groups?job=Documents").await;
+    assert_eq!(groups["groups"], json!([]));
 }
 
 async fn a_message_is_cancelled_once_and_may_be_tried_again(backend: Backend) {

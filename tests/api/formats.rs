@@ -9,7 +9,7 @@ use crate::support::files::{self, Data};
 
 crate::on_both_backends!(every_format_lands_the_same_rows_and_rejects,);
 
-const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 10] = [
     "Code", "Title", "Amount", "Count", "Active", "Day", "Moment", "Uid", "Kind", "Parent",
 ];
 const WIDTHS: [usize; 10] = [6, 30, 10, 6, 6, 10, 20, 36, 6, 6];
@@ -79,7 +79,7 @@ fn record(code: &str, replace: &[(&str, &str)]) -> Vec<String> {
 
 const TOO_LONG: &str = "XXXXXXXXXXXXXXXXXXXXXXXXXXX";
 
-fn records() -> Vec<Vec<String>> {
+pub fn records() -> Vec<Vec<String>> {
     vec![
         record("A1", &[]),
         record("A2", &[("Amount", "a lot")]),
@@ -95,7 +95,7 @@ fn records() -> Vec<Vec<String>> {
 }
 
 /// What is wrong, and what it is corrected to: as long as before, because columns of a fixed width stay where they are.
-const CORRECTIONS: [(&str, &str); 8] = [
+pub const CORRECTIONS: [(&str, &str); 8] = [
     ("a lot", "12.00"),
     (TOO_LONG, "not too long               "),
     ("A1", "A4"),
@@ -107,9 +107,10 @@ const CORRECTIONS: [(&str, &str); 8] = [
 ];
 
 /// A job's own lines, and the file sent to it.
-type Case = (&'static str, &'static str, Vec<u8>);
+pub type Case = (&'static str, &'static str, Vec<u8>);
 
-fn cases(data: &Data<'_>) -> Vec<Case> {
+/// The same records in every format.
+pub fn cases(data: &Data<'_>) -> Vec<Case> {
     let columns: Vec<String> = NAMES
         .iter()
         .zip(WIDTHS)
@@ -150,7 +151,8 @@ fn cases(data: &Data<'_>) -> Vec<Case> {
     ]
 }
 
-fn define(setup: &mut Setup, number: usize, (name, lines, _): &Case) {
+/// An entity and a job for one of them.
+pub fn define(setup: &mut Setup, number: usize, (name, lines, _): &Case) {
     let entity = format!("name = \"Things_{name}\"\nlabel = \"Things {name}\"\ntable = \"things_{name}\"\n{ENTITY}");
     setup.file(&format!("entities/things-{name}.toml"), &entity);
     let job = format!(
@@ -170,7 +172,8 @@ async fn rejects(app: &TestApp, id: &str) -> Vec<[Value; 4]> {
         .collect()
 }
 
-async fn rows(app: &TestApp, name: &str) -> Vec<Vec<Option<String>>> {
+/// What has landed.
+pub async fn rows(app: &TestApp, name: &str) -> Vec<Vec<Option<String>>> {
     let cells = NAMES.map(|name| format!("cast({} as text)", name.to_lowercase()));
     let text = format!("select {} from things_{name} order by code", cells.join(", "));
     app.rows(&text).await

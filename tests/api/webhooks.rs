@@ -21,7 +21,7 @@ const OLDER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const CUSTOMERS: &str = "CustomerID,CompanyName\r\nAAAAA,One\r\nBBBBB,\r\n";
 
 /// What a test says under `[webhook]` beside the secret.
-fn job(setup: &mut Setup, webhook: &str) {
+pub fn job(setup: &mut Setup, webhook: &str) {
     let folder = setup
         .settings
         .iter()

@@ -27,7 +27,7 @@ CONTRAST = """(() => {
 })()"""
 
 # Fields and buttons that say nothing to who does not see them.
-NAMELESS = """[...document.querySelectorAll('a, button, input:not([type=hidden]), select')]
+NAMELESS = """[...document.querySelectorAll('a, button, input:not([type=hidden]), select, textarea')]
   .filter((one) => !one.hidden && !(one.textContent.trim() || one.ariaLabel || one.labels?.length)).map((one) => one.outerHTML)"""
 
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -73,6 +73,34 @@ def finds_the_fault(browser):
     rejects = browser.evaluate("fetch(document.querySelector('a[href$=rejects]').href).then((answer) => answer.text())")
     assert "_reject_id" in rejects and "ZZZZZ" in rejects, rejects
     held("the failed message shows the cell at fault")
+
+
+def corrects_it(browser):
+    browser.press("Correct and send back…")
+    fault = "document.querySelector('[aria-invalid]')"
+    assert browser.evaluate(f"{fault}.value") == "ZZZZZ"
+    reason = browser.evaluate(f"document.getElementById({fault}.getAttribute('aria-describedby')).innerText")
+    assert "reference_missing" in reason, reason
+    # By keyboard, as the field takes it.
+    browser.evaluate(f"({fault}.focus(), {fault}.select())")
+    browser.call("Input.insertText", text="HANAR")
+    browser.press("Send back")
+    has(browser, "The corrected records are sent back", "What was corrected", "ZZZZZ", "HANAR")
+    # The page keeps up by itself until the record has landed.
+    has(browser, "Processed", "1 inserted")
+    held("a record is corrected, sent back and lands")
+
+
+def redrives_dead_letters(browser, base):
+    browser.open(base + "/console/dead-letters")
+    has(browser, "Relay documents", "DeadLettered", "rejected")
+    browser.press("Redrive…")
+    has(browser, "1 message.", "offer.csv")
+    browser.press("Try messages again")
+    has(browser, "1 message put back into their queues.")
+    browser.open(base + "/console/dead-letters")
+    has(browser, "There is none.")
+    held("a dead letter is redriven")
 
 
 def pauses_and_runs(browser, base):
@@ -128,8 +156,27 @@ def is_fit_for_everybody(browser, base, pages):
     held("the keyboard begins at the skip link")
 
 
+def tries_calls(browser, base, name, secret):
+    browser.open(base + "/api/v1/docs#listJobs")
+    assert browser.evaluate("document.getElementById('listJobs').open"), "a link to an operation does not open it"
+    fill(browser, client=name, secret=secret)
+    browser.evaluate("document.querySelector('#sign-in button').click()")
+    has(browser, f"Signed in as {name}")
+    browser.evaluate("document.querySelector('#listJobs form.try button').click()")
+    has(browser, "200 OK", "Inbound sales orders")
+    browser.evaluate("document.querySelector('#showJob').open = true")
+    browser.evaluate("document.querySelector('#showJob [data-name=job]').value = 'No such job'")
+    browser.evaluate("document.querySelector('#showJob form.try button').click()")
+    browser.until("document.querySelector('#showJob output').textContent.includes('not_found')", "a problem shown")
+    browser.complaints()  # The 404 that was asked for.
+    held("calls are tried from the page of the API")
+
+
 def works_without_scripts(browser, base):
     browser.look(scripts=False)
+    browser.open(base + "/api/v1/docs")
+    has(browser, "The API of Tranship", "Enqueue a file or package")
+    assert not browser.evaluate("[...document.querySelectorAll('.try')].some((one) => one.checkVisibility())"), "forms without a script"
     browser.open(base + "/console")
     has(browser, "Overview", "Queues")
     assert browser.evaluate("document.querySelector('[data-copy]').hidden"), "a script ran"
@@ -149,13 +196,17 @@ def main(link, name, secret):
         browser.complaints()  # Of the pages before signing in: 401 is an error to browsers.
         finds_the_fault(browser)
         message = browser.evaluate("location.pathname")
+        corrects_it(browser)
         pauses_and_runs(browser, base)
         execution = browser.evaluate("new URL(document.querySelector('a[href*=executions]').href).pathname")
         chooses_colours(browser, base)
         job = "/console/jobs/Nightly%20sales%20orders"
-        pages = ["/console", "/console/jobs", job, job + "/run", "/console/messages", "/console/messages?external_id=none",
-                 message, execution]
+        pages = ["/console", "/console/jobs", job, job + "/run", "/console/messages", "/console/messages?file=none",
+                 message, message + "/repair", execution, "/console/dead-letters", "/console/messages/bulk?action=retry&all=true&status=DeadLettered",
+                 "/api/v1/docs#listMessages"]
         is_fit_for_everybody(browser, base, pages)
+        redrives_dead_letters(browser, base)
+        tries_calls(browser, base, name, secret)
         works_without_scripts(browser, base)
         complaints = browser.complaints()
         assert not complaints, complaints

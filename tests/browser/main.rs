@@ -19,11 +19,12 @@ mod wire;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use service::Service;
 use site::{Credentials, Site};
 use support::databases::TestDatabase;
 
 /// What the script checks, each printed when it held.
-const CHECKS: usize = 9;
+const CHECKS: usize = 12;
 
 #[tokio::test]
 async fn an_operator_works_with_the_console_on_sqlite() {
@@ -61,6 +62,7 @@ async fn on(store: TestDatabase) {
         "orders.csv",
         |text| text.replacen(",HANAR,", ",ZZZZZ,", 1),
     );
+    bury(&service, &operator).await;
     let url = format!("--url={}", service.base);
     let link = || {
         let linked = site.run(&["console", "--json", &url]);
@@ -75,6 +77,20 @@ async fn on(store: TestDatabase) {
         assert_eq!(said.matches("held:").count(), 1, "{said}");
     }
     assert!(service.stop().await.success());
+}
+
+/// Makes a dead letter: a document that nobody takes.
+async fn bury(service: &Service, operator: &Credentials) {
+    let caller = wire::Caller::new(service, operator).await;
+    let job = "/api/v1/jobs/Relay%20documents";
+    let path = format!("{job}/messages?external_id=offer.csv");
+    assert_eq!(caller.post(&path, "a document").await.status(), 201);
+    let leased = caller.post(&format!("{job}/leases"), "{\"max\":1}").await;
+    let leased: serde_json::Value = leased.json().await.expect("leases");
+    let receipt = leased["leases"][0]["receipt"].as_str().expect("a receipt");
+    let refusal = "{\"reason\":\"no such customer\",\"dead_letter\":true}";
+    let refused = caller.post(&format!("/api/v1/leases/{receipt}/reject"), refusal).await;
+    assert_eq!(refused.status(), 200);
 }
 
 /// Sends a sample file to a job and waits until it is loaded.

@@ -7,7 +7,12 @@ from chromium import Browser
 
 # Name of the picture, address.
 FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
-         ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?external_id=no-such-file"),
+         ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?file=no-such-file"),
+         ("dead-letters", "/console/dead-letters"), ("bulk", "/console/messages/bulk?action=retry&all=true&status=failed"),
+         ("entities", "/console/entities"), ("entity", "/console/entities/SalesOrderHeaders"), ("webhooks", "/console/webhooks"),
+         ("clients", "/console/clients"), ("client-add", "/console/clients/add"), ("client-rotate", "/console/clients/rotate?name=night-shift"),
+         ("client-role", "/console/clients/role?name=night-shift"), ("client-revoke", "/console/clients/revoke?name=night-shift"),
+         ("audit", "/console/audit"), ("audit-nothing", "/console/audit?actor=nobody"), ("audit-verify", "/console/audit/verify"),
          ("missing", "/console/messages/0192f1c4-0000-7000-8000-000000000000")]
 LOOKS = [("wide", {}), ("wide-dark", {"dark": True}), ("phone", {"width": 360, "height": 740}),
          ("phone-dark", {"dark": True, "width": 360, "height": 740})]
@@ -22,6 +27,9 @@ def pages(browser, base):
         browser.open(base + address)
         if link := browser.evaluate(first):
             found.append((name, link))
+    browser.open(base + "/console/webhooks")
+    if link := browser.evaluate("document.querySelector('main a[href^=\"/console/webhooks/\"]')?.getAttribute('href')"):
+        found += [("webhook", link), ("webhook-replay", link + "/replay")]
     jobs = "[...document.querySelectorAll('main tbody tr')].map(row => [row.cells[1].innerText, row.querySelector('a').getAttribute('href')])"
     browser.open(base + "/console/jobs")
     for direction, link in {row[0]: row[1] for row in browser.evaluate(jobs)}.items():
@@ -35,6 +43,8 @@ def pages(browser, base):
                 found.append((f"execution-of-{name}", execution))
         if name == "message-failed":
             found.append(("cancel", link + "/cancel"))
+        if name == "message-rejects":
+            found.append(("repair", link + "/repair"))
     return found
 
 
@@ -43,7 +53,7 @@ def for_docs(browser, base, folder):
     folder.mkdir(exist_ok=True)
     first = "document.querySelector('main td a').getAttribute('href')"
     browser.look()
-    browser.open(base + "/console/messages?status=ProcessedWithErrors&external_id=orders")
+    browser.open(base + "/console/messages?status=ProcessedWithErrors&file=orders")
     message = browser.evaluate(first)
     for name, address, how in [("overview", "/console", {"height": 820}), ("message", message, {"dark": True, "height": 860}),
                                ("job", "/console/jobs/Nightly%20sales%20orders", {"height": 860}),

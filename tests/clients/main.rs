@@ -17,6 +17,7 @@ mod site;
 mod wire;
 
 mod azure_storage_blob;
+mod schemathesis;
 mod sign_in;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! `tranship backup` and `restore`: a disaster after a backup loses nothing that was acknowledged before it, and nothing that happened
 //! since happens twice.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ on_both_databases!(
     a_disaster_loses_nothing_acknowledged_before_the_backup,
     what_ended_after_the_backup_lands_nothing_again,
     a_backup_that_is_not_whole_restores_nothing,
+    what_is_lost_can_be_accepted,
 );
 
 const RELAY: &str = "b1c0a8f2-3d52-4f0b-8a3e-6f1d2b7c9e01";
@@ -256,6 +258,9 @@ async fn a_backup_that_is_not_whole_restores_nothing(store: TestDatabase) {
     assert!(said(&site, &["restore", "backup"]).contains("did not come to its end"));
     site.write("backup/backup.json", &whole.replace("\"format\": 1", "\"format\": 2"));
     assert!(said(&site, &["restore", "backup"]).contains("this version reads 1"));
+    let newer = regex::Regex::new("\"schema\": [0-9]+").expect("a pattern");
+    site.write("backup/backup.json", &newer.replace(&whole, "\"schema\": 999"));
+    assert!(said(&site, &["restore", "backup", "--check"]).contains("use a newer one"));
     site.write("backup/backup.json", &whole);
 
     let blob = the_one_file(&site.path("backup/blobs/payloads"));
@@ -264,7 +269,7 @@ async fn a_backup_that_is_not_whole_restores_nothing(store: TestDatabase) {
     flipped[100] ^= 1;
     std::fs::write(&blob, &flipped).expect("it is written");
     assert!(said(&site, &["restore", "backup", "--check"]).contains("missing or damaged"));
-    assert!(said(&site, &["restore", "backup"]).contains("missing or damaged"));
+    assert!(said(&site, &["restore", "backup"]).contains("1 of 1 blobs are whole neither in the backup nor"));
     std::fs::write(&blob, &bytes).expect("it is written");
 
     let list = site.path("backup/blobs.jsonl");
@@ -281,6 +286,54 @@ async fn a_backup_that_is_not_whole_restores_nothing(store: TestDatabase) {
     assert!(drained[0].1 == payload(0));
     assert!(service.stop().await.success());
     drop(other);
+}
+
+/// The last copy of a payload is gone: everything else is restored, and its message says so.
+async fn what_is_lost_can_be_accepted(store: TestDatabase) {
+    let on_postgres = store.url.starts_with("postgres");
+    let (mut site, tester) = site(store).await;
+    let service = site.start("data").await;
+    let caller = Caller::new(&service, &tester).await;
+    let lost = enqueue(&caller, 0).await;
+    let kept = enqueue(&caller, 1).await;
+    site.run(&["backup", "backup"]);
+    let listed = site.run(&["backup", "listed", "--without-blobs"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("listed only"));
+    assert!(service.stop().await.success());
+    let mode = std::fs::metadata(site.path("backup"))
+        .expect("a folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else looks into it");
+
+    let other = lose_everything(&mut site, on_postgres).await;
+    let checked = site.run(&["restore", "listed", "--check"]);
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("were not looked at"));
+    assert!(said(&site, &["restore", "listed"]).contains("1 of 1 blobs"));
+    std::fs::remove_file(the_one_file(&site.path("backup/blobs/payloads"))).expect("it is removed");
+    assert!(said(&site, &["restore", "backup"]).contains("1 of 1 blobs"));
+    site.run(&["restore", "backup", "--accept-lost"]);
+    let service = site.start("after").await;
+    let caller = Caller::new(&service, &tester).await;
+    let payload_of = async |id: &str| caller.get(&format!("/api/v1/messages/{id}/payload")).await;
+    assert!(!payload_of(&lost).await.status().is_success());
+    let bytes = payload_of(&kept).await.bytes().await.expect("bytes");
+    assert!(bytes == payload(1));
+    assert!(service.stop().await.success());
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_backup_of_nothing_leaves_nothing() {
+    let site = Site::on(TestDatabase::sqlite()).await;
+    assert!(said(&site, &["backup", "a/b"]).contains("there is no store at sqlite:"));
+    assert!(!site.path("a/b").exists());
+    site.add_client("tester", "operator");
+    let mode = std::fs::metadata(site.path("data"))
+        .expect("the data folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else looks into it");
 }
 
 async fn pause(caller: &Caller, paused: bool) {

@@ -11,9 +11,12 @@ mod site;
 mod wire;
 
 mod agent;
+mod audit;
 mod backups;
 mod blob_host;
 mod buckets;
+mod bulk;
+mod collector;
 mod compose;
 mod console;
 mod copies;
@@ -39,4 +42,5 @@ mod several;
 mod shutdown;
 mod snippets;
 mod tls;
+mod traces;
 mod waited_runs;

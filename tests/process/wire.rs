@@ -69,11 +69,15 @@ impl Caller {
 
     /// `POST path` with a body.
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
-        let request = self.http.post(self.url(path)).bearer_auth(&self.token).body(body);
-        request
-            .send()
+        self.try_post(path, body)
             .await
             .unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// The same where there may be no answer.
+    pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Response> {
+        let request = self.http.post(self.url(path)).bearer_auth(&self.token).body(body);
+        request.send().await
     }
 
     /// Pushes a file and returns the message's id.

@@ -13,7 +13,7 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
     ("clock", &["domain"]),
     ("config", &["domain", "hints"]),
     ("telemetry", &["domain"]),
-    ("storage", &["clock", "domain", "failpoint"]),
+    ("storage", &["clock", "domain", "failpoint", "telemetry"]),
     ("business", &["domain"]),
     ("blob", &["domain"]),
     ("format", &["domain"]),
@@ -36,6 +36,7 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
             "format",
             "sandbox",
             "storage",
+            "telemetry",
         ],
     ),
     (
@@ -97,7 +98,15 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
     ),
     (
         "outgoing",
-        &["clock", "config", "domain", "pipeline", "sandbox", "storage"],
+        &[
+            "clock",
+            "config",
+            "domain",
+            "pipeline",
+            "sandbox",
+            "storage",
+            "telemetry",
+        ],
     ),
     (
         "webhook",

@@ -1,7 +1,11 @@
 //! What visitors may do: each thing has a page that asks, and a form that does it as `/api/v1` would.
 
+pub(super) mod bulk;
+pub(super) mod client;
 pub(super) mod job;
 pub(super) mod message;
+pub(super) mod repair;
+pub(super) mod webhook;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
@@ -21,7 +25,7 @@ const THEME_SECONDS: u32 = 365 * 86_400;
 type Body = Result<web::Bytes, actix_web::Error>;
 
 /// What was done, as the page it led to says it. The word stands in the address, the sentence only here.
-const DONE: [(&str, &str); 7] = [
+const DONE: &[(&str, &str)] = &[
     (
         "run",
         "A run was asked for. It begins as soon as a worker has room, and shows below.",
@@ -32,9 +36,16 @@ const DONE: [(&str, &str); 7] = [
     ("retried", "The message is back in its queue."),
     ("cancelled", "The message is cancelled."),
     (
+        "corrected",
+        "The corrected records are sent back: this is their message, and the page follows it.",
+    ),
+    (
         "cancelling",
         "A worker has the message; it ends at the worker's next heartbeat.",
     ),
+    ("replayed", "The delivery is sent once more."),
+    ("role", "The client has its new role."),
+    ("revoked", "The client is locked out."),
 ];
 
 /// The notice of what was just done.

@@ -19,7 +19,8 @@ const EVERY_MS = 5000;
 
 function isBusy(main) {
   const active = document.activeElement;
-  return document.hidden || !getSelection().isCollapsed || (active !== main && main.contains(active));
+  return document.hidden || !getSelection().isCollapsed || (active !== main && main.contains(active))
+    || main.querySelector("input:checked") !== null;
 }
 
 async function again(main) {

@@ -4,6 +4,7 @@ use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
+use super::changes;
 use super::jobs::job_link;
 use super::records::{self, Rejected};
 use crate::console::actions::done;
@@ -24,6 +25,7 @@ use crate::http::messages::visible;
 use crate::http::payload::{self, Fetch};
 use crate::http::problem::{Kind, Problem};
 use crate::http::rejects;
+use crate::pipeline::rejects::Changes;
 use crate::storage::destinations::ExportDelivery;
 use crate::storage::executions::{EntityRun, ErrorGroup, Execution};
 use crate::storage::messages::MessageEvent;
@@ -89,6 +91,7 @@ struct Seen {
     rejected: Rejected,
     children: Vec<MessageId>,
     deliveries: Vec<ExportDelivery>,
+    changes: Option<Changes>,
 }
 
 impl Seen {
@@ -108,6 +111,7 @@ impl Seen {
                 Vec::new()
             },
             rejected: records::rejected(visit, &message).await?,
+            changes: changes::of(visit, &message).await,
             children: if is_import {
                 store.children(message.id).await?
             } else {
@@ -137,6 +141,7 @@ async fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
         (standing(visit, message))
         (buttons(visit, message))
         (counts(message))
+        (changes::shown(seen.changes.as_ref()))
         (rejects_of(visit, &seen))
         (entities(&seen.message, seen.execution.as_ref()))
         (about(visit, &seen))
@@ -261,11 +266,13 @@ fn rejects_of(visit: &Visit<'_>, seen: &Seen) -> Markup {
             }
         }
         (records::table_of(&seen.rejected, seen.message.counts.rejected))
-        @if seen.message.counts.rejected > 0 && may_repair {
+        @if seen.message.counts.rejected > 0 && seen.message.status.is_final() && may_repair {
             section aria-labelledby="repair" {
                 h2 #repair { "To repair them" }
-                p { "Download the rejects, correct them, leave " code { "_reject_id" } " as it is, and send the file back with "
-                    code { "tranship messages resubmit" } ". The correction becomes a child of this message; this one stays as it is." }
+                p { "Correct them here and send them back. Or download the rejects, correct them, leave " code { "_reject_id" }
+                    " as it is, and send the file back with " code { "tranship messages resubmit" }
+                    ". The correction becomes a child of this message; this one stays as it is." }
+                p.buttons { a.button.main href={ "/console/messages/" (seen.message.id) "/repair" } { "Correct and send back…" } }
             }
         }
     }

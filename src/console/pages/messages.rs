@@ -15,222 +15,135 @@ use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 use crate::http::Api;
 use crate::http::auth::listed_jobs;
+use crate::http::bulk::Filter;
+use crate::http::messages::latest;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::storage::StoreError;
-use crate::storage::lately::Lately;
+use crate::pipeline::find::{Found, WantedStatus};
 
 /// Messages on a page.
 const PAGE: usize = 50;
-/// Messages looked at for one page, whatever is looked for.
-const LOOKED_AT_MAX: u32 = 2000;
-/// Of them read at once.
-const READ_AT_ONCE: usize = 200;
-/// The word for every status but `Acked`, `Processed`, `Cancelled` and those before the end.
-const FAILED: &str = "failed";
 
-/// `GET /console/messages?job=&status=&from=&to=&external_id=&before=`.
+/// `GET /console/messages?job=&status=&code=&file=&from=&to=&before=`.
 pub(in crate::console) async fn show(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     answer(&api, &request, page).await
 }
 
-/// What is looked for.
+/// What is looked for, as the form has it.
 #[derive(Debug, Default)]
-struct Asked {
+pub(in crate::console) struct Asked {
     job: Option<String>,
     status: Option<String>,
+    code: Option<String>,
+    file: Option<String>,
     from: Option<String>,
     to: Option<String>,
-    external_id: Option<String>,
     before: Option<MessageId>,
 }
 
 impl Asked {
-    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let query = Query::of(request);
         let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
+        let trimmed = |name: &str| query.get(name).map(|text| text.trim().to_owned());
         Ok(Self {
             job: query.get("job"),
             status: query.get("status"),
+            code: trimmed("code"),
+            file: trimmed("file"),
             from: query.get("from"),
             to: query.get("to"),
-            external_id: query.get("external_id").map(|text| text.trim().to_owned()),
             before: before.map_err(|error| Problem::bad("invalid_before", error.to_string()))?,
         })
     }
 
+    fn fields(&self) -> [(&'static str, Option<&String>); 6] {
+        [
+            ("job", self.job.as_ref()),
+            ("status", self.status.as_ref()),
+            ("code", self.code.as_ref()),
+            ("file", self.file.as_ref()),
+            ("from", self.from.as_ref()),
+            ("to", self.to.as_ref()),
+        ]
+    }
+
     fn is_anything(&self) -> bool {
-        let asked = [&self.job, &self.status, &self.from, &self.to, &self.external_id];
-        asked.iter().any(|asked| asked.is_some())
+        self.fields().iter().any(|(_, value)| value.is_some())
     }
 
     /// The page of what is asked for, from this one on back.
     fn page(&self, before: Option<MessageId>) -> String {
         let before = before.map(|id| id.to_string());
-        let asked = [
-            ("job", &self.job),
-            ("status", &self.status),
-            ("from", &self.from),
-            ("to", &self.to),
-            ("external_id", &self.external_id),
-            ("before", &before),
-        ];
+        let asked = self.fields().into_iter().chain([("before", before.as_ref())]);
         let query: Vec<String> = asked
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))))
+            .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))))
             .collect();
         format!("/console/messages?{}", query.join("&"))
     }
-}
 
-/// A status that was asked for.
-#[derive(Debug, Clone, Copy)]
-enum Wanted {
-    Any,
-    Failed,
-    One(Status),
-}
-
-impl Wanted {
-    fn parse(text: Option<&str>) -> Result<Self, Problem> {
-        let Some(text) = text else { return Ok(Self::Any) };
-        if text == FAILED {
-            return Ok(Self::Failed);
-        }
-        let found = Status::ALL
-            .into_iter()
-            .find(|status| status.as_str().eq_ignore_ascii_case(text));
-        found.map(Self::One).ok_or_else(|| {
-            Problem::bad(
-                "invalid_status",
-                format!("`{text}` is not a status; the list on the page has them all"),
-            )
+    /// The same as `/api/v1` has it. A job is called by its name.
+    pub fn filter(&self, visit: &Visit<'_>) -> Result<Filter, Problem> {
+        let job = |name: &String| {
+            visit
+                .definitions
+                .find_job(name)
+                .map_or_else(|| name.clone(), |job| job.name.clone())
+        };
+        let time = |text: &Option<String>, name| text.as_deref().map(|text| moment(text, name)).transpose();
+        Ok(Filter {
+            job: self.job.as_ref().map(job),
+            status: self.status.clone(),
+            code: self.code.clone(),
+            file: self.file.clone(),
+            enqueued_from: time(&self.from, "from")?.map(|at| at.to_string()),
+            enqueued_before: time(&self.to, "to")?.map(|at| at.to_string()),
+            ..Filter::default()
         })
     }
-
-    /// Whether the index of what ended badly has all of them.
-    fn is_troubled(self) -> bool {
-        match self {
-            Self::Any => false,
-            Self::Failed => true,
-            Self::One(status) => status.is_final() && !matches!(status, Status::Acked | Status::Processed),
-        }
-    }
-
-    fn takes(self, status: Status) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Failed => is_failure(status),
-            Self::One(wanted) => wanted == status,
-        }
-    }
-}
-
-/// Whether somebody should look at it: a message that was cancelled, or only checked, ended as somebody wanted.
-pub(super) fn is_failure(status: Status) -> bool {
-    status.is_final()
-        && !matches!(
-            status,
-            Status::Acked | Status::Processed | Status::Staged | Status::Cancelled
-        )
-}
-
-/// A page of what was found.
-struct Found {
-    messages: Vec<Message>,
-    /// How many were looked at for it.
-    looked_at: usize,
-    /// The one to go on before, unless the end was reached.
-    next: Option<MessageId>,
 }
 
 async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let asked = Asked::of(visit.request)?;
-    let wanted = Wanted::parse(asked.status.as_deref())?;
+    let filter = asked.filter(visit)?;
     let jobs = listed_jobs(&visit.definitions, &visit.caller, asked.job.as_deref())?;
     let found = match jobs {
-        None => Found {
-            messages: Vec::new(),
-            looked_at: 0,
-            next: None,
-        },
-        Some(jobs) => find(visit, &asked, wanted, jobs).await?,
+        None => Found::default(),
+        Some(jobs) => latest(visit.api, &visit.definitions, filter.wanted(jobs)?, asked.before, PAGE).await?,
     };
     let body = html! {
         h1 { "Messages" }
-        (filter(visit, &asked))
-        @if found.messages.is_empty() { (nothing(&asked, &found)) } @else { (rows(visit, "Messages, newest first", &found.messages)) }
+        (form(visit, &asked))
+        @if found.messages.is_empty() { (nothing(&asked, &found)) } @else { (list(visit, &asked, &found)) }
         (pager(&asked, &found))
     };
     let is_live = asked.before.is_none() && !asked.is_anything();
-    Ok(Page::new(Place::Messages, "Messages", body, same(visit, &asked, wanted)).live(is_live))
+    Ok(Page::new(Place::Messages, "Messages", body, same(&filter)).live(is_live))
 }
 
-async fn find(visit: &Visit<'_>, asked: &Asked, wanted: Wanted, mut jobs: Vec<JobId>) -> Result<Found, Problem> {
-    let troubled = wanted.is_troubled();
-    if troubled && jobs.is_empty() {
-        jobs = visit.definitions.jobs.iter().map(|job| job.id).collect();
+/// The messages; for who may do something about some, with boxes to choose them by.
+fn list(visit: &Visit<'_>, asked: &Asked, found: &Found) -> Markup {
+    let caption = "Messages, newest first";
+    if !visit.definitions.jobs.iter().any(|job| visit.caller.may_use(job)) {
+        return rows(visit, caption, &found.messages);
     }
-    let to = asked.to.as_deref().map(|text| moment(text, "to")).transpose()?;
-    // All that was enqueued at this time or later has an id that is not smaller.
-    let to = to.map(MessageId::first_at);
-    let narrow = matches!(wanted, Wanted::Any) && asked.external_id.is_none();
-    let look = Lately {
-        jobs,
-        troubled,
-        from: asked.from.as_deref().map(|text| moment(text, "from")).transpose()?,
-        before: [asked.before, to].into_iter().flatten().min(),
-        limit: if narrow {
-            1 + u32::try_from(PAGE).unwrap_or(0)
-        } else {
-            LOOKED_AT_MAX
-        },
-    };
-    if look.troubled && look.jobs.is_empty() {
-        return Ok(Found {
-            messages: Vec::new(),
-            looked_at: 0,
-            next: None,
-        });
-    }
-    let external_id = asked.external_id.as_ref().map(|text| text.to_lowercase());
-    let takes = |message: &Message| {
-        let named = |text: &String| {
-            let has = message.external_id.as_ref().map(|id| id.to_lowercase());
-            has.is_some_and(|has| has.contains(text.as_str()))
-        };
-        wanted.takes(message.status) && external_id.as_ref().is_none_or(named)
-    };
-    Ok(look_through(visit, &look, takes).await?)
-}
-
-/// Reads what the index says, a few at a time, until a page is full.
-async fn look_through(visit: &Visit<'_>, look: &Lately, takes: impl Fn(&Message) -> bool) -> Result<Found, StoreError> {
-    let store = &visit.api.context.store;
-    let ids = store.lately(look).await?;
-    let mut found = Found {
-        messages: Vec::new(),
-        looked_at: 0,
-        // There may be more than were looked at.
-        next: ids.last().copied().filter(|_| ids.len() == look.limit as usize),
-    };
-    for chunk in ids.chunks(READ_AT_ONCE) {
-        let mut messages = store.messages_by_id(chunk).await?;
-        messages.reverse();
-        for message in messages {
-            if !takes(&message) {
-                found.looked_at += 1;
-                continue;
+    let body = html! { @for message in &found.messages { (row(visit, message, true)) } };
+    let heads: Vec<&str> = std::iter::once("Choose").chain(HEADS).collect();
+    html! {
+        form method="get" action="/console/messages/bulk" {
+            @for (name, value) in asked.fields() {
+                @if let Some(value) = value { input type="hidden" name=(name) value=(value); }
             }
-            if found.messages.len() == PAGE {
-                found.next = found.messages.last().map(|last| last.id);
-                return Ok(found);
+            (table(caption, &heads, &body))
+            @if asked.is_anything() {
+                label.check { input type="checkbox" name="all" value="true"; " All that match, on other pages too" }
             }
-            found.looked_at += 1;
-            found.messages.push(message);
+            div.buttons {
+                button name="action" value="retry" { "Try chosen again…" }
+                button name="action" value="cancel" { "Cancel chosen…" }
+            }
         }
     }
-    Ok(found)
 }
 
 fn moment(text: &str, name: &str) -> Result<Timestamp, Problem> {
@@ -241,7 +154,7 @@ fn moment(text: &str, name: &str) -> Result<Timestamp, Problem> {
     })
 }
 
-fn filter(visit: &Visit<'_>, asked: &Asked) -> Markup {
+fn form(visit: &Visit<'_>, asked: &Asked) -> Markup {
     let jobs = visit.definitions.jobs.iter().filter(|job| visit.caller.may_see(job));
     let is_job = |id: JobId, name: &str| {
         asked
@@ -263,10 +176,11 @@ fn filter(visit: &Visit<'_>, asked: &Asked) -> Markup {
             } }
             div { label for="status" { "Status" } select #status name="status" {
                 option value="" { "any" }
-                option value=(FAILED) selected[is_status(FAILED)] { "failed, or with errors" }
+                option value=(WantedStatus::FAILED) selected[is_status(WantedStatus::FAILED)] { "failed, or with errors" }
                 @for status in Status::ALL { option value=(status) selected[is_status(status.as_str())] { (status) } }
             } }
-            div { label for="external_id" { "File or external id" } input #external_id name="external_id" value=[&asked.external_id]; }
+            div { label for="file" { "File or external id" } input #file name="file" value=[&asked.file]; }
+            div { label for="code" { "Failure code" } input #code name="code" value=[&asked.code] autocapitalize="none" spellcheck="false"; }
             div { label for="from" { "From (UTC)" } input #from name="from" type="datetime-local" value=[&asked.from]; }
             div { label for="to" { "Before (UTC)" } input #to name="to" type="datetime-local" value=[&asked.to]; }
             div.submit { button.main { "Look" } @if asked.is_anything() { " " a href="/console/messages" { "Clear" } } }
@@ -304,50 +218,57 @@ fn pager(asked: &Asked, found: &Found) -> Markup {
     }
 }
 
-fn same(visit: &Visit<'_>, asked: &Asked, wanted: Wanted) -> Same {
-    let job = asked.job.as_deref().and_then(|job| visit.definitions.find_job(job));
-    let status = match wanted {
-        Wanted::One(status) => Some(status.as_str()),
-        Wanted::Any | Wanted::Failed => None,
-    };
-    let (mut query, mut words) = (vec![format!("limit={PAGE}")], vec!["messages", "list"]);
-    for (name, flag, value) in [
-        ("job", "--job", job.map(|job| job.name.as_str())),
-        ("status", "--status", status),
-    ] {
-        if let Some(value) = value {
-            query.push(format!("{name}={}", encoded(value)));
-            words.extend([flag, value]);
-        }
+fn same(filter: &Filter) -> Same {
+    let mut query = vec![format!("limit={PAGE}")];
+    let mut words = vec!["messages", "list"];
+    for (name, value) in filter.pairs() {
+        query.push(format!("{name}={}", encoded(value)));
+        words.extend([flag(name), value]);
     }
-    let is_more =
-        asked.from.is_some() || asked.to.is_some() || asked.external_id.is_some() || matches!(wanted, Wanted::Failed);
-    Same::get(format!("/api/v1/messages?{}", query.join("&")))
-        .command(&words)
-        .but(is_more.then_some("These list by job and by one status; the page looks closer."))
+    Same::get(format!("/api/v1/messages?{}", query.join("&"))).command(&words)
 }
+
+/// What the command line calls a member of a filter.
+pub(in crate::console) fn flag(name: &str) -> &'static str {
+    match name {
+        "job" => "--job",
+        "status" => "--status",
+        "code" => "--code",
+        "file" => "--file",
+        "external_id" => "--external-id",
+        "enqueued_from" => "--since",
+        "enqueued_before" => "--until",
+        "ended_from" => "--ended-since",
+        _ => "--ended-until",
+    }
+}
+
+const HEADS: [&str; 7] = [
+    "File or external id",
+    "Status",
+    "Job",
+    "#Records",
+    "#Rejected",
+    "#Size",
+    "Enqueued",
+];
 
 /// Messages as a table.
-pub(super) fn rows(visit: &Visit<'_>, caption: &str, messages: &[Message]) -> Markup {
-    let rows = html! { @for message in messages { (row(visit, message)) } };
-    let heads = [
-        "File or external id",
-        "Status",
-        "Job",
-        "#Records",
-        "#Rejected",
-        "#Size",
-        "Enqueued",
-    ];
-    table(caption, &heads, &rows)
+pub(in crate::console) fn rows(visit: &Visit<'_>, caption: &str, messages: &[Message]) -> Markup {
+    let rows = html! { @for message in messages { (row(visit, message, false)) } };
+    table(caption, &HEADS, &rows)
 }
 
-fn row(visit: &Visit<'_>, message: &Message) -> Markup {
+fn row(visit: &Visit<'_>, message: &Message, with_box: bool) -> Markup {
     let id = message.id.to_string();
     let short = id.rsplit('-').next().unwrap_or_default();
     let counts = &message.counts;
     html! {
         tr {
+            @if with_box {
+                td { input type="checkbox" name="id" value=(id)
+                    aria-label={ "Choose " (message.external_id.as_deref().unwrap_or(short)) }; }
+            }
             td.text {
                 a href={ "/console/messages/" (id) } title=(id) {
                     @if let Some(name) = &message.external_id { (name) } @else { "…" (short) }

@@ -1,5 +1,11 @@
 //! The pages, a file each.
 
+pub(super) mod audit;
+pub(super) mod bulk;
+mod changes;
+pub(super) mod clients;
+pub(super) mod dead_letters;
+pub(super) mod entities;
 pub(super) mod execution;
 pub(super) mod job;
 pub(super) mod jobs;
@@ -7,6 +13,8 @@ pub(super) mod message;
 pub(super) mod messages;
 pub(super) mod overview;
 mod records;
+pub(super) mod repair;
 mod runs;
 mod strip;
 pub(super) mod trouble;
+pub(super) mod webhooks;

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::jobs::{job_link, waiting};
-use super::messages::{is_failure, rows};
+use super::messages::rows;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
 use crate::console::same::Same;
@@ -17,6 +17,7 @@ use crate::domain::message::{Durability, Message};
 use crate::domain::time::Timestamp;
 use crate::http::Api;
 use crate::http::problem::Problem;
+use crate::pipeline::find::is_failure;
 use crate::storage::at_work::AtWork;
 use crate::storage::depths::Depth;
 use crate::storage::lately::Lately;

@@ -19,6 +19,7 @@
 //! # Cost
 //! Memory holds one line and what was last fed. Every byte is looked at a fixed number of times.
 
+mod edit;
 mod line;
 mod reader;
 mod rejects;
@@ -26,6 +27,7 @@ mod rejects;
 mod tests;
 mod writer;
 
+pub use edit::with_columns;
 pub use reader::FixedReader;
 pub use rejects::FixedRejects;
 pub use writer::FixedWriter;

@@ -57,6 +57,7 @@
 //! belongs to is parsed once, and once more for each object around the byte inside the record, at most 32 times.
 
 mod document;
+mod edit;
 mod element;
 mod given_up;
 mod input;
@@ -71,6 +72,7 @@ mod writer;
 
 use super::named::Named;
 pub use document::JsonDocument;
+pub use edit::with_members;
 pub use lines::JsonLines;
 pub use writer::{JsonShape, JsonWriter};
 

@@ -53,6 +53,7 @@
 
 mod attributes;
 pub mod composite;
+mod edit;
 mod given_up;
 mod input;
 mod markup;
@@ -67,6 +68,7 @@ mod tests;
 mod text;
 mod writer;
 
+pub use edit::with_members;
 pub use rejects::XmlRejects;
 pub use source::XmlSource;
 pub use writer::{XmlNode, XmlWriter};

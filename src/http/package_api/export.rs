@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
+use serde_json::json;
 
 use super::super::Api;
 use super::super::auth::Caller;
@@ -10,6 +11,7 @@ use super::super::dmf;
 use super::super::problem::{Kind, Problem};
 use super::parameters::Parameters;
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::ids::ExecutionId;
 use crate::domain::job::Job;
 use crate::domain::package_export::{PackageExport, Template, names};
@@ -125,10 +127,13 @@ pub(super) async fn from_package(
         may_create,
     };
     let submit = {
-        let api = api.clone();
+        // Told of only if it creates or changes a project: the export itself is a client's, not an operator's act.
+        let detail = json!({ "job": wanted.request.project, "execution": id });
+        let audited = api.audited_context(caller, Action::ProjectChange, "", detail);
+        let projects = api.projects.clone();
         async move {
             let _permit = permit;
-            export_from_package::submit(&api.context, &api.projects, wanted, &rights).await
+            export_from_package::submit(&audited, &projects, wanted, &rights).await
         }
     };
     // It goes on when the client is gone: that one knows the id, and polls it.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
+use serde_json::json;
 
 use super::super::Api;
 use super::super::auth::Caller;
 use super::super::dmf;
 use super::super::problem::{Kind, Problem};
 use super::parameters::Parameters;
+use crate::domain::audit::Action;
 use crate::pipeline::enqueue::checked_company;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::package_import::{self, Import, ImportError, ImportOptions, Rights};
@@ -50,7 +52,10 @@ pub(super) async fn submit(
         may_create,
     };
     let submit = {
-        let (context, projects) = (api.context.clone(), api.projects.clone());
+        // Told of only if it creates or changes a project: the import itself is a sender's, not an operator's act.
+        let detail = json!({ "job": import.request.project, "execution": execution });
+        let context = api.audited_context(caller, Action::ProjectChange, "", detail);
+        let projects = api.projects.clone();
         async move {
             let _permit = permit;
             package_import::submit(&context, &projects, import, &rights).await

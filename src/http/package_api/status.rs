@@ -7,10 +7,12 @@ use super::super::Api;
 use super::super::auth::{Caller, link_base};
 use super::super::error_files::{self, ErrorFileKind};
 use super::super::problem::Problem;
+use super::super::query::encoded;
 use super::super::rejects::runs;
 use super::super::sandbox;
 use super::parameters::Parameters;
 use super::{errors, export};
+use crate::domain::audit::Action;
 use crate::domain::ids::{ExecutionId, JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::wire::{self, Standing};
@@ -167,9 +169,9 @@ pub(super) async fn forget(api: &Api, caller: &Caller, id: &str) -> Result<bool,
             "the execution {id} has not begun: there is nothing to delete"
         )));
     };
+    let name = api.definitions().job(job).map(|job| job.name.clone());
     let forgotten = api
-        .context
-        .store
+        .audited(caller, Action::ExecutionDelete, &execution, json!({ "job": name }))
         .forget_execution(&execution, api.context.clock.now())
         .await?;
     match forgotten {
@@ -188,12 +190,14 @@ fn not_found(id: &str) -> String {
     format!("Execution details were not found for the execution id {id}")
 }
 
-/// Where a person sees how it went (PKG-15a).
+/// Where a person sees how it went (PKG-15a): the console's page of the execution, or before there is one, of what will run.
 fn page(run: &Run) -> String {
-    match run {
-        Run::Message(message) => format!("/api/v1/messages/{}", message.id),
-        Run::Export(occurrence) => format!("/api/v1/jobs/{}/occurrences", occurrence.job),
-    }
+    let (execution, before) = match run {
+        Run::Message(message) => (&message.execution, format!("/console/messages/{}", message.id)),
+        Run::Export(occurrence) => (&occurrence.execution, format!("/console/jobs/{}", occurrence.job)),
+    };
+    let of = |id: &ExecutionId| format!("/console/executions/{}", encoded(&id.0));
+    execution.as_ref().map_or(before, of)
 }
 
 /// A JSON object in a string for each entity (PKG-18).

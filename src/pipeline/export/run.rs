@@ -18,6 +18,8 @@ use crate::domain::time::Timestamp;
 use crate::failpoint;
 use crate::pipeline::Context;
 use crate::pipeline::stop::Stop;
+use crate::pipeline::telling::Done;
+use crate::storage::occurrences::Occurrence;
 
 /// Batches of rows read ahead of the writer: with what is being written, all of an export that is in memory.
 const BATCHES_AHEAD: usize = 4;
@@ -43,22 +45,25 @@ type Read<'a> = (Payloads<'a>, Written, Vec<(&'a Source<'a>, Planned)>);
 impl<'a> Run<'a> {
     /// Reads everything. On SQLite a reader keeps the write-ahead log from being started anew; when others have written
     /// `export.max_wal_bytes` meanwhile, what was written is given up and all is read from a copy.
-    pub(super) async fn read(self, database: &Database) -> Result<Read<'a>, Stop> {
+    pub(super) async fn read(self, database: &Database, claimed: &Occurrence) -> Result<Read<'a>, Stop> {
         let max_wal_bytes = self.context.limits.export.max_wal_bytes;
+        let began = self.context.clock.now();
         let mut snapshot = database.snapshot_within(max_wal_bytes).await?;
-        match self.read_in(&mut snapshot).await {
-            Err(Stop::Retry(why)) if snapshot.is_given_up() => self.read_copy(database, &why).await,
+        self.context
+            .tell_run_phase(claimed, Done::well("snapshot", began), Vec::new);
+        match self.read_in(&mut snapshot, claimed).await {
+            Err(Stop::Retry(why)) if snapshot.is_given_up() => self.read_copy(database, claimed, &why).await,
             done => done,
         }
     }
 
     /// Positions are those of the copy's state: it has the change tables, too, and the marks that were raised before.
-    async fn read_copy(self, database: &Database, why: &str) -> Result<Read<'a>, Stop> {
+    async fn read_copy(self, database: &Database, claimed: &Occurrence, why: &str) -> Result<Read<'a>, Stop> {
         let (job, due_at) = (&self.job.name, self.due_at);
         tracing::warn!(job.name = %job, %due_at, "the export begins again from a copy: {why}");
         let copy = self.copy(database).await?;
         tracing::info!(job.name = %job, %due_at, bytes = copy.bytes(), copy = %copy.path().display(), "copied the database");
-        let (payloads, mut written, planned) = self.read_in(&mut copy.database().snapshot().await?).await?;
+        let (payloads, mut written, planned) = self.read_in(&mut copy.database().snapshot().await?, claimed).await?;
         written.remarks.push(format!(
             "read from a copy of database `{}`, because others wrote more than export.max_wal_bytes while it was read",
             database.name()
@@ -74,7 +79,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn read_in(self, snapshot: &mut Snapshot) -> Result<Read<'a>, Stop> {
+    async fn read_in(self, snapshot: &mut Snapshot, claimed: &Occurrence) -> Result<Read<'a>, Stop> {
         failpoint::reached("export.snapshot_open");
         let mut prepared = self.prepared.iter();
         let mut payloads = Payloads::begin(self)?;
@@ -86,7 +91,13 @@ impl<'a> Run<'a> {
                 readings.push(plan.reading.clone());
                 planned.push((source, plan));
             }
+            let began = self.context.clock.now();
             let counts = self.write_part(snapshot, &mut payloads, part, &readings).await?;
+            self.context.tell_run_phase(claimed, Done::well("file", began), || {
+                let records = counts.iter().map(|(_, records)| records).sum::<u64>();
+                let records = i64::try_from(records).unwrap_or(i64::MAX);
+                vec![("entity", part.label.to_owned().into()), ("records", records.into())]
+            });
             written.entities.extend(counts);
         }
         Ok((payloads, written, planned))

@@ -4,7 +4,7 @@ use super::order::Ran;
 use super::part::Part;
 use super::promote::skipped_chunks;
 use super::stage::with_column;
-use super::{Session, parts};
+use super::{Session, counted, parts};
 use crate::business::promote::LoadCounts;
 use crate::domain::counts::Counts;
 use crate::domain::message::{Claimed, Failure, Fence};
@@ -12,6 +12,7 @@ use crate::domain::status::Event;
 use crate::format::mapping::Mapping;
 use crate::pipeline::Context;
 use crate::pipeline::stop::Stop;
+use crate::pipeline::telling::Done;
 use crate::storage::StoreError;
 use crate::storage::executions::{EntityRun, ImportOutcome, StoredError};
 
@@ -248,6 +249,7 @@ async fn finish(
         };
         return Ok(finish_with_nothing(session.context, session.fence, failure, Vec::new()).await?);
     }
+    let began = session.context.clock.now();
     let outcome = ImportOutcome {
         event,
         counts,
@@ -260,6 +262,11 @@ async fn finish(
         .store
         .finish_import(session.fence, outcome, session.context.clock.now())
         .await?;
+    session
+        .context
+        .tell_phase(session.message, Done::well("finish", began), || {
+            counted(counts, session.message.entity.as_deref().unwrap_or_default())
+        });
     tracing::info!(message.id = %session.message.id, job.name = %session.job.name, read, applied, rejected, skipped, "import ended");
     forget_rejects(session, parts).await;
     Ok(())

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tempfile::SpooledTempFile;
 use tokio::sync::mpsc;
 
+use super::corrections::corrected;
 use super::pages::Pages;
 use super::sink::Sink;
 use super::window::Window;
@@ -41,7 +42,7 @@ pub(super) async fn write(
     let mut sink = Sink::new(out, b',');
     let mut is_begun = false;
     while wanted.is_left() || !inside.is_empty() {
-        let element = match rejects.step().map_err(|error| SourceError::Unreadable(error.reason))? {
+        let mut element = match rejects.step().map_err(|error| SourceError::Unreadable(error.reason))? {
             Written::Element(element) => element,
             Written::NeedInput => {
                 match payload.next(&sink).await? {
@@ -62,6 +63,11 @@ pub(super) async fn write(
         let children = inside.take(element.depth + 1);
         if rejected.is_none() && children.is_none() {
             continue;
+        }
+        if let Some((first, _)) = &rejected {
+            let corrections = of.selection.corrections.as_ref();
+            let corrections = corrections.map_or(&[][..], |corrections| corrections.of(first.reject));
+            element.correct(|own| corrected(format, own, corrections))?;
         }
         let rejected = rejected.map(|(first, reasons)| (first.reject.to_string(), reasons));
         let rejected = rejected.as_ref().map(|(id, reasons)| (id.as_str(), reasons.as_str()));

@@ -1,10 +1,12 @@
 //! The rejects file of delimited text: each record's own text behind the two cells of ours.
 
 use super::Halt;
+use super::corrections::{Correction, corrected};
 use super::cut::{Cut, OwnColumns};
 use super::pages::Pages;
 use super::sink::Sink;
 use super::window::Window;
+use crate::domain::job::FileFormat;
 use crate::format::csv_read::CsvOptions;
 use crate::format::mapping::{ERROR_COLUMN, REJECT_ID_COLUMN};
 use crate::pipeline::Limits;
@@ -28,7 +30,8 @@ impl RejectsFile<'_> {
                 break;
             }
             for (first, reasons) in page {
-                self.reject(&first, &reasons, &own).await?;
+                let corrections = pages.corrections(&first);
+                self.reject((&first, &reasons), &own, corrections).await?;
             }
             self.sink.flush().await?;
         }
@@ -47,11 +50,30 @@ impl RejectsFile<'_> {
         Ok(own)
     }
 
-    pub async fn reject(&mut self, first: &StoredError, reasons: &str, own: &OwnColumns) -> Result<(), Halt> {
+    pub async fn reject(
+        &mut self,
+        (first, reasons): (&StoredError, &str),
+        own: &OwnColumns,
+        corrections: &[Correction],
+    ) -> Result<(), Halt> {
         let place = first.error.place;
         self.sink.begin_row(&first.reject.to_string(), reasons);
-        let cut = own.in_record(&first.error, self.delimiter);
-        self.record(place.byte_start, place.byte_end, cut).await
+        let mut cut = own.in_record(&first.error, self.delimiter);
+        if corrections.is_empty() {
+            return self.record(place.byte_start, place.byte_end, cut).await;
+        }
+        let mut record = Vec::new();
+        while let Some(piece) = self.payload.piece(place.byte_start, place.byte_end, &self.sink).await? {
+            record.extend_from_slice(&piece);
+        }
+        let format = FileFormat::Csv {
+            delimiter: self.delimiter,
+        };
+        self.sink
+            .add(&corrected(&format, record, corrections)?, &mut cut)
+            .await?;
+        self.sink.end_row();
+        Ok(())
     }
 
     /// The record's own text, to the end of the row.

@@ -55,6 +55,45 @@ impl<'a> EntityFile<'a> {
         Ok(found)
     }
 
+    /// All whose files are there, in the order of the message: a correction of a package brings some of them only.
+    pub fn all(files: &'a ErrorFiles, package: Option<&'a PackageFile>) -> Result<Vec<Self>, Halt> {
+        let mut found = Vec::new();
+        for source in sources(files, package) {
+            let is_missing = |(package, listed): (&PackageFile, &PackageEntity)| package.member(&listed.file).is_none();
+            if source.member.is_some_and(is_missing) {
+                continue;
+            }
+            let numbers = source.composed.map_or(1, |composed| composed.composite.parts.len());
+            for (entity_no, part) in (source.first_no..).zip(0..numbers) {
+                found.push(Self::of(files, &source, part, entity_no)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The one with this number.
+    pub fn numbered(
+        files: &'a ErrorFiles,
+        package: Option<&'a PackageFile>,
+        entity_no: i32,
+    ) -> Result<Option<Self>, Halt> {
+        for source in sources(files, package) {
+            let numbers = source.composed.map_or(1, |composed| composed.composite.parts.len());
+            let part = entity_no
+                .checked_sub(source.first_no)
+                .and_then(|part| usize::try_from(part).ok());
+            if let Some(part) = part.filter(|part| *part < numbers) {
+                return Self::of(files, &source, part, entity_no).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The format its file has.
+    pub fn format(&self) -> &FileFormat {
+        &self.format
+    }
+
     fn of(files: &'a ErrorFiles, source: &Source<'a>, part: usize, entity_no: i32) -> Result<Self, Halt> {
         let (definitions, spec) = (&*files.definitions, &files.spec);
         let label = source.composed.and_then(|composed| composed.labels().nth(part));

@@ -1,5 +1,6 @@
 //! The rejects of a message as the store keeps them, record by record.
 
+use super::corrections::Correction;
 use super::{Halt, Of};
 use crate::storage::executions::StoredError;
 
@@ -11,16 +12,37 @@ pub(super) struct Pages<'a> {
     of: Of<'a>,
     entity_no: i32,
     after: (u64, i32),
+    /// The last one that is wanted.
+    last: u64,
 }
 
 impl<'a> Pages<'a> {
     pub fn new(of: Of<'a>, entity_no: i32) -> Self {
+        // Records count from 1.
+        let (first, last) = match &of.selection.corrections {
+            None => (1, u64::MAX),
+            Some(wanted) => wanted.span(entity_no).unwrap_or((1, 0)),
+        };
         Self {
             of,
             entity_no,
-            // Records count from 1.
-            after: (0, i32::MAX),
+            after: (first - 1, i32::MAX),
+            last,
         }
+    }
+
+    /// Passes over the records up to this one.
+    pub fn skip_to(&mut self, record: u64) {
+        if record > self.after.0 {
+            self.after = (record, i32::MAX);
+        }
+    }
+
+    /// What is to be written differently in this one.
+    pub fn corrections(&self, reject: &StoredError) -> &'a [Correction] {
+        let selection = self.of.selection;
+        let corrections = selection.corrections.as_ref();
+        corrections.map_or(&[], |corrections| corrections.of(reject.reject))
     }
 
     /// Whether there are any.
@@ -39,16 +61,24 @@ impl<'a> Pages<'a> {
             return Ok(Vec::new());
         }
         let of_entity = (message.id, self.entity_no);
-        let page = context
-            .store
-            .record_errors_of(of_entity, selection.phase, self.after, REJECTS_PER_PAGE)
-            .await?;
-        let page = whole_records(page);
-        if let Some(last) = page.last() {
+        let is_wanted = |reject| selection.corrections.as_ref().is_none_or(|wanted| wanted.has(reject));
+        while self.after.0 < self.last {
+            let page = context
+                .store
+                .record_errors_of(of_entity, selection.phase, self.after, REJECTS_PER_PAGE)
+                .await?;
+            let page = whole_records(page);
+            let Some(last) = page.last() else { break };
             self.after = (last.reject.record, last.ordinal);
+            let firsts = page
+                .iter()
+                .filter(|error| error.ordinal == 0 && is_wanted(error.reject));
+            let found: Vec<_> = firsts.map(|first| (first.clone(), reasons(&page, first))).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
         }
-        let firsts = page.iter().filter(|error| error.ordinal == 0);
-        Ok(firsts.map(|first| (first.clone(), reasons(&page, first))).collect())
+        Ok(Vec::new())
     }
 }
 

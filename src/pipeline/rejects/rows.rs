@@ -25,7 +25,13 @@ pub(super) async fn write(mut rejects: Reread<'_>, sink: &mut Sink<'_>) -> Resul
         Step::Damaged(damage) => vec![damage.excerpt],
         Step::NeedInput | Step::End => Vec::new(),
     };
-    while let Some((first, reasons, cells)) = rejects.next(sink, cells_of).await? {
+    while let Some((first, reasons, mut cells)) = rejects.next(sink, cells_of).await? {
+        for correction in rejects.corrections(&first) {
+            let ours = own.iter().take(correction.column).filter(|own| **own).count();
+            if let Some(cell) = cells.get_mut(correction.column - ours) {
+                cell.clone_from(&correction.text);
+            }
+        }
         let id = first.reject.to_string();
         let row = [&id, &reasons].into_iter().chain(&cells);
         let cells = row.map(|cell| (!cell.is_empty()).then_some(cell.as_str()));

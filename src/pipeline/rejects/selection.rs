@@ -1,5 +1,8 @@
 //! Which of a message's rejects are wanted, and which of its entities go by a name.
 
+use std::sync::Arc;
+
+use super::corrections::Corrections;
 use crate::definitions::Definitions;
 use crate::domain::job::ImportSpec;
 use crate::domain::reject::RejectPhase;
@@ -13,6 +16,8 @@ pub struct Selection {
     pub entities: Option<Vec<i32>>,
     /// Rejected in this phase only.
     pub phase: Option<RejectPhase>,
+    /// These records only, corrected.
+    pub corrections: Option<Arc<Corrections>>,
 }
 
 impl Selection {
@@ -32,6 +37,7 @@ impl Selection {
         Self {
             entities: Some(numbers.collect()),
             phase: self.phase,
+            corrections: self.corrections.clone(),
         }
     }
 

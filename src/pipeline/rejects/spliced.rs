@@ -2,6 +2,7 @@
 //! the two of ours put in.
 
 use super::Halt;
+use super::corrections::corrected;
 use super::pages::Pages;
 use super::sink::Sink;
 use super::window::Window;
@@ -44,6 +45,7 @@ pub(super) async fn write(
         }
         for (first, reasons) in page {
             let (raw, is_cut) = record(payload, sink, first.error.place, record_bytes_max).await?;
+            let raw = corrected(format, raw, pages.corrections(&first))?;
             let id = first.reject.to_string();
             sink.append(|out| splicer.record(out, &raw, (&id, &reasons), is_first, is_cut));
             is_first = false;

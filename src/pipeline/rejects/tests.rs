@@ -55,7 +55,7 @@ async fn file_of(text: &[u8], from: usize) -> Vec<Bytes> {
             delimiter: b',',
         };
         let own = file.header(OPTIONS).await?;
-        file.reject(&damaged(from, text.len()), "why", &own).await?;
+        file.reject((&damaged(from, text.len()), "why"), &own, &[]).await?;
         file.sink.flush().await
     };
     let reads = async {

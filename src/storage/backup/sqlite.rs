@@ -22,7 +22,7 @@ pub(super) async fn copy(
     tell: &mut (dyn FnMut(KeptBlob) -> io::Result<()> + Send),
 ) -> Result<Contents, StoreError> {
     let Some((mut store, _)) = open(url).await? else {
-        let why = "there is no store at `store.url` yet: nothing was backed up".to_owned();
+        let why = format!("there is no store at {url} (store.url) yet: nothing was backed up");
         return Err(StoreError::Settings(why));
     };
     let file = folder.join(FILE);

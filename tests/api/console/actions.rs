@@ -147,8 +147,8 @@ async fn messages_are_looked_for_page_by_page(backend: Backend) {
     assert_eq!(found, ids, "each once, newest first");
 
     let count = async |query: &str| ids_on(&browser.see(&format!("/console/messages?{query}")).await).len();
-    assert_eq!(count("external_id=file-01").await, 10);
-    assert_eq!(count("external_id=file-01&status=Acked").await, 0);
+    assert_eq!(count("file=file-01").await, 10);
+    assert_eq!(count("file=file-01&status=Acked").await, 0);
     assert_eq!(count("status=failed").await, 1);
     assert_eq!(count("status=preprocessingerror&job=Inbound+customers").await, 1);
     assert_eq!(count("status=DeadLettered").await, 0);
@@ -157,9 +157,9 @@ async fn messages_are_looked_for_page_by_page(backend: Backend) {
         50,
         "a page of sixty"
     );
-    assert_eq!(count("to=2026-01-05T09:00&external_id=File-0").await, 50);
+    assert_eq!(count("to=2026-01-05T09:00&file=File-0").await, 50);
     assert_eq!(count("from=2026-01-05T08:30&to=2026-01-05T08:45").await, 0);
-    let page = browser.see("/console/messages?external_id=no-such").await;
+    let page = browser.see("/console/messages?file=no-such").await;
     page.says("Looked at 121 messages, of which 0 messages matched.");
     page.says("No message is like this.");
     // Looking changed nothing.

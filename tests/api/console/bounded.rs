@@ -17,7 +17,7 @@ async fn no_page_walks_through_all_messages() {
     let app = TestApp::with(Backend::Postgres, |setup| crate::client::relay(setup, "Shop", "")).await;
     let first = app.put("Shop", "external_id=first", "x").await;
     fill(&app).await;
-    let browser = Browser::of(&app, "op", "operator").await;
+    let browser = Browser::of(&app, "boss", "admin").await;
     let shop = app.job("Shop");
     let before = touched(&app).await;
     let pages = [
@@ -32,8 +32,25 @@ async fn no_page_walks_through_all_messages() {
         "/console/messages?status=Expired".to_owned(),
         "/console/messages?status=Acked".to_owned(),
         "/console/messages?status=PreProcessing".to_owned(),
-        "/console/messages?external_id=no-such-file".to_owned(),
+        "/console/messages?file=no-such-file".to_owned(),
         format!("/console/messages/{first}"),
+        "/console/audit".to_owned(),
+        "/console/audit?actor=op-7".to_owned(),
+        "/console/audit?action=job.resume".to_owned(),
+        format!("/console/audit?target={shop}"),
+        "/console/audit?actor=nobody".to_owned(),
+        "/console/audit?from=2026-01-01&before=2026-01-02".to_owned(),
+        "/console/audit?before_entry=30000".to_owned(),
+        "/console/webhooks".to_owned(),
+        "/console/webhooks?state=dead".to_owned(),
+        format!("/console/webhooks?state=dead&job={shop}"),
+        "/console/entities".to_owned(),
+        "/console/entities/Customers".to_owned(),
+        "/console/clients".to_owned(),
+        "/console/messages?code=no-such".to_owned(),
+        "/console/dead-letters".to_owned(),
+        format!("/console/messages/bulk?action=retry&all=true&job={shop}"),
+        format!("/console/messages/bulk?action=cancel&all=true&job={shop}"),
     ];
     for page in &pages {
         browser.see(page).await;
@@ -51,8 +68,8 @@ async fn no_page_walks_through_all_messages() {
         touched_by = now;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
-    // Three of the pages look at 2,000 messages, which stand in three tables.
-    let most = 3 * 2_000 * 3 * 2 + 10_000;
+    // Four of the pages look at 2,000 messages, which stand in three tables.
+    let most = 4 * 2_000 * 3 * 2 + 10_000;
     assert!(touched_by > 1_000, "{touched_by} were counted");
     assert!(
         touched_by < most,
@@ -73,6 +90,18 @@ async fn fill(app: &TestApp) {
            select id, '{job}', case when n % 1000 = 0 then 'DeadLettered' else 'Processed' end, -n, 1, 1, {now} from many"
     );
     run(&app.store.url, &messages).await;
+    let audit = format!(
+        "insert into audit (seq, at, actor, surface, action, target, outcome, detail, previous, hash) \
+         select n, {now} + n, 'op-' || n % 1000, 'api', case when n % 1000 = 0 then 'job.resume' else 'job.pause' end, \
+           case when n % 100 = 0 then '{job}' else 'another' end, 'done', '{{}}', '', '' from generate_series(1, {MANY}) n"
+    );
+    run(&app.store.url, &audit).await;
+    let deliveries = format!(
+        "insert into webhook_deliveries (id, job, event, url, destination, body, state, epoch, attempt, due_at, created_at) \
+         select ('019b8d00-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, '{job}', 'ping', 'https://a.test', 'a.test', '{{}}', \
+           case when n % 10000 = 0 then 'dead' else 'delivered' end, 1, 1, {now}, {now} from generate_series(1, {MANY}) n"
+    );
+    run(&app.store.url, &deliveries).await;
     run(&app.store.url, "analyze").await;
 }
 

@@ -38,6 +38,32 @@ impl Seen {
         led.filter(|to| to.starts_with("/console")).map(str::to_owned).collect()
     }
 
+    /// What the page's fields hold, as a browser sends it. Boxes are not ticked.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let fields = self.elements();
+        let named = fields
+            .iter()
+            .filter(|field| field.name == "input" && field.get("type") != Some("checkbox"))
+            .filter_map(|field| {
+                Some((
+                    field.get("name")?.to_owned(),
+                    field.get("value").unwrap_or_default().to_owned(),
+                ))
+            });
+        let areas = self.page.split("<textarea ").skip(1).map(|area| {
+            let (tag, text) = area.split_once('>').unwrap();
+            let name = tag.split_once("name=\"").unwrap().1.split('"').next().unwrap();
+            let text = html::unescaped(text.split_once("</textarea>").unwrap().0);
+            let text = text
+                .strip_prefix('\n')
+                .unwrap_or(&text)
+                .replace("\r\n", "\n")
+                .replace('\n', "\r\n");
+            (name.to_owned(), text)
+        });
+        named.chain(areas).collect()
+    }
+
     /// The token of the page's forms.
     pub fn form_token(&self) -> String {
         let fields = self.elements();
@@ -147,4 +173,23 @@ impl<'a> Browser<'a> {
             page: answer.text().await.unwrap(),
         }
     }
+}
+
+/// A link into the console asks who comes to sign in, and leads there then.
+pub async fn leads_there(app: &TestApp, link: &str) -> Seen {
+    let path = link
+        .strip_prefix(&app.url)
+        .unwrap_or_else(|| panic!("{link} is not of {}", app.url));
+    let browser = Browser::new(app);
+    let asked = browser.get(path).await;
+    assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
+    let fields = asked.fields();
+    let to = fields.iter().find(|(name, _)| name == "to").map(|(_, to)| to.as_str());
+    assert_eq!(to, Some(path), "the form comes back");
+    let name = format!("looker-{}", path.len());
+    let secret = app.add_client(&name, "viewer").await;
+    let form = [("to", path), ("client", name.as_str()), ("secret", secret.as_str())];
+    let signed_in = browser.send("/console/sign-in", &form, &[]).await;
+    assert_eq!(signed_in.location(), path);
+    browser.see(path).await
 }

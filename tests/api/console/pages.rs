@@ -345,7 +345,7 @@ async fn whatever_is_in_a_file_is_text(backend: Backend) {
         format!("/console/messages/{id}"),
         "/console/messages".to_owned(),
         format!(
-            "/console/messages?external_id={}",
+            "/console/messages?file={}",
             url::form_urlencoded::byte_serialize(markup.as_bytes()).collect::<String>()
         ),
         format!("/console/messages/{id}/cancel"),

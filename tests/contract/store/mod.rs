@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod audit;
 mod backfills;
 mod connections;
 mod crashes;
@@ -75,6 +76,8 @@ fn inline(job: JobId, direction: Direction) -> NewMessage {
         placement: Placement::default(),
         identities: Vec::new(),
         webhook: None,
+        entry: None,
+        traceparent: None,
     }
 }
 

@@ -92,6 +92,7 @@ async fn sqlite_shape(url: &str) -> Shape {
     .unwrap();
     // The key that is SQLite's own row number has no index of its own; of history's lines it is the whole key.
     let keys = [
+        ("audit", "seq"),
         ("message_events", "message,seq"),
         ("project_changes", "only_row"),
         ("schema_migrations", "number"),

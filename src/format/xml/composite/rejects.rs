@@ -30,6 +30,17 @@ pub struct Element {
     frame: Frame,
 }
 
+impl Element {
+    /// Puts another text in the place of the element's own, without what stands inside it.
+    ///
+    /// # Errors
+    /// Those of `correct`.
+    pub fn correct<E>(&mut self, correct: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>) -> Result<(), E> {
+        self.frame.own = correct(std::mem::take(&mut self.frame.own))?;
+        Ok(())
+    }
+}
+
 /// Goes through a source once more to write its rejects.
 #[derive(Debug)]
 pub struct CompositeRejects {

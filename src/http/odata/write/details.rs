@@ -1,10 +1,11 @@
 //! Entities of projects as rows. Nobody needs a mapping: columns are found by their names (PKG-24).
 
 use actix_web::HttpResponse;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Write, done, key_of, missing, refused};
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::job::{Direction, Job};
 use crate::domain::project::{Project, ProjectEntity};
 use crate::http::odata::projects;
@@ -99,7 +100,8 @@ impl Write<'_> {
         E: FnOnce(&mut Project) -> Result<(), String> + Send + 'static,
     {
         let (definitions, now) = (self.api.definitions(), self.api.context.clock.now());
-        let edited = self.api.context.store.edit_project(
+        let store = (self.api).audited(&self.caller, Action::ProjectChange, job.id, json!({ "job": job.name }));
+        let edited = store.edit_project(
             job.id,
             move |project: &mut Project| {
                 edit(project)?;

@@ -1,9 +1,11 @@
 //! Projects as rows.
 
 use actix_web::HttpResponse;
+use serde_json::json;
 
 use super::{Write, done, key_of, missing, refused};
 use crate::definitions::Definitions;
+use crate::domain::audit::Action;
 use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
 use crate::domain::project::Project;
@@ -34,7 +36,11 @@ impl Write<'_> {
             .ok_or_else(|| refused("a project imports or exports"))?;
         let row = projects::group(&job);
         self.must_agree(&projects::GROUPS, &row, &["Name", "OperationType"])?;
-        let (store, now) = (&self.api.context.store, self.api.context.clock.now());
+        let detail = json!({ "job": project.name });
+        let store = self
+            .api
+            .audited(&self.caller, Action::ProjectCreate, project.id, detail);
+        let now = self.api.context.clock.now();
         let is_free = definitions.find_job(&project.name).is_none();
         let (name, created) = (project.name.clone(), ProjectChange::Create(project));
         if !is_free || !store.change_project(created, now).await? {
@@ -53,7 +59,8 @@ impl Write<'_> {
 
     pub(super) async fn remove_group(&self) -> Result<HttpResponse, Problem> {
         let job = self.kept(&self.key[0]).await?;
-        match self.api.context.store.delete_project(job.id).await? {
+        let store = (self.api).audited(&self.caller, Action::ProjectDelete, job.id, json!({ "job": job.name }));
+        match store.delete_project(job.id).await? {
             Deleted::Done => {}
             Deleted::Missing => return Err(missing(&self.key)),
             Deleted::Busy => {

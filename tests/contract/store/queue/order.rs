@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::*;
 use tranship::domain::message::Wait;
-use tranship::storage::redrive::{Again, EndedFilter};
+use tranship::storage::lately::Lately;
+use tranship::storage::redrive::Again;
 
 crate::on_both_databases!(
     groups_keep_their_order_and_flow_beside_each_other,
@@ -124,11 +125,18 @@ async fn a_redriven_message_comes_back_before_those_that_came_after_it(database:
     let second = lease(&store, job, 1, START).await;
     assert_eq!(ids(&second), [all[1]], "a dead letter lets its group go on");
 
-    let filter = EndedFilter {
-        status: Some(Status::DeadLettered),
-        ..EndedFilter::default()
+    let wanted = Lately {
+        jobs: vec![job],
+        troubled: true,
+        limit: 10,
+        ..Lately::default()
     };
-    assert_eq!(store.troubled(&filter, 10).await.unwrap(), [all[0]]);
+    assert_eq!(store.lately(&wanted).await.unwrap(), [all[0]]);
+    let groups = store.failures(&[job], 10).await.unwrap();
+    assert_eq!(
+        (groups[0].status, groups[0].count, groups[0].at_least),
+        (Status::DeadLettered, 1, false)
+    );
     assert_eq!(
         store.redrive(vec![again(all[0])], "operator", at(1)).await.unwrap(),
         [all[0]]

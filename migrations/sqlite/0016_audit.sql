@@ -1,0 +1,36 @@
+-- Who did what. Every entry holds the hash of the one before it, so that what is changed, left out or put in between shows.
+CREATE TABLE audit (
+    -- From 1 without gaps.
+    seq INTEGER NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    surface TEXT NOT NULL CHECK (surface IN ('api', 'console', 'command_line', 'service')),
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('done', 'asked', 'failed')),
+    -- JSON, as it was hashed.
+    detail TEXT NOT NULL,
+    previous BLOB NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX audit_by_time ON audit (at, seq);
+CREATE INDEX audit_by_actor ON audit (actor, at, seq);
+CREATE INDEX audit_by_action ON audit (action, at, seq);
+CREATE INDEX audit_by_target ON audit (target, at, seq);
+
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+
+-- What an entry of the log itself says was pruned may go, nothing else.
+CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+WHEN NOT EXISTS (SELECT 1 FROM audit WHERE action = 'audit.prune' AND seq > OLD.seq AND CAST(target AS INTEGER) >= OLD.seq)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+
+-- Deliveries of one state, newest first.
+CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (state, id);
+CREATE INDEX webhook_deliveries_by_job_and_state ON webhook_deliveries (job, state, id);
