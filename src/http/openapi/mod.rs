@@ -21,11 +21,12 @@ use serde_json::{Map, Value, json};
 const BASE: &str = include_str!("base.json");
 const PROBLEMS: &str = include_str!("problems.json");
 /// A file for each group of operations.
-const GROUPS: [&str; 6] = [
+const GROUPS: [&str; 7] = [
     include_str!("messages.json"),
     include_str!("leases.json"),
     include_str!("jobs.json"),
     include_str!("deliveries.json"),
+    include_str!("operators.json"),
     include_str!("service.json"),
     include_str!("sandbox.json"),
 ];

@@ -7,8 +7,10 @@ use regex::Regex;
 use super::*;
 
 /// Where routes of the native API are registered.
-const ROUTES: [&str; 3] = [
+const ROUTES: [&str; 5] = [
     include_str!("../mod.rs"),
+    include_str!("../clients.rs"),
+    include_str!("../entities.rs"),
     include_str!("../sandbox/mod.rs"),
     include_str!("../../console/mod.rs"),
 ];
