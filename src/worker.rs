@@ -3,6 +3,8 @@
 //! Owns: how many things run at once, heartbeats, back-off, the drain at shutdown. Refuses: knowing what an import or
 //! an export does. Polling is the truth; the wake-up only makes it quick.
 
+mod hand_back;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use self::hand_back::{Attempt, Return};
 use crate::config;
 use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
-use crate::domain::message::{Claimed, Failure};
+use crate::domain::message::Claimed;
 use crate::domain::trace::TraceContext;
 use crate::pipeline::Context;
 use crate::pipeline::new_execution_id;
@@ -30,12 +33,6 @@ use crate::storage::occurrences::Occurrence;
 
 /// A worker's lease is this many heartbeats (promise 8).
 const HEARTBEATS_PER_LEASE: i64 = 3;
-/// First wait before a retry; doubles with every attempt.
-const BACKOFF_FIRST_SECONDS: i64 = 2;
-/// Wait before looking again whether a database or the blob store is back.
-const UNREACHABLE_WAIT_SECONDS: i64 = 15;
-/// Longest wait before a retry.
-const BACKOFF_MAX_SECONDS: i64 = 300;
 
 /// Runs imports and exports. Cheap to clone.
 #[derive(Clone)]
@@ -244,9 +241,9 @@ impl Worker {
     ) {
         let (id, began) = (claimed.message.id, self.context.clock.now());
         let work = async {
-            if self.exhausted(claimed.message.stalled) {
-                let reason = self.exhausted_reason(claimed.message.stalled);
-                return import::give_up(&self.context, definitions, &claimed, &reason).await;
+            let attempt = self.attempt(claimed.message.stalled);
+            if attempt.is_one_too_many() {
+                return import::give_up(&self.context, definitions, &claimed, &attempt.got_nowhere()).await;
             }
             import::import(&self.context, definitions, &claimed, &let_in.stopping).await
         };
@@ -279,13 +276,10 @@ impl Worker {
         match Return::after(end, claimed.message.stalled) {
             Return::No => {}
             Return::Lost => tracing::warn!(message.id = %id, "lost the lease; another worker has the message"),
-            Return::Back {
-                wait_seconds,
-                counted,
-                note,
-            } => {
-                tracing::warn!(message.id = %id, attempt = claimed.message.attempt, ?wait_seconds, "handed back: {note}");
-                self.hand_back(&claimed, wait_seconds, !counted, note).await;
+            Return::Back(back) => {
+                let (wait, note) = (back.wait_seconds, back.note);
+                tracing::warn!(message.id = %id, attempt = claimed.message.attempt, wait_seconds = ?wait, "handed back: {note}");
+                self.hand_back(&claimed, wait, !back.counted, note).await;
             }
         }
         self.end(permit);
@@ -319,14 +313,18 @@ impl Worker {
         self.context
             .tell_run_phase(&claimed, Done::well("due", claimed.due_at), Vec::new);
         let work = async {
-            if self.exhausted(claimed.attempt) {
-                let failure = Failure {
-                    code: "attempts_exhausted".to_owned(),
-                    detail: self.exhausted_reason(claimed.attempt),
-                };
-                return export::give_up(&self.context, &claimed, failure).await;
+            let attempt = self.attempt(claimed.attempt);
+            if attempt.is_one_too_many() {
+                // Its last attempts ended with their processes: what is noted is of one before.
+                let last = claimed.note.as_deref().unwrap_or("the process ended during each");
+                return export::give_up(&self.context, &claimed, attempt.exhausted(last)).await;
             }
-            export::export(&self.context, definitions, &claimed, &let_in.stopping).await
+            match export::export(&self.context, definitions, &claimed, &let_in.stopping).await {
+                RunEnd::Retry(reason) if attempt.is_last() => {
+                    export::give_up(&self.context, &claimed, attempt.exhausted(&reason)).await
+                }
+                end => end,
+            }
         };
         let asked = tokio::sync::Mutex::new(None);
         let alive = || async {
@@ -348,46 +346,39 @@ impl Worker {
         let end = end.unwrap_or(RunEnd::Lost);
         let job = definitions.job(claimed.job).map(|job| job.name.as_str());
         self.context.tell_run(&claimed, began, &end, job);
-        match Return::after(end, claimed.attempt) {
-            Return::No => {}
+        self.hand_back_run(&claimed, end).await;
+        self.end(permit);
+    }
+
+    async fn hand_back_run(&self, claimed: &Occurrence, end: RunEnd) {
+        let back = match Return::after(end, claimed.attempt) {
+            Return::No => return,
             Return::Lost => {
                 tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "lost the lease; another worker has the run");
+                return;
             }
-            Return::Back {
-                wait_seconds,
-                counted,
-                note,
-            } => {
-                let not_before = wait_seconds.map(|s| self.context.clock.now().plus_seconds(s));
-                tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
-                let released = self
-                    .context
-                    .store
-                    .release_occurrence(&claimed, not_before, counted, note)
-                    .await;
-                if let Err(error) = released {
-                    tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
-                }
-            }
+            Return::Back(back) => back,
+        };
+        let not_before = back.wait_seconds.map(|s| self.context.clock.now().plus_seconds(s));
+        let note = back.told(self.attempt(claimed.attempt), not_before);
+        tracing::warn!(job.id = %claimed.job, due_at = %claimed.due_at, "export handed back: {note}");
+        let store = &self.context.store;
+        let released = store.release_occurrence(claimed, not_before, back.counted, &note).await;
+        if let Err(error) = released {
+            tracing::warn!(job.id = %claimed.job, %error, "could not hand the run back");
         }
-        self.end(permit);
+    }
+
+    fn attempt(&self, number: i32) -> Attempt {
+        Attempt {
+            number,
+            most: self.context.limits.queue.max_deliveries,
+        }
     }
 
     fn end(&self, permit: OwnedSemaphorePermit) {
         drop(permit);
         self.wake.notify_one();
-    }
-
-    fn exhausted(&self, attempt: i32) -> bool {
-        i64::from(attempt) > i64::from(self.context.limits.queue.max_deliveries)
-    }
-
-    fn exhausted_reason(&self, attempt: i32) -> String {
-        format!(
-            "given up after {} attempts in a row that got nowhere (queue.max_deliveries = {}); the history says what each of them met",
-            attempt - 1,
-            self.context.limits.queue.max_deliveries
-        )
     }
 
     /// Runs `work` while `alive` keeps its lease. `None`: the lease was lost, the work was dropped; the fence and the epoch
@@ -415,89 +406,5 @@ impl Worker {
             done = work => Some(done),
             () = beating => None,
         }
-    }
-}
-
-/// What becomes of a claim after its run.
-enum Return {
-    /// It has ended.
-    No,
-    /// It is somebody else's.
-    Lost,
-    /// It goes back to the queue.
-    Back {
-        /// Not offered again before this; at once when there is none.
-        wait_seconds: Option<i64>,
-        /// Whether the attempt counts against `queue.max_deliveries`.
-        counted: bool,
-        /// For the history, which clients read: no driver's words. Those are logged here.
-        note: &'static str,
-    },
-}
-
-impl Return {
-    fn after(end: RunEnd, attempts: i32) -> Self {
-        match end {
-            RunEnd::Ended => Self::No,
-            RunEnd::Lost => Self::Lost,
-            RunEnd::Stopped => Self::Back {
-                wait_seconds: None,
-                counted: false,
-                note: "the service is stopping",
-            },
-            RunEnd::Unreachable(reason) => {
-                tracing::warn!(
-                    retry_in_seconds = UNREACHABLE_WAIT_SECONDS,
-                    "something needed is out of reach: {reason}"
-                );
-                let note = "a database or the blob store is out of reach; tried again until it is back";
-                Self::Back {
-                    wait_seconds: Some(UNREACHABLE_WAIT_SECONDS),
-                    counted: false,
-                    note,
-                }
-            }
-            RunEnd::BlobMissing(reason) => {
-                let wait = backoff_seconds(attempts);
-                tracing::error!(attempts, retry_in_seconds = wait, "a payload cannot be read: {reason}");
-                let note =
-                    "there is no blob where the payload was put: gone, or its folder is not mounted; tried again";
-                Self::Back {
-                    wait_seconds: Some(wait),
-                    counted: true,
-                    note,
-                }
-            }
-            RunEnd::Retry(reason) => {
-                let wait = backoff_seconds(attempts);
-                tracing::error!(attempts, retry_in_seconds = wait, "an attempt failed: {reason}");
-                Self::Back {
-                    wait_seconds: Some(wait),
-                    counted: true,
-                    note: "the attempt failed; the service's log says why",
-                }
-            }
-        }
-    }
-}
-
-/// 2 s, 4 s, 8 s, … up to five minutes.
-fn backoff_seconds(attempt: i32) -> i64 {
-    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(16);
-    BACKOFF_FIRST_SECONDS
-        .saturating_mul(1 << doublings)
-        .min(BACKOFF_MAX_SECONDS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_and_is_capped() {
-        let waits: Vec<i64> = (1..=10).map(backoff_seconds).collect();
-        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(backoff_seconds(i32::MAX), BACKOFF_MAX_SECONDS);
-        assert_eq!(backoff_seconds(0), BACKOFF_FIRST_SECONDS);
     }
 }

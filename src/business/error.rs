@@ -1,6 +1,7 @@
 //! What can go wrong in a business database, by what the caller does next.
 
 use super::session::message_of;
+use super::snapshot::UnreadableCell;
 
 /// A failure of a business database.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,17 @@ pub enum BusinessError {
         /// The message.
         message: crate::domain::ids::MessageId,
     },
+    /// A cell of a row that was read is no text. No retry will help.
+    #[error("business database `{database}`: a value holds bytes that are no text ({})", .cell.shown())]
+    Unreadable {
+        /// Database name.
+        database: String,
+        /// Which, and the row it is in.
+        cell: Box<UnreadableCell>,
+    },
+    /// The database met a value, in a read, that it cannot give as its field's type. No retry will help.
+    #[error("{0}")]
+    ValueRefused(String),
     /// SQLite's write-ahead log grew too far under a snapshot, which was given up. Reading goes on from a copy.
     #[error(
         "the write-ahead log of business database `{database}` grew by {grown_bytes} bytes while it was read (export.max_wal_bytes)"
@@ -111,6 +123,8 @@ impl BusinessError {
             | Self::Settings(_)
             | Self::Corrupt { .. }
             | Self::StagingLost { .. }
+            | Self::Unreadable { .. }
+            | Self::ValueRefused(_)
             | Self::LogGrown { .. }
             | Self::NoRoom { .. } => return false,
         };

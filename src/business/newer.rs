@@ -14,7 +14,15 @@ impl Snapshot {
         let kind = &entity.field(field).ok_or_else(|| no_field(entity, field))?.kind;
         let greatest = self.dialect().canonical(kind, &format!("max(t.{})", quote(field)));
         let sql = format!("select {greatest} from {} t", quote(&entity.table));
-        let rows = self.ask(sql, Vec::new()).await?;
+        let rows = self.ask(sql, Vec::new()).await.map_err(|error| match error {
+            BusinessError::Unreadable { cell, .. } => BusinessError::ValueRefused(format!(
+                "the greatest `{field}` of entity `{}` holds bytes that are no text ({}): correct it in table `{}`",
+                entity.name,
+                cell.shown(),
+                entity.table
+            )),
+            other => other,
+        })?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::BusinessError;
 use super::dialect::{Dialect, Purpose};
-use super::snapshot::Row;
+use super::snapshot::{Row, UnreadableCell, shown_bytes};
 use super::transaction::{WORK_MAX, timed_out};
 
 /// Steps of SQLite's virtual machine between two looks whether a statement is to end: a fraction of a millisecond.
@@ -56,6 +56,19 @@ impl From<BusinessError> for Fault {
 }
 
 impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// Why a stream of rows breaks off.
+#[derive(Debug)]
+pub(super) enum StreamFault {
+    Driver(sqlx::Error),
+    Unreadable(Box<UnreadableCell>),
+}
+
+impl From<sqlx::Error> for StreamFault {
     fn from(error: sqlx::Error) -> Self {
         Self::Driver(error)
     }
@@ -112,6 +125,21 @@ macro_rules! bound {
             };
         }
         query
+    }};
+}
+
+/// A row of texts whose cell at `$column` is none.
+macro_rules! unreadable {
+    ($row:expr, $column:expr) => {{
+        let mut row = Row::default();
+        for at in 0..$row.len() {
+            match $row.try_get_unchecked::<Option<&str>, _>(at) {
+                Ok(text) => row.push(text),
+                Err(_) => row.push($row.try_get_unchecked::<&[u8], _>(at).ok().map(shown_bytes).as_deref()),
+            }
+        }
+        let column = $column;
+        StreamFault::Unreadable(Box::new(UnreadableCell { column, row }))
     }};
 }
 
@@ -230,7 +258,7 @@ impl Session {
         values: Vec<Value>,
         limit: BatchLimit,
         to: &Sender<Vec<Row>>,
-    ) -> Result<u64, sqlx::Error> {
+    ) -> Result<u64, StreamFault> {
         let mut sent = 0;
         on_connection!(self, connection => {
             let mut rows = bound!(sql, values).fetch(&mut **connection);
@@ -244,7 +272,7 @@ impl Session {
                     let mut texts = Row::with_capacity(row.len(), batch.last().map_or(0, Row::bytes));
                     for index in 0..row.len() {
                         // All columns are texts; asking every cell again whether it is one takes longer than reading it.
-                        texts.push(row.try_get_unchecked(index)?);
+                        texts.push(row.try_get_unchecked(index).map_err(|_| unreadable!(row, index))?);
                     }
                     bytes += texts.bytes();
                     batch.push(texts);

@@ -3,6 +3,7 @@
 mod growth;
 mod nested;
 mod row;
+mod unreadable;
 
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use nested::NestedSelection;
 pub use row::Row;
+pub use unreadable::UnreadableCell;
+pub(super) use unreadable::shown_bytes;
 
 use self::growth::{GivenUp, Growth};
-use super::dialect::{Dialect, Purpose, quote};
-use super::session::{BatchLimit, Session, Value};
+use super::dialect::{Dialect, FaultKind, Purpose, quote};
+use super::session::{BatchLimit, Session, StreamFault, Value, message_of};
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
 
@@ -56,7 +59,7 @@ struct Request {
     sql: String,
     values: Vec<Value>,
     rows: mpsc::Sender<Vec<Row>>,
-    answer: oneshot::Sender<Result<u64, sqlx::Error>>,
+    answer: oneshot::Sender<Result<u64, StreamFault>>,
 }
 
 impl Database {
@@ -240,20 +243,23 @@ impl Snapshot {
             answer,
         };
         let outcome = match self.requests.send(request).await {
-            Ok(()) => outcome.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
-            Err(_) => Err(sqlx::Error::WorkerCrashed),
+            Ok(()) => outcome.await.unwrap_or(Err(sqlx::Error::WorkerCrashed.into())),
+            Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
         };
-        outcome.map_err(|error| self.failed(error))
+        outcome.map_err(|fault| self.failed(fault))
     }
 
     /// What a failure means: nothing but that, where the snapshot was given up meanwhile.
-    fn failed(&self, error: sqlx::Error) -> BusinessError {
-        match self.given_up.get() {
-            Some(&grown_bytes) => BusinessError::LogGrown {
-                database: self.database.name().to_owned(),
-                grown_bytes,
-            },
-            None => self.database.settle(error.into()),
+    fn failed(&self, fault: StreamFault) -> BusinessError {
+        let database = self.database.name().to_owned();
+        match (self.given_up.get(), fault) {
+            (Some(&grown_bytes), _) => BusinessError::LogGrown { database, grown_bytes },
+            (None, StreamFault::Unreadable(cell)) => BusinessError::Unreadable { database, cell },
+            // The same read would meet the same value.
+            (None, StreamFault::Driver(error)) if self.dialect().kind(&error) == FaultKind::Record => {
+                BusinessError::ValueRefused(format!("business database `{database}`: {}", message_of(&error)))
+            }
+            (None, StreamFault::Driver(error)) => self.database.settle(error.into()),
         }
     }
 }
@@ -267,6 +273,11 @@ fn about(entity: &Entity, error: BusinessError) -> BusinessError {
         BusinessError::Definition(detail) => {
             BusinessError::Definition(format!("selection of entity `{}`: {detail}", entity.name))
         }
+        BusinessError::ValueRefused(detail) => BusinessError::ValueRefused(format!(
+            "a value of entity `{}` cannot be read, or does not fit its filter: {detail}; correct it in table `{}`, or \
+             leave its field out (`fields`)",
+            entity.name, entity.table
+        )),
         other => other,
     }
 }

@@ -79,7 +79,7 @@ async fn ensure_target(session: &mut Session, entity: &Entity) -> Result<Convers
     let there = columns(session, table).await?;
     if there.is_empty() {
         if !entity.create_table {
-            let help = "create it, or set `create_table = true`";
+            let help = "create it; of an entity that declares its `fields`, `create_table = true` makes it";
             return Err(wrong(format!("there is no table `{table}`; {help}")).into());
         }
         session.run(create_target(session.dialect, entity)).await?;

@@ -270,6 +270,9 @@ pub struct Depth {
     pub waiting: u64,
     /// Handed out, or being worked on.
     pub leased: u64,
+    /// On their way to destinations, where nobody collects them.
+    #[serde(default)]
+    pub delivering: Option<u64>,
     /// Since when the one waits that is offered next.
     #[serde(default)]
     pub oldest_enqueued_at: Option<String>,

@@ -423,7 +423,7 @@ async fn refusal(response: Response) -> Failure {
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let text = response.text().await.unwrap_or_default();
-    let said = sentence(&text).map(|sentence| super::screen::plain(&sentence));
+    let said = sentence(&text).map(|sentence| super::screen::plain(&in_options(&sentence)));
     let cure = said.as_deref().and_then(cure_of);
     let unsaid = said.is_none();
     let what = said.unwrap_or_else(|| format!("the service answered {status} to {path}"));
@@ -439,6 +439,11 @@ async fn refusal(response: Response) -> Failure {
         },
         _ => failure,
     }
+}
+
+/// What the API calls a member of a body is an option here.
+fn in_options(sentence: &str) -> String {
+    sentence.replace("or say `force`", "or say `--force`")
 }
 
 /// Where to look for something the service does not know. A message without rejected records needs no cure.

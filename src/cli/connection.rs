@@ -6,6 +6,7 @@ use url::Url;
 
 use super::api::Api;
 use super::{Exit, Failure};
+use crate::domain::schedule::moment::Moment;
 
 /// Where the service is and who is asking.
 #[derive(Debug, Clone, clap::Args)]
@@ -97,6 +98,16 @@ pub(super) fn name_or_id(text: &str) -> Result<String, String> {
         "" => Err("it is empty; is a variable of your script not set?".to_owned()),
         "." | ".." => Err("that is no name".to_owned()),
         name => Ok(name.to_owned()),
+    }
+}
+
+/// A time on the command line, as the service reads it.
+pub(super) fn moment(text: &str) -> Result<String, String> {
+    match Moment::parse(text.trim()) {
+        Some(_) => Ok(text.trim().to_owned()),
+        None => {
+            Err("write a date (2026-03-29), a time (2026-03-29T02:30) or an instant (2026-03-29T00:30:00Z)".to_owned())
+        }
     }
 }
 

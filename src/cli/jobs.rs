@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::answers::{JobList, Run, RunHistory};
-use super::connection::{Connection, name_or_id};
+use super::connection::{Connection, moment, name_or_id};
 use super::positions::{self, Rewind};
 use super::schedules::{self, Backfill};
 use super::screen::{Screen, counted, plain};
@@ -58,7 +58,7 @@ pub enum Jobs {
         #[arg(value_parser = name_or_id)]
         job: String,
         /// From when on, instead of now: a date, a time in the job's zone, or an instant
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = moment)]
         from: Option<String>,
         /// How many runs, 1 to 1000
         #[arg(long, value_name = "N", default_value_t = 5)]
@@ -262,13 +262,16 @@ async fn run_now(
     if screen.is_json() {
         screen.json(&run.raw);
     } else {
-        say_run(screen, job, &run.body);
+        // Where nobody can say, the advice is the usual one.
+        let shown = api.job(job).await.ok().and_then(|shown| shown.body.queue);
+        let is_collected = shown.is_none_or(|queue| queue.delivering.is_none());
+        say_run(screen, job, &run.body, is_collected);
     }
     Ok(run.body.occurrence.exit())
 }
 
 /// How a run ended, and every message it queued.
-fn say_run(screen: &Screen, job: &str, run: &RunHistory) {
+fn say_run(screen: &Screen, job: &str, run: &RunHistory, is_collected: bool) {
     let occurrence = &run.occurrence;
     let records = occurrence
         .records
@@ -280,7 +283,13 @@ fn say_run(screen: &Screen, job: &str, run: &RunHistory) {
     for message in &run.messages {
         screen.line(format!("  message {}", runs::message_line(message)));
     }
-    if !run.messages.is_empty() {
+    if !run.messages.is_empty() && !is_collected {
+        screen.note(format!(
+            "Nobody collects it (`enqueue = false`): it goes to the job's destinations. See how it goes: {} jobs runs {}",
+            program(),
+            quoted(job)
+        ));
+    } else if !run.messages.is_empty() {
         let what = if run.messages.len() == 1 { "it" } else { "them" };
         screen.note(format!(
             "Collect {what}: {} pull --job {} --out . --ack",

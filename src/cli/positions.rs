@@ -11,6 +11,8 @@ use super::{Exit, Failure};
 
 /// Set an incremental export back: its next run begins at an earlier position, or with everything
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group(clap::ArgGroup::new("begins").required(true)))]
 pub struct Rewind {
     /// Name or activity id
     #[arg(value_parser = name_or_id)]
@@ -19,15 +21,10 @@ pub struct Rewind {
     #[arg(long, value_name = "LABEL")]
     entity: Option<String>,
     /// The position whose end the next run begins at
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        required_unless_present = "full",
-        conflicts_with = "full"
-    )]
+    #[arg(long, value_name = "NUMBER", group = "begins")]
     to: Option<i64>,
     /// Begin with everything
-    #[arg(long)]
+    #[arg(long, group = "begins")]
     full: bool,
     /// Why, for the history
     #[arg(long, value_name = "TEXT")]

@@ -52,6 +52,7 @@ fn print(screen: &Screen, run: &RunHistory) {
         }
     };
     fact("trigger", &plain(&occurrence.trigger));
+    fact("asked", &plain(occurrence.comment.as_deref().unwrap_or_default()));
     fact("note", &plain(occurrence.note.as_deref().unwrap_or_default()));
     fact("started", &plain(run.started_at.as_deref().unwrap_or_default()));
     fact("took", &phases(run));

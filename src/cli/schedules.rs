@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::answers::{Backfill as Made, Preview, Upcoming};
-use super::connection::{Connection, name_or_id};
+use super::connection::{Connection, moment, name_or_id};
 use super::screen::{Screen, counted, plain};
 use super::shell::{program, quoted};
 use super::{Exit, Failure, show};
@@ -16,10 +16,10 @@ pub struct Backfill {
     #[arg(value_parser = name_or_id)]
     job: String,
     /// First due time: a date, a time in the job's zone, or an instant
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     from: String,
     /// Last due time; a date counts to its end
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     to: String,
     /// Show what it would run, and run nothing
     #[arg(long)]

@@ -203,13 +203,13 @@ pub fn jobs(screen: &Screen, jobs: &[Job]) {
     ])];
     rows.extend(jobs.iter().map(|job| {
         let next = job.schedule.as_ref().and_then(|schedule| schedule.next.first());
-        let depth = |of: fn(&Depth) -> u64| job.queue.as_ref().map_or("-".to_owned(), |queue| count(of(queue)));
+        let depth = |of: fn(&Depth) -> String| job.queue.as_ref().map_or("-".to_owned(), of);
         vec![
             plain(&job.name),
             plain(&job.direction),
             plain(&job.origin),
-            depth(|queue| queue.waiting),
-            depth(|queue| queue.leased),
+            depth(waiting),
+            depth(|queue| count(queue.leased)),
             plain(&job.id),
             plain(&job.entities.join(", ")),
             match &job.paused {
@@ -219,6 +219,14 @@ pub fn jobs(screen: &Screen, jobs: &[Job]) {
         ]
     }));
     screen.table(&rows);
+}
+
+/// How many messages wait; of a job that nobody collects, how many are on their way.
+fn waiting(queue: &Depth) -> String {
+    match queue.delivering {
+        Some(delivering) => format!("{} to destinations", count(delivering)),
+        None => count(queue.waiting),
+    }
 }
 
 /// Prints everything about a job.
@@ -250,7 +258,13 @@ pub fn job(screen: &Screen, job: &Job) {
         clients.push_str("  (a sample job: dev too)");
     }
     fact("clients", &clients);
-    if let Some(queue) = &job.queue {
+    if let Some(delivering) = job.queue.as_ref().and_then(|queue| queue.delivering) {
+        let way = format!(
+            "{} on their way to destinations; nobody collects them",
+            count(delivering)
+        );
+        fact("queue", &way);
+    } else if let Some(queue) = &job.queue {
         let since = queue.oldest_enqueued_at.as_ref();
         let since = since.map_or_else(String::new, |at| format!(", the next one since {}", plain(at)));
         fact(

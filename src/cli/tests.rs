@@ -314,10 +314,15 @@ fn mistakes_end_with_two_and_the_nearest_command_is_named() {
         &["serve", "--set", "nonsense"],
         &["entities", "add"],
         &["entities", "add", "--all", "--table", "t"],
+        &["jobs", "next", "J", "--from", "2026-13-01"],
+        &["jobs", "backfill", "J", "--from", "soon", "--to", "2026-01-01"],
+        &["jobs", "rewind", "J", "--to", "1", "--full"],
     ] {
         let error = parse(line).err().unwrap_or_else(|| panic!("{line:?} was taken"));
         assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line:?}");
     }
+    let error = parse(&["jobs", "rewind", "J"]).expect_err("where to").to_string();
+    assert!(error.contains("--to <NUMBER>") && error.contains("--full"), "{error}");
     let error = parse(&["jbos"]).expect_err("no such command").to_string();
     assert!(error.contains("jobs"), "{error}");
 }

@@ -36,6 +36,8 @@ pub(super) struct ExportPlaces {
     pub map: BTreeMap<String, Placed<String>>,
     pub values: BTreeMap<String, Placed<BTreeMap<String, Placed<String>>>>,
     pub filter: Option<Placed<String>>,
+    /// File and line of that.
+    pub filter_place: Option<String>,
     pub order_by: Vec<Placed<String>>,
     pub refresh: Placed<Refresh>,
 }
@@ -129,6 +131,7 @@ fn read_entity(table: Table<'_>) -> Option<ExportPlaces> {
         let message = "`filter` is one SQL condition on the entity's own columns; it may not hold `;`";
         table.findings().at(&filter.span, message);
     }
+    let filter_place = filter.as_ref().map(|filter| table.findings().place(&filter.span));
     let refresh = refresh_file::read(&table);
     table.finish();
     entity.map(|entity| ExportPlaces {
@@ -137,6 +140,7 @@ fn read_entity(table: Table<'_>) -> Option<ExportPlaces> {
         map,
         values,
         filter,
+        filter_place,
         order_by,
         refresh,
     })
@@ -153,6 +157,7 @@ impl ExportPlaces {
                 .map(|(field, values)| (field.clone(), texts(&values.value)))
                 .collect(),
             filter: self.filter.as_ref().map(|filter| filter.value.clone()),
+            filter_place: self.filter_place.clone(),
             order_by: list(&self.order_by),
             refresh: self.refresh.value.clone(),
         }

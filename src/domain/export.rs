@@ -88,6 +88,8 @@ pub struct ExportEntity {
     pub values: BTreeMap<String, BTreeMap<String, String>>,
     /// A SQL condition on the entity's own columns, written by the operator in the definition.
     pub filter: Option<String>,
+    /// Where that stands, `jobs/out.toml:12`; for messages.
+    pub filter_place: Option<String>,
     /// Fields to order by; the key when empty.
     pub order_by: Vec<String>,
     /// Which of its records a run writes.

@@ -123,7 +123,6 @@ fn phases(occurrence: &Occurrence) -> Value {
             .map(|(from, to)| (to.micros() - from.micros()).max(0) as f64 / 1_000_000.0)
     };
     let Occurrence {
-        due_at,
         started_at,
         written_at,
         stored_at,
@@ -131,7 +130,7 @@ fn phases(occurrence: &Occurrence) -> Value {
         ..
     } = occurrence;
     json!({
-        "waiting_seconds": seconds(Some(*due_at), *started_at),
+        "waiting_seconds": seconds(Some(occurrence.may_begin_at()), *started_at),
         "writing_seconds": seconds(*started_at, *written_at),
         "storing_seconds": seconds(*written_at, *stored_at),
         "queuing_seconds": seconds(*stored_at, finished_at.filter(|_| occurrence.message.is_some())),

@@ -245,10 +245,15 @@ pub fn upcoming(upcoming: &Upcoming, time_zone: Tz) -> Value {
     })
 }
 
-/// How many messages a job has that have not ended.
+/// How many messages a job has that have not ended. Those that nobody collects wait for nobody: they are on their way to the
+/// job's destinations.
 #[must_use]
-pub fn depth(depth: Depth) -> Value {
-    json!({ "waiting": depth.waiting, "leased": depth.leased })
+pub fn depth(job: &Job, depth: Depth) -> Value {
+    if job.is_collected() {
+        json!({ "waiting": depth.waiting, "leased": depth.leased })
+    } else {
+        json!({ "waiting": 0, "leased": depth.leased, "delivering": depth.waiting })
+    }
 }
 
 /// One due time and what became of it.
@@ -268,7 +273,7 @@ pub fn occurrence(occurrence: &Occurrence) -> Value {
         "records": occurrence.records,
         "reason": occurrence.reason,
         "note": occurrence.note,
-        "not_before": occurrence.not_before,
+        "not_before": occurrence.not_before.filter(|_| occurrence.state == "due"),
         "finished_at": occurrence.finished_at,
     })
 }

@@ -44,6 +44,9 @@ pub(crate) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
         .as_ref()
         .and_then(|schedule| schedule.next(now, 1).first().copied());
     let mut sentences = vec![sentence];
+    if reason != "tries_again" {
+        sentences.extend(last.as_ref().and_then(|run| tries_again(&run.occurrence)));
+    }
     if reason == "acknowledged" {
         sentences.extend(who_collected(context, last.as_ref()).await?);
     }
@@ -82,7 +85,7 @@ pub(crate) async fn why(context: &Context, job: &Job) -> Result<Why, StoreError>
 async fn of_queue(context: &Context, job: &Job) -> Result<Option<(&'static str, String)>, StoreError> {
     let depths = context.store.depths().await?;
     let depth = depths.get(&job.id).copied().unwrap_or_default();
-    if job.export.as_ref().is_some_and(|spec| !spec.enqueue) {
+    if !job.is_collected() {
         return of_deliveries(context, job).await.map(Some);
     }
     if let Some(since) = context.store.oldest_offered(job.id).await? {
@@ -171,16 +174,13 @@ fn of_last_run(last: Option<&Run>) -> (&'static str, String) {
     let due = occurrence.due_at;
     let note = occurrence.note.as_deref().unwrap_or("no reason was written down");
     match occurrence.state.as_str() {
+        "due" if let Some(told) = tries_again(occurrence) => ("tries_again", told),
         "due" => {
             let until = occurrence.not_before.map_or_else(
                 || "waits for a worker".to_owned(),
                 |at| format!("is not begun before {at}"),
             );
-            let why = occurrence
-                .note
-                .as_ref()
-                .map_or_else(String::new, |note| format!(" ({note})"));
-            ("due", format!("The run due at {due} {until}{why}."))
+            ("due", format!("The run due at {due} {until}."))
         }
         "running" => {
             let since = occurrence
@@ -194,6 +194,15 @@ fn of_last_run(last: Option<&Run>) -> (&'static str, String) {
         _ if let Some(package) = package => of_package(occurrence, package),
         _ => of_messages(due, note, occurrence.records.unwrap_or(0), messages),
     }
+}
+
+/// Of a run that did not come to its end and is handed back: why, and when it goes on.
+fn tries_again(occurrence: &Occurrence) -> Option<String> {
+    let note = occurrence.note.as_ref().filter(|_| occurrence.state == "due")?;
+    let due = occurrence.due_at;
+    Some(format!(
+        "The latest run, due at {due}, is not over and tries again: {note}."
+    ))
 }
 
 /// What became of the package of a run that is done.

@@ -88,7 +88,8 @@ pub async fn plan(context: &Context, range: &Range<'_>) -> Result<Backfill, Stor
 pub async fn backfill(context: &Context, range: &Range<'_>, asked: &Asked) -> Result<Backfill, StoreError> {
     let mut plan = plan(context, range).await?;
     let store = &context.store;
-    let made = store.backfill(range.job, &plan.due, range.skipped, asked).await?;
+    let now = context.clock.now();
+    let made = store.backfill(range.job, &plan.due, range.skipped, asked, now).await?;
     plan.recorded += plan.due.len() - made.len();
     plan.due = made;
     Ok(plan)

@@ -8,6 +8,7 @@
 
 mod data_file;
 mod destinations;
+mod faulty;
 mod incremental;
 mod output;
 mod package;

@@ -113,6 +113,9 @@ impl From<BusinessError> for Stop {
                 Self::fail("definition_mismatch", detail)
             }
             BusinessError::TruncateRefused { .. } => Self::fail("truncate_refused", error.to_string()),
+            BusinessError::Unreadable { .. } | BusinessError::ValueRefused(_) => {
+                Self::fail("value_not_writable", error.to_string())
+            }
             BusinessError::NoRoom { .. } => Self::fail("no_room_for_copy", error.to_string()),
             BusinessError::DefinitionChanged(detail) => Self::fail("definition_changed", detail),
             other if other.is_unreachable() => Self::Unreachable(other.to_string()),

@@ -17,8 +17,8 @@ pub(super) struct Found<'a> {
     pub schedule: &'a Schedule,
     /// Oldest first; not empty.
     pub due: &'a [Timestamp],
-    /// How many that are not excluded follow with the next evaluation; more than `missed_max` need not be counted.
-    pub following: usize,
+    /// Those that are not excluded and follow with the next evaluation; more than `missed_max` need not be found.
+    pub following: &'a [Timestamp],
     pub now: Timestamp,
     /// The job's pause: the one it is in, or the last one.
     pub pause: Option<&'a Pause>,
@@ -45,7 +45,10 @@ impl Decided {
 
 /// Decides on all that was found.
 pub(super) fn decide(found: &Found<'_>) -> Decided {
-    let mut later = found.following;
+    let mut later = Later {
+        due: found.following.len(),
+        made_up: found.following.iter().filter(|due| found.was_missed(**due)).count(),
+    };
     let mut decisions = Vec::with_capacity(found.due.len());
     let is_missed = |due_at: &Timestamp| found.was_missed(*due_at) && found.schedule.excluded(*due_at).is_none();
     let first_missed = found.due.iter().copied().find(is_missed);
@@ -53,8 +56,13 @@ pub(super) fn decide(found: &Found<'_>) -> Decided {
         let makes_up = first_missed.is_some_and(|first| first < due_at);
         let skip = found.skipped(due_at, later, makes_up);
         let is_excluded = skip.as_ref().is_some_and(|skip| skip.reason == SkipReason::Calendar);
-        later += usize::from(!is_excluded);
-        let begins_at = found.schedule.begins_at(found.job, due_at);
+        later.due += usize::from(!is_excluded);
+        later.made_up += usize::from(skip.is_none() && found.was_missed(due_at));
+        let mut begins_at = found.schedule.begins_at(found.job, due_at);
+        if found.was_missed(due_at) {
+            // It waits since it was found, and not since it was due.
+            begins_at = begins_at.max(found.now);
+        }
         decisions.push(DueDecision {
             due_at,
             not_before: Some(begins_at).filter(|at| *at > due_at),
@@ -71,6 +79,15 @@ pub(super) fn decide(found: &Found<'_>) -> Decided {
     }
 }
 
+/// What is due after a due time.
+#[derive(Clone, Copy)]
+struct Later {
+    /// All of it that is not excluded.
+    due: usize,
+    /// What of it was missed and runs: the rest is in time, and not what `missed_max` bounds.
+    made_up: usize,
+}
+
 impl Found<'_> {
     /// The pause in which it was due.
     fn pause_at(&self, due_at: Timestamp) -> Option<&Pause> {
@@ -82,9 +99,9 @@ impl Found<'_> {
         self.pause_at(due_at).is_some() || self.now.seconds_since(due_at) > MISSED_AFTER_SECONDS
     }
 
-    /// Why this one does not run, apart from other runs. `later` others are due after it; with `makes_up`, some before it were
+    /// Why this one does not run, apart from other runs. `later` is due after it; with `makes_up`, some before it were
     /// missed: then one run for all is one run for what is merely late, too.
-    fn skipped(&self, due_at: Timestamp, later: usize, makes_up: bool) -> Option<Skip> {
+    fn skipped(&self, due_at: Timestamp, later: Later, makes_up: bool) -> Option<Skip> {
         if let Some(calendar) = self.schedule.excluded(due_at) {
             let note = match calendar.name() {
                 Some(name) => format!("the calendar `{name}` excludes the day"),
@@ -101,8 +118,8 @@ impl Found<'_> {
         let why = match (policy, self.schedule.missed_window_seconds) {
             (_, Some(window)) if age > i64::from(window) => "older than missed_window",
             (Missed::Skip, _) => "missed = skip",
-            (Missed::Once, _) if later > 0 => "a later one runs for it: missed = once",
-            (Missed::All, _) if later >= self.schedule.missed_max as usize => "more than missed_max",
+            (Missed::Once, _) if later.due > 0 => "a later one runs for it: missed = once",
+            (Missed::All, _) if later.made_up >= self.schedule.missed_max as usize => "more than missed_max",
             (Missed::Once | Missed::All, _) => return None,
         };
         match pause {

@@ -30,7 +30,7 @@ struct Search {
     to: Timestamp,
     due: Vec<Timestamp>,
     /// How many of those that follow may run; they are found by the next evaluation.
-    following: usize,
+    following: Vec<Timestamp>,
 }
 
 /// Evaluates what is to be looked at by now. How many occurrences were recorded to run.
@@ -120,10 +120,10 @@ fn find(scheduled: &Arc<Scheduled>, mark: &Mark, now: Timestamp, room: &mut usiz
     let schedule = &scheduled.schedule;
     let due = schedule.due_between(mark.evaluated_to, to, DUE_MAX);
     *room = room.saturating_sub(due.len());
-    let (mut searched, mut following) = (to, 0);
+    let (mut searched, mut following) = (to, Vec::new());
     if let Some(&last) = due.last().filter(|_| due.len() == DUE_MAX) {
-        let next = schedule.next(last, schedule.missed_max as usize);
-        following = next.iter().filter(|due| **due <= to).count();
+        following = schedule.next(last, schedule.missed_max as usize);
+        following.retain(|due| *due <= to);
         searched = last;
     }
     Some(Search {
@@ -173,7 +173,7 @@ impl Search {
             job: self.scheduled.job,
             schedule: &self.scheduled.schedule,
             due: &self.due,
-            following: self.following,
+            following: &self.following,
             now,
             pause: self.mark.pause.as_ref(),
             open,

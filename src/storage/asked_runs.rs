@@ -139,6 +139,7 @@ impl Store {
         due: &[Timestamp],
         skipped: bool,
         asked: &Asked,
+        now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         let (due, asked) = (due.to_vec(), asked.clone());
         let effect = |made: &Vec<Timestamp>, entry: &mut NewEntry| {
@@ -150,13 +151,13 @@ impl Store {
                 let mut made = HashSet::new();
                 for portion in portions(tx.dialect(), &due) {
                     let mut text = format!(
-                        "insert into occurrences (job, due_at, state, origin, triggered_by, comment, forced) {}",
-                        portion.inserted(7)
+                        "insert into occurrences (job, due_at, state, origin, triggered_by, comment, forced, not_before) {}",
+                        portion.inserted(8)
                     );
                     text += if skipped {
                         " on conflict (job, due_at) do update set state = 'due', origin = excluded.origin, \
                          triggered_by = excluded.triggered_by, comment = excluded.comment, forced = excluded.forced, \
-                         reason = null, note = null, not_before = null, finished_at = null \
+                         reason = null, note = null, not_before = excluded.not_before, finished_at = null \
                          where occurrences.state = 'skipped' and coalesce(occurrences.reason, '') <> 'calendar'"
                     } else {
                         " on conflict (job, due_at) do nothing"
@@ -167,6 +168,7 @@ impl Store {
                         for (due, _) in portion.filled() {
                             insert = insert.bind(job.0).bind(due.micros()).bind("due").bind("backfill");
                             insert = insert.bind(asked.by.as_str()).bind(asked.comment.as_deref()).bind(asked.forced);
+                            insert = insert.bind(now.micros());
                         }
                         insert.bind(portion.count()).fetch_all(db).await
                     })?;

@@ -203,7 +203,7 @@ async fn claimable(tx: &mut Tx, page: usize, now: Timestamp) -> Result<Vec<Claim
 async fn take(tx: &mut Tx, claim: &Claim, job: JobId, due_at: Timestamp) -> Result<Option<Occurrence>, StoreError> {
     let text = format!(
         "update occurrences set state = 'running', epoch = epoch + 1, attempt = attempt + 1, owner = $4, lease_until = $5, \
-         not_before = null, started_at = $3, written_at = null, stored_at = null, execution = coalesce(execution, $6) where job = $1 and due_at = $2 and \
+         started_at = $3, written_at = null, stored_at = null, execution = coalesce(execution, $6) where job = $1 and due_at = $2 and \
          ((state = 'running' and lease_until <= $3) or (state = 'due' and not exists \
          (select 1 from occurrences r where r.job = $1 and r.state = 'running'))) returning {OCCURRENCE_COLUMNS}"
     );

@@ -49,7 +49,8 @@ pub struct Occurrence {
     pub reason: Option<String>,
     /// Why skipped, cancelled or failed, in a sentence; or that nothing was uploaded.
     pub note: Option<String>,
-    /// While it is due: not run before this (jitter, or a retry).
+    /// Its latest run could not begin before this, where that is later than when it was due: jitter, a retry, or asked for or
+    /// found later.
     pub not_before: Option<Timestamp>,
     /// When its latest run began.
     pub started_at: Option<Timestamp>,
@@ -59,6 +60,14 @@ pub struct Occurrence {
     pub stored_at: Option<Timestamp>,
     /// When it ended, its message queued.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Occurrence {
+    /// Since when it only waits for a worker.
+    #[must_use]
+    pub fn may_begin_at(&self) -> Timestamp {
+        self.not_before.map_or(self.due_at, |at| at.max(self.due_at))
+    }
 }
 
 /// What the evaluation of a schedule decided about one due time.

@@ -75,6 +75,7 @@ mod status;
 mod superseded;
 mod tokens;
 mod truncate;
+mod unreadable_values;
 mod uploads;
 mod waiting;
 mod webhooks;

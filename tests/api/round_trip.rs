@@ -496,7 +496,10 @@ async fn a_value_a_format_cannot_hold_fails_the_run(backend: Backend) {
             note.contains("value_not_writable") && note.contains(words),
             "{name}: {note}"
         );
-        assert!(note.contains("of `Things` (`A"), "the record can be found: {note}");
+        assert!(
+            note.contains("of `Things` (code = `A"),
+            "the record can be found: {note}"
+        );
         assert_eq!(occurrence["message"], Value::Null);
     }
 }

@@ -142,4 +142,12 @@ async fn a_job_that_is_not_collected_explains_itself(backend: Backend) {
     let (reason, answer) = why(&app).await;
     assert_eq!(reason, "not_enqueued");
     assert!(answer.contains("1 deliveries are pending, 0 failed"), "{answer}");
+    // What nobody can collect does not wait for anybody.
+    let job = app.body(&format!("/api/v1/jobs/{}", app.job("Stock out"))).await;
+    let queue = &job["queue"];
+    assert_eq!(
+        (&queue["waiting"], &queue["delivering"]),
+        (&json!(0), &json!(1)),
+        "{queue}"
+    );
 }

@@ -254,6 +254,8 @@ async fn a_backfill_makes_up_for_the_past_in_order_and_once(backend: Backend) {
         (&first["origin"], &first["trigger"], &first["comment"]),
         (&json!("backfill"), &json!("tester"), &json!("the outage of Monday"))
     );
+    // It waited since it was asked for, whenever it was due.
+    assert_eq!(first["phases"]["waiting_seconds"], 0.0, "{first:#}");
     // Each has its message, named after its own due time.
     let messages: Value = app.get("/api/v1/messages?job=Nightly").await.json().await.unwrap();
     let names: Vec<&str> = messages["messages"]

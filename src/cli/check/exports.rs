@@ -1,7 +1,7 @@
 //! Whether the databases take what the exports select, so that a broken filter is not found by the nightly run.
 
 use super::{Verdict, mistake_or_outage};
-use crate::business::Databases;
+use crate::business::{Database, Databases};
 use crate::cli::Failure;
 use crate::config::Mistake;
 use crate::definitions::Definitions;
@@ -87,5 +87,21 @@ async fn ask(
     if differences().next().is_some() && part.check(database, companies, false).await.is_err() {
         return Ok(None);
     }
-    mistake_or_outage(place(job), &error).map(Some)
+    let place = filter_at_fault(database, companies, part)
+        .await
+        .unwrap_or_else(|| place(job));
+    mistake_or_outage(place, &error).map(Some)
+}
+
+/// File and line of the filter that the database does not take, where one is why.
+async fn filter_at_fault(database: &Database, companies: &[String], part: &Part<'_>) -> Option<String> {
+    if part.check(database, companies, false).await.is_err() {
+        return None;
+    }
+    for source in &part.sources {
+        if source.wanted.filter.is_some() && database.check_selection(source.selection(companies)).await.is_err() {
+            return source.wanted.filter_place.clone();
+        }
+    }
+    None
 }

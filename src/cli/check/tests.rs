@@ -79,7 +79,8 @@ async fn a_filter_the_database_refuses_is_a_mistake_of_its_job() {
     );
     let mistakes = broken.mistakes(true).await;
     assert_eq!(mistakes.len(), 1, "{mistakes:?}");
-    assert_eq!(mistakes[0].place, "job `Nightly orders`");
+    let place = broken.path("jobs/nightly.toml");
+    assert_eq!(mistakes[0].place, format!("{}:13", place.display()));
     assert!(mistakes[0].message.contains("stauts"), "{mistakes:?}");
 
     assert_eq!(Place::new("status = 'open'").mistakes(true).await, []);

@@ -10,6 +10,7 @@ use crate::console::frame::{Page, Place};
 use crate::console::parts::{empty, facts, maybe, number, span, state, table, time};
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, show as answer};
+use crate::domain::job::Direction;
 use crate::http::Api;
 use crate::http::history::find_execution;
 use crate::http::problem::Problem;
@@ -28,7 +29,7 @@ async fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
         (about(visit, &execution, run.as_ref()))
         @match &run {
             Some(run) => (of_export(visit, run)),
-            None => (of_load(&execution)),
+            None => (of_load(visit, &execution)),
         }
     };
     let same = Same::get(format!("/api/v1/executions/{}", encoded(&execution.id.0)));
@@ -72,13 +73,15 @@ fn about(visit: &Visit<'_>, execution: &Execution, run: Option<&Run>) -> Markup 
     html! { section aria-labelledby="about" { h2 #about { "About it" } (facts(named)) } }
 }
 
-fn of_load(execution: &Execution) -> Markup {
+fn of_load(visit: &Visit<'_>, execution: &Execution) -> Markup {
+    let job = visit.definitions.job(execution.job);
+    let direction = job.map_or(Direction::Import, |job| job.direction);
     html! {
         section aria-labelledby="phases" {
             h2 #phases { "Phases" }
             @if execution.entities.is_empty() {
                 (empty("No entity was begun.", &html! { "The message's page says how it stands." }))
-            } @else { (entity_table(&execution.entities)) }
+            } @else { (entity_table(direction, &execution.entities)) }
         }
     }
 }
@@ -101,7 +104,7 @@ fn of_export(visit: &Visit<'_>, run: &Run) -> Markup {
         section aria-labelledby="phases" {
             h2 #phases { "Phases" }
             p.phases { @for (name, took) in phases(&run.occurrence) { span { (name) " " (took) } } }
-            (table("Entities", &["Entity", "#Records"], &rows))
+            (table("Entities", &["Entity", "#Exported"], &rows))
         }
         section aria-labelledby="messages" {
             h2 #messages { "Messages" }

@@ -142,7 +142,7 @@ fn queue(visit: &Visit<'_>, job: &Job, seen: &Seen) -> Markup {
         section aria-labelledby="queue" {
             h2 #queue { "Queue" }
             div.figures {
-                div { span.figure { (number(waiting)) } " waiting" }
+                div { span.figure { (number(waiting)) } @if job.is_collected() { " waiting" } @else { " on their way to destinations" } }
                 div { span.figure { (number(leased)) } @if job.direction == Direction::Import { " being loaded" } @else { " taken" } }
                 div { span.figure { (maybe_time(seen.oldest, visit.now)) } " oldest offered" }
             }

@@ -52,7 +52,7 @@ fn row(visit: &Visit<'_>, job: &Job, depth: Depth, is_paused: bool) -> Markup {
         tr {
             td { (job_link(visit, job.id)) @if job.sample { " " span.faint { "sample" } } }
             td { (job.direction.as_str()) }
-            td.number { (number(depth.waiting)) }
+            td.number { (waiting(job, depth)) }
             td.number { (number(depth.leased)) }
             td {
                 @if let Some((at, zone)) = next { (relative(at, visit.now)) " " span.faint { (time_in(at, zone, visit.now)) } }
@@ -61,6 +61,11 @@ fn row(visit: &Visit<'_>, job: &Job, depth: Depth, is_paused: bool) -> Markup {
             td { @if is_paused { (badge(Tone::Odd, "paused")) } }
         }
     }
+}
+
+/// How many messages wait; of a job that nobody collects, how many are on their way.
+pub(super) fn waiting(job: &Job, depth: Depth) -> Markup {
+    html! { (number(depth.waiting)) @if !job.is_collected() && depth.waiting > 0 { " " span.faint { "to destinations" } } }
 }
 
 /// A job's name, leading to its page; the id of one whose file is gone.

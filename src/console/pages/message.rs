@@ -143,7 +143,7 @@ async fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
         (counts(message))
         (changes::shown(seen.changes.as_ref()))
         (rejects_of(visit, &seen))
-        (entities(seen.execution.as_ref()))
+        (entities(&seen.message, seen.execution.as_ref()))
         (about(visit, &seen))
         (timeline(visit, &seen.events))
         (deliveries(visit, &seen.deliveries))
@@ -278,20 +278,31 @@ fn rejects_of(visit: &Visit<'_>, seen: &Seen) -> Markup {
     }
 }
 
-fn entities(execution: Option<&Execution>) -> Markup {
+fn entities(message: &Message, execution: Option<&Execution>) -> Markup {
     let Some(execution) = execution.filter(|execution| !execution.entities.is_empty()) else {
         return html! {};
     };
     html! {
         section aria-labelledby="phases" {
             h2 #phases { "Phases" }
-            (entity_table(&execution.entities))
+            (entity_table(message.direction, &execution.entities))
         }
     }
 }
 
-/// What each entity came to, phase by phase.
-pub(super) fn entity_table(runs: &[EntityRun]) -> Markup {
+/// What each entity of an export came to.
+fn exported_table(runs: &[EntityRun]) -> Markup {
+    let rows = html! {
+        @for run in runs { tr { td { (run.label) } td { (state(&run.target_status)) } td.number { (number(run.counts.read)) } } }
+    };
+    table("Entities", &["Entity", "State", "#Exported"], &rows)
+}
+
+/// What each entity came to, phase by phase. An export has no target: its records are written to a file.
+pub(super) fn entity_table(direction: Direction, runs: &[EntityRun]) -> Markup {
+    if direction == Direction::Export {
+        return exported_table(runs);
+    }
     let rows = html! {
         @for run in runs {
             tr {

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::failures::{self, Failures};
-use super::jobs::job_link;
+use super::jobs::{job_link, waiting};
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
 use crate::console::same::Same;
@@ -116,7 +116,7 @@ impl<'v> Seen<'v> {
             return None;
         }
         let waits = self.runs.get(&job.id).filter(|run| run.state == "due");
-        let waits = waits.map(|run| run.not_before.map_or(run.due_at, |at| at.max(run.due_at)));
+        let waits = waits.map(Occurrence::may_begin_at);
         let schedule = job.schedule.as_ref()?;
         let evaluated_to = *self.evaluated_to.get(&job.id)?;
         let unseen = schedule.due_between(evaluated_to, limit, 1).first().copied();
@@ -165,7 +165,7 @@ fn queues(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
             tr {
                 td { (job_link(visit, job.id)) }
                 td { (job.direction.as_str()) }
-                td.number { (number(depth.waiting)) }
+                td.number { (waiting(job, depth)) }
                 td.number { (number(depth.leased)) }
                 td { @if let Some(since) = seen.oldest.get(&job.id) { (time(*since, visit.now)) } @else { (none()) } }
                 td { @if seen.pauses.contains_key(&job.id) { (badge(Tone::Odd, "paused")) } }

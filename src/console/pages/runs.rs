@@ -12,7 +12,6 @@ use crate::storage::occurrences::Occurrence;
 /// The phases of a run, one after the other.
 pub(super) fn phases(occurrence: &Occurrence) -> Vec<(&'static str, String)> {
     let Occurrence {
-        due_at,
         started_at,
         written_at,
         stored_at,
@@ -21,7 +20,7 @@ pub(super) fn phases(occurrence: &Occurrence) -> Vec<(&'static str, String)> {
     } = occurrence;
     let queued_at = finished_at.filter(|_| occurrence.message.is_some());
     let steps: [(&str, Option<Timestamp>, Option<Timestamp>); 4] = [
-        ("waited", Some(*due_at), *started_at),
+        ("waited", Some(occurrence.may_begin_at()), *started_at),
         ("wrote", *started_at, *written_at),
         ("stored", *written_at, *stored_at),
         ("queued", *stored_at, queued_at),

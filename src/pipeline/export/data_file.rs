@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::faulty::{Cells, shown};
 use super::parts::Part;
 use crate::business::snapshot::Row;
 use crate::domain::entity::{Field, FieldType};
@@ -19,14 +20,8 @@ use crate::format::xlsx::{XlsxWriter, sheet_name};
 use crate::format::xml::{XmlNode, XmlStyle, XmlWriter};
 use crate::pipeline::stop::Stop;
 
-/// Cells of a record shown where something is wrong with it.
-const SHOWN_CELLS: usize = 3;
 /// Bytes that a row takes, roughly.
 const ROW_BYTES: usize = 128;
-
-/// What a row has of one record.
-trait Cells<'r>: Iterator<Item = Option<&'r str>> + Clone {}
-impl<'r, C: Iterator<Item = Option<&'r str>> + Clone> Cells<'r> for C {}
 
 /// A data file being written.
 pub(super) struct DataFileWriter<'a> {
@@ -164,7 +159,6 @@ impl<'a> DataFileWriter<'a> {
     /// A record that cannot be written, so that somebody finds it.
     fn unwritable<'r>(&self, node: usize, cells: impl Cells<'r>, column: Option<usize>, reason: &str) -> Stop {
         let source = &self.part.sources[node];
-        let shown: Vec<_> = cells.flatten().take(SHOWN_CELLS).map(quoted).collect();
         let place = match column.and_then(|column| source.fields.get(column)) {
             Some(field) => format!("its field `{field}`"),
             None => "it".to_owned(),
@@ -173,7 +167,7 @@ impl<'a> DataFileWriter<'a> {
             "record {} of `{}` ({}) cannot be written: {place} {reason}",
             self.records[node],
             source.entity.label,
-            shown.join(", ")
+            shown(source, cells)
         );
         Stop::fail("value_not_writable", detail)
     }

@@ -4,11 +4,11 @@
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Written;
 use super::incremental::{self, Planned, Prepared, Reading};
 use super::parts::{Part, Source};
 use super::payloads::{OpenFile, Payloads};
 use super::requested::Requested;
+use super::{Written, faulty};
 use crate::business::backup::BackupCopy;
 use crate::business::snapshot::{Row, Snapshot};
 use crate::business::{BusinessError, Database};
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
                 (None, Some(source), Some(reading)) => read_source(snapshot, source, reading, &companies, rows).await,
                 (None, ..) => Ok(0),
             };
-            read.map_err(Stop::from)
+            read.map_err(|error| faulty::unread(part, error))
         };
         // What is read in full tells of nothing that is gone.
         let (tells, is_full) = (

@@ -36,7 +36,7 @@ fn found<'a>(schedule: &'a Schedule, pause: Option<&'a Pause>, open: u32, due: &
         job: JobId(uuid::Uuid::nil()),
         schedule,
         due,
-        following: 0,
+        following: &[],
         now: at(NOW),
         pause,
         open,
@@ -79,7 +79,8 @@ fn when_all_were_missed_once_runs_the_latest() {
     let due = [at(NOW - 9000), at(NOW - 100)];
     let mut found = found(&once, None, 0, &due);
     assert_eq!(words(&decide(&found)), ["missed", "run"]);
-    found.following = 1;
+    let following = [at(NOW - 100)];
+    found.following = &following;
     assert_eq!(
         words(&decide(&found)),
         ["missed", "missed"],
@@ -113,7 +114,8 @@ fn the_window_and_the_number_bound_what_is_made_up_for() {
     assert_eq!(outcome(&all, None, 0, &[9000, 5000, 500]), ["missed", "run", "run"]);
     let due = [at(NOW - 9000), at(NOW - 5000), at(NOW - 500)];
     let mut found = found(&all, None, 0, &due);
-    found.following = 1;
+    let following = [at(NOW - 100)];
+    found.following = &following;
     assert_eq!(words(&decide(&found)), ["missed", "missed", "run"]);
     let mut once = schedule(Missed::Once, Overlap::Skip);
     once.missed_window_seconds = Some(1000);
@@ -122,6 +124,25 @@ fn the_window_and_the_number_bound_what_is_made_up_for() {
         ["missed", "missed"],
         "not even once"
     );
+}
+
+#[test]
+fn what_is_merely_late_does_not_count_for_missed_max() {
+    let mut all = schedule(Missed::All, Overlap::Queue);
+    all.missed_max = 2;
+    // Down for a little less than four minutes of a job of every minute.
+    let late = [186, 126, 66, 6];
+    assert_eq!(outcome(&all, None, 0, &late), ["missed", "run", "run", "run"]);
+    // The same where what is late comes with the next look.
+    let due = [at(NOW - 186), at(NOW - 126), at(NOW - 66)];
+    let following = [at(NOW - 6)];
+    let mut found = found(&all, None, 0, &due);
+    found.following = &following;
+    assert_eq!(words(&decide(&found)), ["missed", "run", "run"]);
+    // What a pause held up was missed, however late it is, and counts.
+    let short = pause(70, 1, None);
+    let outcome = outcome(&all, Some(&short), 0, &[66, 36, 6]);
+    assert_eq!(outcome, ["paused", "run", "run"]);
 }
 
 #[test]
@@ -259,7 +280,7 @@ proptest! {
         let cut = cut.min(count);
         let (first, rest) = due.split_at(cut);
         let mut seen = Vec::new();
-        for (part, following) in [(first, rest.len()), (rest, 0)] {
+        for (part, following) in [(first, rest), (rest, &[][..])] {
             if !part.is_empty() {
                 let mut found = found(&schedule, None, 0, part);
                 found.following = following;

@@ -272,6 +272,14 @@ async fn an_execution_has_a_page(backend: Backend) {
     page.says("Stock on hand 1");
     page.says("waited < 1 ms wrote < 1 ms stored < 1 ms queued < 1 ms");
     page.says("erp ✓ delivered 1");
+    let link = page
+        .links()
+        .into_iter()
+        .find(|link| link.contains("/messages/"))
+        .unwrap();
+    let page = browser.see(&link).await;
+    page.says("Entity State Exported Stock on hand ✓ Finished 1");
+    assert!(!page.text().contains("Inserted"), "an export has no target");
     let id = "00000000-0000-0000-0000-000000000000";
     for unknown in [id, "a%2Fb", "a%00b"] {
         let seen = browser.get(&format!("/console/executions/{unknown}")).await;

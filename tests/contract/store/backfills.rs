@@ -42,7 +42,7 @@ async fn a_backfill_gives_each_due_time_one_occurrence(database: TestDatabase) {
         let store = if n % 2 == 0 { store.clone() } else { other.clone() };
         let (wanted, asked) = (wanted.clone(), asked.clone());
         races.push(tokio::spawn(async move {
-            store.backfill(job, &wanted, n > 3, &asked).await.unwrap()
+            store.backfill(job, &wanted, n > 3, &asked, at(0)).await.unwrap()
         }));
     }
     let mut made = Vec::new();
@@ -81,7 +81,7 @@ async fn backfills_run_in_order_and_behind_everything_else(database: TestDatabas
     let job = JobId::generate();
     begin(&store, &[job], DAILY, START).await;
     store
-        .backfill(job, &[at(1), at(2)], false, &Asked::by("operator"))
+        .backfill(job, &[at(1), at(2)], false, &Asked::by("operator"), at(0))
         .await
         .unwrap();
     assert!(record(&store, evaluated(job, 0, 30, &[due(10)])).await);

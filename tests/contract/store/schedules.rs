@@ -186,7 +186,7 @@ async fn a_later_occurrence_stops_what_runs_and_leaves_out_what_waits(database: 
     assert!(record(&store, evaluated(job, 0, 30, &[due(10), due(20)])).await);
     assert!(record(&store, evaluated(other, 0, 30, &[due(10)])).await);
     store
-        .backfill(job, &[at(5)], false, &Asked::by("operator"))
+        .backfill(job, &[at(5)], false, &Asked::by("operator"), at(0))
         .await
         .unwrap();
     let running = claim_one(&store, &[job], "run", at(30)).await.unwrap();
