@@ -87,7 +87,7 @@ async fn bury(service: &Service, operator: &Credentials) {
     assert_eq!(caller.post(&path, "a document").await.status(), 201);
     let leased = caller.post(&format!("{job}/leases"), "{\"max\":1}").await;
     let leased: serde_json::Value = leased.json().await.expect("leases");
-    let receipt = leased["leases"][0]["receipt"].as_str().expect("a receipt");
+    let receipt = wire::in_path(leased["leases"][0]["receipt"].as_str().expect("a receipt"));
     let refusal = "{\"reason\":\"no such customer\",\"dead_letter\":true}";
     let refused = caller.post(&format!("/api/v1/leases/{receipt}/reject"), refusal).await;
     assert_eq!(refused.status(), 200);

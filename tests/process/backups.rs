@@ -105,7 +105,7 @@ async fn drain(caller: &Caller, many: usize) -> Vec<(String, Vec<u8>)> {
 }
 
 async fn ack(caller: &Caller, receipt: &str) -> StatusCode {
-    let receipt = receipt.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let receipt = wire::in_path(receipt);
     caller
         .post(&format!("/api/v1/leases/{receipt}/ack"), "{}")
         .await

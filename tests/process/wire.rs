@@ -153,6 +153,11 @@ impl Message {
     }
 }
 
+/// A receipt as a part of a path: it is base64, which has signs that mean something there.
+pub fn in_path(receipt: &str) -> String {
+    receipt.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
+
 /// The JSON of an answer with the expected status.
 pub async fn json(answer: Response, expected: StatusCode) -> Value {
     let status = answer.status();
