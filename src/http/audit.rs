@@ -1,7 +1,7 @@
 //! What callers do, told to the audit log; and `/api/v1/audit`, where it is read.
 //!
-//! One call for each act: [`Api::audited`] where it is one transaction of the store, [`Api::audited_context`] where a use case
-//! carries that transaction out, [`Api::audited_steps`] where it takes several.
+//! One call for each act: `Api::audited` where it is one transaction of the store, `Api::audited_context` where a use case
+//! carries that transaction out, `Api::audited_steps` where it takes several.
 
 use std::fmt::Display;
 use std::future::Future;

@@ -12,7 +12,7 @@ const SHOWN_BYTES: usize = 16;
 pub struct UnreadableCell {
     /// Its position in the row.
     pub column: usize,
-    /// The whole row, what is no text as [`shown_bytes`].
+    /// The whole row, what is no text as `shown_bytes` has it.
     pub row: Row,
 }
 
