@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::answers::{FailureGroups, MessagePage};
+use super::answers::FailureGroups;
 use super::api::Api;
 use super::bulk::{Bulk, Filters, How, message_id};
 use super::connection::{Connection, name_or_id};
@@ -67,7 +67,7 @@ impl DeadLetters {
                 let mut query = filters.pairs();
                 query.extend(after.as_deref().map(|after| ("after", after)));
                 query.push(("limit", &limit));
-                list(&api, screen, &query).await
+                show::message_page(&api, screen, ["dead-letters", "--after"], "There is none.", &query).await
             }
             Self::Groups { job, .. } => groups(&api, screen, job.as_deref()).await,
             Self::Redrive {
@@ -86,23 +86,6 @@ impl DeadLetters {
             }
         }
     }
-}
-
-async fn list(api: &Api, screen: &Screen, query: &[(&str, &str)]) -> Result<Exit, Failure> {
-    let answer = api.get::<MessagePage>(&["api", "v1", "dead-letters"], query).await?;
-    if screen.is_json() {
-        screen.json(&answer.raw);
-        return Ok(Exit::Ok);
-    }
-    if answer.body.messages.is_empty() {
-        screen.note("There is none.");
-    } else {
-        show::messages(screen, &answer.body.messages);
-    }
-    if let Some(next) = answer.raw.get("next").and_then(serde_json::Value::as_str) {
-        screen.note(format!("There may be more: add --after {}", plain(next)));
-    }
-    Ok(Exit::Ok)
 }
 
 async fn groups(api: &Api, screen: &Screen, job: Option<&str>) -> Result<Exit, Failure> {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
-use super::answers::{MessagePage, RecordErrors};
+use super::answers::RecordErrors;
 use super::api::Api;
 use super::bulk::{Bulk, Filters, How, message_id};
 use super::connection::{Connection, name_or_id};
@@ -121,7 +121,7 @@ impl Messages {
                 let mut query = filters.pairs();
                 query.extend(before.as_deref().map(|before| ("before", before)));
                 query.push(("limit", &limit));
-                list(&api, screen, &query).await
+                show::message_page(&api, screen, ["messages", "--before"], "No message fits.", &query).await
             }
             Self::Retry {
                 ids,
@@ -165,23 +165,6 @@ impl Messages {
             }
         }
     }
-}
-
-async fn list(api: &Api, screen: &Screen, query: &[(&str, &str)]) -> Result<Exit, Failure> {
-    let answer = api.get::<MessagePage>(&["api", "v1", "messages"], query).await?;
-    if screen.is_json() {
-        screen.json(&answer.raw);
-        return Ok(Exit::Ok);
-    }
-    if answer.body.messages.is_empty() {
-        screen.note("No message fits.");
-    } else {
-        show::messages(screen, &answer.body.messages);
-    }
-    if let Some(next) = answer.raw.get("next").and_then(serde_json::Value::as_str) {
-        screen.note(format!("There may be more: add --before {}", plain(next)));
-    }
-    Ok(Exit::Ok)
 }
 
 async fn show(api: &Api, screen: &Screen, message: &str, every_error: bool) -> Result<Exit, Failure> {

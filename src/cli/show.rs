@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{Cause, Depth, ExecutionEntity, Job, Message, Occurrence, Pause, RecordError};
+use super::answers::{Cause, Depth, ExecutionEntity, Job, Message, MessagePage, Occurrence, Pause, RecordError};
+use super::api::Api;
 use super::screen::{Screen, Tone, count, counted, plain};
 use super::shell::program;
+use super::{Exit, Failure};
 
 /// Prints everything about a message.
 pub fn message(screen: &Screen, message: &Message) {
@@ -165,6 +167,33 @@ pub fn record_error(error: &RecordError) -> String {
         let _ = write!(text, ": {}", plain(reason));
     }
     text
+}
+
+/// Prints a page of the messages at `/api/v1/LIST`, and how to get the next one: by that list's option.
+///
+/// # Errors
+/// What the service answers, and that it cannot be reached.
+pub async fn message_page(
+    api: &Api,
+    screen: &Screen,
+    [list, option]: [&str; 2],
+    none: &str,
+    query: &[(&str, &str)],
+) -> Result<Exit, Failure> {
+    let answer = api.get::<MessagePage>(&["api", "v1", list], query).await?;
+    if screen.is_json() {
+        screen.json(&answer.raw);
+        return Ok(Exit::Ok);
+    }
+    if answer.body.messages.is_empty() {
+        screen.note(none);
+    } else {
+        messages(screen, &answer.body.messages);
+    }
+    if let Some(next) = answer.raw.get("next").and_then(serde_json::Value::as_str) {
+        screen.note(format!("There may be more: add {option} {}", plain(next)));
+    }
+    Ok(Exit::Ok)
 }
 
 /// Prints messages as a table.

@@ -23,7 +23,7 @@ use crate::pipeline::bulk::Action;
 use crate::pipeline::find;
 use crate::pipeline::redrive::{self, RetryError};
 use crate::storage::cancel::Cancelled;
-use crate::storage::failures::FailureGroup;
+use crate::storage::failure_groups::FailureGroup;
 use crate::storage::redrive::REDRIVABLE;
 
 /// Longest body.

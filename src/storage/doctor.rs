@@ -16,6 +16,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use super::StoreError;
 use super::dialect::{Dialect, sql};
 use super::pool::{Backend, Connection, fetch_all, fetch_optional};
+use super::uploads::KEPT;
 use crate::clock::Clock;
 use crate::domain::ids::BlobKey;
 use crate::domain::time::Timestamp;
@@ -257,8 +258,7 @@ impl Examination {
 
     /// Whether the store still names a blob.
     pub async fn is_blob_kept(&mut self, key: &BlobKey) -> Result<bool, StoreError> {
-        let text = "select 1 from uploads where key = $1 and state = 'used'";
-        let kept: Option<(i32,)> = fetch_optional!(self.db(), (i32,), text, key.0.as_str())?;
+        let kept: Option<(i32,)> = fetch_optional!(self.db(), (i32,), KEPT, key.0.as_str())?;
         Ok(kept.is_some())
     }
 

@@ -32,7 +32,7 @@ pub mod executions;
 pub mod exported_packages;
 mod facts;
 pub mod failed;
-pub mod failures;
+pub mod failure_groups;
 mod finish;
 pub mod groups;
 pub mod history;

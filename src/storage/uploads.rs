@@ -10,6 +10,9 @@ use super::{Store, StoreError};
 use crate::domain::ids::BlobKey;
 use crate::domain::time::Timestamp;
 
+/// Finds a blob that something names.
+pub(super) const KEPT: &str = "select 1 from uploads where key = $1 and state = 'used'";
+
 impl Store {
     /// Commits an `open` row before the first byte of the blob is written.
     ///
@@ -82,8 +85,7 @@ impl Store {
 
     /// Whether a message's blob is still kept.
     pub async fn is_blob_kept(&self, key: &BlobKey) -> Result<bool, StoreError> {
-        let text = "select 1 from uploads where key = $1 and state = 'used'";
-        let kept: Option<(i32,)> = fetch_optional!(self.reader(), (i32,), text, key.0.as_str())?;
+        let kept: Option<(i32,)> = fetch_optional!(self.reader(), (i32,), KEPT, key.0.as_str())?;
         Ok(kept.is_some())
     }
 

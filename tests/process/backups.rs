@@ -145,6 +145,8 @@ async fn a_disaster_loses_nothing_acknowledged_before_the_backup(store: TestData
     let checked = site.run(&["restore", "backup", "--check"]);
     assert!(String::from_utf8_lossy(&checked.stdout).contains("every digest is right"));
     site.run(&["restore", "backup"]);
+    // The audit log goes on where it was.
+    site.run(&["audit", "verify"]);
     let service = site.start("after").await;
     let caller = Caller::new(&service, &tester).await;
     file.assert_counted(&caller.message(&imported).await);

@@ -12,7 +12,7 @@ use crate::http::Api;
 use crate::http::dead_letters::failure_groups;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::storage::failures::FailureGroup;
+use crate::storage::failure_groups::FailureGroup;
 
 /// `GET /console/dead-letters?job=`.
 pub(in crate::console) async fn show(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
