@@ -74,9 +74,9 @@ fn guides() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to");
     let mut pages: Vec<String> = std::fs::read_dir(folder)
         .expect("docs/how-to")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".md"))
-        .map(|name| format!("docs/how-to/{name}"))
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| format!("docs/how-to/{}", path.file_name().expect("a name").to_string_lossy()))
         .collect();
     pages.sort();
     pages
