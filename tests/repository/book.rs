@@ -9,16 +9,10 @@ use crate::{files, repository};
 fn every_page_is_in_the_table_of_contents() {
     let docs = repository("docs");
     let contents = docs.join("SUMMARY.md");
-    let mut listed: BTreeSet<PathBuf> = links(&contents)
+    let listed: BTreeSet<PathBuf> = links(&contents)
         .iter()
         .filter_map(|link| link.path.canonicalize().ok())
         .collect();
-    // The decisions have a list of their own.
-    listed.extend(
-        links(&docs.join("adr/README.md"))
-            .iter()
-            .filter_map(|link| link.path.canonicalize().ok()),
-    );
     for page in files(&docs, ".md").iter().filter(|page| **page != contents) {
         let page = page.canonicalize().expect("it is there");
         assert!(
