@@ -30,6 +30,7 @@ mod exports;
 mod first_steps;
 mod held;
 mod hostile;
+mod how_to;
 mod idle;
 mod lease;
 mod load;
