@@ -20,7 +20,7 @@ pub fn cure(reason: &str) -> Option<&'static str> {
             "The server shows the certificate of an authority: give it one that the authority signed (server.tls_cert, or `serve --dev-tls`).",
         ),
         (
-            "NotValidForName",
+            "not valid for name",
             "The server's certificate is for another name: use the name it is for in --url or TRANSHIP_URL.",
         ),
         (
