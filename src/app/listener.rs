@@ -9,7 +9,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as WebApp, HttpServer, web};
 
 use super::tls::Tls;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::console;
 use crate::http::{self, Api};
 
@@ -66,7 +66,8 @@ impl Listeners {
     ///
     /// # Errors
     /// When the system does not let it listen.
-    pub(super) fn serve(self, api: Api, settings: &config::Server) -> anyhow::Result<actix_web::dev::Server> {
+    pub(super) fn serve(self, api: Api, config: &Config) -> anyhow::Result<actix_web::dev::Server> {
+        let settings = &config.server;
         let data = web::Data::new(api);
         let is_sandbox = data.context.sandbox.is_some();
         let mut server = HttpServer::new(move || {
@@ -102,6 +103,8 @@ impl Listeners {
             .tls_handshake_timeout(PATIENCE)
             .shutdown_timeout(settings.shutdown_seconds)
             .disable_signals()
+            // Each of them counts its own.
+            .max_connections(config.limits.connections.div_ceil(settings.workers))
             .workers(settings.workers)
             .run())
     }
