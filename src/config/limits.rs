@@ -12,6 +12,8 @@ pub struct Limits {
     pub requests_burst: u32,
     /// `connections`: open at once, of everybody.
     pub connections: usize,
+    /// `body_seconds`: how long the body of a request that is no upload may take.
+    pub body_seconds: u32,
 }
 
 impl Limits {
@@ -20,6 +22,7 @@ impl Limits {
             requests_per_second: number(reader, "limits.requests_per_second", 0, 1_000_000),
             requests_burst: number(reader, "limits.requests_burst", 1, 1_000_000),
             connections: number(reader, "limits.connections", 1, 1_000_000),
+            body_seconds: number(reader, "limits.body_seconds", 1, 3600),
         }
     }
 }

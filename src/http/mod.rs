@@ -44,6 +44,7 @@ pub mod rejects;
 pub mod sandbox;
 pub mod schedules;
 pub mod secret_checks;
+pub mod slow;
 pub mod status;
 pub mod tokens;
 pub mod view;

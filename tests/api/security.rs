@@ -9,5 +9,6 @@ mod pages;
 mod raw;
 mod route_table;
 mod routes;
+mod sql;
 mod tokens;
 mod world;

@@ -38,6 +38,7 @@ mod packages;
 mod requests;
 mod sandbox;
 mod schedules;
+mod secrets;
 mod several;
 mod shutdown;
 mod snippets;

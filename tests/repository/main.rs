@@ -5,6 +5,7 @@ mod grafana;
 mod import_direction;
 mod markdown;
 mod rules_table;
+mod security_page;
 mod snippets;
 mod states_page;
 

@@ -71,11 +71,11 @@ async fn visitors(app: &TestApp) -> Vec<Visitor> {
 }
 
 fn lines() -> Vec<(&'static str, Vec<u16>)> {
-    let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.map(|line| {
         let (route, statuses) = line.split_once(" | ").unwrap_or_else(|| panic!("{line}"));
         (
-            route,
+            route.trim(),
             statuses
                 .split_whitespace()
                 .map(|status| status.parse().expect("a status"))

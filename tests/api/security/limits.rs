@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::raw::exchange;
 use super::world::answered;
 use crate::app::{Backend, TestApp};
 use crate::client::{relay, send};
@@ -14,6 +15,7 @@ crate::on_both_backends!(
     a_client_that_calls_too_fast_is_told_when_to_come_back,
     uploads_wait_and_are_never_told_429,
     connections_are_bounded,
+    a_body_that_never_comes_is_not_waited_for,
 );
 
 async fn app(backend: Backend, wait_seconds: u32) -> TestApp {
@@ -119,6 +121,41 @@ async fn connections_are_bounded(backend: Backend) {
     // It waits, and its turn comes.
     drop(open);
     assert!(is_answered(&mut turned_away.unwrap(), Duration::from_secs(20)).await);
+}
+
+async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
+    let app = TestApp::with(backend, |setup| setup.set("limits.body_seconds", "1")).await;
+    let upload = format!("/api/connector/enqueue/{}", app.job("Inbound customers"));
+    let ack = format!("/api/connector/ack/{}", app.job("Nightly sales orders"));
+    for (path, with_token) in [
+        ("/common/oauth2/v2.0/token", false),
+        ("/console/sign-in", false),
+        ("/api/v1/messages/bulk", true),
+        (&ack, true),
+        // Whoever may not upload is told so before.
+        (&upload, false),
+        ("/dmf/packages/x", false),
+    ] {
+        let token = if with_token {
+            format!("Authorization: Bearer {}\r\n", app.token)
+        } else {
+            String::new()
+        };
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: 1000\r\n\r\nx");
+        let began = Instant::now();
+        let heard = exchange(&app.url, head.as_bytes()).await;
+        assert!(
+            heard.statuses().first().is_some_and(|status| *status >= 400),
+            "{path}: {}",
+            heard.text()
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(8),
+            "{path}: {:?}",
+            began.elapsed()
+        );
+        assert!(heard.closed, "{path}: the connection stays open");
+    }
 }
 
 async fn is_answered(socket: &mut TcpStream, patience: Duration) -> bool {

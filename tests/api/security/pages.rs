@@ -23,7 +23,7 @@ async fn hostile(backend: Backend, receiver: &Receiver) -> TestApp {
     let app = TestApp::with(backend, |setup| {
         relay(setup, "Quay", "order_by = \"header:x-group\"\nmax_deliveries = 1");
         webhooks::job(setup, &format!("url = \"{}\"", receiver.url("/hook?a=%22%3E%3Cimg%20src=x%3E")));
-        let quoted = STOCK.replace("Stock on hand", "Stock <script>alert(1)</script>");
+        let quoted = STOCK.replace("Stock on hand", "Stock & 'hand'");
         setup.file("entities/stock.toml", &quoted);
         setup.file(
             "jobs/stock-out.toml",
@@ -73,7 +73,7 @@ async fn hostile(backend: Backend, receiver: &Receiver) -> TestApp {
         .await;
     app.export().await;
     app.bring().await;
-    let pause = format!("/api/v1/jobs/{}/pause", app.job("Quay"));
+    let pause = format!("/api/v1/jobs/{}/pause", app.job("Stock out"));
     app.post_json(&pause, &json!({ "note": MARKUP }))
         .await
         .expect(StatusCode::OK);

@@ -91,7 +91,11 @@ impl World {
     /// What belongs to `shop`, in the places of a route's path.
     pub fn own(&self, route: &str) -> Target {
         let part = |parts: [&str; 2]| parts.iter().any(|part| route.contains(part));
-        let job = if part(["/positions", "/rewind"]) || part(["/next", "/backfill"]) || part(["/deliveries", "/run"]) {
+        let job = if part(["/positions", "/rewind"])
+            || part(["/next", "/backfill"])
+            || part(["/deliveries", "/run"])
+            || part(["/pause", "/resume"])
+        {
             EXPORT
         } else if part(["/webhook/", "/jobstatus/"]) {
             IMPORT
@@ -110,7 +114,12 @@ impl World {
             id: id.clone(),
             receipt: self.receipt.clone(),
             correlation: self.correlation.clone(),
-            name: "Customers".to_owned(),
+            name: if route.contains("{path:.*}") {
+                IMPORT
+            } else {
+                "Customers"
+            }
+            .to_owned(),
         }
     }
 
@@ -138,9 +147,11 @@ impl World {
         } else {
             method.parse().expect("a method")
         };
-        let request = self.app.request(method.clone(), &target.path(path));
+        let request = self.app.request(method.clone(), &target.path(&method, path));
         match body(path, target, caller) {
-            Some(body) if method == Method::POST => request.json(&body),
+            Some(body) if method == Method::POST || method == Method::PATCH || method == Method::PUT => {
+                request.json(&body)
+            }
             _ => request,
         }
     }
@@ -185,7 +196,7 @@ pub struct Target {
 }
 
 impl Target {
-    fn path(&self, template: &str) -> String {
+    fn path(&self, method: &Method, template: &str) -> String {
         let receipt: String = url::form_urlencoded::byte_serialize(self.receipt.as_bytes()).collect();
         let name = if template.contains("/clients/") {
             "victim"
@@ -209,14 +220,7 @@ impl Target {
             .replace("{user}", "a@b.test")
             .replace("{number}", "1")
             .replace("{name:.*}", "packages/x")
-            .replace(
-                "{path:.*}",
-                if template.starts_with("/data") {
-                    "DataManagementExecutionJobs"
-                } else {
-                    "DataEntities"
-                },
-            )
+            .replace("{path:.*}", &self.below(method, template))
             .replace("{name}", name);
         match template {
             "/api/connector/download/{activity}" => format!("{path}?correlation-id={}", self.correlation),
@@ -225,6 +229,16 @@ impl Target {
             "/api/v1/jobs/{job}/next" => format!("{path}?limit=1"),
             "/api/v1/messages/{id}/error-keys" => format!("{path}?entity=Customers"),
             _ => path,
+        }
+    }
+
+    /// A place under `/data` or `/metadata`.
+    fn below(&self, method: &Method, template: &str) -> String {
+        match (template, method.as_str()) {
+            ("/data/{path:.*}", "GET") => "DataManagementExecutionJobs".to_owned(),
+            ("/data/{path:.*}", "POST") => "DataManagementDefinitionGroupDetails".to_owned(),
+            ("/data/{path:.*}", _) => format!("DataManagementDefinitionGroups('{}')", self.name),
+            _ => "DataEntities".to_owned(),
         }
     }
 
@@ -241,6 +255,7 @@ impl Target {
 fn body(path: &str, target: &Target, caller: &str) -> Option<Value> {
     Some(match path {
         "/data/datamanagementdefinitiongroups/{action}" => json!({ "executionId": target.id }),
+        "/data/{path:.*}" => json!({ "DefinitionGroupId": target.name, "EntityName": "Customers" }),
         "/api/connector/ack/{activity}" => json!({ "CorrelationId": target.correlation, "PopReceipt": target.receipt }),
         "/api/v1/jobs/{job}/messages/batch" => json!({ "messages": [{ "text": "x" }] }),
         "/api/v1/jobs/{job}/leases" => json!({ "max": 1 }),
