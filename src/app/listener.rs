@@ -78,7 +78,7 @@ impl Listeners {
                 .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::strike)))
                 .wrap(from_fn(http::measure::measure))
                 .wrap(from_fn(http::headers::stamp))
-                .wrap_fn(|mut request, service| {
+                .wrap_fn(move |mut request, service| {
                     if let Some(path) = http::canonical::canonical_path(request.path()) {
                         http::rewrite(&mut request, &path);
                     }

@@ -1,7 +1,9 @@
-//! Characters that turn the direction of what follows: with one a file called `invoice_U+202E fdp.exe` shows as `invoice_exe.pdf`. In the text of
-//! a page their code stands in their place; fields keep them, because what is in there is sent back.
+//! Characters that turn text around, made visible: in the text of a page their code stands in their place. Fields keep them, because what is
+//! in there is sent back.
 
 use std::fmt::Write as _;
+
+use crate::domain::bidi::turns;
 
 /// A page with the characters to be seen.
 pub(super) fn shown(page: String) -> String {
@@ -34,11 +36,6 @@ fn text(out: &mut String, text: &str) {
             out.push(c);
         }
     }
-}
-
-/// Embeddings, overrides and isolates. Marks that only say which way a sign belongs are part of how some languages are written.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! tested with plain values.
 
 pub mod audit;
+pub mod bidi;
 pub mod auto_number;
 pub mod cell;
 pub mod client;

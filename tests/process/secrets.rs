@@ -104,7 +104,6 @@ async fn tokens(service: &Service, shop: &Credentials, secrets: &mut Secrets, an
         ];
         let unknown = [
             ("grant_type", "authorization_code"),
-            ("code", secret),
             ("client_secret", secret),
             scope,
         ];

@@ -16,6 +16,7 @@ crate::on_both_backends!(
     uploads_wait_and_are_never_told_429,
     connections_are_bounded,
     a_body_that_never_comes_is_not_waited_for,
+    a_filter_as_long_as_an_address_may_be_harms_nobody,
 );
 
 async fn app(backend: Backend, wait_seconds: u32) -> TestApp {
@@ -154,8 +155,36 @@ async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
             "{path}: {:?}",
             began.elapsed()
         );
-        assert!(heard.closed, "{path}: the connection stays open");
+        let is_upload = path == upload || path.starts_with("/dmf/");
+        assert!(heard.closed || is_upload, "{path}: the connection stays open");
     }
+}
+
+/// Thousands of conditions in a row, each in the one before.
+async fn a_filter_as_long_as_an_address_may_be_harms_nobody(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    for (set, one) in [
+        ("/data/DataManagementDefinitionGroups", "Name+ne+1+or+"),
+        ("/data/DataManagementExecutionJobs", "JobId+ne+1+and+"),
+        ("/metadata/PublicEntities", "Name+ne+1+or+"),
+    ] {
+        // Within the longest filter there may be, and within the longest address.
+        for bytes in [16_000, 120_000] {
+            let chain = one.repeat(bytes / one.len());
+            let nested = "(".repeat(bytes / 2) + &")".repeat(bytes / 2);
+            for filter in [chain, "not+".repeat(bytes / 4), nested, "tolower(".repeat(bytes / 8)] {
+                let head = format!(
+                    "GET {set}?$filter={filter}Name+ne+1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+                    app.token
+                );
+                let heard = exchange(&app.url, head.as_bytes()).await;
+                let status = heard.statuses();
+                assert!(matches!(status[..], [200 | 400]), "{status:?} {:.500}", heard.text());
+            }
+        }
+    }
+    let (status, _) = answered(app.request(Method::GET, "/health/live")).await;
+    assert_eq!(status, 200);
 }
 
 async fn is_answered(socket: &mut TcpStream, patience: Duration) -> bool {
