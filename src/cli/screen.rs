@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::domain::bidi::turns;
+
 /// Standard output and standard error of one command.
 #[derive(Debug)]
 pub struct Screen {

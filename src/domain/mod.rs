@@ -5,8 +5,8 @@
 //! tested with plain values.
 
 pub mod audit;
-pub mod bidi;
 pub mod auto_number;
+pub mod bidi;
 pub mod cell;
 pub mod client;
 pub mod composite;

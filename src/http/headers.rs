@@ -67,7 +67,10 @@ pub async fn stamp(
     };
     let mut answer = answered.instrument(span).await?;
     if Overdue::is_set(answer.request()) {
-        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        answer
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
     }
     let is_error = answer.status().is_client_error() || answer.status().is_server_error();
     write(answer.headers_mut(), surface, is_error, &id);

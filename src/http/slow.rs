@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::{HttpMessage as _, HttpRequest};
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::{HttpMessage as _, HttpRequest};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -22,7 +22,9 @@ impl Overdue {
     #[must_use]
     pub fn is_set(request: &HttpRequest) -> bool {
         let extensions = request.extensions();
-        extensions.get::<Self>().is_some_and(|overdue| overdue.0.load(Ordering::Relaxed))
+        extensions
+            .get::<Self>()
+            .is_some_and(|overdue| overdue.0.load(Ordering::Relaxed))
     }
 }
 

@@ -102,11 +102,7 @@ async fn tokens(service: &Service, shop: &Credentials, secrets: &mut Secrets, an
             ("password", secret),
             scope,
         ];
-        let unknown = [
-            ("grant_type", "authorization_code"),
-            ("client_secret", secret),
-            scope,
-        ];
+        let unknown = [("grant_type", "authorization_code"), ("client_secret", secret), scope];
         let basic = http().post(&url).basic_auth(&shop.id, Some(secret));
         for request in [
             http().post(&url).form(&client),
