@@ -14,7 +14,6 @@ use super::auth::scheme;
 use super::envelope::header;
 use super::host;
 use super::problem::{Problem, Surface};
-use super::slow::Overdue;
 use crate::config::Certificate;
 use crate::domain::ids::RequestId;
 
@@ -66,12 +65,6 @@ pub async fn stamp(
         answered
     };
     let mut answer = answered.instrument(span).await?;
-    if Overdue::is_set(answer.request()) {
-        answer
-            .response_mut()
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
-    }
     let is_error = answer.status().is_client_error() || answer.status().is_server_error();
     write(answer.headers_mut(), surface, is_error, &id);
     if is_tls && !is_development {

@@ -2,31 +2,14 @@
 //! the first byte of one is read; what asks for a token, or signs in, comes from anybody.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use actix_web::{HttpMessage as _, HttpRequest};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
-
-/// Whether a body did not come in time: nothing more is read from its connection.
-#[derive(Debug, Clone, Default)]
-pub struct Overdue(Arc<AtomicBool>);
-
-impl Overdue {
-    /// Whether the body of this request did not.
-    #[must_use]
-    pub fn is_set(request: &HttpRequest) -> bool {
-        let extensions = request.extensions();
-        extensions
-            .get::<Self>()
-            .is_some_and(|overdue| overdue.0.load(Ordering::Relaxed))
-    }
-}
 
 /// Bounds the body of a request on its canonical path.
 pub fn bound(request: &mut ServiceRequest, patience: Duration) {
@@ -34,9 +17,8 @@ pub fn bound(request: &mut ServiceRequest, patience: Duration) {
         .iter()
         .any(|name| request.headers().contains_key(name));
     if has_body && !is_upload(request.path()) {
-        let (body, overdue) = (request.take_payload(), Overdue::default());
-        request.set_payload(within(body, patience, overdue.clone()));
-        request.extensions_mut().insert(overdue);
+        let body = request.take_payload();
+        request.set_payload(within(body, patience));
     }
 }
 
@@ -49,16 +31,15 @@ fn is_upload(path: &str) -> bool {
     native || path.starts_with("/api/connector/enqueue/") || path.starts_with("/dmf/")
 }
 
-fn within(body: Payload, patience: Duration, overdue: Overdue) -> Payload {
+fn within(body: Payload, patience: Duration) -> Payload {
     let deadline = Instant::now() + patience;
-    let pieces = stream::unfold(Some((body, overdue)), move |body| async move {
-        let (mut body, overdue) = body?;
+    let pieces = stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
         match tokio::time::timeout_at(deadline, body.next()).await {
             Ok(None) => None,
-            Ok(Some(Ok(piece))) => Some((Ok(piece), Some((body, overdue)))),
+            Ok(Some(Ok(piece))) => Some((Ok(piece), Some(body))),
             Ok(Some(Err(error))) => Some((Err(error), None)),
             Err(_) => {
-                overdue.0.store(true, Ordering::Relaxed);
                 let why = format!("it did not come within {} seconds", patience.as_secs());
                 Some((
                     Err(PayloadError::Io(io::Error::new(io::ErrorKind::TimedOut, why))),

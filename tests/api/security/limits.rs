@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::raw::exchange;
+use super::raw::{exchange, exchange_until};
 use super::world::answered;
 use crate::app::{Backend, TestApp};
 use crate::client::{relay, send};
@@ -144,19 +144,18 @@ async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
         };
         let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: 1000\r\n\r\nx");
         let began = Instant::now();
-        let heard = exchange(&app.url, head.as_bytes()).await;
+        let heard = exchange_until(&app.url, head.as_bytes(), Duration::from_secs(15)).await;
         assert!(
             heard.statuses().first().is_some_and(|status| *status >= 400),
             "{path}: {}",
             heard.text()
         );
         assert!(
-            began.elapsed() < Duration::from_secs(8),
+            began.elapsed() < Duration::from_secs(12),
             "{path}: {:?}",
             began.elapsed()
         );
-        let is_upload = path == upload || path.starts_with("/dmf/");
-        assert!(heard.closed || is_upload, "{path}: the connection stays open");
+        assert!(heard.closed, "{path}: the connection stays open");
     }
 }
 
@@ -179,7 +178,11 @@ async fn a_filter_as_long_as_an_address_may_be_harms_nobody(backend: Backend) {
                 );
                 let heard = exchange(&app.url, head.as_bytes()).await;
                 let status = heard.statuses();
-                assert!(matches!(status[..], [200 | 400]), "{status:?} {:.500}", heard.text());
+                assert!(
+                    matches!(status[..], [200 | 400 | 414 | 431]),
+                    "{status:?} {:.500}",
+                    heard.text()
+                );
             }
         }
     }

@@ -36,6 +36,11 @@ impl Heard {
 
 /// Sends bytes and reads until the service closes or says nothing more.
 pub async fn exchange(url: &str, bytes: &[u8]) -> Heard {
+    exchange_until(url, bytes, QUIET).await
+}
+
+/// The same, and waits so long for more.
+pub async fn exchange_until(url: &str, bytes: &[u8], quiet: Duration) -> Heard {
     let address = url.strip_prefix("http://").expect("a plain address");
     let mut socket = TcpStream::connect(address).await.expect("it listens");
     // The service may close before it has read everything.
@@ -47,7 +52,7 @@ pub async fn exchange(url: &str, bytes: &[u8]) -> Heard {
     };
     let mut piece = vec![0; 64 * 1024];
     loop {
-        let patience = if heard.bytes.is_empty() { PATIENCE } else { QUIET };
+        let patience = if heard.bytes.is_empty() { PATIENCE } else { quiet };
         match tokio::time::timeout(patience, socket.read(&mut piece)).await {
             Ok(Ok(0) | Err(_)) => {
                 heard.closed = true;
