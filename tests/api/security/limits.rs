@@ -126,6 +126,7 @@ async fn connections_are_bounded(backend: Backend) {
 
 async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
     let app = TestApp::with(backend, |setup| setup.set("limits.body_seconds", "1")).await;
+    let host = app.url.strip_prefix("http://").unwrap();
     let upload = format!("/api/connector/enqueue/{}", app.job("Inbound customers"));
     let ack = format!("/api/connector/ack/{}", app.job("Nightly sales orders"));
     for (path, with_token) in [
@@ -142,7 +143,7 @@ async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
         } else {
             String::new()
         };
-        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: 1000\r\n\r\nx");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{token}Content-Length: 1000\r\n\r\nx");
         let began = Instant::now();
         let heard = exchange_until(&app.url, head.as_bytes(), Duration::from_secs(15)).await;
         assert!(
@@ -162,6 +163,7 @@ async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
 /// Thousands of conditions in a row, each in the one before.
 async fn a_filter_as_long_as_an_address_may_be_harms_nobody(backend: Backend) {
     let app = TestApp::spawn(backend).await;
+    let host = app.url.strip_prefix("http://").unwrap();
     for (set, one) in [
         ("/data/DataManagementDefinitionGroups", "Name+ne+1+or+"),
         ("/data/DataManagementExecutionJobs", "JobId+ne+1+and+"),
@@ -173,7 +175,7 @@ async fn a_filter_as_long_as_an_address_may_be_harms_nobody(backend: Backend) {
             let nested = "(".repeat(bytes / 2) + &")".repeat(bytes / 2);
             for filter in [chain, "not+".repeat(bytes / 4), nested, "tolower(".repeat(bytes / 8)] {
                 let head = format!(
-                    "GET {set}?$filter={filter}Name+ne+1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+                    "GET {set}?$filter={filter}Name+ne+1 HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
                     app.token
                 );
                 let heard = exchange(&app.url, head.as_bytes()).await;
