@@ -113,9 +113,10 @@ async fn connections_are_bounded(backend: Backend) {
             .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await
             .unwrap();
-        match is_answered(&mut socket, Duration::from_secs(1)).await {
-            true => open.push(socket),
-            false => turned_away = Some(socket),
+        if is_answered(&mut socket, Duration::from_secs(1)).await {
+            open.push(socket);
+        } else {
+            turned_away = Some(socket);
         }
     }
     assert!(open.len() >= MOST / 2, "{} were answered", open.len());
