@@ -251,7 +251,7 @@ async fn clients(chief: &Caller, secrets: &mut Secrets) {
 
 async fn search(site: &Site, service: &Service, chief: &Caller, secrets: &Secrets, answers: &str) {
     let journal = text(chief.get("/api/v1/sandbox/journal.har").await).await;
-    let audit = text(chief.get("/api/v1/audit?limit=1000").await).await;
+    let audit = text(chief.get("/api/v1/audit?limit=500").await).await;
     let backup = site.path("backup");
     site.run(&[
         "backup",
