@@ -40,8 +40,10 @@ use crate::http::Api;
 use crate::http::admission::Admission;
 use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::issuers::Issuers;
+use crate::http::pace::Pace;
 use crate::http::recent::Recent;
 use crate::http::reload::{Asked, Reloading};
+use crate::http::secret_checks::SecretChecks;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::{Context, Limits, tidy};
@@ -191,8 +193,9 @@ impl App {
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
             links: Arc::new(SasKeys::new(keys.url)),
             package_checks: Arc::new(Semaphore::new(PACKAGE_CHECKS_AT_ONCE)),
-            secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),
+            secret_checks: SecretChecks::new(SECRET_CHECKS_AT_ONCE),
             callers: Arc::default(),
+            pace: Pace::new(&config.limits, &config.queue),
             admission: Admission::new(&config.queue),
             leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
             waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
@@ -322,7 +325,7 @@ impl App {
     pub async fn run(self) -> anyhow::Result<()> {
         let drain = Duration::from_secs(self.config.server.shutdown_seconds);
         let (tls, tls_address) = (self.listeners.tls(), self.listeners.tls_address());
-        let server = self.listeners.serve(self.api.clone(), &self.config.server)?;
+        let server = self.listeners.serve(self.api.clone(), &self.config)?;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let mut background = tokio::task::JoinSet::new();

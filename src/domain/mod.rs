@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod auto_number;
+pub mod bidi;
 pub mod cell;
 pub mod client;
 pub mod composite;

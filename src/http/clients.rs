@@ -267,8 +267,7 @@ fn settled(name: &str, changed: Changed) -> Result<(), Problem> {
 /// A new secret and its hash. Hashing is meant to be slow; so few are made at once, and none on a thread that answers others.
 async fn made_secret(api: &Api) -> Result<(String, String), Problem> {
     let busy = || Problem::new(Kind::Unavailable, "the secret could not be made; try again");
-    let turn = std::sync::Arc::clone(&api.secret_checks).acquire_owned().await;
-    let turn = turn.map_err(|_| busy())?;
+    let turn = api.secret_checks.turn().await?;
     let made = web::block(move || {
         let _turn = turn;
         let secret = new_secret();

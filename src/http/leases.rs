@@ -314,6 +314,13 @@ async fn leased_from<'d>(
             .await?
             .ok_or_else(unknown_receipt)?,
     };
+    // Whoever may not see a message does not learn from a receipt that there is one.
+    let may_see = definitions
+        .job(job)
+        .map_or(caller.sees_all(), |job| caller.may_see(job));
+    if !may_see {
+        return Err(unknown_receipt());
+    }
     usable_job_of(definitions, caller, job)
 }
 

@@ -23,6 +23,7 @@ pub mod events;
 pub mod headers;
 pub mod health;
 pub mod history;
+pub mod host;
 pub mod issuers;
 pub mod jobs;
 mod json_body;
@@ -32,6 +33,7 @@ pub mod messages;
 pub mod metrics;
 mod odata;
 pub mod openapi;
+pub mod pace;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
@@ -42,6 +44,8 @@ pub mod rejects;
 pub mod reload;
 pub mod sandbox;
 pub mod schedules;
+pub mod secret_checks;
+pub mod slow;
 pub mod status;
 pub mod tokens;
 pub mod view;
@@ -87,9 +91,11 @@ pub struct Api {
     /// How many packages are looked at at once before they are taken: each is unpacked, and clients wait for it.
     pub package_checks: Arc<Semaphore>,
     /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
-    pub secret_checks: Arc<Semaphore>,
+    pub secret_checks: secret_checks::SecretChecks,
     /// Who called lately.
     pub callers: Arc<auth::Callers>,
+    /// How fast a client may call.
+    pub pace: pace::Pace,
     /// Who is let in to enqueue.
     pub admission: admission::Admission,
     /// The jobs of messages handed out lately, for what their receipts ask for.

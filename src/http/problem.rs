@@ -5,6 +5,8 @@
 //!
 //! To add a problem: add a variant, give it a code and a status below, and the list in `docs/api.md` follows by its test.
 
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde_json::json;
@@ -31,6 +33,8 @@ pub struct Problem {
     pub state: Option<serde_json::Value>,
     /// What a 401 says in `WWW-Authenticate`.
     pub challenge: &'static str,
+    /// Seconds until it is worth to come back, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 /// Sorts of failure.
@@ -54,6 +58,8 @@ pub enum Kind {
     KeyReused,
     /// As much is being enqueued as the service takes at once.
     QueueFull,
+    /// The client calls faster than it may.
+    RateLimited,
     /// The body is over the limit.
     TooLarge,
     /// The body's digest is not the announced one.
@@ -84,6 +90,7 @@ impl Kind {
             Self::StaleLease => "stale_lease",
             Self::KeyReused => "idempotency_key_reused",
             Self::QueueFull => "queue_full",
+            Self::RateLimited => "rate_limited",
             Self::TooLarge => "payload_too_large",
             Self::DigestMismatch => "digest_mismatch",
             Self::Gone => "payload_gone",
@@ -105,7 +112,7 @@ impl Kind {
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::StaleLease => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
+            Self::QueueFull | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Gone => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -134,6 +141,7 @@ impl Kind {
             Self::StaleLease => "The lease is over",
             Self::KeyReused => "The key was used for another payload",
             Self::QueueFull => "Too much at once",
+            Self::RateLimited => "Too fast",
             Self::TooLarge => "The payload is too large",
             Self::DigestMismatch => "The payload is not the one announced",
             Self::Gone => "The payload is no longer kept",
@@ -179,6 +187,7 @@ impl Problem {
             detail: detail.into(),
             state: None,
             challenge: "Bearer",
+            retry_after: None,
         }
     }
 
@@ -197,6 +206,13 @@ impl Problem {
     #[must_use]
     pub fn with_state(mut self, state: serde_json::Value) -> Self {
         self.state = Some(state);
+        self
+    }
+
+    /// The same, with when it is worth to come back.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.as_secs() + 1);
         self
     }
 
@@ -231,11 +247,11 @@ impl Problem {
             Kind::Unauthorized => {
                 answer.insert_header((header::WWW_AUTHENTICATE, self.challenge));
             }
-            Kind::QueueFull => {
-                answer.insert_header((header::RETRY_AFTER, "1"));
+            Kind::QueueFull | Kind::RateLimited => {
+                answer.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(1)));
             }
             Kind::Unavailable => {
-                answer.insert_header((header::RETRY_AFTER, "5"));
+                answer.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(5)));
             }
             _ => {}
         }
@@ -395,6 +411,7 @@ mod tests {
             Kind::StaleLease,
             Kind::KeyReused,
             Kind::QueueFull,
+            Kind::RateLimited,
             Kind::TooLarge,
             Kind::DigestMismatch,
             Kind::Gone,
@@ -412,6 +429,7 @@ mod tests {
             include_str!("connector.rs"),
             include_str!("dmf/links.rs"),
             include_str!("envelope.rs"),
+            include_str!("headers.rs"),
             include_str!("events.rs"),
             include_str!("query.rs"),
             include_str!("status.rs"),

@@ -44,8 +44,9 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         api.context.clock.now(),
     );
     // Checking a secret is meant to be slow; it must not hold up the other requests of this thread.
-    let Ok(turn) = std::sync::Arc::clone(&api.secret_checks).acquire_owned().await else {
-        return HttpResponse::ServiceUnavailable().finish();
+    let turn = match api.secret_checks.turn().await {
+        Ok(turn) => turn,
+        Err(busy) => return busy.respond(Surface::Connector),
     };
     let decided = web::block(move || {
         let _turn = turn;

@@ -69,6 +69,7 @@ mod run_history;
 mod sandbox;
 mod schedule_clocks;
 mod schedules;
+mod security;
 mod side_by_side;
 mod skip_staging;
 mod status;

@@ -42,6 +42,7 @@ mod packages;
 mod requests;
 mod sandbox;
 mod schedules;
+mod secrets;
 mod several;
 mod shutdown;
 mod snippets;

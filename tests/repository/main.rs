@@ -6,6 +6,7 @@ mod grafana;
 mod import_direction;
 mod markdown;
 mod rules_table;
+mod security_page;
 mod settings_page;
 mod snippets;
 mod states_page;
