@@ -10,6 +10,7 @@ mod first_look;
 mod listener;
 mod sandbox;
 mod senders;
+mod tell;
 mod tls;
 
 use std::net::SocketAddr;
@@ -329,6 +330,7 @@ impl App {
             alarm = Some(self.scheduler.start().await?);
             sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
         }
+        background.spawn(tell::write_traffic(self.api.context.clone(), self.stopping.clone()));
         background.spawn(reload_on_hangup(
             Arc::clone(&self.config),
             self.api.context.clone(),
@@ -371,6 +373,7 @@ impl App {
         serving.abort();
         // Bounded too: a connection a server does not answer must not keep the process.
         let close = async {
+            tell::last(&self.api.context).await;
             self.api.context.databases.close().await;
             self.api.context.store.close().await;
         };

@@ -68,6 +68,7 @@ mod runs;
 pub mod schedules;
 pub mod sessions;
 pub mod steps;
+pub mod traffic;
 mod transition;
 pub mod uploads;
 pub mod webhooks;
@@ -284,14 +285,31 @@ impl Store {
         T: Send + 'static,
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
+        self.write_with(Sync::Full, work).await
+    }
+
+    /// As [`Self::write`], for what a power cut may take back: nobody is told that it is on stable storage.
+    async fn write_relaxed<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        self.write_with(Sync::Relaxed, work).await
+    }
+
+    async fn write_with<T, W>(&self, sync: Sync, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
         if let Some(lane) = &self.shared.lanes.work {
-            let (work, done) = WorkOf::boxed(work);
+            let (work, done) = WorkOf::boxed(sync, work);
             lane.send(Ask::Work(work)).await?;
             return done.await.map_err(|_| StoreError::closed())?;
         }
         let shared = Arc::clone(&self.shared);
         let task = async move {
-            let mut tx = shared.pool.begin(&shared.memory, Sync::Full).await?;
+            let mut tx = shared.pool.begin(&shared.memory, sync).await?;
             let value = work(&mut tx).await?;
             tx.commit(value).await
         };
