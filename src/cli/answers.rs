@@ -3,6 +3,7 @@
 mod bulk;
 mod deliveries;
 mod history;
+mod rates;
 mod runs;
 
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use crate::domain::status::Status;
 pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
+pub use rates::{Rates, Traffic};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.

@@ -33,6 +33,7 @@ mod positions;
 mod progress;
 mod pull;
 mod push;
+mod rates;
 mod runs;
 mod sandbox;
 mod schedules;
@@ -96,6 +97,8 @@ enum Command {
     Pull(pull::Pull),
     /// Show where a message stands
     Status(status::Status),
+    /// Show how much comes in and ends
+    Rates(rates::Rates),
     /// List, show and run jobs
     #[command(subcommand)]
     Jobs(jobs::Jobs),
@@ -153,6 +156,7 @@ impl Command {
             Self::Push(push) => push.connection.json,
             Self::Pull(pull) => pull.connection.json,
             Self::Status(status) => status.connection.json,
+            Self::Rates(rates) => rates.connection.json,
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::DeadLetters(dead_letters) => dead_letters.connection().json,
@@ -182,6 +186,7 @@ impl Command {
             Self::Push(push) => Box::pin(push.run(screen)).await,
             Self::Pull(pull) => Box::pin(pull.run(screen)).await,
             Self::Status(status) => Box::pin(status.run(screen)).await,
+            Self::Rates(rates) => Box::pin(rates.run(screen)).await,
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::DeadLetters(dead_letters) => Box::pin(dead_letters.run(screen)).await,

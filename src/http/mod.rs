@@ -37,6 +37,7 @@ pub mod payload;
 pub mod positions;
 pub mod problem;
 pub mod query;
+pub mod rates;
 pub mod recent;
 pub mod rejects;
 pub mod sandbox;
@@ -218,6 +219,7 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
+        .service(at("/api/v1/rates", web::get().to(rates::show)))
         .service(at("/api/v1/audit", web::get().to(audit::list)))
         .service(at("/api/v1/audit/verify", web::get().to(audit::verify)))
         .configure(clients::routes)

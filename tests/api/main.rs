@@ -60,6 +60,7 @@ mod packing;
 mod parquet;
 mod pauses;
 mod queue_snapshot;
+mod rates;
 mod relay;
 mod replay;
 mod resubmit;

@@ -17,5 +17,6 @@ mod records;
 pub(super) mod repair;
 mod runs;
 mod strip;
+mod traffic;
 pub(super) mod trouble;
 pub(super) mod webhooks;

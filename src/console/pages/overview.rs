@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::failures::{self, Failures};
 use super::jobs::{job_link, waiting};
+use super::traffic;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
 use crate::console::same::Same;
@@ -16,7 +17,10 @@ use crate::domain::job::Job;
 use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
 use crate::http::Api;
+use crate::http::auth::listed_jobs;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::rates::{Rates, asked_range};
 use crate::storage::at_work::AtWork;
 use crate::storage::depths::Depth;
 use crate::storage::occurrences::Occurrence;
@@ -34,14 +38,18 @@ pub(in crate::console) async fn show(api: web::Data<Api>, request: HttpRequest) 
 
 async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let seen = Seen::of(visit).await?;
+    let range = seen.rates.range.as_str();
     let same = Same::get("/api/v1/jobs")
+        .and_get(format!("/api/v1/rates?range={range}"))
         .command(&["jobs", "list"])
-        .command(&["messages", "list"]);
+        .command(&["messages", "list"])
+        .command(&["rates", "--range", range]);
     let body = html! {
         h1 { "Overview" }
         (warnings(visit, &seen))
         (queues(visit, &seen))
         (failures::section(visit, &seen.failures))
+        (traffic::section("/console", &seen.rates))
         div.columns {
             (schedules(visit, &seen))
             (workers(visit, &seen.at_work))
@@ -57,6 +65,7 @@ struct Seen<'v> {
     oldest: HashMap<JobId, Timestamp>,
     pauses: HashMap<JobId, Pause>,
     failures: Failures,
+    rates: Rates,
     /// The last run of each job with a schedule.
     runs: HashMap<JobId, Occurrence>,
     /// How far its schedule was evaluated.
@@ -66,6 +75,7 @@ struct Seen<'v> {
 
 impl<'v> Seen<'v> {
     async fn of(visit: &'v Visit<'_>) -> Result<Self, Problem> {
+        let range = asked_range(&Query::of(visit.request))?;
         let store = &visit.api.context.store;
         let jobs: Vec<&Job> = visit
             .definitions
@@ -91,10 +101,12 @@ impl<'v> Seen<'v> {
             runs.extend(store.occurrences(*job, 1).await?.into_iter().map(|last| (*job, last)));
         }
         let marks = store.marks(&scheduled).await?;
+        let listed = listed_jobs(&visit.definitions, &visit.caller, None)?;
         let mut at_work = store.at_work().await?;
         at_work.retain(|held| jobs.iter().any(|job| job.id == held.job) || visit.caller.sees_all());
         Ok(Self {
             failures: Failures::of(visit, &jobs).await?,
+            rates: Rates::read(store, listed.as_deref(), range, visit.now).await?,
             pauses: store.pauses().await?,
             evaluated_to: marks.into_iter().map(|(job, mark)| (job, mark.evaluated_to)).collect(),
             jobs,

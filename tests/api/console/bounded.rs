@@ -22,8 +22,11 @@ async fn no_page_walks_through_all_messages() {
     let before = touched(&app).await;
     let pages = [
         "/console".to_owned(),
+        "/console?range=day".to_owned(),
+        "/console?range=week".to_owned(),
         "/console/jobs".to_owned(),
         format!("/console/jobs/{shop}"),
+        format!("/console/jobs/{shop}?range=week"),
         "/console/messages".to_owned(),
         format!("/console/messages?job={shop}"),
         format!("/console/messages?job={shop}&before={first}"),
