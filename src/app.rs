@@ -43,6 +43,7 @@ use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
+use crate::pipeline::pulse::Pulse;
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
@@ -151,13 +152,17 @@ impl App {
             &stopping,
         ))
         .await?;
+        let owner: Arc<str> = owner(address).into();
+        let slots = config.worker.concurrency;
+        let pulse = Pulse::new(Arc::clone(&owner), address.to_string(), slots, clock.now());
         let context = Context {
             databases,
             blobs,
             clock,
             limits: Arc::new(limits(&config)),
             copies: copies(&config.data_dir).into(),
-            owner: owner(address).into(),
+            owner,
+            pulse: Arc::new(pulse),
             store,
             runtime,
             sandbox,
@@ -339,6 +344,9 @@ impl App {
             self.stopping.clone(),
         ));
         if !self.api.context.store.has_one_process() {
+            if self.options.background == Background::On {
+                background.spawn(tell::beat(self.api.context.clone(), self.stopping.clone()));
+            }
             background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
         }
         write_addresses(&self.config, self.address, tls_address);

@@ -3,6 +3,7 @@
 mod bulk;
 mod deliveries;
 mod history;
+mod processes;
 mod rates;
 mod runs;
 
@@ -15,6 +16,7 @@ use crate::domain::status::Status;
 pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
+pub use processes::{Process, ProcessList};
 pub use rates::{Rates, Traffic};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
 

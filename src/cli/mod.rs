@@ -30,6 +30,7 @@ mod jobs;
 mod manual;
 mod messages;
 mod positions;
+mod processes;
 mod progress;
 mod pull;
 mod push;
@@ -120,6 +121,8 @@ enum Command {
     /// See who did what, and whether the log of it is whole
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Show which processes serve the store, whether they live, and what they work on
+    Processes(processes::Processes),
     /// Send what lies in folders, collect into folders
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
@@ -164,6 +167,7 @@ impl Command {
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
             Self::Audit(audit) => audit.json(),
+            Self::Processes(processes) => processes.connection.json,
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
             Self::Backup(backup) => backup.json,
@@ -194,6 +198,7 @@ impl Command {
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Audit(audit) => Box::pin(audit.run(screen)).await,
+            Self::Processes(processes) => Box::pin(processes.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Backup(backup) => Box::pin(backup.run(screen)).await,

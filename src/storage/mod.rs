@@ -58,6 +58,7 @@ pub mod pauses;
 mod polls;
 mod pool;
 pub mod positions;
+pub mod processes;
 pub mod projects;
 mod queue_text;
 mod record_errors;
@@ -326,8 +327,20 @@ impl Store {
 mod tests {
     use super::*;
 
+    /// What came in is counted without a wait for the disk, and what is promised after it waits again.
     #[tokio::test]
-    async fn a_unit_of_work_that_panics_takes_nobody_along() {
+    async fn only_what_may_be_lost_is_committed_without_waiting_for_the_disk() {
+        let (_folder, store) = store().await;
+        store
+            .write_relaxed(|_| Box::pin(async { Ok(()) }))
+            .await
+            .expect("written");
+        assert!(store.memory().is_relaxed());
+        store.write(|_| Box::pin(async { Ok(()) })).await.expect("written");
+        assert!(!store.memory().is_relaxed());
+    }
+
+    async fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::connect(&StoreSettings {
             url: format!("sqlite://{}/panics.db", folder.path().display()),
@@ -336,6 +349,12 @@ mod tests {
         })
         .await
         .expect("opens");
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn a_unit_of_work_that_panics_takes_nobody_along() {
+        let (_folder, store) = store().await;
         let panics = store.write::<(), _>(|_| Box::pin(async { panic!("on purpose") })).await;
         assert!(panics.is_err());
         let after = store.write(|_| Box::pin(async { Ok(7) })).await;

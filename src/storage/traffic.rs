@@ -161,3 +161,80 @@ pub(super) fn prunes(now: Timestamp, portion: usize) -> impl Iterator<Item = Str
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::MessageId;
+    use crate::storage::pool::fetch_all;
+    use crate::storage::{Sharing, StoreSettings};
+
+    /// A step of SQLite's plan; the last member says what it does.
+    type Step = (i64, i64, i64, String);
+
+    /// On SQLite the plan says that a chart reads its own stretch of an index: of the jobs asked for, and of its buckets.
+    #[tokio::test]
+    async fn charts_read_their_own_buckets_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = StoreSettings {
+            url: format!("sqlite://{}/store.db", folder.path().display()),
+            max_connections: 2,
+            sharing: Sharing::Exclusive,
+        };
+        let store = Store::connect(&settings).await.expect("a store");
+        for (jobs, search) in [
+            (0, "INDEX traffic_by_age (bucket_seconds=? AND starts_at>?)"),
+            (1, "PRIMARY KEY (job=? AND bucket_seconds=? AND starts_at>?)"),
+            (3, "PRIMARY KEY (job=? AND bucket_seconds=? AND starts_at>?)"),
+        ] {
+            let text = format!("explain query plan {}", traffic_sql(jobs));
+            let ids: Vec<_> = (0..3).map(|_| MessageId::generate().0).collect();
+            let plan = async || -> Result<Vec<Step>, StoreError> {
+                Ok(fetch_all!(
+                    store.reader(),
+                    Step,
+                    sql(text),
+                    60_i64,
+                    0_i64,
+                    ids[0],
+                    ids[1],
+                    ids[2]
+                )?)
+            };
+            let steps: Vec<String> = plan()
+                .await
+                .expect("a plan")
+                .into_iter()
+                .map(|(_, _, _, step)| step)
+                .collect();
+            assert!(
+                steps[0].starts_with("SEARCH") && steps[0].contains(search),
+                "{jobs}: {steps:?}"
+            );
+        }
+        store.close().await;
+    }
+
+    /// Whatever a process counted in a minute goes to one bucket of each range, and nothing of it is lost on the way.
+    #[test]
+    fn each_range_gets_everything_once() {
+        let job = JobId(MessageId::generate().0);
+        let traffic = |enqueued| Traffic {
+            enqueued,
+            ..Traffic::default()
+        };
+        let minutes = [(0, 1), (60, 2), (900, 4), (10_800, 8)]
+            .map(|(seconds, enqueued)| ((job, Timestamp(0).plus_seconds(seconds)), traffic(enqueued)));
+        let rows = rows(&minutes.into_iter().collect());
+        let of = |range: Range| {
+            let rows = rows
+                .iter()
+                .filter(|((_, seconds, _), _)| *seconds == range.bucket_seconds());
+            rows.map(|(_, traffic)| traffic.enqueued).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (of(Range::Hour), of(Range::Day), of(Range::Week)),
+            (vec![1, 2, 4, 8], vec![3, 4, 8], vec![7, 8])
+        );
+    }
+}

@@ -59,6 +59,7 @@ mod packing;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod pauses;
+mod processes;
 mod queue_snapshot;
 mod rates;
 mod relay;

@@ -31,6 +31,7 @@ mod held;
 mod hostile;
 mod idle;
 mod lease;
+mod liveness;
 mod out_of_reach;
 mod package_export_crashes;
 mod package_imports;

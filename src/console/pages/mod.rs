@@ -13,6 +13,7 @@ pub(super) mod jobs;
 pub(super) mod message;
 pub(super) mod messages;
 pub(super) mod overview;
+mod processes;
 mod records;
 pub(super) mod repair;
 mod runs;

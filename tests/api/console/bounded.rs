@@ -105,6 +105,12 @@ async fn fill(app: &TestApp) {
            case when n % 10000 = 0 then 'dead' else 'delivered' end, 1, 1, {now}, {now} from generate_series(1, {MANY}) n"
     );
     run(&app.store.url, &deliveries).await;
+    // Far more minutes than a chart shows, as if nobody had tidied.
+    let minutes = format!(
+        "insert into traffic (job, bucket_seconds, starts_at, enqueued, succeeded, with_errors, failed, stopped) \
+         select '{job}', 60, ({now} / 60000000 - n) * 60000000, 1, 1, 0, 0, 0 from generate_series(1, {MANY}) n"
+    );
+    run(&app.store.url, &minutes).await;
     run(&app.store.url, "analyze").await;
 }
 
