@@ -6,7 +6,8 @@ import sys
 from chromium import Browser
 
 # Name of the picture, address.
-FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
+FIXED = [("overview", "/console"), ("overview-day", "/console?range=day"), ("overview-week", "/console?range=week"),
+         ("jobs", "/console/jobs"), ("messages", "/console/messages"),
          ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?file=no-such-file"),
          ("dead-letters", "/console/dead-letters"), ("bulk", "/console/messages/bulk?action=retry&all=true&status=failed"),
          ("entities", "/console/entities"), ("entity", "/console/entities/SalesOrderHeaders"), ("webhooks", "/console/webhooks"),

@@ -52,10 +52,8 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
         (queues(visit, &seen))
         (failures::section(visit, &seen.failures))
         (traffic::section("/console", &seen.rates))
-        div.columns {
-            (schedules(visit, &seen))
-            (seen.processes.section(visit))
-        }
+        (schedules(visit, &seen))
+        (seen.processes.section(visit))
     };
     Ok(Page::new(Place::Overview, "Overview", body, same).live(true))
 }

@@ -171,7 +171,7 @@ impl Scale {
 
     /// Whether a time can stand where this bucket begins, without running over an edge.
     fn has_room(&self, at: u64) -> bool {
-        at * 100 >= self.buckets * 4 && at * 100 <= self.buckets * 96
+        at * 100 >= self.buckets * 6 && at * 100 <= self.buckets * 94
     }
 
     fn height(&self, messages: u64) -> u64 {
@@ -203,11 +203,11 @@ fn bucket(scale: &Scale, at: u64, hint: &str, traffic: &Traffic) -> Markup {
     }
 }
 
-/// The next number that is easy to read: 1, 2 or 5 with noughts.
+/// The next number that is easy to read: one digit with noughts.
 fn rounded_up(messages: u64) -> u64 {
     let mut unit = 1_u64;
     loop {
-        for factor in [1, 2, 5] {
+        for factor in [1, 2, 3, 4, 5, 6, 8] {
             let round = unit.saturating_mul(factor);
             if round >= messages {
                 return round;
@@ -312,7 +312,7 @@ mod tests {
     fn bars_stay_in_the_drawing_and_nothing_that_happened_is_invisible() {
         assert_eq!(
             [1, 2, 3, 5, 6, 11, 101, 999].map(rounded_up),
-            [1, 2, 5, 5, 10, 20, 200, 1000]
+            [1, 2, 3, 5, 6, 20, 200, 1000]
         );
         assert!(rounded_up(u64::MAX) >= u64::MAX / 10);
         let scale = Scale { top: 1000, buckets: 60 };
