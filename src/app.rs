@@ -332,10 +332,10 @@ impl App {
             background.spawn(self.senders.webhooks.clone().run());
             background.spawn(self.senders.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
+            background.spawn(tell::write_traffic(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
             sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
         }
-        background.spawn(tell::write_traffic(self.api.context.clone(), self.stopping.clone()));
         background.spawn(reload_on_hangup(
             Arc::clone(&self.config),
             self.api.context.clone(),
