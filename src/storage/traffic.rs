@@ -96,14 +96,15 @@ impl Store {
 
 /// Sums of so many jobs, of all where there is none. Values: length of a bucket, first time, the jobs.
 fn traffic_sql(jobs: usize) -> String {
-    let of_jobs = match jobs {
-        0 => String::new(),
-        jobs => format!(" and job in ({})", placeholders(3, jobs)),
+    // An expression keeps SQLite from going by the time, past the buckets of all other jobs, to find what it is to group in order.
+    let (of_jobs, at) = match jobs {
+        0 => (String::new(), "starts_at"),
+        jobs => (format!(" and job in ({})", placeholders(3, jobs)), "starts_at + 0"),
     };
     let sums = ["enqueued", "succeeded", "with_errors", "failed", "stopped"]
         .map(|column| format!("cast(sum({column}) as bigint)"));
     format!(
-        "select starts_at, {} from traffic where bucket_seconds = $1 and starts_at >= $2{of_jobs} group by starts_at",
+        "select {at}, {} from traffic where bucket_seconds = $1 and starts_at >= $2{of_jobs} group by {at}",
         sums.join(", ")
     )
 }
