@@ -37,7 +37,7 @@ fn row(process: &Process) -> Vec<String> {
     });
     let has = has.collect::<Vec<_>>().join(", ");
     vec![
-        plain(&process.process),
+        plain(&process.name),
         plain(&process.state.replace('_', " ")),
         slots.map_or_else(|| "-".to_owned(), |(busy, slots)| format!("{busy} of {slots}")),
         if has.is_empty() { "-".to_owned() } else { has },

@@ -118,6 +118,7 @@ impl Range {
     }
 
     /// When each bucket began, oldest first; `now` lies in the last.
+    #[must_use]
     pub fn starts(self, now: Timestamp) -> impl DoubleEndedIterator<Item = Timestamp> + ExactSizeIterator {
         let (last, length, count) = (self.bucket_of(now), self.bucket_seconds(), self.buckets());
         // At most 96.

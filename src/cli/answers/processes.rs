@@ -13,7 +13,8 @@ pub struct ProcessList {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Process {
     /// Host, process and port.
-    pub process: String,
+    #[serde(rename = "process")]
+    pub name: String,
     /// `idle`, `at_work`, `hangs` or `gone`.
     pub state: String,
     /// Of the program.
