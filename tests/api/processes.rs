@@ -140,7 +140,7 @@ async fn a_process_that_comes_back_takes_the_place_of_the_one_before(backend: Ba
     store.beat(other("app-2/1/8080", START)).await.unwrap();
     let again = other("app-2/1/8080", START.plus_seconds(40));
     store.beat(again.clone()).await.unwrap();
-    assert_eq!(store.processes().await.unwrap(), [again.clone()]);
+    assert_eq!(store.processes().await.unwrap(), std::slice::from_ref(&again));
     // Two that live at once, on hosts of one name, do not drive each other away.
     let namesake = other("app-2/1/8080", START.plus_seconds(45));
     store.beat(namesake.clone()).await.unwrap();
