@@ -11,6 +11,7 @@ mod listener;
 mod reload;
 mod sandbox;
 mod senders;
+mod tell;
 mod tls;
 
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ use crate::http::reload::{Asked, Reloading};
 use crate::http::secret_checks::SecretChecks;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
+use crate::pipeline::pulse::Pulse;
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
@@ -155,13 +157,17 @@ impl App {
             &stopping,
         ))
         .await?;
+        let owner: Arc<str> = owner(address).into();
+        let slots = config.worker.concurrency;
+        let pulse = Pulse::new(Arc::clone(&owner), address.to_string(), slots, clock.now());
         let context = Context {
             databases,
             blobs,
             clock,
             limits: Arc::new(limits(&config)),
             copies: copies(&config.data_dir).into(),
-            owner: owner(address).into(),
+            owner,
+            pulse: Arc::new(pulse),
             store,
             runtime,
             sandbox,
@@ -335,6 +341,7 @@ impl App {
             background.spawn(self.senders.webhooks.clone().run());
             background.spawn(self.senders.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
+            background.spawn(tell::write_traffic(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
             sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
         }
@@ -348,6 +355,9 @@ impl App {
         };
         background.spawn(reload.run());
         if !self.api.context.store.has_one_process() {
+            if self.options.background == Background::On {
+                background.spawn(tell::beat(self.api.context.clone(), self.stopping.clone()));
+            }
             background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
         }
         write_addresses(&self.config, self.address, tls_address);
@@ -382,6 +392,7 @@ impl App {
         serving.abort();
         // Bounded too: a connection a server does not answer must not keep the process.
         let close = async {
+            tell::last(&self.api.context).await;
             self.api.context.databases.close().await;
             self.api.context.store.close().await;
         };

@@ -57,7 +57,7 @@ impl Worker {
         wake: Arc<Notify>,
         stopping: CancellationToken,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(settings.concurrency));
+        let room = context.pulse.room();
         Self {
             context,
             definitions,
@@ -118,6 +118,7 @@ impl Worker {
     /// Claims as much as there is room for. Returns how many things were started.
     async fn claim_and_spawn(&self) -> Result<usize, StoreError> {
         metrics::counter!("tranship_worker_looks_total").increment(1);
+        self.context.pulse.look(self.context.clock.now());
         let mut started = 0;
         let work = self.context.begin_work(&self.stopping).await;
         let definitions = Arc::clone(&self.definitions.borrow());

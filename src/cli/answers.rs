@@ -3,6 +3,8 @@
 mod bulk;
 mod deliveries;
 mod history;
+mod processes;
+mod rates;
 mod runs;
 
 use serde::Deserialize;
@@ -14,6 +16,8 @@ use crate::domain::status::Status;
 pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
+pub use processes::{Process, ProcessList};
+pub use rates::{Rates, Traffic};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
 
 /// An answer: what was sent, for `--json`, and what we read in it.

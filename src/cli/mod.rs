@@ -30,9 +30,11 @@ mod jobs;
 mod manual;
 mod messages;
 mod positions;
+mod processes;
 mod progress;
 mod pull;
 mod push;
+mod rates;
 mod runs;
 mod sandbox;
 mod schedules;
@@ -97,6 +99,8 @@ enum Command {
     Pull(pull::Pull),
     /// Show where a message stands
     Status(status::Status),
+    /// Show how much comes in and ends
+    Rates(rates::Rates),
     /// List, show and run jobs
     #[command(subcommand)]
     Jobs(jobs::Jobs),
@@ -118,6 +122,8 @@ enum Command {
     /// See who did what, and whether the log of it is whole
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Show which processes serve the store, whether they live, and what they work on
+    Processes(processes::Processes),
     /// Send what lies in folders, collect into folders
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
@@ -154,6 +160,7 @@ impl Command {
             Self::Push(push) => push.connection.json,
             Self::Pull(pull) => pull.connection.json,
             Self::Status(status) => status.connection.json,
+            Self::Rates(rates) => rates.connection.json,
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::DeadLetters(dead_letters) => dead_letters.connection().json,
@@ -161,6 +168,7 @@ impl Command {
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
             Self::Audit(audit) => audit.json(),
+            Self::Processes(processes) => processes.connection.json,
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
             Self::Backup(backup) => backup.json,
@@ -183,6 +191,7 @@ impl Command {
             Self::Push(push) => Box::pin(push.run(screen)).await,
             Self::Pull(pull) => Box::pin(pull.run(screen)).await,
             Self::Status(status) => Box::pin(status.run(screen)).await,
+            Self::Rates(rates) => Box::pin(rates.run(screen)).await,
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::DeadLetters(dead_letters) => Box::pin(dead_letters.run(screen)).await,
@@ -190,6 +199,7 @@ impl Command {
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
             Self::Audit(audit) => Box::pin(audit.run(screen)).await,
+            Self::Processes(processes) => Box::pin(processes.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Backup(backup) => Box::pin(backup.run(screen)).await,

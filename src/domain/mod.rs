@@ -33,5 +33,6 @@ pub mod status;
 pub mod table;
 pub mod time;
 pub mod trace;
+pub mod traffic;
 pub mod webhook;
 pub mod wire;

@@ -38,7 +38,9 @@ pub mod package_api;
 pub mod payload;
 pub mod positions;
 pub mod problem;
+pub mod processes;
 pub mod query;
+pub mod rates;
 pub mod recent;
 pub mod rejects;
 pub mod reload;
@@ -245,6 +247,8 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
+        .service(at("/api/v1/processes", web::get().to(processes::list)))
+        .service(at("/api/v1/rates", web::get().to(rates::show)))
         .service(at("/api/v1/audit", web::get().to(audit::list)))
         .service(at("/api/v1/audit/verify", web::get().to(audit::verify)))
         .configure(clients::routes)

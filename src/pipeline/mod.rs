@@ -20,6 +20,7 @@ mod package_listing;
 pub mod payload;
 pub mod placement;
 pub mod projects;
+pub mod pulse;
 pub mod redrive;
 pub mod rejects;
 pub mod sandbox;
@@ -44,6 +45,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::gate::Work;
 use crate::storage::Store;
 use crate::telemetry::traces::Traces;
+use pulse::Pulse;
 
 /// What every use case works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ pub struct Context {
     pub copies: Arc<Path>,
     /// Who we are, in lease and upload rows: host, process.
     pub owner: Arc<str>,
+    /// How we are.
+    pub pulse: Arc<Pulse>,
     /// The runtime that outlives any one request: clean-up runs there.
     pub runtime: tokio::runtime::Handle,
     /// What goes wrong on purpose, where that is wanted.

@@ -69,6 +69,8 @@ impl Store {
         self.write(|tx| Box::pin(super::depths::add_up(tx))).await?;
         removed.blobs = self.release_blobs(keep, now).await? + self.release_dmf_blobs(now).await?;
         let mut prunes = prunes(keep, self.dialect());
+        prunes.extend(super::traffic::prunes(now, PORTION));
+        prunes.push(super::processes::prune(now, PORTION));
         while !prunes.is_empty() {
             let left = prunes.clone();
             let (done, rows) = self.write(|tx| Box::pin(prune_portion(tx, left))).await?;

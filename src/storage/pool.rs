@@ -9,10 +9,9 @@ use super::depths;
 use super::dialect::Dialect;
 use super::groups::Group;
 use super::home::HomePool;
-use super::memory::{Memory, News, NewsMark, Origin};
-use crate::domain::counts::Counts;
+use super::memory::{Ended, Memory, News, NewsMark, Origin};
 use crate::domain::ids::{JobId, MessageId};
-use crate::domain::status::Status;
+use crate::domain::time::Timestamp;
 
 /// The same thing on either database: a pool, a transaction, a borrowed connection.
 #[derive(Debug, Clone)]
@@ -156,13 +155,13 @@ impl Tx {
     }
 
     /// A message came in, from the commit on.
-    pub(super) fn enqueued(&mut self, job: JobId) {
-        self.news.enqueued.push(job);
+    pub(super) fn enqueued(&mut self, job: JobId, at: Timestamp) {
+        self.news.enqueued.push((job, at));
     }
 
     /// A message has ended, from the commit on.
-    pub(super) fn ended(&mut self, job: JobId, status: Status, counts: Counts) {
-        self.news.ended.push((job, status, counts));
+    pub(super) fn ended(&mut self, ended: Ended) {
+        self.news.ended.push(ended);
     }
 
     /// A lease has lapsed, from the commit on.

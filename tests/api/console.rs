@@ -13,4 +13,5 @@ mod pages;
 mod repair;
 mod sessions;
 mod strip;
+mod traffic;
 mod webhooks;

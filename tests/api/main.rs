@@ -59,7 +59,9 @@ mod packing;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod pauses;
+mod processes;
 mod queue_snapshot;
+mod rates;
 mod relay;
 mod replay;
 mod resubmit;

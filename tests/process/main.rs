@@ -34,6 +34,7 @@ mod hostile;
 mod how_to;
 mod idle;
 mod lease;
+mod liveness;
 mod load;
 mod out_of_reach;
 mod package_export_crashes;
