@@ -3,10 +3,13 @@
 //! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
+pub(crate) mod beside;
 pub(crate) mod data_dir;
 pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
+mod keys;
+mod last_uses;
 mod listener;
 mod sandbox;
 mod senders;
@@ -21,8 +24,6 @@ use anyhow::{Context as _, bail};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::sas::SasKeys;
-use crate::auth::tokens::TokenIssuer;
 use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::Databases;
@@ -34,7 +35,6 @@ use crate::definitions::Definitions;
 use crate::destination;
 use crate::domain::audit::{Action, NewEntry};
 use crate::domain::message::Durability;
-use crate::domain::receipt::ReceiptKeys;
 use crate::http::Api;
 use crate::http::admission::Admission;
 use crate::http::auth::LOCAL_OPERATOR;
@@ -51,6 +51,7 @@ use crate::telemetry;
 use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
+use keys::Keys;
 use listener::Listeners;
 use senders::Senders;
 use tls::Tls;
@@ -112,6 +113,7 @@ pub struct App {
     worker: Worker,
     scheduler: Scheduler,
     senders: Senders,
+    keys: Keys,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
 }
@@ -134,8 +136,7 @@ impl App {
         let (store, blobs) = open_store(&config).await?;
         let clock = sandbox::clock(&options.clock, config.sandbox.as_ref(), &store).await?;
         let now = clock.now();
-        let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
-        let keys = store.signing_keys(fresh, now).await?;
+        let keys = Keys::open(&store, config.server.token_seconds, now).await?;
         let first_client = first_client(&store, &config, &options, &listeners).await?;
         if store.has_one_process() {
             store.release_worker_leases(now).await?;
@@ -181,13 +182,12 @@ impl App {
             context,
             definitions: watched,
             projects: projects.clone(),
-            issuer: Arc::new(TokenIssuer::new(&keys.token, config.server.token_seconds)?),
+            signers: keys.watch(),
             issuers: Arc::new(Issuers::new(&config.issuers)),
-            receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
-            links: Arc::new(SasKeys::new(keys.url)),
             package_checks: Arc::new(Semaphore::new(PACKAGE_CHECKS_AT_ONCE)),
             secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),
             callers: Arc::default(),
+            last_uses: Arc::default(),
             admission: Admission::new(&config.queue),
             leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
             waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
@@ -210,6 +210,7 @@ impl App {
             worker,
             scheduler,
             senders,
+            keys,
             stopping,
             first_client,
         })
@@ -336,6 +337,9 @@ impl App {
             tls,
             self.stopping.clone(),
         ));
+        let (uses, store) = (Arc::clone(&self.api.last_uses), self.api.context.store.clone());
+        background.spawn(last_uses::keep(uses, store, self.stopping.clone()));
+        background.spawn(self.keys.follow(self.api.context.clone(), self.stopping.clone()));
         if !self.api.context.store.has_one_process() {
             background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
         }
@@ -499,6 +503,7 @@ async fn first_client(
         role: "client".to_owned(),
         created_at: options.clock.now(),
         revoked_at: None,
+        last_used_at: None,
     };
     let entry = NewEntry::of_service(client.created_at, Action::ClientAdd, DEV_CLIENT).with("role", "client");
     Ok(store

@@ -39,6 +39,9 @@ pub const AGENT: [&str; 15] = [
 /// All places of an import by the package API, before its load.
 pub const PACKAGE_IMPORT: [&str; 1] = ["package_import.queued"];
 
+/// All places of an erasure of one message.
+pub const ERASE: [&str; 2] = ["erase.blanked", "erase.withdrawn"];
+
 /// Kills the process if that is asked of it here.
 #[inline]
 pub fn reached(name: &str) {

@@ -4,6 +4,7 @@ mod bulk;
 mod deliveries;
 mod history;
 mod runs;
+mod webhooks;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +16,7 @@ pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
+pub use webhooks::{Webhook, WebhookPage};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
 #[derive(Debug, Clone)]

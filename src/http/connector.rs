@@ -109,7 +109,7 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
     let is_there = is_file_there(api, message).await;
     Ok(HttpResponse::Ok().json(json!({
         "CorrelationId": message.correlation,
-        "PopReceipt": api.receipts.issue(claimed.fence()),
+        "PopReceipt": api.signers().receipts.issue(claimed.fence()),
         "DownloadLocation": download_location(api, request, job, message),
         "IsDownLoadFileExist": is_there,
         "FileDownLoadErrorMessage": if is_there { "" } else { "the file is no longer kept, or lies where this server does not look" },
@@ -170,7 +170,7 @@ async fn fetch(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpR
     send(api, message, Fetch::Delivery)
         .await
         .map_err(|problem| match problem.kind {
-            Kind::Gone => Problem::new(Kind::NotFound, problem.detail),
+            Kind::Gone | Kind::Erased => Problem::new(Kind::NotFound, problem.detail),
             _ => problem,
         })
 }
@@ -226,7 +226,7 @@ fn ack_by(api: &Api, body: &Value) -> Result<AckBy, Problem> {
             .filter(|t| !t.is_empty())
     };
     if let Some(receipt) = text("PopReceipt") {
-        let lease = api.receipts.verify(receipt);
+        let lease = api.signers().receipts.verify(receipt);
         let lease = lease.ok_or_else(|| Problem::bad("unknown_receipt", "this PopReceipt was not issued here"))?;
         let correlation = text("CorrelationId").and_then(|id| parse_guid(id).ok());
         if correlation.is_some_and(|id| CorrelationId(id).message() != lease.message) {

@@ -26,6 +26,7 @@ pub mod history;
 pub mod issuers;
 pub mod jobs;
 mod json_body;
+pub mod last_uses;
 pub mod leases;
 pub mod measure;
 pub mod messages;
@@ -41,6 +42,7 @@ pub mod recent;
 pub mod rejects;
 pub mod sandbox;
 pub mod schedules;
+pub mod signers;
 pub mod status;
 pub mod tokens;
 pub mod view;
@@ -55,12 +57,9 @@ use actix_web::{HttpMessage as _, Resource, Route};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::sas::SasKeys;
-use crate::auth::tokens::TokenIssuer;
 use crate::config;
 use crate::definitions::Definitions;
 use crate::domain::ids::{JobId, MessageId};
-use crate::domain::receipt::ReceiptKeys;
 use crate::pipeline::Context;
 use crate::pipeline::projects::Projects;
 
@@ -73,20 +72,18 @@ pub struct Api {
     pub definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
     /// Reads again what of them the store keeps.
     pub projects: Projects,
-    /// Issues and verifies access tokens.
-    pub issuer: Arc<TokenIssuer>,
+    /// Sign and check what goes by the store's keys; replaced when those are rotated.
+    pub signers: tokio::sync::watch::Receiver<Arc<signers::Signers>>,
     /// Others whose tokens are taken.
     pub issuers: Arc<issuers::Issuers>,
-    /// Issues and verifies receipts.
-    pub receipts: Arc<ReceiptKeys>,
-    /// Signs and checks links that need no token.
-    pub links: Arc<SasKeys>,
     /// How many packages are looked at at once before they are taken: each is unpacked, and clients wait for it.
     pub package_checks: Arc<Semaphore>,
     /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
     pub secret_checks: Arc<Semaphore>,
     /// Who called lately.
     pub callers: Arc<auth::Callers>,
+    /// When clients were last let in.
+    pub last_uses: Arc<last_uses::LastUses>,
     /// Who is let in to enqueue.
     pub admission: admission::Admission,
     /// The jobs of messages handed out lately, for what their receipts ask for.
@@ -116,6 +113,12 @@ impl Api {
     #[must_use]
     pub fn definitions(&self) -> Arc<Definitions> {
         Arc::clone(&self.definitions.borrow())
+    }
+
+    /// What signs and checks as of now.
+    #[must_use]
+    pub fn signers(&self) -> Arc<signers::Signers> {
+        Arc::clone(&self.signers.borrow())
     }
 }
 

@@ -12,8 +12,9 @@ use crate::domain::ids::{CorrelationId, MessageId};
 use crate::domain::time::Timestamp;
 
 /// What is emptied, those that refer to others first. `uploads` stays until its blobs are gone.
-const EMPTIED: [&str; 26] = [
+const EMPTIED: [&str; 27] = [
     "message_events",
+    "erased_payloads",
     "record_errors",
     "error_groups",
     "repairs",
