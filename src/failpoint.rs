@@ -67,7 +67,7 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        let lists: [&[&str]; 3] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT];
+        let lists: [&[&str]; 4] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT, &super::ERASE];
         let known = lists.iter().any(|list| list.contains(&name));
         debug_assert!(known, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };
