@@ -1,5 +1,6 @@
 //! Logs: for people on a terminal, JSON otherwise. `RUST_LOG` filters, as everywhere. And what the process counts.
 
+pub mod exemplars;
 pub mod traces;
 
 use std::collections::BTreeMap;

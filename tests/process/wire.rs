@@ -31,6 +31,11 @@ pub struct Caller {
 impl Caller {
     /// Signs in.
     pub async fn new(service: &Service, credentials: &Credentials) -> Self {
+        Self::try_new(service, credentials).await.expect("an access token")
+    }
+
+    /// Signs in, where that may be refused.
+    pub async fn try_new(service: &Service, credentials: &Credentials) -> Option<Self> {
         let http = http();
         let scope = format!("{}/.default", service.base);
         let answer = http
@@ -44,12 +49,17 @@ impl Caller {
             .send()
             .await
             .expect("the token endpoint answers");
-        let body = json(answer, StatusCode::OK).await;
-        Self {
+        let (status, body) = (answer.status(), answer.text().await.expect("a text"));
+        if status != StatusCode::OK {
+            eprintln!("no token: {status} {body}");
+            return None;
+        }
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        Some(Self {
             http,
             base: service.base.clone(),
-            token: body["access_token"].as_str().expect("an access token").to_owned(),
-        }
+            token: body["access_token"].as_str()?.to_owned(),
+        })
     }
 
     /// Its access token.
