@@ -1,5 +1,7 @@
 //! `tranship erase`: removes a person's data from what the service keeps. Works on the store itself, beside a running service.
 
+mod say;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -10,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 use super::actor::entry;
 use super::client::new_store_file;
 use super::progress::{self, Cleared};
-use super::screen::{Screen, Tone, count, counted, plain};
+use say::{NOT_REACHED, left, say_report};
+
+use super::screen::{Screen, counted, plain};
 use super::settings::Settings;
 use super::shell::program;
 use super::{Exit, Failure};
@@ -26,7 +30,7 @@ use crate::domain::message::Digest as Hash;
 use crate::format::typed::type_canonical;
 use crate::hints::nearest;
 use crate::pipeline::Context;
-use crate::pipeline::erase::{self as use_case, Report, Told, Wanted};
+use crate::pipeline::erase::{self as use_case, Report, Wanted};
 
 /// Remove a person's data from payloads, rejects and staging
 #[derive(Debug, Args)]
@@ -228,16 +232,6 @@ impl Erase {
     }
 }
 
-/// Where nothing of this reaches.
-const NOT_REACHED: [&str; 6] = [
-    "backups of the store: erase again after a restore",
-    "files that agents keep in their folders",
-    "files that were collected, or sent to destinations",
-    "uploads and exported packages in the blob host, until their time is over (blobs.retention_days)",
-    "file names and idempotency keys that senders chose",
-    "on PostgreSQL, deleted rows until VACUUM; on SQLite, pages that were free before, until --vacuum",
-];
-
 /// The value a field must have.
 fn value(entity: &Entity, name: &str, text: &str) -> Result<FieldValue, Failure> {
     let field = entity.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
@@ -291,6 +285,7 @@ fn counts(told: NewEntry, report: &Report) -> NewEntry {
         .with("unclear", report.unclear.count)
         .with("unmatched", report.unmatched.count)
         .with("record_errors", report.record_errors)
+        .with("notes", report.notes)
         .with("staging_rows", report.staging_rows)
         .with("last_writes", report.last_writes)
         .with("target_rows", report.target_rows)
@@ -305,99 +300,4 @@ fn broke_off(error: &use_case::EraseError, last: Option<MessageId>) -> Failure {
         None => "Run it again.".to_owned(),
     };
     Failure::failed(format!("erasing broke off: {error}")).cure(cure)
-}
-
-fn say_report(screen: &Screen, erase: &Erase, report: &Report) {
-    let verb = if erase.dry_run { "would be " } else { "" };
-    let line = |number: u64, what: &str| {
-        if number > 0 {
-            screen.line(format!("  {}  {what}", count(number)));
-        }
-    };
-    let heading = format!("{} looked at", counted(report.looked_at, "message"));
-    screen.line(screen.paint(Tone::Strong, &heading));
-    line(report.withdrawn.count, &format!("payloads {verb}withdrawn"));
-    line(report.record_errors, &format!("record errors {verb}blanked"));
-    line(report.staging_rows, &format!("rows of staging {verb}deleted"));
-    line(report.last_writes, &format!("notes of last writes {verb}deleted"));
-    let target = if erase.target {
-        format!("rows of the target {verb}deleted")
-    } else {
-        "rows in the target, which stay without --target".to_owned()
-    };
-    line(report.target_rows, &target);
-    line(
-        report.tracked_changes,
-        "tracked changes name the key; they go once every export went on past them",
-    );
-    name(screen, "payloads withdrawn", &report.withdrawn);
-    name(screen, "have not ended and were left alone", &report.waiting);
-    name(screen, "cannot be read to the end", &report.unclear);
-    name(screen, "have record errors of nobody knows whom", &report.unmatched);
-    if !report.relay_jobs.is_empty() {
-        screen.line(format!(
-            "not looked into: messages of {}",
-            plain(&report.relay_jobs.join(", "))
-        ));
-    }
-    for id in &report.unknown_jobs {
-        screen.line(format!(
-            "not looked into: messages of {id}, a job that has no file any more"
-        ));
-    }
-    if !erase.dry_run && !report.logs_emptied {
-        screen.line(
-            "Somebody reads, so SQLite's log still holds what was deleted: run this again, or restart the service.",
-        );
-    }
-    if report.blobs_left {
-        screen.line("Some blobs could not be deleted yet; a running service tries again every minute.");
-    }
-    screen.note(format!("Not reached: {}.", NOT_REACHED.join("; ")));
-}
-
-fn name(screen: &Screen, what: &str, told: &Told) {
-    const SHOWN: usize = 20;
-    if told.count == 0 {
-        return;
-    }
-    screen.line(format!("{} {what}:", counted(told.count, "message")));
-    for message in told.messages.iter().take(SHOWN) {
-        let why = message
-            .why
-            .as_ref()
-            .map_or_else(String::new, |why| format!("  {}", plain(why)));
-        screen.line(format!(
-            "  {}  {}  {}{why}",
-            message.id,
-            message.status,
-            plain(&message.job)
-        ));
-    }
-    if told.count > SHOWN as u64 {
-        screen.line("  and more; --json names a thousand");
-    }
-}
-
-/// What is left, and what to do about it.
-fn left(report: &Report) -> Failure {
-    let mut cures = Vec::new();
-    if report.waiting.count > 0 {
-        cures.push(
-            "Let the messages that have not ended end, or cancel them (`tranship messages cancel`), and run it again.",
-        );
-    }
-    if report.unclear.count > 0 {
-        cures.push("--unclear withdraws payloads that cannot be read to the end.");
-    }
-    if report.unmatched.count > 0 {
-        cures.push("--unmatched blanks record errors whose payload is gone; by themselves they go after queue.idempotency_days.");
-    }
-    let what = format!(
-        "not all could be erased: {} have not ended, {} cannot be read to the end, {} have record errors of nobody knows whom",
-        counted(report.waiting.count, "message"),
-        report.unclear.count,
-        report.unmatched.count
-    );
-    Failure::failed(what).cure(cures.join("\n"))
 }

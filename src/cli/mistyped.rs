@@ -37,7 +37,8 @@ fn cure(error: &clap::Error) -> String {
     ];
     let nearest = kinds.into_iter().find_map(|kind| match error.get(kind)? {
         ContextValue::String(word) => Some(word.clone()),
-        ContextValue::Strings(words) => words.first().cloned(),
+        // The nearest comes last.
+        ContextValue::Strings(words) => words.last().cloned(),
         _ => None,
     });
     match nearest {

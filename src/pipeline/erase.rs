@@ -5,6 +5,8 @@
 //! and finds what is left. First what record errors quote is blanked, then the payload goes: while that is there, a rerun finds the
 //! message again.
 
+mod report;
+
 use std::sync::Arc;
 
 use super::Context;
@@ -25,10 +27,10 @@ use crate::storage::StoreError;
 use crate::storage::erase::{WhichErrors, Withdrawn};
 use crate::storage::lately::Lately;
 
+pub use report::{NAMED_MAX, Named, Report, Told};
+
 /// Messages read at a time.
 const PAGE: u32 = 100;
-/// Messages named in a report, of each kind.
-pub const NAMED_MAX: usize = 1000;
 /// Rounds of the sweep after the last message.
 const SWEEPS_MAX: usize = 1000;
 
@@ -59,84 +61,6 @@ impl Wanted {
     fn texts(&self) -> Vec<String> {
         let texts = self.values.iter().filter_map(|(_, cell)| cell.text());
         texts.filter(|text| !text.is_empty()).collect()
-    }
-}
-
-/// A message that is told of.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Named {
-    /// Its id.
-    pub id: MessageId,
-    /// Its job's name.
-    pub job: String,
-    /// Its status.
-    pub status: String,
-    /// What else there is to say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-/// How many there are, and the first of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Told {
-    /// All of them.
-    pub count: u64,
-    /// The first thousand.
-    pub messages: Vec<Named>,
-}
-
-impl Told {
-    fn add(&mut self, message: &Message, job: &Job, why: Option<String>) {
-        self.count += 1;
-        if self.messages.len() < NAMED_MAX {
-            self.messages.push(Named {
-                id: message.id,
-                job: job.name.clone(),
-                status: message.status.to_string(),
-                why,
-            });
-        }
-    }
-}
-
-/// What was found and erased; of a dry run, what would be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Report {
-    /// Messages looked at.
-    pub looked_at: u64,
-    /// Messages whose payload was withdrawn.
-    pub withdrawn: Told,
-    /// Messages that hold the person and have not ended: nothing was erased of them.
-    pub waiting: Told,
-    /// Messages whose payload cannot be read to the end, so that nobody can say whether they hold the person.
-    pub unclear: Told,
-    /// Record errors that were blanked.
-    pub record_errors: u64,
-    /// Messages with record errors whose payload is gone, and that quote none of the values: nobody can say whose they are.
-    pub unmatched: Told,
-    /// Rows deleted from staging.
-    pub staging_rows: u64,
-    /// Rows deleted from the table of last writes.
-    pub last_writes: u64,
-    /// Rows that stay in the change table until every export went on past them.
-    pub tracked_changes: u64,
-    /// Rows in the target: deleted if that was wanted, else they stay.
-    pub target_rows: u64,
-    /// Jobs that do not look into what they carry: their messages were not looked at.
-    pub relay_jobs: Vec<String>,
-    /// Jobs that have messages and no definition: their messages were not looked at.
-    pub unknown_jobs: Vec<JobId>,
-    /// Whether everything deleted is out of SQLite's write-ahead logs.
-    pub logs_emptied: bool,
-    /// Blobs left to the sweep of a running service.
-    pub blobs_left: bool,
-}
-
-impl Report {
-    /// Whether something of the person is left that a further run could erase.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.waiting.count == 0 && self.unclear.count == 0 && self.unmatched.count == 0
     }
 }
 
@@ -190,6 +114,7 @@ pub async fn erase(
     };
     erasure.go_through_messages(tell).await?;
     erasure.beside_the_targets().await?;
+    erasure.blank_quotes().await?;
     erasure.name_the_rest().await?;
     if !wanted.dry_run {
         erasure.sweep().await?;
@@ -283,11 +208,18 @@ impl Erasure<'_> {
             return Ok(());
         }
         let quoting = WhichErrors::Quoting(self.wanted.texts());
-        self.report.record_errors += self.blank(message.id, &quoting).await?;
-        let left = self.context.store.quoting_errors(message.id, &WhichErrors::All).await?;
+        let blanked = self.blank(message.id, &quoting).await?;
+        self.report.record_errors += blanked;
+        let mut left = self.context.store.quoting_errors(message.id, &WhichErrors::All).await?;
+        if self.wanted.dry_run {
+            left = left.saturating_sub(blanked);
+        }
         if left > 0 && self.wanted.unmatched_too {
-            self.report.record_errors += self.blank(message.id, &WhichErrors::All).await?;
-        } else if left > 0 && !self.wanted.dry_run {
+            self.report.record_errors += left;
+            if !self.wanted.dry_run {
+                self.blank(message.id, &WhichErrors::All).await?;
+            }
+        } else if left > 0 {
             let why = format!("{left} record errors, of records that are gone");
             self.report.unmatched.add(message, job, Some(why));
         }
@@ -369,6 +301,18 @@ impl Erasure<'_> {
             found.target
         };
         self.report.tracked_changes = found.changes;
+        Ok(())
+    }
+
+    /// What the service itself wrote down of the person, where it is told of runs and failures.
+    async fn blank_quotes(&mut self) -> Result<(), EraseError> {
+        let definitions = Arc::clone(self.definitions);
+        let texts = self.wanted.texts();
+        let jobs = definitions.jobs.iter();
+        for job in jobs.filter(|job| carries(&definitions, job, &self.entity.name)) {
+            let blanked = self.context.store.blank_quotes(job.id, &texts, self.wanted.dry_run);
+            self.report.notes += blanked.await?;
+        }
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 //!
 //! A payload goes as retention takes it: its row is deleted, or its upload moves to `dead` and the sweep deletes the blob.
 
+mod texts;
+
 use uuid::Uuid;
 
 use super::dialect::{Retries, lock_retries, sql};
