@@ -45,6 +45,7 @@ mod settings;
 mod shell;
 mod show;
 mod status;
+mod untrusted;
 mod wait;
 mod webhooks;
 
