@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::auth::{Caller, caller, connector_job, link_base};
 use super::envelope::{self, REPLAY};
 use super::json_body::{json_object, member};
@@ -12,6 +11,7 @@ use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::sandbox;
+use super::{Api, at};
 use crate::domain::ids::{CorrelationId, MessageId, parse_guid};
 use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::{Message, PayloadAt};
@@ -21,6 +21,16 @@ use crate::pipeline::enqueue::{self, Envelope};
 use crate::pipeline::telling::Done;
 use crate::storage::executions::Execution;
 use crate::storage::steps::{AckBy, Acked};
+
+/// The routes of recurring integrations, contract section 3.
+pub(super) fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(at("/api/connector/enqueue/{activity}", web::post().to(enqueue)))
+        .service(at("/api/connector/dequeue/{activity}", web::get().to(dequeue)))
+        .service(at("/api/connector/download/{activity}", web::get().to(download)))
+        .service(at("/api/connector/ack/{activity}", web::post().to(ack)))
+        .service(at("/api/connector/jobstatus/{activity}", web::get().to(job_status)));
+}
 
 /// Longest acknowledgement body.
 const ACK_BYTES_MAX: usize = 64 * 1024;

@@ -159,24 +159,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
         .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
         .configure(discovery::routes)
-        // Recurring integrations, contract section 3.
-        .service(at(
-            "/api/connector/enqueue/{activity}",
-            web::post().to(connector::enqueue),
-        ))
-        .service(at(
-            "/api/connector/dequeue/{activity}",
-            web::get().to(connector::dequeue),
-        ))
-        .service(at(
-            "/api/connector/download/{activity}",
-            web::get().to(connector::download),
-        ))
-        .service(at("/api/connector/ack/{activity}", web::post().to(connector::ack)))
-        .service(at(
-            "/api/connector/jobstatus/{activity}",
-            web::get().to(connector::job_status),
-        ))
+        .configure(connector::routes)
         // Package API, contract section 4: how a message or execution stands, and what it rejected.
         .service(
             web::resource("/data/datamanagementdefinitiongroups/{action}")
