@@ -2,7 +2,7 @@
 
 /// The cure for what the TLS library said, where there is a better one than to look at the address.
 pub fn cure(reason: &str) -> Option<&'static str> {
-    const CURES: [(&str, &str); 6] = [
+    const CURES: [(&str, &str); 7] = [
         (
             "InvalidContentType",
             "Something answers there, but without TLS: write http:// in --url or TRANSHIP_URL.",
@@ -10,6 +10,10 @@ pub fn cure(reason: &str) -> Option<&'static str> {
         (
             "UnknownIssuer",
             "This machine does not trust who issued the server's certificate: name the authority's file in SSL_CERT_FILE.",
+        ),
+        (
+            "BadSignature",
+            "The server's certificate is not by the authority that this machine trusts under that name: SSL_CERT_FILE may name an older one.",
         ),
         (
             "CaUsedAsEndEntity",

@@ -72,6 +72,27 @@ def for_docs(browser, base, folder):
         browser.shot(folder / f"console-{name}.png", whole=False)
 
 
+SHEET = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; padding: 8px; background: #8a8f98; display: flex; gap: 8px; align-items: flex-start }}
+div {{ height: {height}px; overflow: hidden; border-radius: 3px }}
+.wide {{ width: 460px }} .phone {{ width: 150px }} img {{ display: block; width: 100% }}
+</style>{pictures}"""
+
+
+def sheets(browser, names, folder):
+    """All looks of a page on one sheet, for docs/console-looks.md: wide and on a phone, light and dark, the upper part of long ones."""
+    to = folder / "docs" / "looks"
+    to.mkdir(parents=True, exist_ok=True)
+    page, height = folder / "sheet.html", 420
+    for name in names:
+        pictures = "".join(f'<div class="{look.split("-")[0]}"><img src="{name}.{look}.png"></div>' for look, _ in LOOKS)
+        page.write_text(SHEET.format(height=height, pictures=pictures))
+        browser.look(width=2 * 460 + 2 * 150 + 5 * 8, height=height + 16)
+        browser.open(page.resolve().as_uri())
+        browser.shot(to / f"{name}.webp", whole=False)
+    page.unlink()
+
+
 def sign_in(browser, link):
     """Signs in by a link that is good once."""
     browser.open(link)
@@ -99,6 +120,7 @@ def main(link, folder):
                     wide.append(f"{name}, {look}: {over} px wider than the window")
             print(name, address)
         for_docs(browser, base, folder / "docs")
+        sheets(browser, sorted(path.name.removesuffix(".wide.png") for path in folder.glob("*.wide.png") if path.name != "sign-in.wide.png"), folder)
         for complaint in browser.complaints():
             print("the browser says:", complaint)
         for line in wide:
