@@ -39,6 +39,9 @@ pub const AGENT: [&str; 15] = [
 /// All places of an import by the package API, before its load.
 pub const PACKAGE_IMPORT: [&str; 1] = ["package_import.queued"];
 
+/// All places of an erasure of one message.
+pub const ERASE: [&str; 2] = ["erase.blanked", "erase.withdrawn"];
+
 /// Kills the process if that is asked of it here.
 #[inline]
 pub fn reached(name: &str) {
@@ -64,7 +67,7 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        let lists: [&[&str]; 3] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT];
+        let lists: [&[&str]; 4] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT, &super::ERASE];
         let known = lists.iter().any(|list| list.contains(&name));
         debug_assert!(known, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };

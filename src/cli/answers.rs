@@ -6,6 +6,7 @@ mod history;
 mod processes;
 mod rates;
 mod runs;
+mod webhooks;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyE
 pub use processes::{Process, ProcessList};
 pub use rates::{Rates, Traffic};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
+pub use webhooks::{Webhook, WebhookPage};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The command line: what people and scripts type.
 //!
 //! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
-//! `doctor`, `init`, `entities`, `client` and `audit` work on settings, definitions and the store where they are. Refuses: rules of the service,
+//! `doctor`, `init`, `entities`, `client`, `keys` and `audit` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
 mod actor;
@@ -22,13 +22,16 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod entities;
+mod erase;
 mod exit;
 mod generate;
 mod health;
 mod init;
 mod jobs;
+mod keys;
 mod manual;
 mod messages;
+mod mistyped;
 mod positions;
 mod processes;
 mod progress;
@@ -46,6 +49,7 @@ mod show;
 mod status;
 mod untrusted;
 mod wait;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -113,12 +117,18 @@ enum Command {
     /// List what export jobs brought to their destinations, and send it once more
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    /// List what webhooks were told, send it once more, send a ping
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     /// Play with a sandbox: faults, clock, reset, journal (`serve --sandbox`)
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// List and rotate what tokens, receipts and links are signed with
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// See who did what, and whether the log of it is whole
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -132,6 +142,8 @@ enum Command {
     Backup(backup::Backup),
     /// Make the store from a backup
     Restore(backup::Restore),
+    /// Remove a person's data from payloads, rejects and staging
+    Erase(erase::Erase),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -165,14 +177,17 @@ impl Command {
             Self::Messages(messages) => messages.connection().json,
             Self::DeadLetters(dead_letters) => dead_letters.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
+            Self::Webhooks(webhooks) => webhooks.connection().json,
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
+            Self::Keys(keys) => keys.json(),
             Self::Audit(audit) => audit.json(),
             Self::Processes(processes) => processes.connection.json,
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
             Self::Backup(backup) => backup.json,
             Self::Restore(restore) => restore.json,
+            Self::Erase(erase) => erase.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -196,14 +211,17 @@ impl Command {
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::DeadLetters(dead_letters) => Box::pin(dead_letters.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
+            Self::Webhooks(webhooks) => Box::pin(webhooks.run(screen)).await,
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Keys(keys) => Box::pin(keys.run(screen)).await,
             Self::Audit(audit) => Box::pin(audit.run(screen)).await,
             Self::Processes(processes) => Box::pin(processes.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Backup(backup) => Box::pin(backup.run(screen)).await,
             Self::Restore(restore) => Box::pin(restore.run(screen)).await,
+            Self::Erase(erase) => Box::pin(erase.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Completions(completions) => completions.run(screen),

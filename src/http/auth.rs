@@ -202,13 +202,14 @@ async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, Proble
     } else if let Some(outsider) = api.issuers.verify(token, now, &own_addresses(api, request)).await? {
         (outsider.client, outsider.expires)
     } else {
-        let claims = api.issuer.verify(token, now, &audiences).map_err(denied)?;
+        let claims = api.signers().issuer.verify(token, now, &audiences).map_err(denied)?;
         (claims.appid, claims.exp)
     };
     let asked = Instant::now();
     let client = api.context.store.client(&name).await?;
     match client {
         Some(client) if client.revoked_at.is_none() => {
+            api.last_uses.note(&client.name, now);
             let caller = Caller::of(&client, Surface::Api);
             let known = Known {
                 caller: caller.clone(),

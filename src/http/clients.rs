@@ -60,6 +60,7 @@ fn shown(definitions: &Definitions, client: &Client) -> Value {
         "role": client.role,
         "created_at": client.created_at,
         "revoked_at": client.revoked_at,
+        "last_used_at": client.last_used_at,
         "jobs": jobs_of(definitions, client),
     })
 }
@@ -200,6 +201,7 @@ pub(crate) async fn add_client(api: &Api, caller: &Caller, name: &str, role: Rol
         role: role.as_str().to_owned(),
         created_at: api.context.clock.now(),
         revoked_at: None,
+        last_used_at: None,
     };
     let store = api.audited(caller, Action::ClientAdd, name, json!({ "role": role.as_str() }));
     store.add_client(&client).await?;

@@ -29,7 +29,7 @@ pub(super) const ITEMS_MAX: usize = 1000;
 /// Longest body of a request about leases.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest lease one may ask for, in seconds.
-const LEASE_SECONDS_MAX: u32 = 86_400;
+pub const LEASE_SECONDS_MAX: u32 = 86_400;
 /// Longest wait for a message, in seconds.
 pub(super) const WAIT_SECONDS_MAX: u32 = 60;
 /// What may be done under a lease.
@@ -120,7 +120,7 @@ pub async fn lease(
 fn view(api: &Api, delivered: &Delivered) -> Value {
     let message = &delivered.claimed.message;
     let mut lease = json!({
-        "receipt": api.receipts.issue(delivered.claimed.fence()),
+        "receipt": api.signers().receipts.issue(delivered.claimed.fence()),
         "id": message.id,
         "epoch": message.epoch,
         "attempt": message.attempt,
@@ -218,7 +218,11 @@ pub(super) fn item_view(result: Result<Value, Problem>) -> Value {
 }
 
 async fn carry_out(api: &Api, caller: &Caller, item: &Item) -> Result<Value, Problem> {
-    let fence = api.receipts.verify(&item.receipt).ok_or_else(unknown_receipt)?;
+    let fence = api
+        .signers()
+        .receipts
+        .verify(&item.receipt)
+        .ok_or_else(unknown_receipt)?;
     let began = api.context.clock.now();
     let done = carry_out_step(api, caller, item, fence).await;
     if let Some(name) = ACTIONS.into_iter().find(|name| *name == item.action) {

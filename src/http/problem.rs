@@ -66,6 +66,8 @@ pub enum Kind {
     DigestMismatch,
     /// The payload is no longer kept.
     Gone,
+    /// The payload was withdrawn, because it held a person's data that was to be erased.
+    Erased,
     /// An activity id nobody knows: 500 on the connector (AUTH-13).
     UnknownActivity,
     /// Something the service needs is out of reach; trying again helps.
@@ -94,6 +96,7 @@ impl Kind {
             Self::TooLarge => "payload_too_large",
             Self::DigestMismatch => "digest_mismatch",
             Self::Gone => "payload_gone",
+            Self::Erased => "payload_erased",
             Self::UnknownActivity => "unknown_activity",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -114,7 +117,7 @@ impl Kind {
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::QueueFull | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Gone => StatusCode::GONE,
+            Self::Gone | Self::Erased => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -145,6 +148,7 @@ impl Kind {
             Self::TooLarge => "The payload is too large",
             Self::DigestMismatch => "The payload is not the one announced",
             Self::Gone => "The payload is no longer kept",
+            Self::Erased => "The payload was erased",
             Self::UnknownActivity => "Unknown activity id",
             Self::Unavailable => "Try again later",
             Self::Internal => "An error has occurred",
@@ -353,6 +357,7 @@ impl From<SourceError> for Problem {
                 tracing::error!(%detail, "a payload cannot be read");
                 Self::new(Kind::Gone, detail)
             }
+            SourceError::Erased { .. } => Self::new(Kind::Erased, error.to_string()),
             SourceError::Blob(error) => error.into(),
             SourceError::Store(error) => error.into(),
         }
@@ -415,6 +420,7 @@ mod tests {
             Kind::TooLarge,
             Kind::DigestMismatch,
             Kind::Gone,
+            Kind::Erased,
             Kind::UnknownActivity,
             Kind::Unavailable,
             Kind::Internal,

@@ -10,6 +10,7 @@ mod composite;
 mod data_file;
 pub mod deliver;
 pub mod enqueue;
+pub mod erase;
 pub mod export;
 pub mod export_from_package;
 pub mod find;

@@ -313,6 +313,7 @@ fn prunes(keep: Retention, dialect: Dialect) -> Vec<String> {
         of_message("record_errors"),
         of_message("error_groups"),
         of_message("repairs"),
+        of_message("erased_payloads"),
         format!(
             "delete from execution_entities where execution in (select e.id from executions e where e.finished_at < {over} \
              and exists (select 1 from execution_entities x where x.execution = e.id) limit {FEW})"
@@ -370,7 +371,8 @@ const NOTHING_LEFT: &str = "not exists (select 1 from messages m where m.id = o.
     and not exists (select 1 from message_events e where e.message = o.message) \
     and not exists (select 1 from record_errors e where e.message = o.message) \
     and not exists (select 1 from error_groups e where e.message = o.message) \
-    and not exists (select 1 from repairs e where e.message = o.message)";
+    and not exists (select 1 from repairs e where e.message = o.message) \
+    and not exists (select 1 from erased_payloads e where e.message = o.message)";
 
 /// An ended message's payload may go.
 fn payload_due(keep: Retention) -> String {

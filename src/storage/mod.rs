@@ -26,6 +26,7 @@ pub mod dmf_blocks;
 pub mod doctor;
 mod due;
 pub mod enqueue;
+pub mod erase;
 pub mod error;
 pub mod execution_history;
 pub mod executions;

@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 /// What is emptied, those that refer to others first. `uploads` stays until its blobs are gone.
 const EMPTIED: [&str; 27] = [
     "message_events",
+    "erased_payloads",
     "record_errors",
     "error_groups",
     "repairs",
