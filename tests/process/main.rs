@@ -21,6 +21,7 @@ mod compose;
 mod console;
 mod copies;
 mod crash;
+mod crash_matrix;
 mod destinations;
 mod doctor;
 mod entities;

@@ -52,6 +52,23 @@ impl Caller {
         }
     }
 
+    /// Signs in at a service that may die of it.
+    pub async fn try_new(service: &Service, credentials: &Credentials) -> Option<Self> {
+        let http = http();
+        let asked = http.post(format!("{}/default/oauth2/v2.0/token", service.base)).form(&[
+            ("grant_type", "client_credentials"),
+            ("client_id", &credentials.id),
+            ("client_secret", &credentials.secret),
+            ("scope", &format!("{}/.default", service.base)),
+        ]);
+        let body: Value = asked.send().await.ok()?.json().await.ok()?;
+        Some(Self {
+            http,
+            base: service.base.clone(),
+            token: body["access_token"].as_str()?.to_owned(),
+        })
+    }
+
     /// Its access token.
     #[allow(dead_code, reason = "for clients of another language")]
     pub fn token(&self) -> &str {
@@ -78,6 +95,17 @@ impl Caller {
     pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Response> {
         let request = self.http.post(self.url(path)).bearer_auth(&self.token).body(body);
         request.send().await
+    }
+
+    /// `POST path` with an idempotency key, where there may be no answer.
+    pub async fn try_post_once(
+        &self,
+        path: &str,
+        key: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Response> {
+        let request = self.http.post(self.url(path)).bearer_auth(&self.token);
+        request.header("Idempotency-Key", key).body(body).send().await
     }
 
     /// Pushes a file and returns the message's id.
