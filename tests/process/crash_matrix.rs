@@ -4,9 +4,9 @@
 //! Lives follow each other: the one that mends what the last left behind is killed itself, at the next place. Only the last one may live.
 
 mod anywhere;
-//mod handed_out;
-//mod housekeeping;
+mod handed_out;
+mod housekeeping;
 mod imports;
-//mod outgoing;
+mod outgoing;
 mod place;
-//mod reached;
+mod reached;

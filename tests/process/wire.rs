@@ -84,6 +84,11 @@ impl Caller {
             .unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// `GET path`, where there may be no answer.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Response> {
+        self.http.get(self.url(path)).bearer_auth(&self.token).send().await
+    }
+
     /// `POST path` with a body.
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
         self.try_post(path, body)

@@ -1,6 +1,7 @@
 //! The repository agrees with itself: the direction of imports, the drawing of the states, the snippets in the pages.
 
 mod audit_actions;
+mod failpoints;
 mod grafana;
 mod import_direction;
 mod markdown;

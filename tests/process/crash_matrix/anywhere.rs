@@ -1,5 +1,7 @@
 //! The same at commits by their number, which are more than have names: all of them in the long form, some of them otherwise.
 
+use std::time::Duration;
+
 use super::imports::{LANES, Sent, assert_all_ended, site_of_imports};
 use super::place::Payloads;
 use crate::on_both_databases;
@@ -12,6 +14,8 @@ on_both_databases!(an_import_killed_at_any_commit_lands_once,);
 const COMMITS_MAX: usize = 60;
 /// So many of them are tried on each side of each database's commits.
 const TRIED: usize = 5;
+/// After what was asked of it; an import takes less.
+const A_LIFE: Duration = Duration::from_secs(2);
 
 async fn an_import_killed_at_any_commit_lands_once(store: TestDatabase) {
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
@@ -29,7 +33,7 @@ async fn an_import_killed_at_any_commit_lands_once(store: TestDatabase) {
             let failpoint = format!("{side}:{count}");
             let lane = &LANES[sent.len() % LANES.len()];
             sent.push(Sent::new(sent.len() + 1, lane, &failpoint));
-            let died_here = place.may_die_at(&failpoint, async |caller| {
+            let died_here = place.may_die_at(&failpoint, A_LIFE, async |caller| {
                 for one in &mut sent {
                     one.offer(caller).await;
                 }

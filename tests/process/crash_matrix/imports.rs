@@ -20,7 +20,7 @@ pub struct Lane {
     pub job: &'static str,
     /// Of its `[import]` section.
     settings: &'static str,
-    failpoints: &'static [&'static str],
+    pub failpoints: &'static [&'static str],
     /// Whether its files land.
     lands: bool,
 }

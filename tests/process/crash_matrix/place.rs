@@ -1,6 +1,7 @@
 //! Where a matrix runs: a database, and what payloads are kept in.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::buckets::Bucket;
 use crate::service::Service;
@@ -78,14 +79,12 @@ impl Place {
 
     /// A life that is to end at `failpoint`. What `act` asks of it may be cut short anywhere, and it may die before it is asked anything.
     pub async fn die_at(&self, failpoint: &str, act: impl AsyncFnOnce(&Caller)) {
-        assert!(
-            self.may_die_at(failpoint, act).await,
-            "{failpoint}: it never comes to its failpoint"
-        );
+        let died = self.may_die_at(failpoint, Duration::from_mins(1), act).await;
+        assert!(died, "the service never comes to {failpoint}");
     }
 
-    /// The same where the life may also be over before it comes to the failpoint. Whether it died.
-    pub async fn may_die_at(&self, failpoint: &str, act: impl AsyncFnOnce(&Caller)) -> bool {
+    /// The same where the life may also go on; it ends so long after the act. Whether it came to the failpoint.
+    pub async fn may_die_at(&self, failpoint: &str, patience: Duration, act: impl AsyncFnOnce(&Caller)) -> bool {
         let mut command = self.command();
         command.env("FAILPOINT", failpoint);
         let mut service = match Service::try_start(command, &self.site.data_dir("data")).await {
@@ -98,12 +97,13 @@ impl Place {
         if let Some(caller) = Caller::try_new(&service, &self.tester).await {
             act(&caller).await;
         }
-        for _ in 0..100 {
+        let began = Instant::now();
+        while began.elapsed() < patience {
             if !service.is_running() {
                 service.killed().await;
                 return true;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         service.kill9();
         false
@@ -134,7 +134,7 @@ impl Place {
             if seen == (wanted, wanted, wanted) {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         panic!("{wanted} uploads, used ones, and blobs are to stay; there are {seen:?}");
     }
@@ -157,11 +157,7 @@ fn files_below(folder: &std::path::Path) -> u64 {
         if path.is_dir() {
             files_below(&path)
         } else {
-            u64::from(
-                !path
-                    .file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with(".tranship")),
-            )
+            u64::from(!path.ends_with("blobs.id"))
         }
     };
     entries.map(count).sum()

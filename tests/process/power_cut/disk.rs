@@ -1,0 +1,375 @@
+//! A disk that forgets: it keeps what was synced, and of the rest what it likes.
+//!
+//! A file's bytes last once the file is synced, its name once the folder is, as POSIX has it. What was not synced when the power goes may be
+//! there or not, sector by sector and in any order; of names not synced each folder has as many of the first as it likes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::journal::Op;
+use crate::support::chance::Chance;
+
+/// What is written at once or not at all.
+const SECTOR: u64 = 512;
+
+/// What becomes of what was not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// All of it is there: a process that was killed.
+    Nothing,
+    /// None of it is.
+    Everything,
+    /// Some sectors and some names are.
+    Some(u64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Node {
+    File(usize),
+    Folder,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    synced: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Write(u64, Arc<[u8]>),
+    SetLength(u64),
+}
+
+/// Names that change together: what each stands for from then on.
+type Names = Vec<(String, Option<Node>)>;
+
+#[derive(Debug, Default)]
+struct Folder {
+    synced: BTreeMap<String, Node>,
+    pending: Vec<Names>,
+}
+
+impl Folder {
+    fn now(&self) -> BTreeMap<String, Node> {
+        self.after(self.pending.len())
+    }
+
+    fn after(&self, kept: usize) -> BTreeMap<String, Node> {
+        let mut names = self.synced.clone();
+        for (name, node) in self.pending[..kept].iter().flatten().cloned() {
+            match node {
+                Some(node) => _ = names.insert(name, node),
+                None => _ = names.remove(&name),
+            }
+        }
+        names
+    }
+}
+
+/// Files and folders below one folder.
+#[derive(Debug)]
+pub struct Disk {
+    files: Vec<File>,
+    /// By their paths; the whole is at the empty path.
+    folders: BTreeMap<String, Folder>,
+    /// Numbers of the journal.
+    known: HashMap<u64, usize>,
+}
+
+impl Disk {
+    /// What is there now, all of it synced.
+    pub fn of(folder: &Path) -> Self {
+        let mut disk = Self {
+            files: Vec::new(),
+            folders: BTreeMap::new(),
+            known: HashMap::new(),
+        };
+        disk.load(folder, "");
+        disk
+    }
+
+    fn load(&mut self, folder: &Path, path: &str) {
+        let mut names = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("UTF-8");
+            if name.ends_with("-shm") {
+                continue;
+            }
+            let node = if entry.path().is_dir() {
+                self.load(&entry.path(), &inside(path, &name));
+                Node::Folder
+            } else {
+                self.files.push(File {
+                    synced: std::fs::read(entry.path()).expect("it reads"),
+                    pending: Vec::new(),
+                });
+                Node::File(self.files.len() - 1)
+            };
+            names.insert(name, node);
+        }
+        let folder = Folder {
+            synced: names,
+            pending: Vec::new(),
+        };
+        self.folders.insert(path.to_owned(), folder);
+    }
+
+    /// The next entry of the journal.
+    pub fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Create { id, path } => {
+                self.files.push(File::default());
+                self.known.insert(*id, self.files.len() - 1);
+                if !path.is_empty() {
+                    self.name(path, Some(Node::File(self.files.len() - 1)));
+                }
+            }
+            Op::Known { id, path } => match self.find(path) {
+                Some(Node::File(file)) => _ = self.known.insert(*id, file),
+                other => panic!("{path} is opened, and is {other:?}"),
+            },
+            Op::Write { id, at, bytes } => self.file(*id).pending.push(Change::Write(*at, Arc::clone(bytes))),
+            Op::SetLength { id, length } => self.file(*id).pending.push(Change::SetLength(*length)),
+            Op::Sync { id } => {
+                let file = self.file(*id);
+                for change in std::mem::take(&mut file.pending) {
+                    change.apply(&mut file.synced);
+                }
+            }
+            Op::MakeFolder(path) => {
+                self.folders.insert(path.clone(), Folder::default());
+                self.name(path, Some(Node::Folder));
+            }
+            Op::RemoveFolder(path) | Op::Unlink(path) => self.name(path, None),
+            Op::SyncFolder(path) => {
+                if let Some(folder) = self.folders.get_mut(path) {
+                    folder.synced = folder.now();
+                    folder.pending.clear();
+                }
+            }
+            Op::Rename { from, to } => self.rename(from, to),
+            Op::Link { from, to } => {
+                let node = self.find(from);
+                assert!(node.is_some(), "{from} is linked");
+                self.name(to, node);
+            }
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        let node = self.find(from).unwrap_or_else(|| panic!("{from} is renamed"));
+        assert_eq!(parted(from).0, parted(to).0, "{from} moves to another folder");
+        assert!(node != Node::Folder, "the folder {from} is renamed");
+        let names = vec![
+            (parted(to).1.to_owned(), Some(node)),
+            (parted(from).1.to_owned(), None),
+        ];
+        self.folder_of(to).pending.push(names);
+    }
+
+    fn name(&mut self, path: &str, node: Option<Node>) {
+        let name = parted(path).1.to_owned();
+        self.folder_of(path).pending.push(vec![(name, node)]);
+    }
+
+    fn find(&self, path: &str) -> Option<Node> {
+        let (folder, name) = parted(path);
+        self.folders.get(folder)?.now().remove(name)
+    }
+
+    fn folder_of(&mut self, path: &str) -> &mut Folder {
+        let folder = parted(path).0;
+        self.folders
+            .get_mut(folder)
+            .unwrap_or_else(|| panic!("{path} is in a folder nobody made"))
+    }
+
+    fn file(&mut self, id: u64) -> &mut File {
+        let at = self.known[&id];
+        &mut self.files[at]
+    }
+
+    /// What is on the disk when the power goes now, by path.
+    pub fn after_cut(&self, loss: Loss) -> BTreeMap<String, Option<Vec<u8>>> {
+        let mut chance = Chance::of(match loss {
+            Loss::Some(seed) => seed,
+            _ => 0,
+        });
+        let mut found = BTreeMap::new();
+        self.gather("", loss, &mut chance, &mut found);
+        found
+    }
+
+    fn gather(
+        &self,
+        path: &str,
+        loss: Loss,
+        chance: &mut Chance,
+        found: &mut BTreeMap<String, Option<Vec<u8>>>,
+    ) {
+        let folder = &self.folders[path];
+        let kept = match loss {
+            Loss::Nothing => folder.pending.len(),
+            Loss::Everything => 0,
+            Loss::Some(_) => chance.below(folder.pending.len() + 1),
+        };
+        for (name, node) in folder.after(kept) {
+            let path = inside(path, &name);
+            match node {
+                Node::Folder => {
+                    found.insert(path.clone(), None);
+                    self.gather(&path, loss, chance, found);
+                }
+                Node::File(file) => _ = found.insert(path, Some(self.files[file].after_cut(loss, chance))),
+            }
+        }
+    }
+
+    /// Bytes nobody synced.
+    pub fn is_anything_pending(&self) -> bool {
+        self.files.iter().any(|file| !file.pending.is_empty())
+            || self.folders.values().any(|folder| !folder.pending.is_empty())
+    }
+}
+
+impl File {
+    fn after_cut(&self, loss: Loss, chance: &mut Chance) -> Vec<u8> {
+        let mut bytes = self.synced.clone();
+        // Of some files nearly everything is there, of some nearly nothing.
+        let lost_in_eight = chance.below(9);
+        for change in &self.pending {
+            match loss {
+                Loss::Everything => {}
+                Loss::Nothing => change.apply(&mut bytes),
+                Loss::Some(_) => change.tear(&mut bytes, || chance.below(8) < lost_in_eight),
+            }
+        }
+        bytes
+    }
+}
+
+impl Change {
+    fn apply(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Write(at, bytes) => put(to, *at, bytes),
+            Self::SetLength(length) => to.resize(usize::try_from(*length).expect("it fits"), 0),
+        }
+    }
+
+    /// Applies what of it is not lost.
+    fn tear(&self, to: &mut Vec<u8>, mut is_lost: impl FnMut() -> bool) {
+        let Self::Write(at, bytes) = self else {
+            if !is_lost() {
+                self.apply(to);
+            }
+            return;
+        };
+        let (mut at, mut rest) = (*at, &bytes[..]);
+        while !rest.is_empty() {
+            let length = usize::try_from(SECTOR - at % SECTOR).expect("small").min(rest.len());
+            if !is_lost() {
+                put(to, at, &rest[..length]);
+            }
+            at += length as u64;
+            rest = &rest[length..];
+        }
+    }
+}
+
+fn put(to: &mut Vec<u8>, at: u64, bytes: &[u8]) {
+    let at = usize::try_from(at).expect("it fits");
+    if to.len() < at + bytes.len() {
+        to.resize(at + bytes.len(), 0);
+    }
+    to[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+/// Writes what is on a disk into a folder; whatever is there is replaced, what is not on the disk stays.
+pub fn write(found: &BTreeMap<String, Option<Vec<u8>>>, folder: &Path) {
+    for (path, bytes) in found {
+        let path = folder.join(path);
+        match bytes {
+            None => std::fs::create_dir_all(path).expect("a folder"),
+            Some(bytes) => std::fs::write(path, bytes).expect("it is written"),
+        }
+    }
+}
+
+fn parted(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+fn inside(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(ops: &[Op]) -> Disk {
+        let empty = tempfile::tempdir().expect("a folder");
+        let mut disk = Disk::of(empty.path());
+        ops.iter().for_each(|op| disk.apply(op));
+        disk
+    }
+
+    fn written(id: u64, path: &str, bytes: &[u8]) -> Vec<Op> {
+        let path = path.to_owned();
+        let bytes = bytes.into();
+        vec![Op::Create { id, path }, Op::Write { id, at: 0, bytes }]
+    }
+
+    #[test]
+    fn bytes_last_by_the_sync_of_the_file_and_names_by_that_of_the_folder() {
+        let mut ops = written(1, "a", b"new");
+        assert!(disk(&ops).after_cut(Loss::Everything).is_empty());
+        assert_eq!(disk(&ops).after_cut(Loss::Nothing)["a"], Some(b"new".to_vec()));
+        ops.push(Op::Sync { id: 1 });
+        assert!(disk(&ops).after_cut(Loss::Everything).is_empty(), "its name is lost");
+        ops.remove(2);
+        ops.push(Op::SyncFolder(String::new()));
+        assert_eq!(disk(&ops).after_cut(Loss::Everything)["a"], Some(Vec::new()), "its bytes are lost");
+        ops.push(Op::Sync { id: 1 });
+        assert_eq!(disk(&ops).after_cut(Loss::Everything)["a"], Some(b"new".to_vec()));
+    }
+
+    #[test]
+    fn a_name_that_is_not_synced_still_stands_for_the_old_file() {
+        let mut ops = written(1, "a", b"old");
+        ops.extend([Op::Sync { id: 1 }, Op::SyncFolder(String::new())]);
+        ops.extend(written(2, "b", b"new"));
+        ops.push(Op::Rename { from: "b".into(), to: "a".into() });
+        let seen: std::collections::BTreeSet<_> = (0..200)
+            .map(|seed| disk(&ops).after_cut(Loss::Some(seed)).into_keys().collect::<Vec<_>>())
+            .collect();
+        let names = [vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]];
+        assert_eq!(seen, names.into());
+        assert_eq!(disk(&ops).after_cut(Loss::Everything)["a"], Some(b"old".to_vec()));
+        assert_eq!(disk(&ops).after_cut(Loss::Nothing)["a"], Some(b"new".to_vec()));
+    }
+
+    #[test]
+    fn a_write_that_is_not_synced_is_torn_at_sectors() {
+        let mut ops = written(1, "a", &[0; 2048]);
+        ops.extend([Op::Sync { id: 1 }, Op::SyncFolder(String::new())]);
+        ops.push(Op::Write { id: 1, at: 100, bytes: [1; 1500].into() });
+        let mut states = std::collections::BTreeSet::new();
+        for seed in 0..500 {
+            let bytes = disk(&ops).after_cut(Loss::Some(seed)).remove("a").expect("there").expect("a file");
+            let sectors = [100..512, 512..1024, 1024..1536, 1536..1600];
+            states.insert(sectors.map(|sector| {
+                assert!(bytes[sector.clone()].iter().all(|byte| *byte == bytes[sector.start]));
+                bytes[sector.start]
+            }));
+        }
+        assert_eq!(states.len(), 16, "each sector by itself");
+    }
+}
