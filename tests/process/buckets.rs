@@ -83,7 +83,7 @@ impl Bucket {
     }
 
     /// All objects, by their path below the prefix.
-    pub async fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+    async fn objects(&self) -> BTreeMap<String, Vec<u8>> {
         let prefix = object_store::path::Path::parse(self.parts().1).expect("a prefix");
         let listed: Vec<_> = self.store.list(Some(&prefix)).try_collect().await.expect("lists");
         let mut objects = BTreeMap::new();
@@ -93,6 +93,13 @@ impl Bucket {
             objects.insert(name, bytes.expect("all of it").to_vec());
         }
         objects
+    }
+
+    /// How many objects there are.
+    pub async fn count(&self) -> usize {
+        let prefix = object_store::path::Path::parse(self.parts().1).expect("a prefix");
+        let listed: Vec<_> = self.store.list(Some(&prefix)).try_collect().await.expect("lists");
+        listed.len()
     }
 
     /// Uploads in parts that were begun and neither finished nor given up. Azure has no such thing: blocks that nobody commits are nowhere

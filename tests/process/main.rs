@@ -36,6 +36,7 @@ mod out_of_reach;
 mod package_export_crashes;
 mod package_imports;
 mod packages;
+mod power_cut;
 mod requests;
 mod sandbox;
 mod schedules;

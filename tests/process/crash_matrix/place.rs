@@ -141,7 +141,7 @@ impl Place {
 
     async fn blobs(&self) -> u64 {
         match &self.payloads {
-            Payloads::Bucket(bucket) => bucket.objects().await.len() as u64,
+            Payloads::Bucket(bucket) => bucket.count().await as u64,
             _ => files_below(&self.site.path("blobs")),
         }
     }

@@ -163,10 +163,7 @@ impl Disk {
         let node = self.find(from).unwrap_or_else(|| panic!("{from} is renamed"));
         assert_eq!(parted(from).0, parted(to).0, "{from} moves to another folder");
         assert!(node != Node::Folder, "the folder {from} is renamed");
-        let names = vec![
-            (parted(to).1.to_owned(), Some(node)),
-            (parted(from).1.to_owned(), None),
-        ];
+        let names = vec![(parted(to).1.to_owned(), Some(node)), (parted(from).1.to_owned(), None)];
         self.folder_of(to).pending.push(names);
     }
 
@@ -203,13 +200,7 @@ impl Disk {
         found
     }
 
-    fn gather(
-        &self,
-        path: &str,
-        loss: Loss,
-        chance: &mut Chance,
-        found: &mut BTreeMap<String, Option<Vec<u8>>>,
-    ) {
+    fn gather(&self, path: &str, loss: Loss, chance: &mut Chance, found: &mut BTreeMap<String, Option<Vec<u8>>>) {
         let folder = &self.folders[path];
         let kept = match loss {
             Loss::Nothing => folder.pending.len(),
@@ -226,12 +217,6 @@ impl Disk {
                 Node::File(file) => _ = found.insert(path, Some(self.files[file].after_cut(loss, chance))),
             }
         }
-    }
-
-    /// Bytes nobody synced.
-    pub fn is_anything_pending(&self) -> bool {
-        self.files.iter().any(|file| !file.pending.is_empty())
-            || self.folders.values().any(|folder| !folder.pending.is_empty())
     }
 }
 
@@ -336,7 +321,11 @@ mod tests {
         assert!(disk(&ops).after_cut(Loss::Everything).is_empty(), "its name is lost");
         ops.remove(2);
         ops.push(Op::SyncFolder(String::new()));
-        assert_eq!(disk(&ops).after_cut(Loss::Everything)["a"], Some(Vec::new()), "its bytes are lost");
+        assert_eq!(
+            disk(&ops).after_cut(Loss::Everything)["a"],
+            Some(Vec::new()),
+            "its bytes are lost"
+        );
         ops.push(Op::Sync { id: 1 });
         assert_eq!(disk(&ops).after_cut(Loss::Everything)["a"], Some(b"new".to_vec()));
     }
@@ -346,7 +335,10 @@ mod tests {
         let mut ops = written(1, "a", b"old");
         ops.extend([Op::Sync { id: 1 }, Op::SyncFolder(String::new())]);
         ops.extend(written(2, "b", b"new"));
-        ops.push(Op::Rename { from: "b".into(), to: "a".into() });
+        ops.push(Op::Rename {
+            from: "b".into(),
+            to: "a".into(),
+        });
         let seen: std::collections::BTreeSet<_> = (0..200)
             .map(|seed| disk(&ops).after_cut(Loss::Some(seed)).into_keys().collect::<Vec<_>>())
             .collect();
@@ -360,10 +352,18 @@ mod tests {
     fn a_write_that_is_not_synced_is_torn_at_sectors() {
         let mut ops = written(1, "a", &[0; 2048]);
         ops.extend([Op::Sync { id: 1 }, Op::SyncFolder(String::new())]);
-        ops.push(Op::Write { id: 1, at: 100, bytes: [1; 1500].into() });
+        ops.push(Op::Write {
+            id: 1,
+            at: 100,
+            bytes: [1; 1500].into(),
+        });
         let mut states = std::collections::BTreeSet::new();
         for seed in 0..500 {
-            let bytes = disk(&ops).after_cut(Loss::Some(seed)).remove("a").expect("there").expect("a file");
+            let bytes = disk(&ops)
+                .after_cut(Loss::Some(seed))
+                .remove("a")
+                .expect("there")
+                .expect("a file");
             let sectors = [100..512, 512..1024, 1024..1536, 1536..1600];
             states.insert(sectors.map(|sector| {
                 assert!(bytes[sector.clone()].iter().all(|byte| *byte == bytes[sector.start]));

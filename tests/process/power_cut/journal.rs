@@ -6,17 +6,38 @@ use std::sync::Arc;
 /// One change, or a promise that changes last. Files are numbered; paths are relative to the recorded folder.
 #[derive(Debug, Clone)]
 pub enum Op {
-    Create { id: u64, path: String },
+    Create {
+        id: u64,
+        path: String,
+    },
     /// A file that was there before, opened for the first time.
-    Known { id: u64, path: String },
-    Write { id: u64, at: u64, bytes: Arc<[u8]> },
-    SetLength { id: u64, length: u64 },
-    Sync { id: u64 },
+    Known {
+        id: u64,
+        path: String,
+    },
+    Write {
+        id: u64,
+        at: u64,
+        bytes: Arc<[u8]>,
+    },
+    SetLength {
+        id: u64,
+        length: u64,
+    },
+    Sync {
+        id: u64,
+    },
     MakeFolder(String),
     RemoveFolder(String),
     SyncFolder(String),
-    Rename { from: String, to: String },
-    Link { from: String, to: String },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Link {
+        from: String,
+        to: String,
+    },
     Unlink(String),
 }
 

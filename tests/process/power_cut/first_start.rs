@@ -1,0 +1,68 @@
+//! The power goes while a store is made: the next start makes it, or goes on with it. And a client that was added is there.
+
+use super::cut;
+use super::disk::{self, Disk, Loss};
+use super::recording::{self, Recorder};
+use crate::site::{Credentials, Site};
+use crate::support::chance::Chance;
+use crate::wire::Caller;
+
+const CUTS: usize = 12;
+
+fn empty() -> Site {
+    let site = Site::empty();
+    for folder in ["jobs", "entities", "data"] {
+        std::fs::create_dir_all(site.path(folder)).expect("a folder");
+    }
+    site
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_is_cut_short_is_begun_again() {
+    let mut chance = Chance::announced("TRANSHIP_POWER_SEED");
+    let site = empty();
+    let data = site.data_dir("data");
+    let (mut disk, base) = (Disk::of(&data), Disk::of(&data));
+    let (recorder, service) = recording::start(&site).await;
+    service.kill9();
+    let recording = recorder.end(base, &data);
+    let mut cuts: Vec<(usize, Loss)> = (0..CUTS).map(|_| cut(&mut chance, &recording, &[])).collect();
+    cuts.sort_by_key(|(at, _)| *at);
+    let mut done = 0;
+    for (at, loss) in cuts {
+        recording.entries[done..at]
+            .iter()
+            .for_each(|entry| disk.apply(&entry.op));
+        done = at;
+        eprintln!("after entry {at} of {}, {loss:?}", recording.entries.len());
+        let after = empty();
+        disk::write(&disk.after_cut(loss), &after.data_dir("data"));
+        let tester = after.add_client("tester", "operator");
+        let service = after.start("data").await;
+        Caller::new(&service, &tester).await;
+        assert!(service.stop().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_was_added_is_there() {
+    let site = empty();
+    let data = site.data_dir("data");
+    let base = Disk::of(&data);
+    let mut command = site.command(&["client", "add", "tester", "--role", "operator", "--json"]);
+    let recorder = Recorder::of(&mut command, &data);
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let added: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let recording = recorder.end(base, &data);
+    let after = empty();
+    disk::write(&recording.disk.after_cut(Loss::Everything), &after.data_dir("data"));
+    let service = after.start("data").await;
+    let text = |member: &str| added[member].as_str().expect("a text").to_owned();
+    let tester = Credentials {
+        id: text("client_id"),
+        secret: text("client_secret"),
+    };
+    Caller::new(&service, &tester).await;
+    assert!(service.stop().await.success());
+}
