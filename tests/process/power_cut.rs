@@ -9,6 +9,7 @@ mod disk;
 mod first_start;
 mod journal;
 mod load;
+mod programs;
 mod recording;
 
 use std::time::{Duration, Instant};

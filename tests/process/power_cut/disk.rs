@@ -27,7 +27,7 @@ pub enum Loss {
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
     File(usize),
-    Folder,
+    Folder(usize),
 }
 
 #[derive(Debug, Default)]
@@ -72,8 +72,8 @@ impl Folder {
 #[derive(Debug)]
 pub struct Disk {
     files: Vec<File>,
-    /// By their paths; the whole is at the empty path.
-    folders: BTreeMap<String, Folder>,
+    /// The first is the whole.
+    folders: Vec<Folder>,
     /// Numbers of the journal.
     known: HashMap<u64, usize>,
 }
@@ -83,24 +83,25 @@ impl Disk {
     pub fn of(folder: &Path) -> Self {
         let mut disk = Self {
             files: Vec::new(),
-            folders: BTreeMap::new(),
+            folders: Vec::new(),
             known: HashMap::new(),
         };
-        disk.load(folder, "");
+        disk.load(folder);
         disk
     }
 
-    fn load(&mut self, folder: &Path, path: &str) {
-        let mut names = BTreeMap::new();
+    fn load(&mut self, folder: &Path) -> usize {
+        let (mut names, at) = (BTreeMap::new(), self.folders.len());
+        self.folders.push(Folder::default());
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let entry = entry.expect("an entry");
             let name = entry.file_name().into_string().expect("UTF-8");
-            if name.ends_with("-shm") {
+            // What is not recorded: SQLite's shared memory, and what a test writes beside the service.
+            if name.ends_with("-shm") || name.ends_with(".log") {
                 continue;
             }
             let node = if entry.path().is_dir() {
-                self.load(&entry.path(), &inside(path, &name));
-                Node::Folder
+                Node::Folder(self.load(&entry.path()))
             } else {
                 self.files.push(File {
                     synced: std::fs::read(entry.path()).expect("it reads"),
@@ -110,11 +111,8 @@ impl Disk {
             };
             names.insert(name, node);
         }
-        let folder = Folder {
-            synced: names,
-            pending: Vec::new(),
-        };
-        self.folders.insert(path.to_owned(), folder);
+        self.folders[at].synced = names;
+        at
     }
 
     /// The next entry of the journal.
@@ -140,12 +138,13 @@ impl Disk {
                 }
             }
             Op::MakeFolder(path) => {
-                self.folders.insert(path.clone(), Folder::default());
-                self.name(path, Some(Node::Folder));
+                self.folders.push(Folder::default());
+                self.name(path, Some(Node::Folder(self.folders.len() - 1)));
             }
             Op::RemoveFolder(path) | Op::Unlink(path) => self.name(path, None),
             Op::SyncFolder(path) => {
-                if let Some(folder) = self.folders.get_mut(path) {
+                if let Some(at) = self.folder_at(path) {
+                    let folder = &mut self.folders[at];
                     folder.synced = folder.now();
                     folder.pending.clear();
                 }
@@ -162,7 +161,6 @@ impl Disk {
     fn rename(&mut self, from: &str, to: &str) {
         let node = self.find(from).unwrap_or_else(|| panic!("{from} is renamed"));
         assert_eq!(parted(from).0, parted(to).0, "{from} moves to another folder");
-        assert!(node != Node::Folder, "the folder {from} is renamed");
         let names = vec![(parted(to).1.to_owned(), Some(node)), (parted(from).1.to_owned(), None)];
         self.folder_of(to).pending.push(names);
     }
@@ -174,14 +172,23 @@ impl Disk {
 
     fn find(&self, path: &str) -> Option<Node> {
         let (folder, name) = parted(path);
-        self.folders.get(folder)?.now().remove(name)
+        self.folders[self.folder_at(folder)?].now().remove(name)
+    }
+
+    fn folder_at(&self, path: &str) -> Option<usize> {
+        let mut at = 0;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            match self.folders[at].now().remove(name)? {
+                Node::Folder(folder) => at = folder,
+                Node::File(_) => return None,
+            }
+        }
+        Some(at)
     }
 
     fn folder_of(&mut self, path: &str) -> &mut Folder {
-        let folder = parted(path).0;
-        self.folders
-            .get_mut(folder)
-            .unwrap_or_else(|| panic!("{path} is in a folder nobody made"))
+        let at = self.folder_at(parted(path).0);
+        &mut self.folders[at.unwrap_or_else(|| panic!("{path} is in a folder nobody made"))]
     }
 
     fn file(&mut self, id: u64) -> &mut File {
@@ -196,12 +203,18 @@ impl Disk {
             _ => 0,
         });
         let mut found = BTreeMap::new();
-        self.gather("", loss, &mut chance, &mut found);
+        self.gather((0, ""), loss, &mut chance, &mut found);
         found
     }
 
-    fn gather(&self, path: &str, loss: Loss, chance: &mut Chance, found: &mut BTreeMap<String, Option<Vec<u8>>>) {
-        let folder = &self.folders[path];
+    fn gather(
+        &self,
+        (at, path): (usize, &str),
+        loss: Loss,
+        chance: &mut Chance,
+        found: &mut BTreeMap<String, Option<Vec<u8>>>,
+    ) {
+        let folder = &self.folders[at];
         let kept = match loss {
             Loss::Nothing => folder.pending.len(),
             Loss::Everything => 0,
@@ -210,9 +223,9 @@ impl Disk {
         for (name, node) in folder.after(kept) {
             let path = inside(path, &name);
             match node {
-                Node::Folder => {
+                Node::Folder(folder) => {
                     found.insert(path.clone(), None);
-                    self.gather(&path, loss, chance, found);
+                    self.gather((folder, &path), loss, chance, found);
                 }
                 Node::File(file) => _ = found.insert(path, Some(self.files[file].after_cut(loss, chance))),
             }
