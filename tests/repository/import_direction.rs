@@ -20,7 +20,7 @@ const MAY_NAME: [(&str, &[&str]); 27] = [
     ("format", &["domain"]),
     ("definitions", &["domain", "format", "hints"]),
     ("auth", &["clock", "domain", "storage"]),
-    ("backup", &["blob", "domain", "storage"]),
+    ("backup", &["blob", "domain", "folders", "storage"]),
     // Asked where its faults strike.
     ("sandbox", &["clock", "domain"]),
     (

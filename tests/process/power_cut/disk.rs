@@ -24,7 +24,7 @@ pub enum Loss {
     Some(u64),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Node {
     File(usize),
     Folder(usize),
@@ -75,7 +75,7 @@ pub struct Disk {
     /// The first is the whole.
     folders: Vec<Folder>,
     /// Numbers of the journal.
-    known: HashMap<u64, usize>,
+    known: HashMap<u64, Node>,
 }
 
 impl Disk {
@@ -120,13 +120,14 @@ impl Disk {
         match op {
             Op::Create { id, path } => {
                 self.files.push(File::default());
-                self.known.insert(*id, self.files.len() - 1);
+                let node = Node::File(self.files.len() - 1);
+                self.known.insert(*id, node);
                 if !path.is_empty() {
-                    self.name(path, Some(Node::File(self.files.len() - 1)));
+                    self.name(path, Some(node));
                 }
             }
             Op::Known { id, path } => match self.find(path) {
-                Some(Node::File(file)) => _ = self.known.insert(*id, file),
+                Some(file @ Node::File(_)) => _ = self.known.insert(*id, file),
                 other => panic!("{path} is opened, and is {other:?}"),
             },
             Op::Write { id, at, bytes } => self.file(*id).pending.push(Change::Write(*at, Arc::clone(bytes))),
@@ -137,16 +138,19 @@ impl Disk {
                     change.apply(&mut file.synced);
                 }
             }
-            Op::MakeFolder(path) => {
+            Op::MakeFolder { id, path } => {
                 self.folders.push(Folder::default());
-                self.name(path, Some(Node::Folder(self.folders.len() - 1)));
+                let node = Node::Folder(self.folders.len() - 1);
+                self.known.insert(*id, node);
+                self.name(path, Some(node));
             }
             Op::RemoveFolder(path) | Op::Unlink(path) => self.name(path, None),
-            Op::SyncFolder(path) => {
+            Op::SyncFolder { path, names } => {
                 if let Some(at) = self.folder_at(path) {
                     let folder = &mut self.folders[at];
                     folder.synced = folder.now();
                     folder.pending.clear();
+                    settle(&mut folder.synced, names, &self.known);
                 }
             }
             Op::Rename { from, to } => self.rename(from, to),
@@ -192,8 +196,10 @@ impl Disk {
     }
 
     fn file(&mut self, id: u64) -> &mut File {
-        let at = self.known[&id];
-        &mut self.files[at]
+        match self.known[&id] {
+            Node::File(at) => &mut self.files[at],
+            Node::Folder(_) => panic!("{id} is a folder"),
+        }
     }
 
     /// What is on the disk when the power goes now, by path.
@@ -296,6 +302,16 @@ pub fn write(found: &BTreeMap<String, Option<Vec<u8>>>, folder: &Path) {
     }
 }
 
+/// Takes over what was renamed unseen: names that are gone, and those that stand for something else.
+fn settle(synced: &mut BTreeMap<String, Node>, names: &[(String, u64)], known: &HashMap<u64, Node>) {
+    synced.retain(|name, _| names.iter().any(|(there, _)| there == name));
+    for (name, id) in names {
+        if let Some(node) = known.get(id) {
+            synced.insert(name.clone(), *node);
+        }
+    }
+}
+
 fn parted(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
@@ -319,6 +335,13 @@ mod tests {
         disk
     }
 
+    fn synced(names: &[&str]) -> Op {
+        Op::SyncFolder {
+            path: String::new(),
+            names: names.iter().map(|name| ((*name).to_owned(), 0)).collect(),
+        }
+    }
+
     fn written(id: u64, path: &str, bytes: &[u8]) -> Vec<Op> {
         let path = path.to_owned();
         let bytes = bytes.into();
@@ -333,7 +356,7 @@ mod tests {
         ops.push(Op::Sync { id: 1 });
         assert!(disk(&ops).after_cut(Loss::Everything).is_empty(), "its name is lost");
         ops.remove(2);
-        ops.push(Op::SyncFolder(String::new()));
+        ops.push(synced(&["a"]));
         assert_eq!(
             disk(&ops).after_cut(Loss::Everything)["a"],
             Some(Vec::new()),
@@ -346,7 +369,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_synced_still_stands_for_the_old_file() {
         let mut ops = written(1, "a", b"old");
-        ops.extend([Op::Sync { id: 1 }, Op::SyncFolder(String::new())]);
+        ops.extend([Op::Sync { id: 1 }, synced(&["a"])]);
         ops.extend(written(2, "b", b"new"));
         ops.push(Op::Rename {
             from: "b".into(),
@@ -364,7 +387,7 @@ mod tests {
     #[test]
     fn a_write_that_is_not_synced_is_torn_at_sectors() {
         let mut ops = written(1, "a", &[0; 2048]);
-        ops.extend([Op::Sync { id: 1 }, Op::SyncFolder(String::new())]);
+        ops.extend([Op::Sync { id: 1 }, synced(&["a"])]);
         ops.push(Op::Write {
             id: 1,
             at: 100,

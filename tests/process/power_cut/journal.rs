@@ -27,9 +27,16 @@ pub enum Op {
     Sync {
         id: u64,
     },
-    MakeFolder(String),
+    MakeFolder {
+        id: u64,
+        path: String,
+    },
     RemoveFolder(String),
-    SyncFolder(String),
+    /// Of a folder, with the names it has by then and what they stand for, as far as that has a number.
+    SyncFolder {
+        path: String,
+        names: Vec<(String, u64)>,
+    },
     Rename {
         from: String,
         to: String,
@@ -79,7 +86,7 @@ fn entry(journal: &[u8], at: usize) -> Option<Entry> {
     };
     let op = match head[0] {
         1 => Op::Create { id, path: text },
-        2 => Op::MakeFolder(text),
+        2 => Op::MakeFolder { id, path: text },
         3 => Op::RemoveFolder(text),
         4 => Op::Write {
             id,
@@ -88,7 +95,10 @@ fn entry(journal: &[u8], at: usize) -> Option<Entry> {
         },
         5 => Op::SetLength { id, length: number },
         6 => Op::Sync { id },
-        7 => Op::SyncFolder(text),
+        7 => Op::SyncFolder {
+            path: text,
+            names: names(bytes),
+        },
         8 => {
             let (from, to) = two();
             Op::Rename { from, to }
@@ -102,4 +112,13 @@ fn entry(journal: &[u8], at: usize) -> Option<Entry> {
         other => panic!("kind {other} at {at} of the journal"),
     };
     Some(Entry { end: end as u64, op })
+}
+
+fn names(bytes: &[u8]) -> Vec<(String, u64)> {
+    let text = std::str::from_utf8(bytes).expect("UTF-8");
+    let name = |line: &str| {
+        let (id, name) = line.split_once(' ').expect("a number and a name");
+        (name.to_owned(), id.parse().expect("a number"))
+    };
+    text.lines().map(name).collect()
 }

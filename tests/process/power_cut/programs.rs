@@ -21,7 +21,7 @@ async fn served() -> (Site, Credentials, Service, Caller) {
 }
 
 async fn send(caller: &Caller, number: u64) -> String {
-    let path = format!("/api/v1/jobs/{}/messages?external_id={number}.bin", load::RELAY);
+    let path = format!("/api/v1/jobs/{}/messages?external_id={number}", load::RELAY);
     let sent = json(caller.post(&path, load::body(number)).await, StatusCode::CREATED).await;
     sent["id"].as_str().expect("an id").to_owned()
 }
@@ -56,7 +56,7 @@ async fn what_an_agent_acknowledged_is_in_its_folder() {
     );
     site.write("home/agent.toml", &config);
     let plain = send(&caller, 3).await;
-    let path = format!("/api/v1/jobs/{}/messages?external_id=package.zip", load::RELAY);
+    let path = format!("/api/v1/jobs/{}/messages", load::RELAY);
     let packed = json(caller.post(&path, package()).await, StatusCode::CREATED).await;
     let mut command = site.command(&["agent", "--once", "--wait", "60"]);
     command
@@ -68,11 +68,24 @@ async fn what_an_agent_acknowledged_is_in_its_folder() {
     for id in [&plain, packed] {
         assert_eq!(caller.message(id).await.status(), "Acked");
     }
-    let folder = home.join("documents/of/today");
-    let collected = std::fs::read(folder.join("3.bin"));
-    assert!(collected.expect("it is there") == load::body(3), "its bytes are lost");
-    let text = std::fs::read_to_string(folder.join("package/in/here/orders.csv"));
-    assert_eq!(text.expect("it is there"), "1,2");
+    // Under names of its own.
+    let mut collected = Vec::new();
+    for entry in std::fs::read_dir(home.join("documents/of/today")).expect("its folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            let text = std::fs::read_to_string(path.join("in/here/orders.csv"));
+            assert_eq!(text.expect("the package is there"), "1,2");
+            collected.push("package");
+        } else if path.extension().is_some_and(|extension| extension == "dat") {
+            assert!(
+                std::fs::read(path).expect("it reads") == load::body(3),
+                "its bytes are lost"
+            );
+            collected.push("file");
+        }
+    }
+    collected.sort_unstable();
+    assert_eq!(collected, ["file", "package"]);
     assert!(service.stop().await.success());
 }
 
@@ -85,33 +98,37 @@ fn package() -> Vec<u8> {
     zip.finish().expect("a zip").into_inner()
 }
 
-/// A backup that was made is whole, wherever it was made.
+/// A backup that was made is whole, wherever it was made, with blobs and without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_made_is_whole() {
     let (site, tester, service, caller) = served().await;
-    let messages = [send(&caller, 3).await, send(&caller, 4).await];
     let home = site.path("home");
-    std::fs::create_dir_all(&home).expect("a folder");
-    let mut command = site.command(&["backup"]);
-    command
-        .arg(home.join("backups/of/today"))
-        .env("TRANSHIP_DATA_DIR", site.data_dir("data"));
-    cut_after(command, &home).await;
+    let mut sent = Vec::new();
+    for number in [4, 3] {
+        sent.push((send(&caller, number).await, number));
+        let _ = std::fs::remove_dir_all(&home);
+        std::fs::create_dir_all(&home).expect("a folder");
+        let mut command = site.command(&["backup"]);
+        command.arg(home.join("backups/of/today"));
+        command.env("TRANSHIP_DATA_DIR", site.data_dir("data"));
+        cut_after(command, &home).await;
+        restored(&home.join("backups/of/today"), &tester, &sent).await;
+    }
     assert!(service.stop().await.success());
+}
 
+async fn restored(backup: &std::path::Path, tester: &Credentials, sent: &[(String, u64)]) {
     let after = load::furnished(Site::empty());
     std::fs::create_dir_all(after.data_dir("data")).expect("a folder");
     let mut command = after.command(&["restore"]);
-    command
-        .arg(home.join("backups/of/today"))
-        .env("TRANSHIP_DATA_DIR", after.data_dir("data"));
+    command.arg(backup).env("TRANSHIP_DATA_DIR", after.data_dir("data"));
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{output:?}");
     let service = after.start("data").await;
-    let caller = Caller::new(&service, &tester).await;
-    for (id, number) in messages.iter().zip([3, 4]) {
+    let caller = Caller::new(&service, tester).await;
+    for (id, number) in sent {
         let payload = caller.get(&format!("/api/v1/messages/{id}/payload")).await;
-        assert_eq!(payload.bytes().await.expect("all of it"), load::body(number));
+        assert_eq!(payload.bytes().await.expect("all of it"), load::body(*number));
     }
     assert!(service.stop().await.success());
 }

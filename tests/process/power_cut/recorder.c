@@ -4,9 +4,12 @@
 // journal once it is done; a sync is only written down, and costs nothing: what it promises is the business of who reads the journal.
 // One lock makes the journal's order the order of the changes.
 //
+// A rename that does not go through the C library (`renameat2`) is seen when its folder is synced, which writes down what is in it.
+//
 // Not written down: SQLite's shared memory (`-shm`), which is rebuilt after a power cut, and what another process writes.
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +33,7 @@ static size_t root_len;
 static int journal = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-// Files by their inode; a new file may take the inode of one that is gone.
+// Files and folders by their inode; a new one may take the inode of one that is gone.
 static struct { dev_t dev; ino_t ino; uint64_t id; } files[FILES_MAX];
 static size_t file_count;
 static uint64_t last_id;
@@ -120,17 +123,20 @@ static uint64_t id_of(int fd, struct stat *st) {
     return id ? *id : 0;
 }
 
+static uint64_t *slot_for(const struct stat *st) {
+    uint64_t *id = slot(st);
+    if (id) return id;
+    if (file_count == FILES_MAX) abort();
+    files[file_count].dev = st->st_dev;
+    files[file_count].ino = st->st_ino;
+    files[file_count].id = 0;
+    return &files[file_count++].id;
+}
+
 static void opened(int fd, const char *path, int existed, int flags, off_t size_before) {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return;
-    uint64_t *id = slot(&st);
-    if (!id) {
-        if (file_count == FILES_MAX) abort();
-        files[file_count].dev = st.st_dev;
-        files[file_count].ino = st.st_ino;
-        files[file_count].id = 0;
-        id = &files[file_count++].id;
-    }
+    uint64_t *id = slot_for(&st);
     if (!existed) {
         *id = ++last_id;
         note(CREATE, *id, 0, path, NULL, 0);
@@ -239,6 +245,28 @@ static int set_len(int fd, off_t len) {
 int ftruncate(int fd, off_t len) { return set_len(fd, len); }
 int ftruncate64(int fd, off64_t len) { return set_len(fd, len); }
 
+// The names in a folder, each with the number of what it stands for, 0 where that has none.
+static void note_names(int fd, const char *path) {
+    char entry[PATH_MAX + 32];
+    size_t len = 0, room = 0;
+    char *names = NULL;
+    DIR *folder = fdopendir(REAL(openat64)(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+    if (!folder) abort();
+    for (struct dirent *found; (found = readdir(folder));) {
+        struct stat st;
+        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0) continue;
+        if (fstatat(fd, found->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        uint64_t *id = slot(&st);
+        int n = snprintf(entry, sizeof entry, "%llu %s\n", (unsigned long long)(id ? *id : 0), found->d_name);
+        if (len + (size_t)n > room && !(names = realloc(names, room = 2 * (len + (size_t)n)))) abort();
+        memcpy(names + len, entry, (size_t)n);
+        len += (size_t)n;
+    }
+    closedir(folder);
+    note(SYNCDIR, 0, 0, path, names, len);
+    free(names);
+}
+
 static int synced(int fd) {
     struct stat st;
     if (journal < 0 || fstat(fd, &st) != 0) return journal < 0 ? REAL(fsync)(fd) : -1;
@@ -246,7 +274,7 @@ static int synced(int fd) {
     if (S_ISDIR(st.st_mode)) {
         char buffer[PATH_MAX];
         const char *inside = below(fd, ".", buffer);
-        if (inside) note(SYNCDIR, 0, 0, inside, NULL, 0);
+        if (inside) note_names(fd, inside);
     } else {
         uint64_t id = id_of(fd, &st);
         if (id) note(SYNC, id, 0, NULL, NULL, 0);
@@ -262,7 +290,12 @@ static int one_path(uint8_t kind, int folder, const char *path, int (*call)(int,
     const char *inside = below(folder, path, buffer);
     pthread_mutex_lock(&lock);
     int done = call(folder, path, flags, mode);
-    if (done == 0 && inside) note(kind, 0, 0, inside, NULL, 0);
+    if (done == 0 && inside) {
+        struct stat st;
+        uint64_t id = 0;
+        if (kind == MKDIR && fstatat(folder, path, &st, 0) == 0) id = *slot_for(&st) = ++last_id;
+        note(kind, id, 0, inside, NULL, 0);
+    }
     pthread_mutex_unlock(&lock);
     return done;
 }
