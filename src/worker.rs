@@ -31,6 +31,7 @@ use crate::sandbox::gate::Work;
 use crate::storage::StoreError;
 use crate::storage::leases::{ClaimImport, Heartbeat, Lanes};
 use crate::storage::occurrences::Occurrence;
+use crate::telemetry::exemplars;
 
 /// A worker's lease is this many heartbeats (promise 8).
 const HEARTBEATS_PER_LEASE: i64 = 3;
@@ -310,7 +311,11 @@ impl Worker {
     ) {
         let began = self.context.clock.now();
         if claimed.origin == "schedule" && claimed.attempt == 1 {
-            metrics::histogram!("tranship_schedule_lateness_seconds").record(began.seconds_from(claimed.due_at));
+            let (late, trace) = (
+                began.seconds_from(claimed.due_at),
+                TraceContext::of_run(claimed.job, claimed.due_at),
+            );
+            exemplars::record("tranship_schedule_lateness_seconds", &[], late, Some((trace, began)));
         }
         self.context
             .tell_run_phase(&claimed, Done::well("due", claimed.due_at), Vec::new);

@@ -83,6 +83,8 @@ actions! {
     ProjectDelete "project.delete" Job,
     /// What was kept of an execution was deleted (`DeleteExecutionHistoryJob`).
     ExecutionDelete "execution.delete" Execution,
+    /// The files of jobs and entities were read again, because somebody asked for it.
+    DefinitionsReload "definitions.reload" Service,
     /// A client was added.
     ClientAdd "client.add" Client,
     /// A client got a new secret.

@@ -2,12 +2,16 @@
 
 use std::time::Instant;
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use metrics::{counter, histogram};
+use actix_web::{Error, web};
+use metrics::counter;
+
+use super::Api;
+use super::envelope::traceparent;
+use crate::telemetry::exemplars;
 
 /// Of paths that are no route.
 const NO_ROUTE: &str = "none";
@@ -42,8 +46,16 @@ pub async fn measure(
         };
         counter!("tranship_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
             .increment(1);
-        histogram!("tranship_http_request_seconds", "method" => method, "route" => route)
-            .record(began.elapsed().as_secs_f64());
+        let labels = [("method", method), ("route", route.as_str())];
+        let trace = traceparent(answer.request());
+        let example = trace.zip(answer.request().app_data::<web::Data<Api>>());
+        let example = example.map(|(trace, api)| (trace, api.context.clock.now()));
+        exemplars::record(
+            "tranship_http_request_seconds",
+            &labels,
+            began.elapsed().as_secs_f64(),
+            example,
+        );
     }
     answered
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use actix_web::http::header::{Accept, Header as _};
 use actix_web::{HttpRequest, HttpResponse, web};
 use metrics::gauge;
 
@@ -9,7 +10,7 @@ use super::Api;
 use super::auth::caller;
 use super::problem::{Kind, Problem, Surface};
 use crate::domain::message::Durability;
-use crate::telemetry;
+use crate::telemetry::{self, exemplars};
 
 /// Everything, to whoever may see every job; on a loopback listener that nothing outside stands for, to everybody.
 pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
@@ -23,13 +24,33 @@ pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> HttpResponse 
         // Without the store there is less to tell, and most to say.
         let is_up = gauge_queues(&api).await.is_ok();
         gauge!("tranship_store_up").set(u8::from(is_up));
-        Ok(HttpResponse::Ok()
-            .content_type("text/plain; version=0.0.4; charset=utf-8")
-            .body(telemetry::exposition().render()))
+        let text = telemetry::exposition().render();
+        Ok(if asks_for_open_metrics(&request) {
+            HttpResponse::Ok()
+                .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+                .body(exemplars::open_metrics(&text))
+        } else {
+            HttpResponse::Ok()
+                .content_type("text/plain; version=0.0.4; charset=utf-8")
+                .body(text)
+        })
     };
     shown
         .await
         .unwrap_or_else(|problem: Problem| problem.respond(Surface::Native))
+}
+
+/// Prometheus names what it reads, OpenMetrics first where it is to read exemplars; people name nothing.
+fn asks_for_open_metrics(request: &HttpRequest) -> bool {
+    let Ok(accept) = Accept::parse(request) else {
+        return false;
+    };
+    accept
+        .ranked()
+        .iter()
+        .map(|media| (media.type_().as_str(), media.subtype().as_str()))
+        .find(|media| matches!(media, ("application", "openmetrics-text") | ("text" | "*", _)))
+        .is_some_and(|media| media == ("application", "openmetrics-text"))
 }
 
 fn is_local(api: &Api, request: &HttpRequest) -> bool {

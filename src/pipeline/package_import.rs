@@ -21,6 +21,7 @@ use crate::blob::BlobError;
 use crate::domain::ids::{ExecutionId, MessageId};
 use crate::domain::job::{Job, Order};
 use crate::domain::message::{Digest, Placement};
+use crate::domain::trace::TraceContext;
 use crate::failpoint;
 use crate::storage::StoreError;
 use crate::storage::dmf_blobs::DmfContent;
@@ -73,6 +74,8 @@ pub struct Import {
     pub options: ImportOptions,
     /// The package.
     pub content: DmfContent,
+    /// The sender's place in its trace.
+    pub traceparent: Option<TraceContext>,
 }
 
 /// What a client may do.
@@ -157,6 +160,7 @@ pub async fn submit(
     import: Import,
     rights: &Rights,
 ) -> Result<(), ImportError> {
+    let began = context.clock.now();
     let (payload, package) = receive(context, &import.content).await?;
     if package.manifest().is_template {
         return Err(ImportError::refused(
@@ -172,13 +176,14 @@ pub async fn submit(
         let definitions = projects.refresh().await?;
         let chosen = project::choose(context, &definitions, &import, rights, package.manifest()).await?;
         check::check(context, &definitions, &chosen.job, &import.options, &package).await?;
-        let queued = queue(context, &chosen, &import, &copied).await?;
+        let (queued, message) = queue(context, &chosen, &import, &copied).await?;
         match queued {
             Queued::New => {
                 failpoint::reached("package_import.queued");
                 payload.keep();
                 let (execution, project) = (&import.request.execution, &chosen.job.name);
                 tracing::info!(%execution, %project, client = %import.request.client, "package import queued");
+                context.tell_package_enqueued(message, project, began).await;
                 if chosen.change.is_some() {
                     projects.refresh().await?;
                 }
@@ -219,11 +224,18 @@ async fn receive(context: &Context, from: &DmfContent) -> Result<(StoredPayload,
     Ok((sink.finish().await?, package))
 }
 
-async fn queue(context: &Context, chosen: &Chosen, import: &Import, copied: &Copied) -> Result<Queued, ImportError> {
+/// What became of it, and the message it would be.
+async fn queue(
+    context: &Context,
+    chosen: &Chosen,
+    import: &Import,
+    copied: &Copied,
+) -> Result<(Queued, MessageId), ImportError> {
     let (job, now) = (&chosen.job, context.clock.now());
+    let id = MessageId::generate_at(now);
     let company = import.options.company.clone().or_else(|| job.company.clone());
     let message = NewMessage {
-        id: MessageId::generate_at(now),
+        id,
         job: job.id,
         direction: job.direction,
         entity: None,
@@ -241,7 +253,7 @@ async fn queue(context: &Context, chosen: &Chosen, import: &Import, copied: &Cop
         identities: Vec::new(),
         webhook: None,
         entry: None,
-        traceparent: None,
+        traceparent: import.traceparent,
     };
     let import = PackageImport {
         request: import.request.clone(),
@@ -251,7 +263,7 @@ async fn queue(context: &Context, chosen: &Chosen, import: &Import, copied: &Cop
     match context.store.queue_package_import(import, now).await {
         // The sweep took the upload row.
         Err(StoreError::Conflict { .. }) => Err(PayloadError::Lost.into()),
-        queued => Ok(queued?),
+        queued => Ok((queued?, id)),
     }
 }
 

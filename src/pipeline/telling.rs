@@ -7,10 +7,12 @@ use opentelemetry::Value;
 
 use super::Context;
 use super::stop::RunEnd;
+use crate::domain::ids::MessageId;
 use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
 use crate::storage::occurrences::Occurrence;
+use crate::telemetry::exemplars;
 use crate::telemetry::traces::Step;
 
 /// What is told of a step beside its name.
@@ -94,6 +96,18 @@ impl Context {
         });
     }
 
+    /// The package API queued a message, which is read once more only where somebody wants to know of it.
+    pub async fn tell_package_enqueued(&self, id: MessageId, job: &str, began: Timestamp) {
+        if !self.traces.is_on() {
+            return;
+        }
+        match self.store.message(id).await {
+            Ok(Some(message)) => self.tell_enqueued(&message, job, began),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(message.id = %id, %error, "its enqueue is missing in its trace"),
+        }
+    }
+
     /// A run has queued a message: the same for what goes out.
     pub fn tell_queued(&self, message: &Message, job: &str, began: Timestamp) {
         let place = (message.trace(), message.traceparent);
@@ -126,7 +140,7 @@ impl Context {
 
     /// A phase of an attempt at a message is over.
     pub fn tell_phase(&self, message: &Message, done: Done, more: impl FnOnce() -> Attributes) {
-        self.time_phase(&done);
+        self.time_phase(&done, message.trace());
         if self.traces.is_on() {
             let parent = attempt(message);
             self.tell(done, (parent.any_child(), Some(parent)), || about(message, more()));
@@ -153,16 +167,17 @@ impl Context {
 
     /// A phase of an export's run is over.
     pub fn tell_run_phase(&self, run: &Occurrence, done: Done, more: impl FnOnce() -> Attributes) {
-        self.time_phase(&done);
+        let parent = TraceContext::of_run(run.job, run.due_at);
+        self.time_phase(&done, parent);
         if self.traces.is_on() {
-            let parent = TraceContext::of_run(run.job, run.due_at);
             self.tell(done, (parent.any_child(), Some(parent)), || about_run(run, more()));
         }
     }
 
-    fn time_phase(&self, done: &Done) {
-        let seconds = self.clock.now().seconds_from(done.began);
-        metrics::histogram!("tranship_work_seconds", "phase" => done.name).record(seconds);
+    fn time_phase(&self, done: &Done, trace: TraceContext) {
+        let now = self.clock.now();
+        let (labels, seconds) = ([("phase", done.name)], now.seconds_from(done.began));
+        exemplars::record("tranship_work_seconds", &labels, seconds, Some((trace, now)));
     }
 
     /// The place in its trace of a call made for a message, and the `traceparent` it sends on: its own where it is recorded here, else

@@ -15,6 +15,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::StoreError;
 use super::dialect::{Dialect, sql};
+use super::migrate::only_adds;
 use super::pool::{Backend, Connection, fetch_all, fetch_optional};
 use super::uploads::KEPT;
 use crate::clock::Clock;
@@ -46,6 +47,8 @@ pub struct Schema {
     pub found: Option<i64>,
     /// The newest one this program has.
     pub known: i64,
+    /// Whether a newer one takes away what this program uses.
+    pub is_beyond: bool,
 }
 
 /// A setting on which depends whether commits survive a power cut.
@@ -166,14 +169,17 @@ impl Examination {
     pub async fn schema(&mut self) -> Result<Schema, StoreError> {
         let known = self.dialect().migrations().last().map_or(0, |step| step.number);
         let columns = self.columns("schema_migrations").await?;
-        let found: Option<(Option<i64>,)> = if columns.is_empty() {
-            None
+        let text = "select number, name from schema_migrations where number >= $1 or number = \
+            (select max(number) from schema_migrations) order by number desc";
+        let newest: Vec<(i64, String)> = if columns.is_empty() {
+            Vec::new()
         } else {
-            fetch_optional!(self.db(), (Option<i64>,), "select max(number) from schema_migrations")?
+            fetch_all!(self.db(), (i64, String), text, known)?
         };
         Ok(Schema {
-            found: found.and_then(|(number,)| number),
+            found: newest.first().map(|(number, _)| *number),
             known,
+            is_beyond: newest.iter().any(|(number, name)| *number > known && !only_adds(name)),
         })
     }
 

@@ -1,7 +1,11 @@
 //! The schema's steps and the runner that applies what is missing, all of it in one transaction.
 //!
-//! Steps are numbered and forward-only. A step that was changed after it ran, or one this version does not know, is an
-//! error: a database is never guessed into shape.
+//! Steps are numbered and forward-only. A step that was changed after it ran is an error: a database is never guessed into shape.
+//!
+//! While one process after the other is brought to a newer version, both versions use one store. So a step only adds, in ways the
+//! version before it need not know of, or its name begins with `contract_` after the number: it takes away what that version still
+//! uses, and comes a release after the one that stopped using it. A version that meets steps it does not know works on where all of
+//! them only add, and refuses where one takes away.
 
 use sha2::{Digest as _, Sha256};
 
@@ -42,6 +46,16 @@ pub(super) const TABLE: &str = "schema_migrations";
 /// Any number, so long as every version of the program uses the same.
 const MIGRATION_LOCK: i64 = 0x7472_616e_7368_6970;
 
+/// What the name of a step begins with, after its number, that takes away what the version before it uses.
+const CONTRACT: &str = "contract_";
+
+/// Whether a version that does not know the step of this name works beside it.
+#[must_use]
+pub fn only_adds(name: &str) -> bool {
+    let words = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    !words.trim_start_matches('_').starts_with(CONTRACT)
+}
+
 /// Applies every step that is missing, in the transaction given: a start finds the old schema or the new one.
 pub(super) async fn migrate(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
     let newest = tx.dialect().migrations().last().map_or(0, |step| step.number);
@@ -69,7 +83,8 @@ pub(super) async fn migrate_to(tx: &mut Tx, number: i64, now: Timestamp) -> Resu
             "step {number} is wanted, and this version knows {newest}: use the newer version it was made with"
         )));
     }
-    for step in known[applied.len()..].iter().filter(|step| step.number <= number) {
+    let missing = known.iter().skip(applied.len());
+    for step in missing.filter(|step| step.number <= number) {
         with_pool!(tx.db(), db: _Db => sqlx::raw_sql(step.sql).execute(db).await.map(|_| ()))
             .map_err(|e| StoreError::Migration(format!("{}: {e}", step.name)))?;
         execute!(
@@ -97,8 +112,15 @@ async fn wait_for_turn(tx: &mut Tx) -> Result<(), StoreError> {
 fn check_applied(applied: &[(i64, String, String)], known: &[Migration]) -> Result<(), StoreError> {
     for (at, (number, name, sum)) in applied.iter().enumerate() {
         let Some(step) = known.get(at) else {
+            if only_adds(name) {
+                tracing::warn!(
+                    step = name,
+                    "a newer version has used this store; its step only adds, so this version works on"
+                );
+                continue;
+            }
             return Err(StoreError::Migration(format!(
-                "it has step {number} ({name}), which this version does not know: start the newer version it was used with"
+                "it has step {number} ({name}), which takes away what this version uses: start the newer version it was used with"
             )));
         };
         if step.number != *number || step.name != name || checksum(step.sql) != *sum {

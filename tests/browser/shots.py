@@ -49,15 +49,24 @@ def pages(browser, base):
 
 
 def for_docs(browser, base, folder):
-    """The pictures of docs/console.md."""
+    """The pictures of docs/console.md: each page once, one in the dark, two as a phone shows them."""
     folder.mkdir(exist_ok=True)
-    first = "document.querySelector('main td a').getAttribute('href')"
     browser.look()
     browser.open(base + "/console/messages?status=ProcessedWithErrors&file=orders")
-    message = browser.evaluate(first)
-    for name, address, how in [("overview", "/console", {"height": 820}), ("message", message, {"dark": True, "height": 860}),
-                               ("job", "/console/jobs/Nightly%20sales%20orders", {"height": 860}),
-                               ("phone", "/console/messages", {"width": 360, "height": 740, "dark": True})]:
+    # The newer one corrects the older one.
+    correction, message = browser.evaluate("[...document.querySelectorAll('main td a[href^=\"/console/messages/\"]')].map(a => a.getAttribute('href'))")
+    job = "/console/jobs/Nightly%20sales%20orders"
+    browser.open(base + job)
+    run = browser.evaluate("document.querySelector('main a[href*=executions]').getAttribute('href')")
+    phone, dark = {"width": 360, "height": 740}, {"dark": True, "height": 860}
+    for name, address, how in [
+            ("overview", "/console", {"height": 820}), ("jobs", "/console/jobs", {"height": 560}), ("job", job, {"height": 860}),
+            ("messages", "/console/messages", {"height": 820}), ("message", message, dark), ("repair", message + "/repair", {"height": 620}),
+            ("correction", correction, {"height": 860}), ("dead-letters", "/console/dead-letters", {"height": 440}), ("execution", run, {"height": 560}),
+            ("entities", "/console/entities", {"height": 460}), ("entity", "/console/entities/SalesOrderHeaders", {"height": 860}),
+            ("webhooks", "/console/webhooks", {"height": 560}), ("clients", "/console/clients", {"height": 440}),
+            ("audit", "/console/audit", {"height": 820}), ("phone-job", job, {**phone, "dark": True}),
+            ("phone-message", message, phone)]:
         browser.look(**how)
         browser.open(base + address)
         browser.shot(folder / f"console-{name}.png", whole=False)

@@ -17,6 +17,7 @@ mod site;
 mod wire;
 
 mod azure_storage_blob;
+mod prometheus;
 mod schemathesis;
 mod sign_in;
 

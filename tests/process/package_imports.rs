@@ -15,7 +15,7 @@ use crate::support::chance::Chance;
 use crate::support::databases::{TestDatabase, rows};
 use crate::wire::{self, Caller, http};
 
-const ACTIONS: &str = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.";
+pub const ACTIONS: &str = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.";
 const ROWS: usize = 20_000;
 const KILLS: usize = 4;
 
@@ -37,7 +37,7 @@ name = "quantity"
 type = "int"
 "#;
 
-fn package(from: usize, count: usize) -> Vec<u8> {
+pub fn package(from: usize, count: usize) -> Vec<u8> {
     let mut file = "PART,QUANTITY\r\n".to_owned();
     for part in from..from + count {
         let _ = write!(file, "{part},1\r\n");
@@ -59,7 +59,7 @@ fn package(from: usize, count: usize) -> Vec<u8> {
     zip.finish().expect("a zip").into_inner()
 }
 
-async fn site_on(store: TestDatabase) -> (Site, Credentials) {
+pub async fn site_on(store: TestDatabase) -> (Site, Credentials) {
     let mut site = Site::on(store).await;
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
     site.write("entities/parts.toml", ENTITY);
@@ -68,14 +68,14 @@ async fn site_on(store: TestDatabase) -> (Site, Credentials) {
     (site, client)
 }
 
-async fn act(caller: &Caller, action: &str, parameters: &Value) -> (StatusCode, Value) {
+pub async fn act(caller: &Caller, action: &str, parameters: &Value) -> (StatusCode, Value) {
     let answer = caller.post(&format!("{ACTIONS}{action}"), parameters.to_string()).await;
     let status = answer.status();
     (status, answer.json().await.expect("JSON"))
 }
 
 /// Uploads a package; what is asked of its import. The project is nobody's yet.
-async fn uploaded(caller: &Caller, bytes: Vec<u8>, id: &str) -> Value {
+pub async fn uploaded(caller: &Caller, bytes: Vec<u8>, id: &str) -> Value {
     let link = act(caller, "GetAzureWriteUrl", &json!({ "uniqueFileName": "p.zip" }))
         .await
         .1;
@@ -87,7 +87,7 @@ async fn uploaded(caller: &Caller, bytes: Vec<u8>, id: &str) -> Value {
 }
 
 /// Polls until the import ended. An id that was answered is never unknown.
-async fn ended(caller: &Caller, id: &str) -> String {
+pub async fn ended(caller: &Caller, id: &str) -> String {
     let began = Instant::now();
     while began.elapsed() < Duration::from_mins(3) {
         let (status, body) = act(caller, "GetExecutionSummaryStatus", &json!({ "executionId": id })).await;

@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::collector::{Collector, Span};
+use crate::package_imports;
 use crate::service::Service;
 use crate::site::{Credentials, Site};
 use crate::support::databases::TestDatabase;
@@ -212,6 +213,32 @@ async fn exported(collector: &Collector, site: &Site, service: Service, client: 
     let mirror = collector.call("/mirror").await.traceparent;
     assert_eq!(mirror, Some(format!("00-{trace}-{}-01", one(&spans, "destination").id)));
     (service, trace)
+}
+
+/// The package API's clients get ids of their own choice; the trace is their sender's all the same.
+#[tokio::test]
+async fn a_package_that_is_imported_has_one_trace() {
+    let collector = Collector::start().await;
+    let (mut site, client) = package_imports::site_on(TestDatabase::sqlite()).await;
+    site.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base);
+    site.set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
+    let service = site.start("data").await;
+    let caller = Caller::new(&service, &client).await;
+    let asked = package_imports::uploaded(&caller, package_imports::package(0, 10), "traced").await;
+    let submitted = http()
+        .post(format!("{}{}ImportFromPackage", service.base, package_imports::ACTIONS))
+        .bearer_auth(caller.token())
+        .header("traceparent", SENT)
+        .body(asked.to_string());
+    json(submitted.send().await.expect("an answer"), StatusCode::OK).await;
+    assert_eq!(package_imports::ended(&caller, "traced").await, "Succeeded");
+    let spans = collector
+        .trace(TRACE, &["enqueue", "claim", "import", "stage", "land", "finish"])
+        .await;
+    let enqueue = one(&spans, "enqueue");
+    assert_eq!(enqueue.parent, "00f067aa0ba902b7", "the sender's span");
+    assert_eq!(one(&spans, "import").parent, enqueue.id);
+    assert!(service.stop().await.success());
 }
 
 /// A collector that is out of reach: work goes on, one line says so, and a stop does not wait for it.

@@ -31,6 +31,11 @@ pub struct Caller {
 impl Caller {
     /// Signs in.
     pub async fn new(service: &Service, credentials: &Credentials) -> Self {
+        Self::try_new(service, credentials).await.expect("an access token")
+    }
+
+    /// Signs in, where that may be refused.
+    pub async fn try_new(service: &Service, credentials: &Credentials) -> Option<Self> {
         let http = http();
         let scope = format!("{}/.default", service.base);
         let answer = http
@@ -44,24 +49,12 @@ impl Caller {
             .send()
             .await
             .expect("the token endpoint answers");
-        let body = json(answer, StatusCode::OK).await;
-        Self {
-            http,
-            base: service.base.clone(),
-            token: body["access_token"].as_str().expect("an access token").to_owned(),
+        let (status, body) = (answer.status(), answer.text().await.expect("a text"));
+        if status != StatusCode::OK {
+            eprintln!("no token: {status} {body}");
+            return None;
         }
-    }
-
-    /// Signs in at a service that may die of it.
-    pub async fn try_new(service: &Service, credentials: &Credentials) -> Option<Self> {
-        let http = http();
-        let asked = http.post(format!("{}/default/oauth2/v2.0/token", service.base)).form(&[
-            ("grant_type", "client_credentials"),
-            ("client_id", &credentials.id),
-            ("client_secret", &credentials.secret),
-            ("scope", &format!("{}/.default", service.base)),
-        ]);
-        let body: Value = asked.send().await.ok()?.json().await.ok()?;
+        let body: Value = serde_json::from_str(&body).expect("JSON");
         Some(Self {
             http,
             base: service.base.clone(),

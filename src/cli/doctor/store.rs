@@ -108,6 +108,14 @@ fn schema(title: &str, is_standby: bool, schema: Schema) -> Finding {
             "store",
             format!("{title} answers and is empty; the first start makes the tables"),
         ),
+        Some(found) if found > schema.known && !schema.is_beyond => Finding::warn(
+            "store",
+            format!(
+                "{title} was used by a newer version: step {found}, and this program knows {}",
+                schema.known
+            ),
+            "This one works beside it. Bring all processes to the newer version.",
+        ),
         Some(found) if found > schema.known => Finding::bad(
             "store",
             format!(
@@ -316,23 +324,18 @@ mod tests {
 
     #[test]
     fn a_schema_of_another_version_is_told_from_the_programs_own() {
-        let verdict = |found| schema("store", false, Schema { found, known: 4 }).verdict();
-        assert_eq!(verdict(None), Verdict::Ok);
-        assert_eq!(verdict(Some(4)), Verdict::Ok);
-        assert_eq!(verdict(Some(3)), Verdict::Warn);
-        assert_eq!(verdict(Some(5)), Verdict::Bad);
-        assert_eq!(
-            schema(
-                "store",
-                true,
-                Schema {
-                    found: Some(4),
-                    known: 4
-                }
-            )
-            .verdict(),
-            Verdict::Bad
-        );
+        let of = |found, is_beyond| Schema {
+            found,
+            known: 4,
+            is_beyond,
+        };
+        let verdict = |found, is_beyond| schema("store", false, of(found, is_beyond)).verdict();
+        assert_eq!(verdict(None, false), Verdict::Ok);
+        assert_eq!(verdict(Some(4), false), Verdict::Ok);
+        assert_eq!(verdict(Some(3), false), Verdict::Warn);
+        assert_eq!(verdict(Some(5), false), Verdict::Warn);
+        assert_eq!(verdict(Some(5), true), Verdict::Bad);
+        assert_eq!(schema("store", true, of(Some(4), false)).verdict(), Verdict::Bad);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::Api;
 use super::super::auth::Caller;
 use super::super::dmf;
+use super::super::envelope::traceparent;
 use super::super::problem::{Kind, Problem};
 use super::parameters::Parameters;
 use crate::domain::audit::Action;
@@ -45,6 +46,7 @@ pub(super) async fn submit(
         request: asked,
         options,
         content: package,
+        traceparent: traceparent(request),
     };
     let (user, may_create) = (caller.clone(), caller.may_create_projects());
     let rights = Rights {

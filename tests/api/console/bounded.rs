@@ -4,6 +4,8 @@ use super::browser::Browser;
 use crate::app::{Backend, TestApp};
 use crate::support::databases::{rows, run};
 
+/// What a service holds that has run for long.
+const MESSAGES: u64 = 1_000_000;
 /// Far more than any page may touch.
 const MANY: u64 = 60_000;
 
@@ -83,7 +85,7 @@ async fn fill(app: &TestApp) {
     let job = app.job("Shop");
     let now = app.clock.now().micros();
     let messages = format!(
-        "with many as (select n, ('019b8d00-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid as id from generate_series(1, {MANY}) n), \
+        "with many as (select n, ('019b8d00-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid as id from generate_series(1, {MESSAGES}) n), \
          m as (insert into messages (id, job, direction, enqueued_by, digest, bytes, durability, enqueued_at, external_id) \
            select id, '{job}', 'relay', 'shop', decode(repeat('00', 32), 'hex'), 1, 'full', {now}, 'file-' || n from many) \
          insert into outcomes (message, job, status, seq, epoch, attempt, finished_at) \

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tranship::domain::status::Status;
-use tranship::storage::migrate::{Migration, POSTGRES, SQLITE};
+use tranship::storage::migrate::{Migration, POSTGRES, SQLITE, only_adds};
 
 crate::on_both_databases!(
-    a_store_of_a_newer_version_is_refused,
+    a_store_of_a_newer_version_is_refused_once_something_was_taken_away,
     a_store_whose_migrations_were_changed_is_refused,
     a_value_no_version_wrote_is_reported_with_its_place,
 );
@@ -197,17 +197,58 @@ async fn close(store: Store) {
     store.close().await;
 }
 
-async fn a_store_of_a_newer_version_is_refused(database: TestDatabase) {
+/// Steps that only add do not keep the version before out; one that takes away does, wherever it stands among them.
+async fn a_store_of_a_newer_version_is_refused_once_something_was_taken_away(database: TestDatabase) {
     close(open(&database).await).await;
-    run(
-        &database,
-        "insert into schema_migrations (number, name, checksum, applied_at) values (99, '0099_later', 'x', 0)",
-    )
-    .await;
+    let later = |number: i64, name: &str| {
+        format!(
+            "insert into schema_migrations (number, name, checksum, applied_at) values ({number}, '{name}', 'x', 0)"
+        )
+    };
+    run(&database, &later(98, "0098_later")).await;
+    let store = open(&database).await;
+    assert_eq!(enqueue(&store, JobId::generate(), Direction::Import, 1).await.len(), 1);
+    close(store).await;
+    run(&database, &later(99, "0099_contract_leases")).await;
+    run(&database, &later(100, "0100_later")).await;
     let Err(StoreError::Migration(text)) = Store::connect(&settings(&database)).await else {
         panic!("it opened")
     };
-    assert!(text.contains("0099_later"), "{text}");
+    assert!(text.contains("0099_contract_leases"), "{text}");
+}
+
+/// What the steps of the first release took away or filled in does not count: nobody has an older store.
+const FIRST_RELEASE: i64 = 18;
+
+#[test]
+fn steps_that_do_not_say_so_take_nothing_away() {
+    let taking = [
+        "drop table",
+        "drop column",
+        " rename ",
+        "set not null",
+        "drop default",
+        "add constraint",
+        "delete from",
+        "truncate",
+        "create unique index",
+    ];
+    for step in SQLITE.iter().chain(POSTGRES).filter(|step| step.number > FIRST_RELEASE) {
+        let lines = step.sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let sql = lines.collect::<Vec<_>>().join(" ").to_lowercase();
+        for part in sql.split(';') {
+            let is_new_table = part.trim_start().starts_with("create table");
+            let adds_a_duty = part.contains("add column") && part.contains("not null") && !part.contains("default");
+            let takes = taking.iter().find(|words| part.contains(**words) && !is_new_table);
+            assert!(
+                !only_adds(step.name) || (takes.is_none() && !adds_a_duty),
+                "{} takes something away that the version before may use: `{}`. Name it {:04}_contract_…, a release later",
+                step.name,
+                part.trim(),
+                step.number
+            );
+        }
+    }
 }
 
 async fn a_store_whose_migrations_were_changed_is_refused(database: TestDatabase) {

@@ -1,0 +1,22 @@
+//! What breaks around the service: the database, the blob store, the network, the machine. Nothing that was acknowledged is lost, everybody
+//! is answered in bounded time, and when it is over the service goes on by itself (promises 1, 2, 8, 9).
+
+mod blob_store;
+mod damaged_store;
+mod database_gone;
+mod descriptors;
+mod proxy;
+mod senders;
+mod slow_clients;
+
+use std::time::Duration;
+
+/// Whether there is time for the forms that take minutes.
+fn is_long() -> bool {
+    std::env::var_os("TRANSHIP_TEST_LONG").is_some()
+}
+
+/// How long something stays broken.
+fn outage() -> Duration {
+    Duration::from_secs(if is_long() { 60 } else { 5 })
+}
