@@ -8,6 +8,7 @@ pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
 mod listener;
+mod reload;
 mod sandbox;
 mod senders;
 mod tls;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::sas::SasKeys;
@@ -40,6 +41,7 @@ use crate::http::admission::Admission;
 use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
+use crate::http::reload::{Asked, Reloading};
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::{Context, Limits, tidy};
@@ -52,8 +54,8 @@ use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
 use listener::Listeners;
+use reload::Reload;
 use senders::Senders;
-use tls::Tls;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;

@@ -130,17 +130,29 @@ fn at(path: &str, route: Route) -> Resource {
 }
 
 /// What load balancers and monitors ask with GET, and some with HEAD; any other method is 405.
-fn probed(path: &str, route: fn() -> Route) -> Resource {
-    at(path, route().method(Method::GET)).route(route().method(Method::HEAD))
+fn probed(path: &str, get: Route, head: Route) -> Resource {
+    at(path, get).route(head)
 }
 
 /// Every route there is. Fixed segments arrive in lower case (see [`canonical`]).
 pub fn routes(service: &mut ServiceConfig) {
     service
-        .service(probed("/", || web::route().to(health::root)))
-        .service(probed("/health/live", || web::route().to(health::live)))
-        .service(probed("/health/ready", || web::route().to(health::ready)))
-        .service(probed("/metrics", || web::route().to(metrics::metrics)))
+        .service(probed("/", web::get().to(health::root), web::head().to(health::root)))
+        .service(probed(
+            "/health/live",
+            web::get().to(health::live),
+            web::head().to(health::live),
+        ))
+        .service(probed(
+            "/health/ready",
+            web::get().to(health::ready),
+            web::head().to(health::ready),
+        ))
+        .service(probed(
+            "/metrics",
+            web::get().to(metrics::metrics),
+            web::head().to(metrics::metrics),
+        ))
         .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
         .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
         .configure(discovery::routes)

@@ -1,9 +1,10 @@
 //! The processes under test, on one store: killed, stopped, continued and started again while clients use them.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -169,21 +170,35 @@ impl Cluster {
         }
     }
 
+    /// All begin with the earlier version, where there is one; from then on each start is of the other one.
+    fn command(&self, process: &Process, start: usize) -> Command {
+        match &self.earlier {
+            Some(earlier) if start.is_multiple_of(2) => self.site.serve_command_of(earlier, &process.name),
+            _ => self.site.serve_command(&process.name),
+        }
+    }
+
     async fn run(&self, process: &Process) -> Service {
         let start = process.starts.fetch_add(1, Ordering::Relaxed);
-        let service = match &self.earlier {
-            // All begin with the earlier version; from then on each start is of the other one.
-            Some(earlier) if start.is_multiple_of(2) => {
-                let command = self.site.serve_command_of(earlier, &process.name);
-                Service::start(command, &self.site.data_dir(&process.name)).await
+        let began = Instant::now();
+        let service = loop {
+            match Service::try_start(self.command(process, start), &self.site.data_dir(&process.name)).await {
+                Ok(service) => break service,
+                // Without its database a process does not start, and whoever watches over it starts it again.
+                Err(_) if self.may_crash() && began.elapsed() < RESTARTS => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(failure) => panic!("{} did not start: {failure}", process.name),
             }
-            _ => self.site.start(&process.name).await,
         };
         let mut base = process.base.write().expect("nobody fails while writing it");
         base.clone_from(&service.base);
         service
     }
 }
+
+/// How long a process is started again and again.
+const RESTARTS: Duration = Duration::from_secs(30);
 
 fn job(queue: &Queue) -> String {
     let Queue {

@@ -6,6 +6,7 @@
 mod support;
 
 mod readings;
+mod reload;
 mod service;
 mod site;
 mod wire;
