@@ -94,7 +94,7 @@ impl Place {
                 return true;
             }
         };
-        if let Some(caller) = Caller::try_new(&service, &self.tester).await {
+        if let Some(caller) = Caller::at(&service.base, &self.tester).await {
             act(&caller).await;
         }
         let began = Instant::now();
