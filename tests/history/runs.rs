@@ -84,7 +84,9 @@ async fn rounds(ground: impl AsyncFn() -> Option<Ground>) {
         let seed = seeds.seed();
         seeds.number();
         let left = wanted.map_or(ROUND, |wanted| wanted.saturating_sub(began.elapsed()).min(LONG_ROUND));
-        round(ground, seed, left.max(ROUND)).await;
+        // While the server comes back nobody gets anything done.
+        let least = if ground.server.is_some() { ROUND * 2 } else { ROUND };
+        round(ground, seed, left.max(least)).await;
         if wanted.is_none_or(|wanted| began.elapsed() >= wanted) {
             return;
         }

@@ -31,7 +31,7 @@ impl Trouble {
             if Instant::now() >= until {
                 return;
             }
-            if cluster.may_crash() && chance.below(4) == 0 {
+            if cluster.may_crash() && chance.below(8) == 0 {
                 let _alone = self.crashing.lock().await;
                 cluster.crash().await;
                 self.crashes.fetch_add(1, Ordering::Relaxed);

@@ -120,7 +120,7 @@ fn agent_refused(text: &str) -> String {
 }
 
 /// A job is tried alone, because pages may show the same one twice; with the entities it can name: those of its own page,
-/// then those of other pages, then the repository's; of a guide the repository's come before those of other pages.
+/// then those of other pages (not for a guide), then the repository's.
 fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (jobs, entities) = (folder.path().join("jobs"), folder.path().join("entities"));
@@ -149,16 +149,15 @@ fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
         .into_iter()
         .map(|file| std::fs::read_to_string(file).expect("it reads"))
         .collect();
-    // Guides are followed in the repository's folder.
+    // Guides are followed in the repository's folder, and know no other page.
     let is_guide = snippet.page.starts_with(repository("docs/how-to"));
-    let first = own.iter().filter(|_| is_guide).cloned();
+    let elsewhere = shown(false).filter(|_| !is_guide);
     let itself = (snippet.kind == Kind::Entity).then(|| snippet.text.clone());
     let mut names = Vec::new();
     for text in itself
         .into_iter()
         .chain(shown(true))
-        .chain(first)
-        .chain(shown(false))
+        .chain(elsewhere)
         .chain(own.iter().cloned())
     {
         let name = table(&text)["name"].as_str().expect("an entity has a name").to_owned();
