@@ -45,9 +45,10 @@ fn cut(chance: &mut Chance, recording: &Recording, told: &[Told]) -> (usize, Los
         let answer = told[chance.below(told.len())].at;
         recording.entries.partition_point(|entry| entry.end <= answer)
     };
-    let loss = match chance.one_in(3) {
-        true => Loss::Everything,
-        false => Loss::Some(chance.number()),
+    let loss = if chance.one_in(3) {
+        Loss::Everything
+    } else {
+        Loss::Some(chance.number())
     };
     (at, loss)
 }

@@ -37,9 +37,9 @@ impl Caller {
     /// Signs in at an address, where that may be refused, or the service dies meanwhile.
     pub async fn at(base: &str, credentials: &Credentials) -> Option<Self> {
         let http = http();
-        let scope = format!("{}/.default", base);
+        let scope = format!("{base}/.default");
         let answer = http
-            .post(format!("{}/default/oauth2/v2.0/token", base))
+            .post(format!("{base}/default/oauth2/v2.0/token"))
             .form(&[
                 ("grant_type", "client_credentials"),
                 ("client_id", &credentials.id),

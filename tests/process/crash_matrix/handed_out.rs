@@ -15,7 +15,7 @@ pub const JOB: &str = "00000000-0000-4000-8000-0000000000e1";
 pub const JOB_FILE: (&str, &str) = (
     "jobs/relay.toml",
     "id = \"00000000-0000-4000-8000-0000000000e1\"\nname = \"Documents\"\ndirection = \"relay\"\nclients = [\"tester\"]\n\
-     [queue]\nlease_seconds = 1\n",
+     [queue]\nlease_seconds = 2\n",
 );
 
 /// What an answer said of a message handed out.
@@ -48,7 +48,7 @@ impl Surface {
         match self {
             Self::Native => {
                 let path = format!("/api/v1/jobs/{JOB}/leases");
-                let answer = caller.try_post(&path, "{\"lease_seconds\":1}").await.ok()?;
+                let answer = caller.try_post(&path, "{\"lease_seconds\":2}").await.ok()?;
                 let body: Value = answer.json().await.ok()?;
                 let lease = &body["leases"][0];
                 let text = |member: &str| lease[member].as_str().map(str::to_owned);
@@ -149,7 +149,7 @@ async fn mended(place: &Place, surface: Surface, (failpoint, text): (&str, &str)
         again.acknowledge(&caller).await.expect("an answer");
     }
     // Longer than a lease: what is acknowledged does not come back.
-    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2200)).await;
     for surface in [Surface::Native, Surface::Connector] {
         let more = surface.next(&caller).await.expect("an answer");
         assert!(more.is_none(), "{failpoint}: {more:?} after the acknowledgement");

@@ -34,7 +34,7 @@ async fn housekeeping_killed_at_each_of_its_steps_removes_what_is_over(store: Te
             // A blob that no message names.
             place
                 .die_at("upload.stored", async |caller| {
-                    _ = send(caller, "an upload cut short").await
+                    _ = send(caller, "an upload cut short").await;
                 })
                 .await;
         }

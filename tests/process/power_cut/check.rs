@@ -52,7 +52,7 @@ fn holds(messages: &BTreeMap<String, Value>, fact: &Fact) {
     match fact {
         Fact::Perhaps => {}
         Fact::Kept { id } | Fact::Sent { id } | Fact::Fetched { id, .. } => {
-            assert!(messages.contains_key(id), "lost: {fact:?}")
+            assert!(messages.contains_key(id), "lost: {fact:?}");
         }
         Fact::Acked { id } => {
             let message = messages.get(id).unwrap_or_else(|| panic!("lost: {fact:?}"));

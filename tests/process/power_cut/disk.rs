@@ -97,7 +97,7 @@ impl Disk {
             let entry = entry.expect("an entry");
             let name = entry.file_name().into_string().expect("UTF-8");
             // What is not recorded: SQLite's shared memory, and what a test writes beside the service.
-            if name.ends_with("-shm") || name.ends_with(".log") {
+            if name.ends_with("-shm") || entry.path().extension().is_some_and(|extension| extension == "log") {
                 continue;
             }
             let node = if entry.path().is_dir() {
@@ -331,7 +331,9 @@ mod tests {
     fn disk(ops: &[Op]) -> Disk {
         let empty = tempfile::tempdir().expect("a folder");
         let mut disk = Disk::of(empty.path());
-        ops.iter().for_each(|op| disk.apply(op));
+        for op in ops {
+            disk.apply(op);
+        }
         disk
     }
 

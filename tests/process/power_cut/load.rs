@@ -142,8 +142,7 @@ pub async fn run(service: &Service, tester: &Credentials, journal: &Path, time: 
     while let Some(ended) = clients.join_next().await {
         ended.expect("no client panics");
     }
-    let told = crowd.told.lock().expect("nobody panicked").clone();
-    told
+    crowd.told.lock().expect("nobody panicked").clone()
 }
 
 impl Crowd {
