@@ -21,6 +21,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
 use crate::domain::message::Claimed;
 use crate::domain::trace::TraceContext;
+use crate::failpoint;
 use crate::pipeline::Context;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::stop::RunEnd;
@@ -132,6 +133,7 @@ impl Worker {
         started += usize::from(exported);
         let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
         for claimed in self.claim_imports(&definitions, free).await? {
+            failpoint::reached("import.claimed");
             let permit = self.permit().await;
             started += 1;
             let (worker, definitions, work) = (self.clone(), Arc::clone(&definitions), work.clone());

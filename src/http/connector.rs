@@ -17,6 +17,7 @@ use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::{Message, PayloadAt};
 use crate::domain::time::Timestamp;
 use crate::domain::wire::{self, Standing};
+use crate::failpoint;
 use crate::pipeline::enqueue::{self, Envelope};
 use crate::pipeline::telling::Done;
 use crate::storage::executions::Execution;
@@ -113,6 +114,7 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
     let Some(claimed) = claimed.into_iter().next() else {
         return Ok(HttpResponse::NoContent().finish());
     };
+    failpoint::reached("lease.committed");
     let message = &claimed.message;
     let by = || vec![("client", caller.name.clone().into())];
     api.context.tell_step(message, Done::well("lease", now), by);
@@ -210,6 +212,7 @@ async fn acknowledge(
     let now = api.context.clock.now();
     match api.context.store.ack_leniently(job.id, by, now).await? {
         Acked::Now(id) => {
+            failpoint::reached("ack.committed");
             tell(api, id, Done::well("ack", now), &caller.name).await;
             tracing::info!(message.id = %id, client = %caller.name, "acknowledged");
             Ok(HttpResponse::Ok().finish())

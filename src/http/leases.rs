@@ -19,6 +19,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::job::{Direction, Job};
 use crate::domain::message::Fence;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::pipeline::deliver::{self, Wish};
 use crate::pipeline::telling::Done;
 use crate::storage::claims::Delivered;
@@ -103,6 +104,7 @@ pub async fn lease(
         let delivered = deliver::lease(&api.context, job.id, wish, &api.draining).await?;
         let now = api.context.clock.now();
         for delivered in &delivered {
+            failpoint::reached("lease.committed");
             let message = &delivered.claimed.message;
             api.leased.put(message.id, job.id);
             api.context.tell_step(message, Done::well("lease", now), || {
@@ -273,7 +275,12 @@ async fn carry_out_step(api: &Api, caller: &Caller, item: &Item, fence: Fence) -
         }
     };
     match api.context.store.step(step, now).await? {
-        Stepped::Done(id, status) | Stepped::Before(id, status) => Ok(json!({ "id": id, "status": status })),
+        Stepped::Done(id, status) | Stepped::Before(id, status) => {
+            if item.action == "ack" {
+                failpoint::reached("ack.committed");
+            }
+            Ok(json!({ "id": id, "status": status }))
+        }
         Stepped::Stale(standing) => Err(stale(&standing)),
         Stepped::Unknown => Err(unknown_receipt()),
     }

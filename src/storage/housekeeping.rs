@@ -10,6 +10,7 @@ use super::pool::{Backend, Tx, execute, fetch_all};
 use super::{Store, StoreError};
 use crate::domain::ids::MessageId;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 
 /// Rows deleted by one statement.
 const PORTION: usize = 500;
@@ -68,6 +69,9 @@ impl Store {
         let mut removed = Removed::default();
         self.write(|tx| Box::pin(super::depths::add_up(tx))).await?;
         removed.blobs = self.release_blobs(keep, now).await? + self.release_dmf_blobs(now).await?;
+        if removed.blobs > 0 {
+            failpoint::reached("retention.blobs_released");
+        }
         let mut prunes = prunes(keep, self.dialect());
         prunes.extend(super::traffic::prunes(now, PORTION));
         prunes.push(super::processes::prune(now, PORTION));
@@ -76,6 +80,9 @@ impl Store {
             let (done, rows) = self.write(|tx| Box::pin(prune_portion(tx, left))).await?;
             prunes.drain(..done);
             removed.rows += rows;
+            if rows > 0 {
+                failpoint::reached("retention.rows_deleted");
+            }
         }
         Ok(removed)
     }

@@ -11,7 +11,9 @@ use super::groups::Group;
 use super::home::HomePool;
 use super::memory::{Ended, Memory, News, NewsMark, Origin};
 use crate::domain::ids::{JobId, MessageId};
+use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 
 /// The same thing on either database: a pool, a transaction, a borrowed connection.
 #[derive(Debug, Clone)]
@@ -203,10 +205,12 @@ impl Tx {
         let changes = std::mem::take(&mut self.depths);
         let slot = self.origin.slot();
         depths::write(&mut self, &changes, slot).await?;
+        failpoint::reached("store.committing");
         match self.inner {
             Backend::Sqlite(tx) => tx.commit().await?,
             Backend::Postgres(tx) => tx.commit().await?,
         }
+        failpoint::reached("store.committed");
         self.memory.announce(&self.news);
         Ok(value)
     }

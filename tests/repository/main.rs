@@ -2,6 +2,7 @@
 
 mod audit_actions;
 mod book;
+mod failpoints;
 mod grafana;
 mod import_direction;
 mod markdown;

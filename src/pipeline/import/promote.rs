@@ -6,6 +6,7 @@ use super::stage::Staged;
 use crate::business::promote::LoadCounts;
 use crate::domain::job::Atomicity;
 use crate::domain::message::Failure;
+use crate::failpoint;
 use crate::pipeline::stop::Stop;
 
 /// Chunks listed before it is said how many more there are.
@@ -62,6 +63,7 @@ async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, St
         part.database
             .promote_chunk(part.load(), &staged.state.fields, chunk)
             .await?;
+        failpoint::reached("import.chunk_promoted");
         part.session.note_progress().await?;
         if let Some(failure) = judge(part).await? {
             return Ok(Some(failure));
@@ -79,6 +81,7 @@ async fn promote_file(part: &Part<'_>, staged: &Staged) -> Result<(), Stop> {
         () = part.session.stopping.cancelled() => return Err(Stop::Stopped),
         done = part.database.promote_file(part.load(), &staged.state.fields, allowed) => done?,
     }
+    failpoint::reached("import.file_promoted");
     part.session.note_progress().await
 }
 
