@@ -19,6 +19,7 @@ pub mod package_import;
 mod package_listing;
 pub mod payload;
 pub mod placement;
+pub mod preview;
 pub mod projects;
 pub mod redrive;
 pub mod rejects;

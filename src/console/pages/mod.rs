@@ -13,6 +13,8 @@ pub(super) mod jobs;
 pub(super) mod message;
 pub(super) mod messages;
 pub(super) mod overview;
+pub(super) mod payload;
+mod progress;
 mod records;
 pub(super) mod repair;
 mod runs;
