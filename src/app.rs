@@ -8,6 +8,7 @@ pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
 mod listener;
+mod reload;
 mod sandbox;
 mod senders;
 mod tls;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::sas::SasKeys;
@@ -40,6 +41,7 @@ use crate::http::admission::Admission;
 use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::issuers::Issuers;
 use crate::http::recent::Recent;
+use crate::http::reload::{Asked, Reloading};
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::{Context, Limits, tidy};
@@ -52,8 +54,8 @@ use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
 use listener::Listeners;
+use reload::Reload;
 use senders::Senders;
-use tls::Tls;
 
 /// Client secrets checked at once; each takes 4 MiB and some milliseconds of a processor.
 const SECRET_CHECKS_AT_ONCE: usize = 4;
@@ -108,6 +110,7 @@ pub struct App {
     address: SocketAddr,
     options: AppOptions,
     projects: Projects,
+    asked_to_reload: mpsc::Receiver<Asked>,
     ready: watch::Sender<bool>,
     worker: Worker,
     scheduler: Scheduler,
@@ -166,6 +169,7 @@ impl App {
         projects.refresh().await?;
         let watched = projects.watch();
         let (ready, readiness) = watch::channel(true);
+        let (reloading, asked_to_reload) = Reloading::answered_by();
         let wake = Arc::new(Notify::new());
         let worker = Worker::new(
             context.clone(),
@@ -181,6 +185,7 @@ impl App {
             context,
             definitions: watched,
             projects: projects.clone(),
+            reloading,
             issuer: Arc::new(TokenIssuer::new(&keys.token, config.server.token_seconds)?),
             issuers: Arc::new(Issuers::new(&config.issuers)),
             receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
@@ -206,6 +211,7 @@ impl App {
             address,
             options,
             projects,
+            asked_to_reload,
             ready,
             worker,
             scheduler,
@@ -329,13 +335,15 @@ impl App {
             alarm = Some(self.scheduler.start().await?);
             sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
         }
-        background.spawn(reload_on_hangup(
-            Arc::clone(&self.config),
-            self.api.context.clone(),
-            self.projects.clone(),
+        let reload = Reload {
+            config: Arc::clone(&self.config),
+            context: self.api.context.clone(),
+            projects: self.projects.clone(),
             tls,
-            self.stopping.clone(),
-        ));
+            asked: self.asked_to_reload,
+            stopping: self.stopping.clone(),
+        };
+        background.spawn(reload.run());
         if !self.api.context.store.has_one_process() {
             background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
         }
@@ -571,43 +579,6 @@ async fn follow_projects(projects: Projects, stopping: CancellationToken) {
         }
         if let Err(error) = projects.refresh().await {
             tracing::warn!(%error, "the data projects in the store could not be looked at; trying again");
-        }
-    }
-}
-
-/// SIGHUP reads the definitions and the TLS certificate again; a broken file, or a table that cannot be read, leaves the running set as it was and
-/// says why.
-async fn reload_on_hangup(
-    config: Arc<Config>,
-    context: Context,
-    projects: Projects,
-    tls: Option<Tls>,
-    stopping: CancellationToken,
-) {
-    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else {
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => {}
-            () = stopping.cancelled() => return,
-        }
-        if let Some(tls) = &tls {
-            tls.reload();
-        }
-        match load_definitions(&config, &context.databases).await {
-            Ok(loaded) => {
-                tracing::info!(
-                    jobs = loaded.jobs.len(),
-                    entities = loaded.entities.len(),
-                    "definitions reloaded"
-                );
-                context
-                    .store
-                    .set_webhook_rules(webhook::rules(&loaded, config.server.public_url.as_ref()));
-                projects.set_files(loaded).await;
-            }
-            Err(error) => tracing::error!("definitions not reloaded, the running ones stay: {error}"),
         }
     }
 }

@@ -25,6 +25,8 @@ pub fn init(terminal: bool, filter: Option<&str>) {
         EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER)).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A terminal or pipe that is gone would be told of on standard error, which is that very one: a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second call in one process (tests, the demo) finds a subscriber already there, which is as wanted.
     let _ = if terminal {

@@ -326,6 +326,21 @@ pub struct JobList {
     pub jobs: Vec<Job>,
 }
 
+/// What came of reading the definitions again.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Reloaded {
+    /// Jobs in files.
+    pub jobs: u64,
+    /// Entities in files.
+    pub entities: u64,
+    /// Names that were not there before.
+    pub added: Vec<String>,
+    /// Names that stand for something else now.
+    pub changed: Vec<String>,
+    /// Names that are no longer there.
+    pub removed: Vec<String>,
+}
+
 /// What a dequeue hands out (contract 3.3).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answers::{Answer, Dequeued, Job, Message};
-use super::{Exit, Failure};
+use super::{Exit, Failure, untrusted};
 use crate::sandbox::{MARK, SPARED};
 
 /// Longest wait for an answer that needs no upload and no download.
@@ -389,11 +389,12 @@ impl Api {
         } else {
             format!("the connection to the service at {} broke: {reason}", self.base)
         };
-        let cure = if self.base.scheme() == "https" && reason.contains("InvalidContentType") {
-            "Something answers there, but without TLS: write http:// in --url or TRANSHIP_URL."
-        } else {
-            "Is it running (`tranship serve`), and is this its address? Set another with --url or TRANSHIP_URL."
-        };
+        let untrusted = (self.base.scheme() == "https")
+            .then(|| untrusted::cure(&reason))
+            .flatten();
+        let cure = untrusted.unwrap_or(
+            "Is it running (`tranship serve`), and is this its address? Set another with --url or TRANSHIP_URL.",
+        );
         Failure::new(Exit::Unreachable, what).cure(cure)
     }
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::answers::{JobList, Run, RunHistory};
+use super::answers::{JobList, Reloaded, Run, RunHistory};
 use super::connection::{Connection, moment, name_or_id};
 use super::positions::{self, Rewind};
 use super::schedules::{self, Backfill};
@@ -107,6 +107,11 @@ pub enum Jobs {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Have the service read the files of jobs and entities again, as SIGHUP does
+    Reload {
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Run an export for due times of the past that have no run
     Backfill(Backfill),
     /// Show how far an incremental export has come, newest first
@@ -131,6 +136,7 @@ impl Jobs {
     pub(super) fn connection(&self) -> &Connection {
         match self {
             Self::List { connection }
+            | Self::Reload { connection }
             | Self::Show { connection, .. }
             | Self::Delete { connection, .. }
             | Self::Run { connection, .. }
@@ -148,6 +154,7 @@ impl Jobs {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         match self {
             Self::List { connection } => list(screen, &connection).await,
+            Self::Reload { connection } => reload(screen, &connection).await,
             Self::Show { job, connection } => show(screen, &connection, &job).await,
             Self::Run {
                 job,
@@ -195,6 +202,32 @@ async fn list(screen: &Screen, connection: &Connection) -> Result<Exit, Failure>
     } else {
         show::jobs(screen, &answer.body.jobs);
     }
+    Ok(Exit::Ok)
+}
+
+async fn reload(screen: &Screen, connection: &Connection) -> Result<Exit, Failure> {
+    let answer = connection
+        .open()?
+        .post::<Reloaded>(&["api", "v1", "definitions", "reload"], None)
+        .await?;
+    if screen.is_json() {
+        screen.json(&answer.raw);
+        return Ok(Exit::Ok);
+    }
+    let reloaded = &answer.body;
+    for (what, names) in [
+        ("added", &reloaded.added),
+        ("changed", &reloaded.changed),
+        ("removed", &reloaded.removed),
+    ] {
+        for name in names {
+            screen.line(format!("{what} {}", plain(name)));
+        }
+    }
+    screen.note(format!(
+        "In use now: jobs {}, entities {}.",
+        reloaded.jobs, reloaded.entities
+    ));
     Ok(Exit::Ok)
 }
 

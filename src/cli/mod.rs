@@ -42,6 +42,7 @@ mod settings;
 mod shell;
 mod show;
 mod status;
+mod untrusted;
 mod wait;
 
 use std::process::ExitCode;

@@ -19,6 +19,8 @@ pub enum Target {
     Execution,
     /// A client's name.
     Client,
+    /// The definitions: the word `definitions`.
+    Definitions,
     /// The service itself: what of it, in a word.
     Service,
 }
@@ -83,6 +85,8 @@ actions! {
     ProjectDelete "project.delete" Job,
     /// What was kept of an execution was deleted (`DeleteExecutionHistoryJob`).
     ExecutionDelete "execution.delete" Execution,
+    /// The files of jobs and entities were read again, because somebody asked for it.
+    DefinitionsReload "definitions.reload" Definitions,
     /// A client was added.
     ClientAdd "client.add" Client,
     /// A client got a new secret.

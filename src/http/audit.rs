@@ -243,6 +243,7 @@ fn kind(target: Target) -> &'static str {
         Target::Delivery => "delivery",
         Target::Execution => "execution",
         Target::Client => "client",
+        Target::Definitions => "definitions",
         Target::Service => "service",
     }
 }

@@ -39,6 +39,7 @@ pub mod problem;
 pub mod query;
 pub mod recent;
 pub mod rejects;
+pub mod reload;
 pub mod sandbox;
 pub mod schedules;
 pub mod status;
@@ -73,6 +74,8 @@ pub struct Api {
     pub definitions: tokio::sync::watch::Receiver<Arc<Definitions>>,
     /// Reads again what of them the store keeps.
     pub projects: Projects,
+    /// Reads again what of them stands in files.
+    pub reloading: reload::Reloading,
     /// Issues and verifies access tokens.
     pub issuer: Arc<TokenIssuer>,
     /// Others whose tokens are taken.
@@ -126,13 +129,30 @@ fn at(path: &str, route: Route) -> Resource {
         .default_service(web::to(problem::no_such_method))
 }
 
+/// What load balancers and monitors ask with GET, and some with HEAD; any other method is 405.
+fn probed(path: &str, get: Route, head: Route) -> Resource {
+    at(path, get).route(head)
+}
+
 /// Every route there is. Fixed segments arrive in lower case (see [`canonical`]).
 pub fn routes(service: &mut ServiceConfig) {
     service
-        .service(at("/", web::get().to(health::root)))
-        .service(at("/health/live", web::get().to(health::live)))
-        .service(at("/health/ready", web::get().to(health::ready)))
-        .service(at("/metrics", web::get().to(metrics::metrics)))
+        .service(probed("/", web::get().to(health::root), web::head().to(health::root)))
+        .service(probed(
+            "/health/live",
+            web::get().to(health::live),
+            web::head().to(health::live),
+        ))
+        .service(probed(
+            "/health/ready",
+            web::get().to(health::ready),
+            web::head().to(health::ready),
+        ))
+        .service(probed(
+            "/metrics",
+            web::get().to(metrics::metrics),
+            web::head().to(metrics::metrics),
+        ))
         .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
         .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
         .configure(discovery::routes)
@@ -166,6 +186,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(web::resource("/dmf/{name:.*}").default_service(web::to(dmf::handle)))
         // Our own. Each has an operation in `openapi`.
         .service(at("/api/v1/openapi.json", web::get().to(openapi::show)))
+        .service(at("/api/v1/definitions/reload", web::post().to(reload::reload)))
         .service(at("/api/v1/jobs", web::get().to(jobs::list)))
         .service(at("/api/v1/jobs/{job}", web::get().to(jobs::show)).route(web::delete().to(jobs::delete)))
         .service(at("/api/v1/jobs/{job}/run", web::post().to(jobs::run)))

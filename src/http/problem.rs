@@ -357,6 +357,7 @@ pub async fn no_such_method(request: HttpRequest) -> HttpResponse {
 /// The methods of a path, as it is registered.
 fn allowed(pattern: &str) -> Option<String> {
     match pattern {
+        "/" | "/health/live" | "/health/ready" | "/metrics" => Some("GET, HEAD".to_owned()),
         "/api/connector/enqueue/{activity}" | "/api/connector/ack/{activity}" => Some("POST".to_owned()),
         connector if connector.starts_with("/api/connector/") => Some("GET".to_owned()),
         "/data/datamanagementdefinitiongroups/{action}" => Some("GET, POST".to_owned()),

@@ -64,11 +64,12 @@ impl Projects {
         Ok(Arc::clone(&self.running.borrow()))
     }
 
-    /// Takes what the files say now.
-    pub async fn set_files(&self, files: Definitions) {
+    /// Takes what the files say now, and returns what they said before.
+    pub async fn set_files(&self, files: Definitions) -> Arc<Definitions> {
         let mut known = self.known.lock().await;
-        known.files = Arc::new(files);
+        let before = std::mem::replace(&mut known.files, Arc::new(files));
         self.publish(&known);
+        before
     }
 
     fn publish(&self, known: &Known) {

@@ -108,7 +108,9 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
 
     def shot(self, path, whole=True):
-        picture = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole,
+        """A picture of the page, of the kind that its name ends with."""
+        kind = {"format": "webp", "quality": 70} if str(path).endswith(".webp") else {"format": "png"}
+        picture = self.call("Page.captureScreenshot", **kind, captureBeyondViewport=whole,
                             **({"clip": self._clip()} if whole else {}))
         with open(path, "wb") as file:
             file.write(base64.b64decode(picture["data"]))

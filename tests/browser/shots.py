@@ -51,18 +51,48 @@ def pages(browser, base):
 
 
 def for_docs(browser, base, folder):
-    """The pictures of docs/console.md."""
+    """The pictures of docs/console.md: each page once, one in the dark, two as a phone shows them."""
     folder.mkdir(exist_ok=True)
-    first = "document.querySelector('main td a').getAttribute('href')"
     browser.look()
     browser.open(base + "/console/messages?status=ProcessedWithErrors&file=orders")
-    message = browser.evaluate(first)
-    for name, address, how in [("overview", "/console", {"height": 820}), ("message", message, {"dark": True, "height": 860}),
-                               ("job", "/console/jobs/Nightly%20sales%20orders", {"height": 860}),
-                               ("phone", "/console/messages", {"width": 360, "height": 740, "dark": True})]:
+    # The newer one corrects the older one.
+    correction, message = browser.evaluate("[...document.querySelectorAll('main td a[href^=\"/console/messages/\"]')].map(a => a.getAttribute('href'))")
+    job = "/console/jobs/Nightly%20sales%20orders"
+    browser.open(base + job)
+    run = browser.evaluate("document.querySelector('main a[href*=executions]').getAttribute('href')")
+    phone, dark = {"width": 360, "height": 740}, {"dark": True, "height": 860}
+    for name, address, how in [
+            ("overview", "/console", {"height": 820}), ("jobs", "/console/jobs", {"height": 560}), ("job", job, {"height": 860}),
+            ("messages", "/console/messages", {"height": 820}), ("message", message, dark), ("repair", message + "/repair", {"height": 620}),
+            ("correction", correction, {"height": 860}), ("dead-letters", "/console/dead-letters", {"height": 440}), ("execution", run, {"height": 560}),
+            ("entities", "/console/entities", {"height": 460}), ("entity", "/console/entities/SalesOrderHeaders", {"height": 860}),
+            ("webhooks", "/console/webhooks", {"height": 560}), ("clients", "/console/clients", {"height": 440}),
+            ("audit", "/console/audit", {"height": 820}), ("phone-job", job, {**phone, "dark": True}),
+            ("phone-message", message, phone)]:
         browser.look(**how)
         browser.open(base + address)
         browser.shot(folder / f"console-{name}.png", whole=False)
+
+
+SHEET = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; padding: 8px; background: #8a8f98; display: flex; gap: 8px; align-items: flex-start }}
+div {{ height: {height}px; overflow: hidden; border-radius: 3px }}
+.wide {{ width: 460px }} .phone {{ width: 150px }} img {{ display: block; width: 100% }}
+</style>{pictures}"""
+
+
+def sheets(browser, names, folder):
+    """All looks of a page on one sheet, for docs/console-looks.md: wide and on a phone, light and dark, the upper part of long ones."""
+    to = folder / "docs" / "looks"
+    to.mkdir(parents=True, exist_ok=True)
+    page, height = folder / "sheet.html", 420
+    for name in names:
+        pictures = "".join(f'<div class="{look.split("-")[0]}"><img src="{name}.{look}.png"></div>' for look, _ in LOOKS)
+        page.write_text(SHEET.format(height=height, pictures=pictures))
+        browser.look(width=2 * 460 + 2 * 150 + 5 * 8, height=height + 16)
+        browser.open(page.resolve().as_uri())
+        browser.shot(to / f"{name}.webp", whole=False)
+    page.unlink()
 
 
 def sign_in(browser, link):
@@ -92,6 +122,7 @@ def main(link, folder):
                     wide.append(f"{name}, {look}: {over} px wider than the window")
             print(name, address)
         for_docs(browser, base, folder / "docs")
+        sheets(browser, sorted(path.name.removesuffix(".wide.png") for path in folder.glob("*.wide.png") if path.name != "sign-in.wide.png"), folder)
         for complaint in browser.complaints():
             print("the browser says:", complaint)
         for line in wide:

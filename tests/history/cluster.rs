@@ -1,11 +1,15 @@
 //! The processes under test, on one store: killed, stopped, continued and started again while clients use them.
 
-use std::sync::RwLock;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
 use crate::history::Queue;
+use crate::server::Server;
 use crate::service::Service;
 use crate::site::{Credentials, Site};
 use crate::support::databases::TestDatabase;
@@ -14,15 +18,28 @@ use crate::wire::{self, json};
 /// What the processes are called as one: a token names it, and so is good at each, on whichever port that listens.
 const PUBLIC_URL: &str = "http://queue.test";
 
+/// What a cluster stands on.
+pub struct Ground {
+    pub store: TestDatabase,
+    pub processes: usize,
+    /// The store's, where it may crash.
+    pub server: Option<Server>,
+}
+
 /// Processes on one store.
 pub struct Cluster {
     site: Site,
     tester: Credentials,
     processes: Vec<Process>,
+    /// Of their own, where that may crash.
+    server: Option<Arc<Server>>,
+    /// A program of an earlier version, which takes turns with this one: a rolling upgrade, back and forth.
+    earlier: Option<PathBuf>,
 }
 
 struct Process {
     name: String,
+    starts: AtomicUsize,
     service: Mutex<Option<Service>>,
     /// Where it listens, or listened when it last ran.
     base: RwLock<String>,
@@ -30,7 +47,12 @@ struct Process {
 
 impl Cluster {
     /// So many processes on a store of their own, with these queues.
-    pub async fn start(store: TestDatabase, processes: usize, queues: &[Queue]) -> Self {
+    pub async fn start(ground: Ground, queues: &[Queue]) -> Self {
+        let Ground {
+            store,
+            processes,
+            server,
+        } = ground;
         let mut site = Site::on(store).await;
         site.set("RUST_LOG", "warn");
         site.set("TRANSHIP_SERVER__TOKEN_SECONDS", "86400");
@@ -39,21 +61,42 @@ impl Cluster {
             site.write(&format!("jobs/{}.toml", queue.name), &job(queue));
         }
         std::fs::create_dir_all(site.path("entities")).expect("an empty folder for entities");
-        let tester = site.add_client("tester", "client");
+        let earlier = std::env::var_os("TRANSHIP_HISTORY_EARLIER").map(PathBuf::from);
+        // Whoever comes first makes the schema.
+        let tester = match &earlier {
+            Some(earlier) => site.add_client_by(earlier, "tester", "client"),
+            None => site.add_client("tester", "client"),
+        };
         let mut cluster = Self {
             site,
             tester,
             processes: Vec::new(),
+            server: server.map(Arc::new),
+            earlier,
         };
         for number in 0..processes {
             cluster.processes.push(Process {
                 name: format!("process-{number}"),
+                starts: AtomicUsize::default(),
                 service: Mutex::default(),
                 base: RwLock::default(),
             });
         }
         cluster.heal().await;
         cluster
+    }
+
+    /// Whether there is a server to crash.
+    pub fn may_crash(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// The server dies, and is started again.
+    pub async fn crash(&self) {
+        if let Some(server) = self.server.clone() {
+            let crashed = tokio::task::spawn_blocking(move || server.crash()).await;
+            crashed.expect("it comes back");
+        }
     }
 
     /// How many processes there are.
@@ -127,13 +170,35 @@ impl Cluster {
         }
     }
 
+    /// All begin with the earlier version, where there is one; from then on each start is of the other one.
+    fn command(&self, process: &Process, start: usize) -> Command {
+        match &self.earlier {
+            Some(earlier) if start.is_multiple_of(2) => self.site.serve_command_of(earlier, &process.name),
+            _ => self.site.serve_command(&process.name),
+        }
+    }
+
     async fn run(&self, process: &Process) -> Service {
-        let service = self.site.start(&process.name).await;
+        let start = process.starts.fetch_add(1, Ordering::Relaxed);
+        let began = Instant::now();
+        let service = loop {
+            match Service::try_start(self.command(process, start), &self.site.data_dir(&process.name)).await {
+                Ok(service) => break service,
+                // Without its database a process does not start, and whoever watches over it starts it again.
+                Err(_) if self.may_crash() && began.elapsed() < RESTARTS => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(failure) => panic!("{} did not start: {failure}", process.name),
+            }
+        };
         let mut base = process.base.write().expect("nobody fails while writing it");
         base.clone_from(&service.base);
         service
     }
 }
+
+/// How long a process is started again and again.
+const RESTARTS: Duration = Duration::from_secs(30);
 
 fn job(queue: &Queue) -> String {
     let Queue {

@@ -28,4 +28,5 @@ mod drain;
 mod history;
 mod recorder;
 mod runs;
+mod server;
 mod trouble;

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::checker::{Rule, Violation, check};
 use crate::client::Client;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Ground};
 use crate::coverage::Coverage;
 use crate::crowd::{Busy, Person};
 use crate::drain::drain;
 use crate::history::{History, Queue};
 use crate::recorder::Recorder;
+use crate::server::Server;
 use crate::support::chance::Chance;
 use crate::support::databases::TestDatabase;
 use crate::trouble::Trouble;
@@ -32,16 +33,44 @@ const TOLD_MAX: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_on_sqlite_killed_at_random_keeps_every_promise() {
-    rounds(async || Some((TestDatabase::sqlite(), 1))).await;
+    rounds(async || {
+        Some(Ground {
+            store: TestDatabase::sqlite(),
+            processes: 1,
+            server: None,
+        })
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_on_postgres_killed_and_stopped_at_random_keep_every_promise() {
-    rounds(async || Some((TestDatabase::postgres().await?, 3))).await;
+    rounds(async || {
+        Some(Ground {
+            store: TestDatabase::postgres().await?,
+            processes: 3,
+            server: None,
+        })
+    })
+    .await;
+}
+
+/// Every connection breaks at once, whatever was under way is undone, and for a moment nobody answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_whose_server_crashes_keep_every_promise() {
+    rounds(async || {
+        let server = Server::start()?;
+        Some(Ground {
+            store: TestDatabase::in_cluster_of_its_own(&server.url).await,
+            processes: 3,
+            server: Some(server),
+        })
+    })
+    .await;
 }
 
 /// Rounds on new stores, until the time is over: one, if nobody asked for more.
-async fn rounds(store: impl AsyncFn() -> Option<(TestDatabase, usize)>) {
+async fn rounds(ground: impl AsyncFn() -> Option<Ground>) {
     let began = Instant::now();
     let asked = std::env::var("TRANSHIP_HISTORY_SECONDS").ok();
     let asked = asked.map(|text| Duration::from_secs(text.parse().expect("a number of seconds")));
@@ -49,22 +78,25 @@ async fn rounds(store: impl AsyncFn() -> Option<(TestDatabase, usize)>) {
     let wanted = asked.or(long);
     let mut seeds = Chance::announced("TRANSHIP_HISTORY_SEED");
     loop {
-        let Some((database, processes)) = store().await else {
+        let Some(ground) = ground().await else {
             return;
         };
         let seed = seeds.seed();
         seeds.number();
         let left = wanted.map_or(ROUND, |wanted| wanted.saturating_sub(began.elapsed()).min(LONG_ROUND));
-        round(database, processes, seed, left.max(ROUND)).await;
+        // While the server comes back nobody gets anything done.
+        let least = if ground.server.is_some() { ROUND * 2 } else { ROUND };
+        round(ground, seed, left.max(least)).await;
         if wanted.is_none_or(|wanted| began.elapsed() >= wanted) {
             return;
         }
     }
 }
 
-async fn round(database: TestDatabase, processes: usize, seed: u64, length: Duration) {
+async fn round(ground: Ground, seed: u64, length: Duration) {
     let queues = queues();
-    let cluster = Arc::new(Cluster::start(database, processes, &queues).await);
+    let processes = ground.processes;
+    let cluster = Arc::new(Cluster::start(ground, &queues).await);
     let recorder = Arc::new(Recorder::new());
     let token: Arc<str> = cluster.token().await.into();
     let trouble = Arc::new(Trouble::default());
@@ -123,7 +155,10 @@ fn judge(history: &History, trouble: &Trouble, seed: u64) {
     let coverage = Coverage::of(history);
     let kills = trouble.kills.load(Ordering::Relaxed);
     let sleeps = trouble.sleeps.load(Ordering::Relaxed);
-    eprintln!("TRANSHIP_HISTORY_SEED={seed}: {kills} kills, {sleeps} sleeps, {coverage:?}");
+    let crashes = trouble.crashes.load(Ordering::Relaxed);
+    eprintln!(
+        "TRANSHIP_HISTORY_SEED={seed}: {kills} kills, {sleeps} sleeps, {crashes} crashes of the server, {coverage:?}"
+    );
     if !violations.is_empty() {
         let page = write_down(history, &violations, seed);
         let mut rules: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What befalls processes while clients use them: sudden death, and sleep past every lease.
+//! What befalls processes while clients use them: sudden death, and sleep past every lease; and their database server.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ const SLEEP: Duration = Duration::from_secs(5);
 pub struct Trouble {
     pub kills: AtomicUsize,
     pub sleeps: AtomicUsize,
+    pub crashes: AtomicUsize,
+    /// One crash at a time.
+    crashing: tokio::sync::Mutex<()>,
 }
 
 impl Trouble {
@@ -27,6 +30,12 @@ impl Trouble {
             tokio::time::sleep(REST / 4 + chance.up_to(REST)).await;
             if Instant::now() >= until {
                 return;
+            }
+            if cluster.may_crash() && chance.below(8) == 0 {
+                let _alone = self.crashing.lock().await;
+                cluster.crash().await;
+                self.crashes.fetch_add(1, Ordering::Relaxed);
+                continue;
             }
             let process = chance.below(cluster.size());
             // The only process there is sleeps less often: nothing happens meanwhile.

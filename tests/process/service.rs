@@ -210,6 +210,12 @@ impl Service {
             .unwrap_or_else(|| panic!("{line} is a number"))
     }
 
+    /// Files, sockets and whatever else it holds open.
+    pub fn descriptors(&self) -> u64 {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid)).expect("/proc knows the process");
+        open.count() as u64
+    }
+
     /// Clock ticks of CPU it used, in user and kernel mode (`proc(5)`: fields 14 and 15 of `stat`).
     pub fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("/proc knows the process");

@@ -6,6 +6,9 @@ use std::process::{Command, Output};
 use crate::service::Service;
 use crate::support::databases::TestDatabase;
 
+/// What was just built.
+const BINARY: &str = env!("CARGO_BIN_EXE_tranship");
+
 /// Name and secret of a client.
 #[derive(Clone)]
 pub struct Credentials {
@@ -109,7 +112,12 @@ impl Site {
 
     /// `tranship ARGUMENTS`, to be run in the folder with the site's settings and nobody else's.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tranship"));
+        self.command_of(Path::new(BINARY), arguments)
+    }
+
+    /// The same of another program than the one that was just built.
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments);
         self.furnish(&mut command);
         command
@@ -128,20 +136,18 @@ impl Site {
 
     /// Runs `tranship ARGUMENTS` to its end, which must be a good one.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().expect("the binary runs");
-        assert!(
-            output.status.success(),
-            "tranship {arguments:?} ended with {}\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output
+        ended_well(self.command(arguments))
     }
 
     /// Adds a client. On SQLite, before the service starts: the store has one owner.
     pub fn add_client(&self, name: &str, role: &str) -> Credentials {
-        let output = self.run(&["client", "add", name, "--role", role, "--json"]);
+        self.add_client_by(Path::new(BINARY), name, role)
+    }
+
+    /// The same by another program.
+    pub fn add_client_by(&self, program: &Path, name: &str, role: &str) -> Credentials {
+        let add = ["client", "add", name, "--role", role, "--json"];
+        let output = ended_well(self.command_of(program, &add));
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("client add --json prints JSON");
         let text = |member: &str| {
             answer[member]
@@ -162,9 +168,14 @@ impl Site {
 
     /// `tranship serve` on a free port, as the process called `name`.
     pub fn serve_command(&self, name: &str) -> Command {
+        self.serve_command_of(Path::new(BINARY), name)
+    }
+
+    /// The same by another program, of an earlier version for instance.
+    pub fn serve_command_of(&self, program: &Path, name: &str) -> Command {
         let data_dir = self.data_dir(name);
         std::fs::create_dir_all(&data_dir).expect("the data folder is made");
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = self.command_of(program, &["serve", "--listen", "127.0.0.1:0"]);
         command.env("TRANSHIP_DATA_DIR", &data_dir);
         command
     }
@@ -173,6 +184,19 @@ impl Site {
     pub async fn start(&self, name: &str) -> Service {
         Service::start(self.serve_command(name), &self.data_dir(name)).await
     }
+}
+
+/// Runs a command to its end, which must be a good one.
+fn ended_well(mut command: Command) -> Output {
+    let output = command.output().expect("the binary runs");
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
 }
 
 /// Whether `path` is an empty folder.

@@ -53,7 +53,22 @@ async fn pasted(role: &str, blocks: &str) -> Site {
 
 /// Runs a script to its good end as this client of a running service; what it printed.
 pub fn paste(site: &Site, service: &Service, client: &Credentials, blocks: &str) -> String {
-    let script = format!("set -euo pipefail\n{blocks}").replace(ADDRESS_IN_PAGES, &service.base);
+    let script = blocks.replace(ADDRESS_IN_PAGES, &service.base);
+    run(
+        site,
+        &script,
+        &[
+            ("TRANSHIP_URL", service.base.as_str()),
+            ("TRANSHIP_CLIENT_ID", client.id.as_str()),
+            ("TRANSHIP_CLIENT_SECRET", client.secret.as_str()),
+            ("no_proxy", "127.0.0.1"),
+        ],
+    )
+}
+
+/// Runs a script in the site's folder to its good end, with this program as `tranship`; what it printed.
+pub fn run(site: &Site, script: &str, environment: &[(&str, &str)]) -> String {
+    let script = format!("set -euo pipefail\n{script}");
     let mut shell = Command::new("timeout");
     shell.args(["120", "bash", "-c", &script]);
     site.furnish(&mut shell);
@@ -63,13 +78,8 @@ pub fn paste(site: &Site, service: &Service, client: &Credentials, blocks: &str)
         binary.parent().expect("a folder").display(),
         std::env::var("PATH").expect("a PATH")
     );
-    shell.envs([
-        ("PATH", path.as_str()),
-        ("TRANSHIP_URL", &service.base),
-        ("TRANSHIP_CLIENT_ID", &client.id),
-        ("TRANSHIP_CLIENT_SECRET", &client.secret),
-        ("no_proxy", "127.0.0.1"),
-    ]);
+    shell.env("PATH", path);
+    shell.envs(environment.iter().copied());
     let output = shell.output().expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n--- of\n{script}");
@@ -78,9 +88,14 @@ pub fn paste(site: &Site, service: &Service, client: &Credentials, blocks: &str)
 
 /// The shell blocks of a page that follow a line `<!-- runs -->`.
 pub fn runnable(page: &str) -> Vec<String> {
+    marked(page, "runs")
+}
+
+/// The shell blocks of a page that follow a line `<!-- MARK -->`.
+pub fn marked(page: &str, mark: &str) -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let text = std::fs::read_to_string(page).expect("the page");
-    text.split("<!-- runs -->\n```sh\n")
+    text.split(&format!("<!-- {mark} -->\n```sh\n"))
         .skip(1)
         .map(|rest| rest.split_once("```").expect("the fence is closed").0.to_owned())
         .collect()

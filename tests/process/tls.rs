@@ -176,6 +176,60 @@ async fn a_certificate_from_files_is_replaced_while_it_is_in_use() {
     );
 }
 
+/// What the command line says of a server whose certificate it does not take names the cure.
+#[tokio::test]
+async fn a_certificate_that_is_not_taken_is_explained() {
+    let mut site = Site::empty();
+    std::fs::create_dir_all(site.path("entities")).expect("made");
+    std::fs::create_dir_all(site.path("jobs")).expect("made");
+    site.set("TRANSHIP_SERVER__TLS_LISTEN", "127.0.0.1:0");
+    site.set("TRANSHIP_SERVER__TLS_CERT", "cert.pem");
+    site.set("TRANSHIP_SERVER__TLS_KEY", "key.pem");
+    site.write("trusted.pem", &write_certificate(&site));
+    let another = write_certificate(&site);
+    let service = site.start("data").await;
+    assert!(
+        said(&site, &base(&site)).contains("SSL_CERT_FILE"),
+        "{}",
+        said(&site, &base(&site))
+    );
+    let by_number = base(&site).replace("localhost", "127.0.0.1");
+    site.write("trusted.pem", &another);
+    assert!(
+        said(&site, &by_number).contains("another name"),
+        "{}",
+        said(&site, &by_number)
+    );
+
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let own = params.self_signed(&key).expect("signed").pem();
+    for file in ["cert.pem", "trusted.pem"] {
+        site.write(file, &own);
+    }
+    site.write("key.pem", &key.serialize_pem());
+    service.reload();
+    wait_for(&service, "TLS certificate read again").await;
+    assert!(
+        said(&site, &base(&site)).contains("of an authority"),
+        "{}",
+        said(&site, &base(&site))
+    );
+    assert!(service.stop().await.success());
+}
+
+/// What a command says that trusts `trusted.pem` and nobody else.
+fn said(site: &Site, url: &str) -> String {
+    let mut command = site.command(&["jobs", "list", "--url", url, "--client-id", "nobody"]);
+    command
+        .env("SSL_CERT_FILE", "trusted.pem")
+        .env("TRANSHIP_CLIENT_SECRET", "none");
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(6), "out of reach");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 async fn wait_for(service: &Service, said: &str) {
     for _ in 0..200 {
         if service.log().contains(said) {

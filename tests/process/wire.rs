@@ -31,15 +31,15 @@ pub struct Caller {
 impl Caller {
     /// Signs in.
     pub async fn new(service: &Service, credentials: &Credentials) -> Self {
-        Self::try_new(service, credentials).await.expect("an access token")
+        Self::at(&service.base, credentials).await.expect("an access token")
     }
 
-    /// Signs in, where that may be refused.
-    pub async fn try_new(service: &Service, credentials: &Credentials) -> Option<Self> {
+    /// Signs in at an address, where that may be refused.
+    pub async fn at(base: &str, credentials: &Credentials) -> Option<Self> {
         let http = http();
-        let scope = format!("{}/.default", service.base);
+        let scope = format!("{}/.default", base);
         let answer = http
-            .post(format!("{}/default/oauth2/v2.0/token", service.base))
+            .post(format!("{}/default/oauth2/v2.0/token", base))
             .form(&[
                 ("grant_type", "client_credentials"),
                 ("client_id", &credentials.id),
@@ -57,7 +57,7 @@ impl Caller {
         let body: Value = serde_json::from_str(&body).expect("JSON");
         Some(Self {
             http,
-            base: service.base.clone(),
+            base: base.to_owned(),
             token: body["access_token"].as_str()?.to_owned(),
         })
     }

@@ -1,10 +1,12 @@
 //! The repository agrees with itself: the direction of imports, the drawing of the states, the snippets in the pages.
 
 mod audit_actions;
+mod book;
 mod grafana;
 mod import_direction;
 mod markdown;
 mod rules_table;
+mod settings_page;
 mod snippets;
 mod states_page;
 

@@ -120,7 +120,7 @@ fn agent_refused(text: &str) -> String {
 }
 
 /// A job is tried alone, because pages may show the same one twice; with the entities it can name: those of its own page,
-/// then those of other pages, then the repository's.
+/// then those of other pages (not for a guide), then the repository's.
 fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (jobs, entities) = (folder.path().join("jobs"), folder.path().join("entities"));
@@ -145,15 +145,20 @@ fn definition_refused(snippet: &Snippet, all: &[Snippet]) -> String {
         let wanted = move |s: &&Snippet| s.kind == Kind::Entity && (s.page == snippet.page) == here;
         all.iter().filter(wanted).map(|s| s.text.clone())
     };
-    let repository = files(&repository("entities"), ".toml").into_iter();
-    let repository = repository.map(|file| std::fs::read_to_string(file).expect("it reads"));
+    let own: Vec<String> = files(&repository("entities"), ".toml")
+        .into_iter()
+        .map(|file| std::fs::read_to_string(file).expect("it reads"))
+        .collect();
+    // Guides are followed in the repository's folder, and know no other page.
+    let is_guide = snippet.page.starts_with(repository("docs/how-to"));
+    let elsewhere = shown(false).filter(|_| !is_guide);
     let itself = (snippet.kind == Kind::Entity).then(|| snippet.text.clone());
     let mut names = Vec::new();
     for text in itself
         .into_iter()
         .chain(shown(true))
-        .chain(shown(false))
-        .chain(repository)
+        .chain(elsewhere)
+        .chain(own.iter().cloned())
     {
         let name = table(&text)["name"].as_str().expect("an entity has a name").to_owned();
         if !names.contains(&name) {

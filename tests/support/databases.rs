@@ -39,6 +39,14 @@ impl TestDatabase {
         Some(Self { url, _folder: None })
     }
 
+    /// An empty database in another cluster, whose own goes with it.
+    #[allow(dead_code, reason = "not every kind of test starts servers")]
+    pub async fn in_cluster_of_its_own(cluster: &str) -> Self {
+        let url = in_cluster(cluster);
+        Self::create_in(cluster, &url).await;
+        Self { url, _folder: None }
+    }
+
     /// The URL of a PostgreSQL database that is not there yet, or nothing where there is no cluster.
     pub fn postgres_to_come() -> Option<String> {
         std::env::var("TRANSHIP_TEST_POSTGRES")
@@ -49,12 +57,16 @@ impl TestDatabase {
     /// Makes the database of such a URL.
     pub async fn create(url: &str) {
         let cluster = std::env::var("TRANSHIP_TEST_POSTGRES").expect("the URL came from there");
+        Self::create_in(&cluster, url).await;
+    }
+
+    async fn create_in(cluster: &str, url: &str) {
         let name = url::Url::parse(url)
             .expect("a URL")
             .path()
             .trim_start_matches('/')
             .to_owned();
-        let mut connection = sqlx::PgConnection::connect(&cluster)
+        let mut connection = sqlx::PgConnection::connect(cluster)
             .await
             .expect("the test cluster answers");
         sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))

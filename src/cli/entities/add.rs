@@ -239,7 +239,7 @@ impl Add {
                 let label = &made.proposal.entity.label;
                 screen.note(format!(
                     "Look at it, then: {program} check. A job loads it that names it: entity = \"{label}\" in its \
-                     [[import.entities]]; a running service reads both on SIGHUP."
+                     [[import.entities]]; a running service reads both on `tranship jobs reload`."
                 ));
             }
         }

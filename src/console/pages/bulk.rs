@@ -141,5 +141,5 @@ pub(in crate::console) fn same(asked: &Asked) -> Same {
     Same::post("/api/v1/messages/bulk", Some(body))
         .command(&counts)
         .command(&words)
-        .but(Some("Without dry_run the call acts on a bounded number of messages, and its `next` is the `after` of the next call."))
+        .but(Some("Without dry_run the call acts on a bounded number of messages, and the “next” it answers is the “after” of the next call."))
 }

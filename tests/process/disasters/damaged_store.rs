@@ -74,7 +74,7 @@ async fn a_damaged_page_is_reported_and_nothing_wrong_is_handed_out() {
 
 /// Whatever is answered is right.
 async fn look(service: &Service, tester: &Credentials, sent: &BTreeMap<String, String>) {
-    let Some(caller) = Caller::try_new(service, tester).await else {
+    let Some(caller) = Caller::at(&service.base, tester).await else {
         return;
     };
     for (id, body) in sent {
