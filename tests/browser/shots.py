@@ -41,7 +41,7 @@ def pages(browser, base):
             browser.open(base + link)
             if execution := browser.evaluate("document.querySelector('main a[href*=executions]')?.getAttribute('href')"):
                 found.append((f"execution-of-{name}", execution))
-        if name.startswith("message"):
+        if name in ("message", "message-failed", "message-rejects"):
             found.append((f"payload-of-{name}", link + "/preview"))
         if name == "message-failed":
             found.append(("cancel", link + "/cancel"))
