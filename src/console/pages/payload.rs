@@ -102,10 +102,16 @@ pub(super) fn section(message: &Message, preview: Option<&Preview>) -> Markup {
             section aria-labelledby="payload" {
                 h2 #payload { "Payload" }
                 (shown(preview))
-                p.more { a href={ "/console/messages/" (message.id) "/preview" } { "Look at more of the payload" } }
+                @if goes_on(preview) {
+                    p.more { a href={ "/console/messages/" (message.id) "/preview" } { "Look at more of the payload" } }
+                }
             }
         }
     }
+}
+
+fn goes_on(preview: &Preview) -> bool {
+    preview.files.len() > 1 || matches!(&preview.shown, Shown::Table(table) if table.more)
 }
 
 /// Reads the beginning of one of its files.
@@ -161,7 +167,7 @@ fn nothing(reason: &str) -> Markup {
 
 fn beginning(text: &Text) -> Markup {
     if text.text.is_empty() {
-        return empty("It is empty.", &html! { "It has no bytes." });
+        return empty("It is empty.", &html! { "There are no bytes in it." });
     }
     html! {
         pre.sheet tabindex="0" aria-label="The beginning of the payload" role="region" { code { (text.text) } }
