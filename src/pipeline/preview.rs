@@ -19,7 +19,8 @@ use crate::domain::message::Message;
 use crate::format::named::SAMPLE_BYTES;
 
 /// Most bytes read of a text: what JSON and XML want to see before their first record, and a record more.
-const TEXT_BYTES_MAX: usize = SAMPLE_BYTES as usize + (1 << 20);
+const TEXT_BYTES_MAX: usize = 2 << 20;
+const _: () = assert!(TEXT_BYTES_MAX as u64 >= SAMPLE_BYTES + (1 << 20));
 /// Largest payload that is read whole.
 const WHOLE_BYTES_MAX: u64 = 32 << 20;
 /// Most bytes that may come out of one.

@@ -9,7 +9,7 @@ use crate::format::package::PackageEntity;
 use crate::format::xml::composite::CompositeOptions;
 use crate::pipeline::Context;
 use crate::pipeline::composite::{Composed, listed};
-use crate::pipeline::export::parts::{self, Part};
+use crate::pipeline::export::parts::{self, Part, Source};
 use crate::pipeline::package_file::{Member, PackageFile, format_of};
 
 /// One data file, or one entity of a composite file.
@@ -62,9 +62,10 @@ pub(super) async fn of(context: &Context, definitions: &Definitions, message: &M
         Direction::Import => job.is_package(message.entity.as_deref()),
         Direction::Export | Direction::Relay => job.data_source == DataSource::Package,
     };
-    let package = match is_package {
-        true => Some(open(context, message).await?),
-        false => None,
+    let package = if is_package {
+        Some(open(context, message).await?)
+    } else {
+        None
     };
     let files = match (&job.import, &job.export) {
         (Some(spec), _) => of_import(context, definitions, message, (spec, package.as_ref())),
@@ -143,14 +144,14 @@ fn of_composite(
     message: &Message,
     composed: Composed<'_>,
     format: &(FileFormat, Option<String>),
-    content: &Content,
+    at: &Content,
 ) -> Vec<File> {
     let options = composed.options(&format.0, message.company.as_deref(), &context.limits);
     let labels = composed.labels().enumerate();
     let files = labels.map(|(node, label)| match &options {
         Ok(options) => File {
             composite: Some((options.clone(), node)),
-            ..File::new(label, Some(format.clone()), content.clone())
+            ..File::new(label, Some(format.clone()), at.clone())
         },
         Err(stop) => File::new(label, None, Content::Nowhere(stop.reason())),
     });
@@ -185,7 +186,7 @@ fn written(
     let is_composite = part.is_some_and(|part| part.composite.is_some());
     let is_without_names = !spec.header && matches!(format.0, FileFormat::Csv { .. });
     let columns = part.filter(|_| is_without_names).and_then(|part| part.sources.first());
-    let columns = columns.map(|source| source.columns());
+    let columns = columns.map(Source::columns);
     // Records inside records are no table, nor is what nobody has names for.
     let format = Some(format).filter(|_| !is_composite && (columns.is_some() || !is_without_names));
     File {

@@ -37,7 +37,7 @@ pub(super) async fn read(context: &Context, message: &Message, file: &File, most
         },
     };
     let Some(format) = &file.format else {
-        return beginning.as_text().await;
+        return beginning.into_text().await;
     };
     let mut reader = match &file.composite {
         Some((options, node)) => Box::new(composite_reader(options, *node)),
@@ -177,7 +177,7 @@ impl Beginning {
     }
 
     /// What it begins with, if that is text.
-    async fn as_text(mut self) -> Result<Shown, Halt> {
+    async fn into_text(mut self) -> Result<Shown, Halt> {
         while self.head.len() <= Text::BYTES_MAX && self.next().await?.is_some() {}
         Ok(self.text().map_or(Shown::Binary, Shown::Text))
     }
