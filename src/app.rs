@@ -3,14 +3,18 @@
 //! Start: definitions → listener bound → store → blobs → keys → HTTP → worker → alarm clock → a first look. Stop, in reverse: readiness off → HTTP →
 //! alarm clock → stop claiming, hand leases back → close pools, all within `server.shutdown_seconds`.
 
+pub(crate) mod beside;
 pub(crate) mod data_dir;
 pub(crate) mod definitions;
 mod dev_ca;
 mod first_look;
+mod keys;
+mod last_uses;
 mod listener;
 mod reload;
 mod sandbox;
 mod senders;
+mod tell;
 mod tls;
 
 use std::net::SocketAddr;
@@ -22,8 +26,6 @@ use anyhow::{Context as _, bail};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::sas::SasKeys;
-use crate::auth::tokens::TokenIssuer;
 use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::Databases;
@@ -35,15 +37,17 @@ use crate::definitions::Definitions;
 use crate::destination;
 use crate::domain::audit::{Action, NewEntry};
 use crate::domain::message::Durability;
-use crate::domain::receipt::ReceiptKeys;
 use crate::http::Api;
 use crate::http::admission::Admission;
 use crate::http::auth::LOCAL_OPERATOR;
 use crate::http::issuers::Issuers;
+use crate::http::pace::Pace;
 use crate::http::recent::Recent;
 use crate::http::reload::{Asked, Reloading};
+use crate::http::secret_checks::SecretChecks;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
+use crate::pipeline::pulse::Pulse;
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
@@ -53,6 +57,7 @@ use crate::telemetry;
 use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
+use keys::Keys;
 use listener::Listeners;
 use reload::Reload;
 use senders::Senders;
@@ -115,6 +120,7 @@ pub struct App {
     worker: Worker,
     scheduler: Scheduler,
     senders: Senders,
+    keys: Keys,
     stopping: CancellationToken,
     first_client: Option<(String, String)>,
 }
@@ -137,8 +143,7 @@ impl App {
         let (store, blobs) = open_store(&config).await?;
         let clock = sandbox::clock(&options.clock, config.sandbox.as_ref(), &store).await?;
         let now = clock.now();
-        let fresh = [secrets::random_key(), secrets::random_key(), secrets::random_key()];
-        let keys = store.signing_keys(fresh, now).await?;
+        let keys = Keys::open(&store, config.server.token_seconds, now).await?;
         let first_client = first_client(&store, &config, &options, &listeners).await?;
         if store.has_one_process() {
             store.release_worker_leases(now).await?;
@@ -153,13 +158,17 @@ impl App {
             &stopping,
         ))
         .await?;
+        let owner: Arc<str> = owner(address).into();
+        let slots = config.worker.concurrency;
+        let pulse = Pulse::new(Arc::clone(&owner), address.to_string(), slots, clock.now());
         let context = Context {
             databases,
             blobs,
             clock,
             limits: Arc::new(limits(&config)),
             copies: copies(&config.data_dir).into(),
-            owner: owner(address).into(),
+            owner,
+            pulse: Arc::new(pulse),
             store,
             runtime,
             sandbox,
@@ -186,13 +195,13 @@ impl App {
             definitions: watched,
             projects: projects.clone(),
             reloading,
-            issuer: Arc::new(TokenIssuer::new(&keys.token, config.server.token_seconds)?),
+            signers: keys.watch(),
             issuers: Arc::new(Issuers::new(&config.issuers)),
-            receipts: Arc::new(ReceiptKeys::new(keys.receipt)),
-            links: Arc::new(SasKeys::new(keys.url)),
             package_checks: Arc::new(Semaphore::new(PACKAGE_CHECKS_AT_ONCE)),
-            secret_checks: Arc::new(Semaphore::new(SECRET_CHECKS_AT_ONCE)),
+            secret_checks: SecretChecks::new(SECRET_CHECKS_AT_ONCE),
             callers: Arc::default(),
+            pace: Pace::new(&config.limits, &config.queue),
+            last_uses: Arc::default(),
             admission: Admission::new(&config.queue),
             leased: Arc::new(Recent::new(LEASED_REMEMBERED)),
             waiters: Arc::new(Semaphore::new(config.server.max_waiters)),
@@ -216,6 +225,7 @@ impl App {
             worker,
             scheduler,
             senders,
+            keys,
             stopping,
             first_client,
         })
@@ -322,7 +332,7 @@ impl App {
     pub async fn run(self) -> anyhow::Result<()> {
         let drain = Duration::from_secs(self.config.server.shutdown_seconds);
         let (tls, tls_address) = (self.listeners.tls(), self.listeners.tls_address());
-        let server = self.listeners.serve(self.api.clone(), &self.config.server)?;
+        let server = self.listeners.serve(self.api.clone(), &self.config)?;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let mut background = tokio::task::JoinSet::new();
@@ -332,6 +342,7 @@ impl App {
             background.spawn(self.senders.webhooks.clone().run());
             background.spawn(self.senders.destinations.clone().run());
             background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
+            background.spawn(tell::write_traffic(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
             sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
         }
@@ -344,7 +355,13 @@ impl App {
             stopping: self.stopping.clone(),
         };
         background.spawn(reload.run());
+        let (uses, store) = (Arc::clone(&self.api.last_uses), self.api.context.store.clone());
+        background.spawn(last_uses::keep(uses, store, self.stopping.clone()));
+        background.spawn(self.keys.follow(self.api.context.clone(), self.stopping.clone()));
         if !self.api.context.store.has_one_process() {
+            if self.options.background == Background::On {
+                background.spawn(tell::beat(self.api.context.clone(), self.stopping.clone()));
+            }
             background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
         }
         write_addresses(&self.config, self.address, tls_address);
@@ -379,6 +396,7 @@ impl App {
         serving.abort();
         // Bounded too: a connection a server does not answer must not keep the process.
         let close = async {
+            tell::last(&self.api.context).await;
             self.api.context.databases.close().await;
             self.api.context.store.close().await;
         };
@@ -507,6 +525,7 @@ async fn first_client(
         role: "client".to_owned(),
         created_at: options.clock.now(),
         revoked_at: None,
+        last_used_at: None,
     };
     let entry = NewEntry::of_service(client.created_at, Action::ClientAdd, DEV_CLIENT).with("role", "client");
     Ok(store

@@ -3,6 +3,7 @@
 
 mod issuers;
 mod layers;
+mod limits;
 mod outgoing;
 mod reader;
 mod sandbox;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 pub use issuers::{Issuer, is_fit_for_keys};
 pub use layers::DEFAULTS;
+pub use limits::Limits;
 pub use outgoing::Outgoing;
 use reader::Reader;
 pub use sandbox::Sandbox;
@@ -44,6 +46,8 @@ pub struct Config {
     pub entities_dir: PathBuf,
     /// `queue.*`
     pub queue: Queue,
+    /// `limits.*`
+    pub limits: Limits,
     /// `worker.*`
     pub worker: Worker,
     /// `issuers.NAME.*`
@@ -292,6 +296,7 @@ impl Config {
             entities_dir: reader.text_or_default("entities_dir").into(),
             data_dir: data_dir.into(),
             queue: Queue::read(reader),
+            limits: Limits::read(reader),
             worker: Worker {
                 concurrency: number(reader, "worker.concurrency", 1, 256),
                 heartbeat_seconds: number(reader, "worker.heartbeat_seconds", 1, 3600),

@@ -36,8 +36,87 @@ pub const AGENT: [&str; 15] = [
     "agent.acknowledged",
 ];
 
+/// Both sides of every commit, whatever it is of: of the store, and of a business database. To be counted: `store.committed:7`.
+pub const COMMITS: [&str; 4] = [
+    "store.committing",
+    "store.committed",
+    "business.committing",
+    "business.committed",
+];
+
+/// All places of an enqueue, in the order it comes to them; a payload that is kept inline has no upload.
+pub const ENQUEUE: [&str; 4] = [
+    "upload.begun",
+    "upload.stored",
+    "enqueue.payload_durable",
+    "enqueue.committed",
+];
+
+/// All places of an import that is staged, in the order it comes to them.
+pub const IMPORT: [&str; 13] = [
+    "import.claimed",
+    "import.execution_begun",
+    "import.fence_raised",
+    "import.load_begun",
+    "import.batch_staged",
+    "import.ranges_fixed",
+    "import.processing",
+    "import.chunk_promoted",
+    "import.rejects_copied",
+    "import.staging_cleared",
+    "import.counted",
+    "import.finished",
+    "import.rejects_forgotten",
+];
+
+/// Places of their own of an import with `skip_staging`, of one with `atomicity = "file"`, and of one that is given up.
+pub const OTHER_IMPORTS: [&str; 4] = [
+    "import.batch_landed",
+    "import.landing_ended",
+    "import.file_promoted",
+    "import.load_stopped",
+];
+
+/// All places of a message handed out, in the order it comes to them.
+pub const HANDED_OUT: [&str; 3] = ["lease.committed", "download.marked", "ack.committed"];
+
+/// All places of what is brought to others, in the order it comes to them.
+pub const OUTGOING: [&str; 4] = [
+    "webhook.sent",
+    "webhook.recorded",
+    "destination.sent",
+    "destination.recorded",
+];
+
+/// All places of housekeeping, in the order it comes to them.
+pub const HOUSEKEEPING: [&str; 5] = [
+    "retention.blobs_released",
+    "retention.rows_deleted",
+    "sweep.marked_dead",
+    "sweep.blob_deleted",
+    "sweep.row_deleted",
+];
+
 /// All places of an import by the package API, before its load.
 pub const PACKAGE_IMPORT: [&str; 1] = ["package_import.queued"];
+
+/// All places of an erasure of one message.
+pub const ERASE: [&str; 2] = ["erase.blanked", "erase.withdrawn"];
+
+/// All of them.
+pub const LISTS: [&[&str]; 11] = [
+    &COMMITS,
+    &ENQUEUE,
+    &IMPORT,
+    &OTHER_IMPORTS,
+    &EXPORT,
+    &HANDED_OUT,
+    &OUTGOING,
+    &HOUSEKEEPING,
+    &PACKAGE_IMPORT,
+    &AGENT,
+    &ERASE,
+];
 
 /// Kills the process if that is asked of it here.
 #[inline]
@@ -64,8 +143,7 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     pub(super) fn reached(name: &str) {
-        let lists: [&[&str]; 3] = [&super::EXPORT, &super::PACKAGE_IMPORT, &super::AGENT];
-        let known = lists.iter().any(|list| list.contains(&name));
+        let known = super::LISTS.iter().any(|list| list.contains(&name));
         debug_assert!(known, "{name} is on no list of failpoints");
         let Some(armed) = ARMED.get_or_init(asked) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {

@@ -66,6 +66,7 @@ pub mod definitions;
 pub mod destination;
 pub mod domain;
 pub mod failpoint;
+pub mod folders;
 pub mod format;
 pub mod hints;
 pub mod http;

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 /// Requests are many small pieces of memory on many threads, which the system's allocator hands out slowly. Debug builds keep
 /// that one, whose heap tools can look into.
 #[cfg(not(debug_assertions))]
@@ -12,5 +10,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tranship::cli::run(tranship::cli::Cli::parse()).await
+    match tranship::cli::Cli::read() {
+        Ok(cli) => tranship::cli::run(cli).await,
+        Err(exit) => exit,
+    }
 }

@@ -21,6 +21,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::Direction;
 use crate::domain::message::Claimed;
 use crate::domain::trace::TraceContext;
+use crate::failpoint;
 use crate::pipeline::Context;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::stop::RunEnd;
@@ -57,7 +58,7 @@ impl Worker {
         wake: Arc<Notify>,
         stopping: CancellationToken,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(settings.concurrency));
+        let room = context.pulse.room();
         Self {
             context,
             definitions,
@@ -118,6 +119,7 @@ impl Worker {
     /// Claims as much as there is room for. Returns how many things were started.
     async fn claim_and_spawn(&self) -> Result<usize, StoreError> {
         metrics::counter!("tranship_worker_looks_total").increment(1);
+        self.context.pulse.look(self.context.clock.now());
         let mut started = 0;
         let work = self.context.begin_work(&self.stopping).await;
         let definitions = Arc::clone(&self.definitions.borrow());
@@ -131,6 +133,7 @@ impl Worker {
         started += usize::from(exported);
         let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
         for claimed in self.claim_imports(&definitions, free).await? {
+            failpoint::reached("import.claimed");
             let permit = self.permit().await;
             started += 1;
             let (worker, definitions, work) = (self.clone(), Arc::clone(&definitions), work.clone());

@@ -15,6 +15,7 @@ use super::files::sync_folder;
 use super::record::Record;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
+use crate::folders;
 
 /// The journal's file.
 const FILE: &str = "journal.jsonl";
@@ -85,7 +86,7 @@ impl Journal {
             let path = path.to_owned();
             move |error| JournalError::Io { path, error }
         };
-        std::fs::create_dir_all(folder).map_err(failed(folder))?;
+        folders::make(folder).map_err(failed(folder))?;
         let lock_path = folder.join(LOCK);
         let lock = private().append(true).open(&lock_path).map_err(failed(&lock_path))?;
         take(&lock).map_err(|error| match error {

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
+use crate::folders;
 use client::Client;
 use collect::Collector;
 use config::AgentConfig;
@@ -196,7 +197,7 @@ fn prepare_folders(config: &AgentConfig, clock: &Clock) -> Result<(), StartError
         .map(|(_, path)| path);
     let collects = config.collects.iter().map(|collect| collect.folder.as_path());
     for path in sends.chain(collects) {
-        std::fs::create_dir_all(path).map_err(|error| StartError::Folder {
+        folders::make(path).map_err(|error| StartError::Folder {
             path: path.display().to_string(),
             error,
         })?;

@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use crate::folders;
+
 /// Makes the folder where there is none, for this user alone: payloads, hashes of secrets and signing keys lie in it. One that is there
 /// keeps the rights it has.
 ///
@@ -11,9 +13,9 @@ use std::path::Path;
 /// When it cannot be made.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent() {
-        std::fs::create_dir_all(parent)?;
+        folders::make(parent)?;
     }
-    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+    match folders::make_by(std::fs::DirBuilder::new().mode(0o700), folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }

@@ -9,7 +9,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as WebApp, HttpServer, web};
 
 use super::tls::Tls;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::console;
 use crate::http::{self, Api};
 
@@ -66,8 +66,10 @@ impl Listeners {
     ///
     /// # Errors
     /// When the system does not let it listen.
-    pub(super) fn serve(self, api: Api, settings: &config::Server) -> anyhow::Result<actix_web::dev::Server> {
+    pub(super) fn serve(self, api: Api, config: &Config) -> anyhow::Result<actix_web::dev::Server> {
+        let settings = &config.server;
         let data = web::Data::new(api);
+        let body_patience = Duration::from_secs(config.limits.body_seconds.into());
         let is_sandbox = data.context.sandbox.is_some();
         let mut server = HttpServer::new(move || {
             WebApp::new()
@@ -76,10 +78,11 @@ impl Listeners {
                 .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::strike)))
                 .wrap(from_fn(http::measure::measure))
                 .wrap(from_fn(http::headers::stamp))
-                .wrap_fn(|mut request, service| {
+                .wrap_fn(move |mut request, service| {
                     if let Some(path) = http::canonical::canonical_path(request.path()) {
                         http::rewrite(&mut request, &path);
                     }
+                    http::slow::bound(&mut request, body_patience);
                     service.call(request)
                 })
                 .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::record)))
@@ -102,6 +105,8 @@ impl Listeners {
             .tls_handshake_timeout(PATIENCE)
             .shutdown_timeout(settings.shutdown_seconds)
             .disable_signals()
+            // Each of them counts its own.
+            .max_connections(config.limits.connections.div_ceil(settings.workers))
             .workers(settings.workers)
             .run())
     }

@@ -67,6 +67,7 @@ async fn add_client(store: &Store, name: &str, clock: &Clock) -> anyhow::Result<
         role: "client".to_owned(),
         created_at: clock.now(),
         revoked_at: None,
+        last_used_at: None,
     };
     match store.add_client(&client).await {
         // Another process was first.

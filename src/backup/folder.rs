@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use super::BackupError;
 use super::manifest::{BLOB_FOLDER, BLOBS, FILE, FORMAT, File, Manifest};
 use crate::blob::{Blobs, PayloadHasher};
+use crate::folders;
 use crate::storage::backup::KeptBlob;
 
 /// Makes the folder, for this user alone: it will hold payloads and signing keys. It must be new or empty: nothing is ever written over.
@@ -16,9 +17,9 @@ use crate::storage::backup::KeptBlob;
 pub(super) fn make(folder: &Path) -> Result<bool, BackupError> {
     let failed = |error: io::Error| BackupError::at(folder, "made", &error);
     if let Some(parent) = folder.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
+        folders::make(parent).map_err(failed)?;
     }
-    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+    match folders::make_by(std::fs::DirBuilder::new().mode(0o700), folder) {
         Ok(()) => return Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),

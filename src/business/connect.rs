@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::BusinessError;
 use super::dialect::Dialect;
 use super::session::{Pool, message_of};
+use crate::folders;
 
 /// Other programs may write to a business database; this long we wait for their lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,8 +125,10 @@ pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> R
         }
         Address::Sqlite(options) => {
             if let Some(folder) = options.get_filename().parent() {
-                tokio::fs::create_dir_all(folder)
-                    .await
+                // SQLite syncs its files and the folder they are in, and no other.
+                let folder = folder.to_owned();
+                let made = tokio::task::spawn_blocking(move || folders::make(&folder)).await;
+                made.unwrap_or_else(|error| Err(std::io::Error::other(error)))
                     .map_err(|error| failed(sqlx::Error::Io(error)))?;
             }
             let options = sqlite(options)

@@ -26,6 +26,7 @@ pub mod dialect;
 pub mod differences;
 pub mod direct;
 mod documents;
+pub mod erase;
 pub mod error;
 pub mod keys;
 mod landing;

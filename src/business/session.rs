@@ -1,6 +1,7 @@
 //! One transaction on one business database, the same to the caller on both: statements with bound values, and rows. The
 //! only place that hands text to the driver.
 
+use crate::failpoint;
 use std::borrow::Cow;
 
 use futures_util::StreamExt as _;
@@ -322,13 +323,17 @@ impl Session {
     /// Commits what went well, rolls back the rest.
     pub(super) async fn end<T>(mut self, outcome: Result<T, Fault>) -> Result<T, Fault> {
         let outcome = match outcome {
-            Ok(value) if !self.discard => match self.run("commit").await {
-                Ok(()) => {
-                    self.ended = true;
-                    return Ok(value);
+            Ok(value) if !self.discard => {
+                failpoint::reached("business.committing");
+                match self.run("commit").await {
+                    Ok(()) => {
+                        self.ended = true;
+                        failpoint::reached("business.committed");
+                        return Ok(value);
+                    }
+                    Err(error) => Err(Fault::Driver(error)),
                 }
-                Err(error) => Err(Fault::Driver(error)),
-            },
+            }
             other => other,
         };
         // A rollback that fails leaves `ended` unset, which closes the connection.

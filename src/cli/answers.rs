@@ -3,7 +3,10 @@
 mod bulk;
 mod deliveries;
 mod history;
+mod processes;
+mod rates;
 mod runs;
+mod webhooks;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +17,10 @@ use crate::domain::status::Status;
 pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
 pub use deliveries::{Delivery, DeliveryPage};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
+pub use processes::{Process, ProcessList};
+pub use rates::{Rates, Traffic};
 pub use runs::{Backfill, MissedRange, Occurrence, Pause, Preview, Run, Schedule, Upcoming};
+pub use webhooks::{Webhook, WebhookPage};
 
 /// An answer: what was sent, for `--json`, and what we read in it.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
 //! `tranship backup` and `tranship restore`: the store and its blobs into a folder, and back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use super::actor::entry;
 use super::progress::{self, Cleared};
 use super::screen::{Screen, Tone, counted, plain};
 use super::settings::Settings;
@@ -12,7 +13,9 @@ use super::{Exit, Failure};
 use crate::backup::{self, BackupError, Manifest};
 use crate::blob::Blobs;
 use crate::clock::Clock;
-use crate::storage::{Sharing, StoreSettings};
+use crate::config::Config;
+use crate::domain::audit::{Action, NewEntry, Outcome};
+use crate::storage::{Sharing, Store, StoreError, StoreSettings};
 
 /// Copy the store and every blob it names into a folder, as they are at one moment
 #[derive(Debug, clap::Args)]
@@ -76,6 +79,7 @@ impl Backup {
         let taken = backup::take(&take, |bytes| bar.inc(bytes)).await;
         drop(bar);
         let manifest = taken.map_err(|error| refusal(&error))?;
+        self.tell(screen, &config, &manifest).await;
         if screen.is_json() {
             screen.json(&manifest);
         } else {
@@ -96,6 +100,43 @@ impl Backup {
         );
         Err(Failure::failed(what).cure("See what the store says of its disks: tranship doctor"))
     }
+}
+
+impl Backup {
+    /// Tells the audit log. A backup is good without that: whoever may only read takes one, too.
+    async fn tell(&self, screen: &Screen, config: &Config, manifest: &Manifest) {
+        // Opening it would bring it up to this version, under a service of that one.
+        if manifest.store.schema != manifest.store.newest_known() {
+            screen.note("The store is of an older version: its audit log does not tell of this backup.");
+            return;
+        }
+        let told = entry(Action::StoreBackup, &absolute(&self.folder))
+            .with("taken_at", manifest.taken_at.wire())
+            .with("blobs", manifest.blobs.count)
+            .with("lost", manifest.blobs.lost.len());
+        if let Err(error) = note(config, told).await {
+            screen.note(format!("The audit log could not be told of this backup: {error}"));
+        }
+    }
+}
+
+/// Appends an entry to the store's audit log.
+async fn note(config: &Config, told: NewEntry) -> Result<(), StoreError> {
+    let store = Store::connect(&StoreSettings {
+        url: config.store.url.clone(),
+        max_connections: config.store.max_connections,
+        sharing: Sharing::Beside,
+    })
+    .await?;
+    let noted = store.note(told, Outcome::Done).await;
+    store.close().await;
+    noted.map(|_| ())
+}
+
+/// A folder, wherever somebody reads of it.
+fn absolute(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    absolute.display().to_string()
 }
 
 impl Restore {
@@ -135,6 +176,14 @@ impl Restore {
         let restored = backup::restore(&restore, |bytes| bar.inc(bytes)).await;
         drop(bar);
         let restored = restored.map_err(|error| refusal(&error))?;
+        let told = entry(Action::StoreRestore, &absolute(&self.folder))
+            .with("taken_at", restored.manifest.taken_at.wire())
+            .with("copied", restored.copied)
+            .with("present", restored.present)
+            .with("lost", restored.lost.len());
+        if let Err(error) = note(&config, told).await {
+            screen.note(format!("The audit log could not be told of this: {error}"));
+        }
         if screen.is_json() {
             screen.json(&json!({
                 "backup": restored.manifest,

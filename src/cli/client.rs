@@ -124,6 +124,7 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
         role: role.as_str().to_owned(),
         created_at: Clock::system().now(),
         revoked_at: None,
+        last_used_at: None,
     };
     let config = settings.load()?;
     let made = new_store_file(&config.store.url);
@@ -143,7 +144,7 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
 }
 
 /// The file of a SQLite store that does not exist yet: opening it makes it, and in the wrong folder nobody would notice.
-fn new_store_file(url: &str) -> Option<PathBuf> {
+pub(super) fn new_store_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
@@ -177,20 +178,25 @@ async fn list(screen: &Screen, settings: &Settings) -> Result<Exit, Failure> {
             .iter()
             .map(|client| {
                 serde_json::json!({"name": client.name, "role": client.role, "created_at": client.created_at,
-                                   "revoked_at": client.revoked_at})
+                                   "revoked_at": client.revoked_at, "last_used_at": client.last_used_at})
             })
             .collect();
         screen.json(&serde_json::json!({"clients": list}));
     } else if clients.is_empty() {
         screen.note("There is no client yet: `tranship client add NAME` makes one.");
     } else {
-        let mut rows = vec![["name", "role", "added", "revoked"].map(str::to_owned).to_vec()];
+        let mut rows = vec![
+            ["name", "role", "added", "last used", "revoked"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
         rows.extend(clients.iter().map(|client| {
             let revoked = client.revoked_at.map_or_else(|| "-".to_owned(), Timestamp::wire);
             vec![
                 plain(&client.name),
                 client.role.clone(),
                 client.created_at.wire(),
+                client.last_used_at.map_or_else(|| "never".to_owned(), Timestamp::wire),
                 revoked,
             ]
         }));

@@ -1,7 +1,7 @@
 //! The command line: what people and scripts type.
 //!
 //! Owns: arguments, what is printed, exit codes. Client commands speak HTTP and nothing else (`api`); `serve`, `check`,
-//! `doctor`, `init`, `entities`, `client` and `audit` work on settings, definitions and the store where they are. Refuses: rules of the service,
+//! `doctor`, `init`, `entities`, `client`, `keys` and `audit` work on settings, definitions and the store where they are. Refuses: rules of the service,
 //! which live behind HTTP for every client alike.
 
 mod actor;
@@ -22,17 +22,22 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod entities;
+mod erase;
 mod exit;
 mod generate;
 mod health;
 mod init;
 mod jobs;
+mod keys;
 mod manual;
 mod messages;
+mod mistyped;
 mod positions;
+mod processes;
 mod progress;
 mod pull;
 mod push;
+mod rates;
 mod runs;
 mod sandbox;
 mod schedules;
@@ -44,6 +49,7 @@ mod show;
 mod status;
 mod untrusted;
 mod wait;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -97,6 +103,8 @@ enum Command {
     Pull(pull::Pull),
     /// Show where a message stands
     Status(status::Status),
+    /// Show how much comes in and ends
+    Rates(rates::Rates),
     /// List, show and run jobs
     #[command(subcommand)]
     Jobs(jobs::Jobs),
@@ -109,15 +117,23 @@ enum Command {
     /// List what export jobs brought to their destinations, and send it once more
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    /// List what webhooks were told, send it once more, send a ping
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     /// Play with a sandbox: faults, clock, reset, journal (`serve --sandbox`)
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
     /// Say who may talk to the service
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// List and rotate what tokens, receipts and links are signed with
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// See who did what, and whether the log of it is whole
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Show which processes serve the store, whether they live, and what they work on
+    Processes(processes::Processes),
     /// Send what lies in folders, collect into folders
     Agent(agent::Agent),
     /// Print a link that signs in to the web console, once
@@ -126,6 +142,8 @@ enum Command {
     Backup(backup::Backup),
     /// Make the store from a backup
     Restore(backup::Restore),
+    /// Remove a person's data from payloads, rejects and staging
+    Erase(erase::Erase),
     /// Examine disks, databases and clocks, and say what to do
     Doctor(doctor::Doctor),
     /// Ask whether the service is ready; needs no client
@@ -154,17 +172,22 @@ impl Command {
             Self::Push(push) => push.connection.json,
             Self::Pull(pull) => pull.connection.json,
             Self::Status(status) => status.connection.json,
+            Self::Rates(rates) => rates.connection.json,
             Self::Jobs(jobs) => jobs.connection().json,
             Self::Messages(messages) => messages.connection().json,
             Self::DeadLetters(dead_letters) => dead_letters.connection().json,
             Self::Deliveries(deliveries) => deliveries.connection().json,
+            Self::Webhooks(webhooks) => webhooks.connection().json,
             Self::Sandbox(sandbox) => sandbox.connection().json,
             Self::Client(client) => client.json(),
+            Self::Keys(keys) => keys.json(),
             Self::Audit(audit) => audit.json(),
+            Self::Processes(processes) => processes.connection.json,
             Self::Agent(agent) => agent.json,
             Self::Console(console) => console.json,
             Self::Backup(backup) => backup.json,
             Self::Restore(restore) => restore.json,
+            Self::Erase(erase) => erase.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Health(health) => health.json,
             Self::Generate(generate) => generate.json(),
@@ -183,17 +206,22 @@ impl Command {
             Self::Push(push) => Box::pin(push.run(screen)).await,
             Self::Pull(pull) => Box::pin(pull.run(screen)).await,
             Self::Status(status) => Box::pin(status.run(screen)).await,
+            Self::Rates(rates) => Box::pin(rates.run(screen)).await,
             Self::Jobs(jobs) => Box::pin(jobs.run(screen)).await,
             Self::Messages(messages) => Box::pin(messages.run(screen)).await,
             Self::DeadLetters(dead_letters) => Box::pin(dead_letters.run(screen)).await,
             Self::Deliveries(deliveries) => Box::pin(deliveries.run(screen)).await,
+            Self::Webhooks(webhooks) => Box::pin(webhooks.run(screen)).await,
             Self::Sandbox(sandbox) => Box::pin(sandbox.run(screen)).await,
             Self::Client(client) => Box::pin(client.run(screen)).await,
+            Self::Keys(keys) => Box::pin(keys.run(screen)).await,
             Self::Audit(audit) => Box::pin(audit.run(screen)).await,
+            Self::Processes(processes) => Box::pin(processes.run(screen)).await,
             Self::Agent(agent) => Box::pin(agent.run(screen)).await,
             Self::Console(console) => Box::pin(console.run(screen)).await,
             Self::Backup(backup) => Box::pin(backup.run(screen)).await,
             Self::Restore(restore) => Box::pin(restore.run(screen)).await,
+            Self::Erase(erase) => Box::pin(erase.run(screen)).await,
             Self::Doctor(doctor) => Box::pin(doctor.run(screen)).await,
             Self::Health(health) => Box::pin(health.run(screen)).await,
             Self::Completions(completions) => completions.run(screen),

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::domain::bidi::turns;
+
 /// Standard output and standard error of one command.
 #[derive(Debug)]
 pub struct Screen {
@@ -146,12 +148,12 @@ impl Screen {
     }
 }
 
-/// Text from outside with its control characters made visible, so that it cannot drive the terminal.
+/// Text from outside with its control characters made visible, so that it cannot drive the terminal nor turn itself around.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if character.is_control() || turns(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);
@@ -180,6 +182,7 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_drive_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\r\nc"), "a\\u{1b}[2Jb\\r\\nc");
+        assert_eq!(plain("invoice\u{202e}fdp.exe"), "invoice\\u{202e}fdp.exe");
         assert_eq!(plain("Folk och fä HB"), "Folk och fä HB");
     }
 

@@ -20,15 +20,15 @@ pub fn cure(reason: &str) -> Option<&'static str> {
             "The server shows the certificate of an authority: give it one that the authority signed (server.tls_cert, or `serve --dev-tls`).",
         ),
         (
-            "NotValidForName",
+            "not valid for name",
             "The server's certificate is for another name: use the name it is for in --url or TRANSHIP_URL.",
         ),
         (
-            "Expired",
+            "certificate expired",
             "The server's certificate has expired: renew it, and send the service a SIGHUP.",
         ),
         (
-            "NotValidYet",
+            "certificate not valid yet",
             "The server's certificate is not valid yet: is this machine's clock right?",
         ),
     ];

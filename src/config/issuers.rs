@@ -13,7 +13,7 @@ pub struct Issuer {
     pub jwks_url: Option<String>,
     /// `tenant`: `tid` of its tokens.
     pub tenant: Option<String>,
-    /// `audiences`: what its tokens may be for, besides the addresses of this service.
+    /// `audiences`: what its tokens may be for, besides the public URL of this service or the address it listens on.
     pub audiences: Vec<String>,
 }
 

@@ -5,6 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, LOCATION};
 use maud::Markup;
 
+use super::bidi;
+
 /// Nothing is loaded from elsewhere, no script or style stands in a page, nobody frames one.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -33,7 +35,7 @@ pub(super) fn page(status: StatusCode, markup: Markup) -> HttpResponse {
     harden(
         HttpResponse::build(status)
             .content_type("text/html; charset=utf-8")
-            .body(markup.into_string()),
+            .body(bidi::shown(markup.into_string())),
     )
 }
 

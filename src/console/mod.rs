@@ -7,6 +7,7 @@ mod actions;
 mod answer;
 mod api_docs;
 mod assets;
+mod bidi;
 mod cookie;
 mod form;
 mod frame;

@@ -11,6 +11,8 @@ pub(super) struct Same {
     body: Option<String>,
     /// A file whose bytes are the body.
     file: Option<&'static str>,
+    /// Further paths that it shows the answers of.
+    also: Vec<String>,
     commands: Vec<String>,
     /// What of the page they do not say.
     but: Option<&'static str>,
@@ -24,6 +26,7 @@ impl Same {
             path: path.into(),
             body: None,
             file: None,
+            also: Vec::new(),
             commands: Vec::new(),
             but: None,
         }
@@ -44,6 +47,13 @@ impl Same {
             file: Some(file),
             ..Self::post(path, None)
         }
+    }
+
+    /// What it shows beside, by another `GET`.
+    #[must_use]
+    pub fn and_get(mut self, path: impl Into<String>) -> Self {
+        self.also.push(path.into());
+        self
     }
 
     /// A command of the command line, without the program's name.
@@ -85,6 +95,10 @@ impl Same {
                 dl {
                     dt { "API" }
                     dd { code { (self.method) " " (self.path) } (copied(&self.curl(base))) }
+                    @for path in &self.also {
+                        dt { "API" }
+                        dd { code { "GET " (path) } (copied(&Self::get(path.as_str()).curl(base))) }
+                    }
                     @for command in &self.commands {
                         dt { "Command" }
                         dd { (copied(command)) }

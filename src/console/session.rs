@@ -33,6 +33,9 @@ pub(super) async fn session(api: &Api, request: &HttpRequest) -> Result<Option<S
     let secret = secret.to_owned();
     let now = api.context.clock.now();
     let found = api.context.store.session(digest(&secret), now).await?;
+    if let Some(client) = found.as_ref().and_then(|found| found.client.as_ref()) {
+        api.last_uses.note(&client.name, now);
+    }
     Ok(found.map(|found| Session {
         caller: match &found.client {
             None => Caller::local_operator(),

@@ -147,8 +147,7 @@ async fn prove(api: &Api, name: &str, secret: String) -> Result<Option<String>, 
     let client = api.context.store.client(name).await?;
     let busy = || Problem::new(Kind::Unavailable, "the secret could not be checked; try again");
     // Checking a secret is meant to be slow; so few are checked at once, and none on a thread that answers others.
-    let turn = std::sync::Arc::clone(&api.secret_checks).acquire_owned().await;
-    let turn = turn.map_err(|_| busy())?;
+    let turn = api.secret_checks.turn().await?;
     let checked = web::block(move || {
         let _turn = turn;
         let known = client.as_ref().map(|client| KnownClient {

@@ -14,6 +14,7 @@ use crate::domain::destination::{Destination, DestinationKind};
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::outgoing::{Answer, Client, Courier, Dispatcher, count, wait_seconds};
 use crate::pipeline::Context;
 use crate::pipeline::telling::Done;
@@ -99,7 +100,12 @@ impl Courier for Destinations {
 
     async fn deliver(&self, delivery: &ExportDelivery) -> Result<bool, StoreError> {
         tokio::select! {
-            came = self.attempt(delivery) => self.settle(delivery, came?).await,
+            came = self.attempt(delivery) => {
+                failpoint::reached("destination.sent");
+                let settled = self.settle(delivery, came?).await;
+                failpoint::reached("destination.recorded");
+                settled
+            }
             () = self.lease_lost(delivery) => Ok(false),
         }
     }

@@ -99,6 +99,14 @@ actions! {
     ConsoleSignIn "console.sign_in" Client,
     /// A link was made that signs in to the console.
     ConsoleLink "console.link" Client,
+    /// Signing keys were rotated: the details name which, and of which the oldest ended.
+    KeysRotate "keys.rotate" Service,
+    /// A person's data was erased: the target is the entity, the details hold a salted hash of the key instead of it.
+    Erase "erase" Service,
+    /// The store was copied into a backup.
+    StoreBackup "store.backup" Service,
+    /// The store was made from a backup: the entry is in the store that was made.
+    StoreRestore "store.restore" Service,
     /// Old entries of this log were removed: the target is the number of the last one.
     AuditPrune "audit.prune" Service,
 }

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod auto_number;
+pub mod bidi;
 pub mod cell;
 pub mod client;
 pub mod composite;
@@ -32,5 +33,6 @@ pub mod status;
 pub mod table;
 pub mod time;
 pub mod trace;
+pub mod traffic;
 pub mod webhook;
 pub mod wire;

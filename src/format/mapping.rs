@@ -251,6 +251,13 @@ impl Mapping {
         }
     }
 
+    /// The cell of the field at this place of [`Self::fields`], of a record that may not be right as a whole; `None`: it cannot be
+    /// read.
+    #[must_use]
+    pub fn read_field(&self, at: usize, cells: &[Cow<'_, [u8]>]) -> Option<Cell> {
+        self.sources[at].read(cells).ok()
+    }
+
     /// Of a typed record's cells those of the job's document key.
     #[must_use]
     pub fn document_key(&self, cells: &[Cell]) -> Vec<Cell> {

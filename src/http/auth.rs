@@ -8,7 +8,7 @@ use actix_web::http::header;
 use sha2::{Digest as _, Sha256};
 
 use super::Api;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, Surface as Answers};
 use super::recent::Recent;
 use super::sandbox::note_client;
 use crate::auth::tokens::TokenError;
@@ -164,12 +164,14 @@ impl Caller {
 /// The client behind the request's bearer token.
 ///
 /// # Errors
-/// 401 without a good token (AUTH-9), 403 where its client is unknown or was revoked (AUTH-10), the latter within a second.
+/// 401 without a good token (AUTH-9), 403 where its client is unknown or was revoked (AUTH-10), the latter within a second; 429 or 503
+/// where it calls too fast.
 pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
     let caller = authenticate(api, request).await?;
     if api.context.sandbox.is_some() {
         note_client(request, &caller.name);
     }
+    api.pace.let_in(&caller.name, Answers::of(request.path())).await?;
     Ok(caller)
 }
 
@@ -197,16 +199,17 @@ async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, Proble
     let audiences: Vec<&str> = std::iter::once(base.as_str()).chain(public).collect();
     let (name, expires) = if let Some(client) = static_token(api, token) {
         (client, i64::MAX)
-    } else if let Some(outsider) = api.issuers.verify(token, now, &audiences).await? {
+    } else if let Some(outsider) = api.issuers.verify(token, now, &own_addresses(api, request)).await? {
         (outsider.client, outsider.expires)
     } else {
-        let claims = api.issuer.verify(token, now, &audiences).map_err(denied)?;
+        let claims = api.signers().issuer.verify(token, now, &audiences).map_err(denied)?;
         (claims.appid, claims.exp)
     };
     let asked = Instant::now();
     let client = api.context.store.client(&name).await?;
     match client {
         Some(client) if client.revoked_at.is_none() => {
+            api.last_uses.note(&client.name, now);
             let caller = Caller::of(&client, Surface::Api);
             let known = Known {
                 caller: caller.clone(),
@@ -221,6 +224,24 @@ async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, Proble
             "the token is good, but its client is not one of this service, or was revoked; `tranship client add` adds one",
         )),
     }
+}
+
+/// What tokens of other issuers may be for, besides what the settings say. Not the `Host` of the request: that is its sender's word, and
+/// with it a token that its issuer gave to another service would open this one.
+fn own_addresses(api: &Api, request: &HttpRequest) -> Vec<String> {
+    if let Some(public) = &api.server.public_url {
+        return vec![public.as_str().to_owned()];
+    }
+    let listener = request.app_config();
+    let (address, scheme) = (listener.local_addr(), if listener.secure() { "https" } else { "http" });
+    let mut own = Vec::new();
+    if !address.ip().is_unspecified() {
+        own.push(format!("{scheme}://{address}"));
+    }
+    if address.ip().is_loopback() {
+        own.push(format!("{scheme}://localhost:{}", address.port()));
+    }
+    own
 }
 
 /// The client that a token written in the settings of the sandbox stands for (AUTH-14).

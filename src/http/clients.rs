@@ -60,6 +60,7 @@ fn shown(definitions: &Definitions, client: &Client) -> Value {
         "role": client.role,
         "created_at": client.created_at,
         "revoked_at": client.revoked_at,
+        "last_used_at": client.last_used_at,
         "jobs": jobs_of(definitions, client),
     })
 }
@@ -200,6 +201,7 @@ pub(crate) async fn add_client(api: &Api, caller: &Caller, name: &str, role: Rol
         role: role.as_str().to_owned(),
         created_at: api.context.clock.now(),
         revoked_at: None,
+        last_used_at: None,
     };
     let store = api.audited(caller, Action::ClientAdd, name, json!({ "role": role.as_str() }));
     store.add_client(&client).await?;
@@ -267,8 +269,7 @@ fn settled(name: &str, changed: Changed) -> Result<(), Problem> {
 /// A new secret and its hash. Hashing is meant to be slow; so few are made at once, and none on a thread that answers others.
 async fn made_secret(api: &Api) -> Result<(String, String), Problem> {
     let busy = || Problem::new(Kind::Unavailable, "the secret could not be made; try again");
-    let turn = std::sync::Arc::clone(&api.secret_checks).acquire_owned().await;
-    let turn = turn.map_err(|_| busy())?;
+    let turn = api.secret_checks.turn().await?;
     let made = web::block(move || {
         let _turn = turn;
         let secret = new_secret();

@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::auth::{Caller, caller, connector_job, link_base};
 use super::envelope::{self, REPLAY};
 use super::json_body::{json_object, member};
@@ -12,15 +11,27 @@ use super::payload::{Fetch, send};
 use super::problem::{Kind, Problem, Surface};
 use super::query::Query;
 use super::sandbox;
+use super::{Api, at};
 use crate::domain::ids::{CorrelationId, MessageId, parse_guid};
 use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::{Message, PayloadAt};
 use crate::domain::time::Timestamp;
 use crate::domain::wire::{self, Standing};
+use crate::failpoint;
 use crate::pipeline::enqueue::{self, Envelope};
 use crate::pipeline::telling::Done;
 use crate::storage::executions::Execution;
 use crate::storage::steps::{AckBy, Acked};
+
+/// The routes of recurring integrations, contract section 3.
+pub(super) fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(at("/api/connector/enqueue/{activity}", web::post().to(enqueue)))
+        .service(at("/api/connector/dequeue/{activity}", web::get().to(dequeue)))
+        .service(at("/api/connector/download/{activity}", web::get().to(download)))
+        .service(at("/api/connector/ack/{activity}", web::post().to(ack)))
+        .service(at("/api/connector/jobstatus/{activity}", web::get().to(job_status)));
+}
 
 /// Longest acknowledgement body.
 const ACK_BYTES_MAX: usize = 64 * 1024;
@@ -103,13 +114,14 @@ async fn hand_out(api: &Api, request: &HttpRequest, activity: &str) -> Result<Ht
     let Some(claimed) = claimed.into_iter().next() else {
         return Ok(HttpResponse::NoContent().finish());
     };
+    failpoint::reached("lease.committed");
     let message = &claimed.message;
     let by = || vec![("client", caller.name.clone().into())];
     api.context.tell_step(message, Done::well("lease", now), by);
     let is_there = is_file_there(api, message).await;
     Ok(HttpResponse::Ok().json(json!({
         "CorrelationId": message.correlation,
-        "PopReceipt": api.receipts.issue(claimed.fence()),
+        "PopReceipt": api.signers().receipts.issue(claimed.fence()),
         "DownloadLocation": download_location(api, request, job, message),
         "IsDownLoadFileExist": is_there,
         "FileDownLoadErrorMessage": if is_there { "" } else { "the file is no longer kept, or lies where this server does not look" },
@@ -170,7 +182,7 @@ async fn fetch(api: &Api, request: &HttpRequest, activity: &str) -> Result<HttpR
     send(api, message, Fetch::Delivery)
         .await
         .map_err(|problem| match problem.kind {
-            Kind::Gone => Problem::new(Kind::NotFound, problem.detail),
+            Kind::Gone | Kind::Erased => Problem::new(Kind::NotFound, problem.detail),
             _ => problem,
         })
 }
@@ -200,6 +212,7 @@ async fn acknowledge(
     let now = api.context.clock.now();
     match api.context.store.ack_leniently(job.id, by, now).await? {
         Acked::Now(id) => {
+            failpoint::reached("ack.committed");
             tell(api, id, Done::well("ack", now), &caller.name).await;
             tracing::info!(message.id = %id, client = %caller.name, "acknowledged");
             Ok(HttpResponse::Ok().finish())
@@ -226,7 +239,7 @@ fn ack_by(api: &Api, body: &Value) -> Result<AckBy, Problem> {
             .filter(|t| !t.is_empty())
     };
     if let Some(receipt) = text("PopReceipt") {
-        let lease = api.receipts.verify(receipt);
+        let lease = api.signers().receipts.verify(receipt);
         let lease = lease.ok_or_else(|| Problem::bad("unknown_receipt", "this PopReceipt was not issued here"))?;
         let correlation = text("CorrelationId").and_then(|id| parse_guid(id).ok());
         if correlation.is_some_and(|id| CorrelationId(id).message() != lease.message) {

@@ -143,6 +143,7 @@ impl From<RetryError> for Problem {
         match error {
             RetryError::Store(error) => error.into(),
             RetryError::Gone(_) => Self::new(Kind::Gone, error.to_string()),
+            RetryError::Erased { .. } => Self::new(Kind::Erased, error.to_string()),
             RetryError::Status { .. } | RetryError::Begun(_) | RetryError::JobUnknown(_) => {
                 Self::new(Kind::Conflict, error.to_string())
             }

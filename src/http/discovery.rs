@@ -65,7 +65,7 @@ fn configuration(api: &Api, request: &HttpRequest, tenant: &str, version: Versio
 
 /// `GET /{tenant}/discovery/keys` and `/{tenant}/discovery/v2.0/keys`
 pub async fn keys(api: web::Data<Api>) -> HttpResponse {
-    HttpResponse::Ok().json(api.issuer.key_set())
+    HttpResponse::Ok().json(api.signers().issuer.key_set())
 }
 
 /// `GET /common/discovery/instance`: MSAL asks whether it may trust the authority.

@@ -115,7 +115,7 @@ pub(super) async fn link(
         kind,
     };
     let until = api.context.clock.now().plus_seconds(i64::from(api.server.link_seconds));
-    let query = api.links.sign(&path.plain(), &[Permission::Read], until);
+    let query = api.signers().links.sign(&path.plain(), &[Permission::Read], until);
     Ok(format!("{}{}?{query}", link_base(api, request), path.escaped()))
 }
 

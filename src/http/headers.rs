@@ -2,6 +2,7 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_FRAME_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web;
@@ -11,7 +12,8 @@ use tracing::Instrument as _;
 use super::Api;
 use super::auth::scheme;
 use super::envelope::header;
-use super::problem::Surface;
+use super::host;
+use super::problem::{Problem, Surface};
 use crate::config::Certificate;
 use crate::domain::ids::RequestId;
 
@@ -31,7 +33,7 @@ const ONLY_TLS: &str = "max-age=31536000";
 /// Those of the request's handler.
 pub async fn stamp(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let surface = Surface::of(request.path());
     let api = request.app_data::<web::Data<Api>>();
@@ -50,7 +52,12 @@ pub async fn stamp(
     let span = tracing::info_span!("request", request.id = %id, client.request = client_request, client.session = client_session);
     let is_named = client_request.is_some() || client_session.is_some();
     let answered = async move {
-        let answered = next.call(request).await;
+        if let Some(flaw) = host::flaw(request.request()) {
+            let mut answer = Problem::bad("invalid_host", flaw).respond(surface);
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+            return Ok(request.into_response(answer).map_into_right_body());
+        }
+        let answered = next.call(request).await.map(ServiceResponse::map_into_left_body);
         if let (true, Ok(answer)) = (is_named, &answered) {
             let (method, path) = (answer.request().method(), answer.request().path());
             tracing::info!(%method, path, status = answer.status().as_u16(), "answered a request that its client named");

@@ -71,7 +71,7 @@ impl Issuers {
     ///
     /// # Errors
     /// 401 for a token that is no good; 503 while the issuer's keys cannot be fetched.
-    pub async fn verify(&self, token: &str, now: Timestamp, ours: &[&str]) -> Result<Option<Outsider>, Problem> {
+    pub async fn verify(&self, token: &str, now: Timestamp, ours: &[String]) -> Result<Option<Outsider>, Problem> {
         if self.issuers.is_empty() {
             return Ok(None);
         }
@@ -83,9 +83,10 @@ impl Issuers {
         else {
             return Ok(None);
         };
-        let mut verdict = issuer.check(issuer.keys(&self.client, Keys::are_old).await, token, now, ours)?;
+        let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+        let mut verdict = issuer.check(issuer.keys(&self.client, Keys::are_old).await, token, now, &ours)?;
         if verdict == Err(Doubt::UnknownKey) {
-            verdict = issuer.check(issuer.keys(&self.client, |_| true).await, token, now, ours)?;
+            verdict = issuer.check(issuer.keys(&self.client, |_| true).await, token, now, &ours)?;
         }
         match verdict {
             Ok(outsider) => Ok(Some(outsider)),

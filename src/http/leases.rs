@@ -19,6 +19,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::job::{Direction, Job};
 use crate::domain::message::Fence;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::pipeline::deliver::{self, Wish};
 use crate::pipeline::telling::Done;
 use crate::storage::claims::Delivered;
@@ -29,7 +30,7 @@ pub(super) const ITEMS_MAX: usize = 1000;
 /// Longest body of a request about leases.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest lease one may ask for, in seconds.
-const LEASE_SECONDS_MAX: u32 = 86_400;
+pub const LEASE_SECONDS_MAX: u32 = 86_400;
 /// Longest wait for a message, in seconds.
 pub(super) const WAIT_SECONDS_MAX: u32 = 60;
 /// What may be done under a lease.
@@ -103,6 +104,7 @@ pub async fn lease(
         let delivered = deliver::lease(&api.context, job.id, wish, &api.draining).await?;
         let now = api.context.clock.now();
         for delivered in &delivered {
+            failpoint::reached("lease.committed");
             let message = &delivered.claimed.message;
             api.leased.put(message.id, job.id);
             api.context.tell_step(message, Done::well("lease", now), || {
@@ -120,7 +122,7 @@ pub async fn lease(
 fn view(api: &Api, delivered: &Delivered) -> Value {
     let message = &delivered.claimed.message;
     let mut lease = json!({
-        "receipt": api.receipts.issue(delivered.claimed.fence()),
+        "receipt": api.signers().receipts.issue(delivered.claimed.fence()),
         "id": message.id,
         "epoch": message.epoch,
         "attempt": message.attempt,
@@ -218,7 +220,11 @@ pub(super) fn item_view(result: Result<Value, Problem>) -> Value {
 }
 
 async fn carry_out(api: &Api, caller: &Caller, item: &Item) -> Result<Value, Problem> {
-    let fence = api.receipts.verify(&item.receipt).ok_or_else(unknown_receipt)?;
+    let fence = api
+        .signers()
+        .receipts
+        .verify(&item.receipt)
+        .ok_or_else(unknown_receipt)?;
     let began = api.context.clock.now();
     let done = carry_out_step(api, caller, item, fence).await;
     if let Some(name) = ACTIONS.into_iter().find(|name| *name == item.action) {
@@ -269,7 +275,12 @@ async fn carry_out_step(api: &Api, caller: &Caller, item: &Item, fence: Fence) -
         }
     };
     match api.context.store.step(step, now).await? {
-        Stepped::Done(id, status) | Stepped::Before(id, status) => Ok(json!({ "id": id, "status": status })),
+        Stepped::Done(id, status) | Stepped::Before(id, status) => {
+            if item.action == "ack" {
+                failpoint::reached("ack.committed");
+            }
+            Ok(json!({ "id": id, "status": status }))
+        }
         Stepped::Stale(standing) => Err(stale(&standing)),
         Stepped::Unknown => Err(unknown_receipt()),
     }
@@ -314,6 +325,13 @@ async fn leased_from<'d>(
             .await?
             .ok_or_else(unknown_receipt)?,
     };
+    // Whoever may not see a message does not learn from a receipt that there is one.
+    let may_see = definitions
+        .job(job)
+        .map_or(caller.sees_all(), |job| caller.may_see(job));
+    if !may_see {
+        return Err(unknown_receipt());
+    }
     usable_job_of(definitions, caller, job)
 }
 

@@ -6,13 +6,14 @@ use actix_web::http::header::{Accept, Header as _};
 use actix_web::{HttpRequest, HttpResponse, web};
 use metrics::gauge;
 
-use super::Api;
 use super::auth::caller;
 use super::problem::{Kind, Problem, Surface};
+use super::{Api, host};
 use crate::domain::message::Durability;
 use crate::telemetry::{self, exemplars};
 
-/// Everything, to whoever may see every job; on a loopback listener that nothing outside stands for, to everybody.
+/// Everything, to whoever may see every job; on a loopback listener that nothing outside stands for, to everybody who calls it by a name of
+/// this machine: a page in a browser on it comes from another one.
 pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let shown = async {
         if !is_local(&api, &request) && !caller(&api, &request).await?.sees_all() {
@@ -56,7 +57,8 @@ fn asks_for_open_metrics(request: &HttpRequest) -> bool {
 fn is_local(api: &Api, request: &HttpRequest) -> bool {
     let peer: Option<IpAddr> = request.peer_addr().map(|peer| peer.ip());
     let listens = api.server.listen.ip().is_loopback() && api.server.public_url.is_none();
-    listens && api.server.trusted_proxies.is_empty() && peer.is_some_and(|ip| ip.is_loopback())
+    let is_called = host::is_loopback(request);
+    listens && is_called && api.server.trusted_proxies.is_empty() && peer.is_some_and(|ip| ip.is_loopback())
 }
 
 /// 1 for the class of durability that enqueues are answered with unless their job asks for less, 0 for the other (promise 1).

@@ -23,25 +23,33 @@ pub mod events;
 pub mod headers;
 pub mod health;
 pub mod history;
+pub mod host;
 pub mod issuers;
 pub mod jobs;
 mod json_body;
+pub mod last_uses;
 pub mod leases;
 pub mod measure;
 pub mod messages;
 pub mod metrics;
 mod odata;
 pub mod openapi;
+pub mod pace;
 pub mod package_api;
 pub mod payload;
 pub mod positions;
 pub mod problem;
+pub mod processes;
 pub mod query;
+pub mod rates;
 pub mod recent;
 pub mod rejects;
 pub mod reload;
 pub mod sandbox;
 pub mod schedules;
+pub mod secret_checks;
+pub mod signers;
+pub mod slow;
 pub mod status;
 pub mod tokens;
 pub mod view;
@@ -56,12 +64,9 @@ use actix_web::{HttpMessage as _, Resource, Route};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::sas::SasKeys;
-use crate::auth::tokens::TokenIssuer;
 use crate::config;
 use crate::definitions::Definitions;
 use crate::domain::ids::{JobId, MessageId};
-use crate::domain::receipt::ReceiptKeys;
 use crate::pipeline::Context;
 use crate::pipeline::projects::Projects;
 
@@ -76,20 +81,20 @@ pub struct Api {
     pub projects: Projects,
     /// Reads again what of them stands in files.
     pub reloading: reload::Reloading,
-    /// Issues and verifies access tokens.
-    pub issuer: Arc<TokenIssuer>,
+    /// Sign and check what goes by the store's keys; replaced when those are rotated.
+    pub signers: tokio::sync::watch::Receiver<Arc<signers::Signers>>,
     /// Others whose tokens are taken.
     pub issuers: Arc<issuers::Issuers>,
-    /// Issues and verifies receipts.
-    pub receipts: Arc<ReceiptKeys>,
-    /// Signs and checks links that need no token.
-    pub links: Arc<SasKeys>,
     /// How many packages are looked at at once before they are taken: each is unpacked, and clients wait for it.
     pub package_checks: Arc<Semaphore>,
     /// How many client secrets are checked at once: each check takes memory, and anybody may ask for one.
-    pub secret_checks: Arc<Semaphore>,
+    pub secret_checks: secret_checks::SecretChecks,
     /// Who called lately.
     pub callers: Arc<auth::Callers>,
+    /// How fast a client may call.
+    pub pace: pace::Pace,
+    /// When clients were last let in.
+    pub last_uses: Arc<last_uses::LastUses>,
     /// Who is let in to enqueue.
     pub admission: admission::Admission,
     /// The jobs of messages handed out lately, for what their receipts ask for.
@@ -119,6 +124,12 @@ impl Api {
     #[must_use]
     pub fn definitions(&self) -> Arc<Definitions> {
         Arc::clone(&self.definitions.borrow())
+    }
+
+    /// What signs and checks as of now.
+    #[must_use]
+    pub fn signers(&self) -> Arc<signers::Signers> {
+        Arc::clone(&self.signers.borrow())
     }
 }
 
@@ -156,24 +167,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/{tenant}/oauth2/token", web::post().to(tokens::version_1)))
         .service(at("/{tenant}/oauth2/v2.0/token", web::post().to(tokens::version_2)))
         .configure(discovery::routes)
-        // Recurring integrations, contract section 3.
-        .service(at(
-            "/api/connector/enqueue/{activity}",
-            web::post().to(connector::enqueue),
-        ))
-        .service(at(
-            "/api/connector/dequeue/{activity}",
-            web::get().to(connector::dequeue),
-        ))
-        .service(at(
-            "/api/connector/download/{activity}",
-            web::get().to(connector::download),
-        ))
-        .service(at("/api/connector/ack/{activity}", web::post().to(connector::ack)))
-        .service(at(
-            "/api/connector/jobstatus/{activity}",
-            web::get().to(connector::job_status),
-        ))
+        .configure(connector::routes)
         // Package API, contract section 4: how a message or execution stands, and what it rejected.
         .service(
             web::resource("/data/datamanagementdefinitiongroups/{action}")
@@ -239,6 +233,8 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/messages/{id}/payload", web::get().to(messages::payload)))
         .service(at("/api/v1/messages/{id}/resubmit", web::post().to(messages::resubmit)))
+        .service(at("/api/v1/processes", web::get().to(processes::list)))
+        .service(at("/api/v1/rates", web::get().to(rates::show)))
         .service(at("/api/v1/audit", web::get().to(audit::list)))
         .service(at("/api/v1/audit/verify", web::get().to(audit::verify)))
         .configure(clients::routes)

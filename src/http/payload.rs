@@ -14,6 +14,7 @@ use crate::blob::BlobReader;
 use crate::domain::job::Direction;
 use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::pipeline::source;
 use crate::pipeline::telling::Done;
 
@@ -118,6 +119,7 @@ impl Sending {
                 .mark_downloaded(self.message.id, context.clock.now())
                 .await
                 .map_err(|error| broke_off(&error))?;
+            failpoint::reached("download.marked");
         }
         Ok(chunk)
     }

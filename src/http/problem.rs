@@ -5,6 +5,8 @@
 //!
 //! To add a problem: add a variant, give it a code and a status below, and the list in `docs/api.md` follows by its test.
 
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde_json::json;
@@ -31,6 +33,8 @@ pub struct Problem {
     pub state: Option<serde_json::Value>,
     /// What a 401 says in `WWW-Authenticate`.
     pub challenge: &'static str,
+    /// Seconds until it is worth to come back, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 /// Sorts of failure.
@@ -54,12 +58,16 @@ pub enum Kind {
     KeyReused,
     /// As much is being enqueued as the service takes at once.
     QueueFull,
+    /// The client calls faster than it may.
+    RateLimited,
     /// The body is over the limit.
     TooLarge,
     /// The body's digest is not the announced one.
     DigestMismatch,
     /// The payload is no longer kept.
     Gone,
+    /// The payload was withdrawn, because it held a person's data that was to be erased.
+    Erased,
     /// An activity id nobody knows: 500 on the connector (AUTH-13).
     UnknownActivity,
     /// Something the service needs is out of reach; trying again helps.
@@ -84,9 +92,11 @@ impl Kind {
             Self::StaleLease => "stale_lease",
             Self::KeyReused => "idempotency_key_reused",
             Self::QueueFull => "queue_full",
+            Self::RateLimited => "rate_limited",
             Self::TooLarge => "payload_too_large",
             Self::DigestMismatch => "digest_mismatch",
             Self::Gone => "payload_gone",
+            Self::Erased => "payload_erased",
             Self::UnknownActivity => "unknown_activity",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -105,9 +115,9 @@ impl Kind {
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::StaleLease => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
+            Self::QueueFull | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Gone => StatusCode::GONE,
+            Self::Gone | Self::Erased => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -134,9 +144,11 @@ impl Kind {
             Self::StaleLease => "The lease is over",
             Self::KeyReused => "The key was used for another payload",
             Self::QueueFull => "Too much at once",
+            Self::RateLimited => "Too fast",
             Self::TooLarge => "The payload is too large",
             Self::DigestMismatch => "The payload is not the one announced",
             Self::Gone => "The payload is no longer kept",
+            Self::Erased => "The payload was erased",
             Self::UnknownActivity => "Unknown activity id",
             Self::Unavailable => "Try again later",
             Self::Internal => "An error has occurred",
@@ -179,6 +191,7 @@ impl Problem {
             detail: detail.into(),
             state: None,
             challenge: "Bearer",
+            retry_after: None,
         }
     }
 
@@ -197,6 +210,13 @@ impl Problem {
     #[must_use]
     pub fn with_state(mut self, state: serde_json::Value) -> Self {
         self.state = Some(state);
+        self
+    }
+
+    /// The same, with when it is worth to come back.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.as_secs() + 1);
         self
     }
 
@@ -231,11 +251,11 @@ impl Problem {
             Kind::Unauthorized => {
                 answer.insert_header((header::WWW_AUTHENTICATE, self.challenge));
             }
-            Kind::QueueFull => {
-                answer.insert_header((header::RETRY_AFTER, "1"));
+            Kind::QueueFull | Kind::RateLimited => {
+                answer.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(1)));
             }
             Kind::Unavailable => {
-                answer.insert_header((header::RETRY_AFTER, "5"));
+                answer.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(5)));
             }
             _ => {}
         }
@@ -337,6 +357,7 @@ impl From<SourceError> for Problem {
                 tracing::error!(%detail, "a payload cannot be read");
                 Self::new(Kind::Gone, detail)
             }
+            SourceError::Erased { .. } => Self::new(Kind::Erased, error.to_string()),
             SourceError::Blob(error) => error.into(),
             SourceError::Store(error) => error.into(),
         }
@@ -395,9 +416,11 @@ mod tests {
             Kind::StaleLease,
             Kind::KeyReused,
             Kind::QueueFull,
+            Kind::RateLimited,
             Kind::TooLarge,
             Kind::DigestMismatch,
             Kind::Gone,
+            Kind::Erased,
             Kind::UnknownActivity,
             Kind::Unavailable,
             Kind::Internal,
@@ -412,6 +435,7 @@ mod tests {
             include_str!("connector.rs"),
             include_str!("dmf/links.rs"),
             include_str!("envelope.rs"),
+            include_str!("headers.rs"),
             include_str!("events.rs"),
             include_str!("query.rs"),
             include_str!("status.rs"),

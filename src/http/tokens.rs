@@ -38,14 +38,11 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
         Ok(client) => client,
         Err(error) => return Problem::from(error).respond(Surface::Connector),
     };
-    let (issuer, base, now) = (
-        std::sync::Arc::clone(&api.issuer),
-        base_url(api, request),
-        api.context.clock.now(),
-    );
+    let (signers, base, now) = (api.signers(), base_url(api, request), api.context.clock.now());
     // Checking a secret is meant to be slow; it must not hold up the other requests of this thread.
-    let Ok(turn) = std::sync::Arc::clone(&api.secret_checks).acquire_owned().await else {
-        return HttpResponse::ServiceUnavailable().finish();
+    let turn = match api.secret_checks.turn().await {
+        Ok(turn) => turn,
+        Err(busy) => return busy.respond(Surface::Connector),
     };
     let decided = web::block(move || {
         let _turn = turn;
@@ -54,7 +51,7 @@ async fn answer(api: &Api, request: &HttpRequest, form: &[u8], version: Version)
             secret_hash: &client.secret_hash,
             revoked: client.revoked_at.is_some(),
         });
-        token_endpoint::answer(&asked, known, &issuer, &base, now)
+        token_endpoint::answer(&asked, known, &signers.issuer, &base, now)
     })
     .await;
     match decided {

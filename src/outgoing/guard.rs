@@ -77,6 +77,15 @@ impl Guard {
         self.allow_private || is_public(ip)
     }
 
+    /// Of the addresses a name resolves to, those that may be connected to. Asked anew for every connection.
+    fn judge(self, name: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+        let allowed: Vec<SocketAddr> = found.filter(|address| self.allows(address.ip())).collect();
+        if allowed.is_empty() {
+            return Err(self.not_public(name));
+        }
+        Ok(allowed)
+    }
+
     fn not_public(self, host: &str) -> Refused {
         let section = self.section;
         Refused(format!(
@@ -90,10 +99,7 @@ impl Resolve for Guard {
         let guard = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| guard.allows(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(guard.not_public(name.as_str()).into());
-            }
+            let allowed = guard.judge(name.as_str(), found)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
@@ -113,8 +119,9 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         [0 | 10 | 127 | 224..=255, ..]
         // Carrier-grade NAT.
         | [100, 64..=127, ..]
-        // Link-local, where clouds keep their metadata.
+        // Link-local, where clouds keep their metadata, and the address at which Azure's machines find theirs.
         | [169, 254, ..]
+        | [168, 63, 129, 16]
         // Private.
         | [172, 16..=31, ..]
         | [192, 168, ..]
@@ -161,6 +168,7 @@ mod tests {
             "127.0.0.1",
             "127.255.255.254",
             "169.254.169.254",
+            "168.63.129.16",
             "172.16.0.1",
             "172.31.255.255",
             "192.0.0.8",
@@ -181,6 +189,14 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:8.8.8.8",
             "64:ff9b::a00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b::7f00:1",
+            "::ffff:169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "2001:0:a00:1::1",
+            "fe80::5efe:127.0.0.1",
+            "fd00:ec2::254",
+            "5f00::1",
             "64:ff9b:1::1",
             "100::1",
             "2001::1",
@@ -226,6 +242,21 @@ mod tests {
             "https://[::1]/",
             "https://[::ffff:127.0.0.1]/",
             "https://[0:0:0:0:0:ffff:7f00:1]/",
+            "https://[::]/",
+            "https://0/",
+            "https://0.0.0.0/",
+            "https://127.1/",
+            "https://127.0.0.1./",
+            "https://127%2e0%2e0%2e1/",
+            "https://017700000001/",
+            "https://0x7f000001/",
+            "https://0x7f.0x0.0x0.0x1/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://127.0.0.1:443/",
+            "https:127.0.0.1/",
+            "https:\\\\127.0.0.1\\x",
+            "https://\t127.0.0.1/",
+            "https://①②⑦.0.0.1/",
             "https://１２７.0.0.1/",
         ] {
             let refused = STRICT.check(url).expect_err(url);
@@ -241,11 +272,44 @@ mod tests {
             ("file:///etc/passwd", "https://"),
             ("https://user:word@example.com/", "user name"),
             ("not a url", "is not one"),
+            ("https://example.com@127.0.0.1/", "user name"),
+            ("https://:word@example.com/", "user name"),
+            ("https://%40@example.com/", "user name"),
+            ("gopher://example.com/", "https://"),
+            ("https://", "is not one"),
+            ("https://exa mple.com/", "is not one"),
+            ("https://[::1/", "is not one"),
+            ("https://256.256.256.256/", "is not one"),
+            ("https://example.com:65536/", "is not one"),
         ] {
             let refused = STRICT.check(url).expect_err(url);
             assert!(refused.to_string().contains(reason), "{url}: {refused}");
         }
         assert!(STRICT.check("https://hooks.example.com/x?y=z").is_ok());
+    }
+
+    #[test]
+    fn a_name_that_resolves_to_something_else_a_moment_later_gains_nothing() {
+        let resolves = |to: &[&str]| -> Vec<SocketAddr> {
+            to.iter()
+                .map(|ip| SocketAddr::new(ip.parse().expect("an address"), 0))
+                .collect()
+        };
+        let connected = |to: &[&str]| STRICT.judge("rebound.test", resolves(to).into_iter());
+        // Public at first, as when the URL was looked at, and private when it is connected to.
+        assert_eq!(connected(&["8.8.8.8"]), Ok(resolves(&["8.8.8.8"])));
+        for later in [&["127.0.0.1"][..], &["::1", "10.0.0.1"], &["169.254.169.254"], &[]] {
+            let refused = connected(later).expect_err("nothing public");
+            assert!(
+                refused.to_string().contains("rebound.test has no public address"),
+                "{refused}"
+            );
+        }
+        // Both at once: only the public one is tried, also when it does not answer.
+        assert_eq!(
+            connected(&["127.0.0.1", "8.8.8.8", "::ffff:127.0.0.1"]),
+            Ok(resolves(&["8.8.8.8"]))
+        );
     }
 
     #[tokio::test]

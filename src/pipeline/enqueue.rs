@@ -14,6 +14,7 @@ use crate::domain::job::{DataSource, Direction, Job};
 use crate::domain::message::{Digest, Durability, Message, Placement};
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
+use crate::failpoint;
 use crate::storage::StoreError;
 use crate::storage::enqueue::{Enqueued, Identity, IdentityKind, NewMessage};
 use crate::storage::looks::Known;
@@ -271,11 +272,13 @@ where
         }
     };
     let new = new_message(context, job, envelope, &payload, (placement, identities), now);
+    failpoint::reached("enqueue.payload_durable");
     match context.store.enqueue(new, now).await {
         // The sweep took the upload row: the blob is gone, and the sender has to start again.
         Err(StoreError::Conflict { .. }) => Err(PayloadError::Lost.into()),
         Err(error) => Err(error.into()),
         Ok(Enqueued::Stored(message)) => {
+            failpoint::reached("enqueue.committed");
             payload.keep();
             context.tell_enqueued(&message, &job.name, began);
             let trace_id = message.trace().trace_id();

@@ -39,6 +39,7 @@ use crate::definitions::Definitions;
 use crate::domain::counts::Counts;
 use crate::domain::job::{ImportSpec, Job};
 use crate::domain::message::{Claimed, Failure, Fence, Message};
+use crate::failpoint;
 use crate::sandbox::fault::About;
 use crate::storage::StoreError;
 use crate::storage::executions::Execution;
@@ -78,6 +79,7 @@ impl Session<'_> {
                 .store
                 .begin_processing(self.fence, self.context.clock.now())
                 .await?;
+            failpoint::reached("import.processing");
         }
         Ok(())
     }
@@ -198,6 +200,7 @@ async fn open<'a>(
         .clone()
         .unwrap_or_else(|| new_execution_id(&job.name, now));
     let execution = context.store.begin_execution(claimed.fence(), id, now).await?;
+    failpoint::reached("import.execution_begun");
     let order = MessageOrder::of(context, definitions, (job, spec), message).await?;
     Ok(Session {
         context,
@@ -222,6 +225,7 @@ async fn work(session: &Session<'_>) -> Result<(), Stop> {
     for database in databases.values() {
         database.raise_fence(session.fence).await?;
     }
+    failpoint::reached("import.fence_raised");
     let ran = order::load_all(session, &parts).await?;
     finish::end(session, &parts, &ran).await
 }
@@ -244,6 +248,7 @@ async fn load(part: &Part<'_>) -> Result<(Phase, Option<Failure>), Stop> {
         (Phase::Staged, promote::leave_staged(part).await?)
     };
     finish::copy_rejects(part, Some(&staged.mapping)).await?;
+    failpoint::reached("import.rejects_copied");
     let phase = if failure.is_some() { Phase::Failed } else { phase };
     Ok((phase, failure))
 }

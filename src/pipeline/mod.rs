@@ -10,6 +10,7 @@ mod composite;
 mod data_file;
 pub mod deliver;
 pub mod enqueue;
+pub mod erase;
 pub mod export;
 pub mod export_from_package;
 pub mod find;
@@ -21,6 +22,7 @@ pub mod payload;
 pub mod placement;
 pub mod preview;
 pub mod projects;
+pub mod pulse;
 pub mod redrive;
 pub mod rejects;
 pub mod sandbox;
@@ -45,6 +47,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::gate::Work;
 use crate::storage::Store;
 use crate::telemetry::traces::Traces;
+use pulse::Pulse;
 
 /// What every use case works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -63,6 +66,8 @@ pub struct Context {
     pub copies: Arc<Path>,
     /// Who we are, in lease and upload rows: host, process.
     pub owner: Arc<str>,
+    /// How we are.
+    pub pulse: Arc<Pulse>,
     /// The runtime that outlives any one request: clean-up runs there.
     pub runtime: tokio::runtime::Handle,
     /// What goes wrong on purpose, where that is wanted.

@@ -12,6 +12,7 @@ use crate::domain::job::{Direction, Job};
 use crate::domain::message::{Message, PayloadAt};
 use crate::domain::time::Timestamp;
 use crate::storage::StoreError;
+use crate::storage::erase::Erased;
 use crate::storage::redrive::{Again, REDRIVABLE};
 
 /// Why a message cannot be tried again.
@@ -31,6 +32,14 @@ pub enum RetryError {
     /// Its bytes are no longer kept.
     #[error("the payload of message {0} is no longer kept")]
     Gone(MessageId),
+    /// Its bytes were withdrawn.
+    #[error("the payload of message {id} was erased by {} at {}, for it held a person's data", .erased.by, .erased.at.wire())]
+    Erased {
+        /// Which.
+        id: MessageId,
+        /// When and by whom.
+        erased: Erased,
+    },
     /// Its job is no longer defined.
     #[error("the job of message {0} is not defined any more")]
     JobUnknown(MessageId),
@@ -47,6 +56,7 @@ impl RetryError {
             Self::Status { .. } => "not_retryable",
             Self::Begun(_) => "records_read",
             Self::Gone(_) => "payload_gone",
+            Self::Erased { .. } => "payload_erased",
             Self::JobUnknown(_) => "job_unknown",
             Self::Store(_) => "unavailable",
         }
@@ -103,7 +113,9 @@ pub(super) async fn again(
         PayloadAt::Blob(key) => context.store.is_blob_kept(key).await?,
     };
     if !kept {
-        return Err(RetryError::Gone(message.id));
+        let id = message.id;
+        let erased = context.store.erased(id).await?;
+        return Err(erased.map_or(RetryError::Gone(id), |erased| RetryError::Erased { id, erased }));
     }
     Ok(Again {
         id: message.id,

@@ -12,6 +12,7 @@ mod corrections;
 mod cut;
 mod delimited;
 mod entity_file;
+mod holders;
 mod keys;
 mod package;
 mod pages;
@@ -32,6 +33,7 @@ use tokio::sync::mpsc;
 
 pub use self::changes::{Change, Changes};
 pub use self::corrections::{Correction, Corrections};
+pub use self::holders::{Holds, names_columns};
 pub use self::selection::{EntitiesNamed, Selection};
 pub use self::table::{Bounds, Cell, RejectTable, RejectedRecord};
 

@@ -128,6 +128,7 @@ impl From<SourceError> for Stop {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::Unreadable(detail) => Self::fail("payload_unreadable", detail),
+            SourceError::Erased { .. } => Self::fail("payload_erased", error.to_string()),
             SourceError::Blob(BlobError::Missing(_)) => Self::BlobMissing(error.to_string()),
             SourceError::Blob(error) => Self::Unreachable(error.to_string()),
             SourceError::Store(error) => error.into(),

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::payload::PayloadError;
+use crate::failpoint;
 
 /// Most blobs removed in one pass.
 const BLOBS_PER_PASS: u32 = 100;
@@ -17,10 +18,13 @@ pub async fn sweep_uploads(context: &Context) -> Result<usize, PayloadError> {
     let dead = context.store.dead_uploads(stale_before, now, BLOBS_PER_PASS).await?;
     let mut removed = 0;
     for key in &dead {
+        failpoint::reached("sweep.marked_dead");
         // One blob that cannot be deleted must not keep the others.
         match context.blobs.delete(key).await {
             Ok(()) => {
+                failpoint::reached("sweep.blob_deleted");
                 context.store.forget_upload(key).await?;
+                failpoint::reached("sweep.row_deleted");
                 tracing::info!(blob = %key, "removed the blob of a dead upload");
                 removed += 1;
             }

@@ -70,9 +70,9 @@ pub fn cut_pairs(pairs: &str) -> String {
 /// A body as it may be shown. `is_form`: it is pairs of names and values.
 #[must_use]
 pub fn cut_body(bytes: &[u8], is_form: bool) -> Vec<u8> {
-    if is_form && let Ok(text) = std::str::from_utf8(bytes) {
-        return cut_pairs(text).into_bytes();
-    }
+    // What is sent where a form belongs may be something else, or no text.
+    let pairs = is_form.then(|| cut_pairs(&String::from_utf8_lossy(bytes)));
+    let bytes = pairs.as_ref().map_or(bytes, String::as_bytes);
     let members = MEMBER.replace_all(bytes, after);
     cut_signatures(&members)
 }
@@ -120,6 +120,11 @@ mod tests {
         assert_eq!(
             body("client_id=a&client_secret=b", true),
             "client_id=a&client_secret=***"
+        );
+        assert_eq!(body(r#"{"client_secret":"a b"}"#, true), r#"{"client_secret":"***"}"#);
+        assert_eq!(
+            cut_body(b"a=\xff&client_secret=b", true),
+            "a=\u{fffd}&client_secret=***".as_bytes()
         );
         // Broken off in the middle of a secret.
         assert_eq!(body(r#"{"access_token":"abc"#, false), r#"{"access_token":"***"#);

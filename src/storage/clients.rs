@@ -21,6 +21,8 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last let in, to the minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A row of `clients`.
@@ -31,6 +33,7 @@ pub(super) struct ClientRow {
     role: String,
     created_at: i64,
     revoked_at: Option<i64>,
+    last_used_at: Option<i64>,
 }
 
 impl From<ClientRow> for Client {
@@ -41,11 +44,12 @@ impl From<ClientRow> for Client {
             role: row.role,
             created_at: Timestamp(row.created_at),
             revoked_at: row.revoked_at.map(Timestamp),
+            last_used_at: row.last_used_at.map(Timestamp),
         }
     }
 }
 
-pub(super) const COLUMNS: &str = "name, secret_hash, role, created_at, revoked_at";
+pub(super) const COLUMNS: &str = "name, secret_hash, role, created_at, revoked_at, last_used_at";
 
 /// What a name is compared by. In the program, because the databases fold letters beyond ASCII differently.
 pub(super) fn name_key(name: &str) -> String {
@@ -173,6 +177,24 @@ impl Store {
         // Here, because the databases collate differently.
         clients.sort_by_key(|client| name_key(&client.name));
         Ok(clients)
+    }
+
+    /// Writes when clients were last let in; of two processes the later one counts.
+    pub async fn note_client_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
+        // In one order, for another process writes the same rows.
+        let mut uses: Vec<(String, i64)> = uses.iter().map(|(name, at)| (name_key(name), at.micros())).collect();
+        uses.sort_unstable();
+        self.write(move |tx| {
+            Box::pin(async move {
+                for (key, at) in &uses {
+                    let text =
+                        "update clients set last_used_at = $2 where name_key = $1 and coalesce(last_used_at, 0) < $2";
+                    execute!(tx.db(), text, key.as_str(), *at)?;
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Gives a client a new secret. `false` when there is no such client, or it is revoked.

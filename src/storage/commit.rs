@@ -54,6 +54,8 @@ pub(super) enum Ask {
 pub(super) trait Work: Send {
     /// Does it; `false` takes back what it wrote.
     fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
+    /// What its commit has to wait for.
+    fn sync(&self) -> Durable;
     /// Tells who waits. `failed`: the commit did not come about.
     fn answer(self: Box<Self>, failed: Option<StoreError>);
 }
@@ -211,8 +213,9 @@ impl Batch {
     fn sync(&self) -> Durable {
         let relaxed =
             |waiting: &Waiting<(NewMessage, Timestamp), Enqueued>| waiting.ask.0.durability == Durability::Relaxed;
-        let only_enqueues = self.len() == self.enqueues.len();
-        if only_enqueues && self.enqueues.iter().all(relaxed) {
+        let works_relaxed = self.works.iter().all(|work| work.sync() == Durable::Relaxed);
+        let nothing_else = self.len() == self.enqueues.len() + self.works.len();
+        if nothing_else && works_relaxed && self.enqueues.iter().all(relaxed) {
             Durable::Relaxed
         } else {
             Durable::Full
@@ -368,6 +371,7 @@ async fn savepoint(tx: &mut Tx, work: &mut dyn Work) -> Result<(), StoreError> {
 /// A unit of work given as a closure.
 pub(super) struct WorkOf<T, W> {
     work: Option<W>,
+    sync: Durable,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -377,10 +381,11 @@ where
     T: Send + 'static,
     W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
 {
-    pub(super) fn boxed(work: W) -> (Box<dyn Work>, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(super) fn boxed(sync: Durable, work: W) -> (Box<dyn Work>, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, answered) = oneshot::channel();
         let work = Self {
             work: Some(work),
+            sync,
             result: None,
             answer,
         };
@@ -401,6 +406,10 @@ where
             self.result = Some(result);
             done
         })
+    }
+
+    fn sync(&self) -> Durable {
+        self.sync
     }
 
     fn answer(self: Box<Self>, failed: Option<StoreError>) {

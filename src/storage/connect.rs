@@ -19,6 +19,7 @@ use super::pool::{Backend, Pool, SqlitePools, Sync};
 use super::{ServerDurability, Sharing, StoreError, StoreSettings};
 use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
+use crate::folders;
 
 /// How long a SQLite connection waits for another one's lock: only a backup tool can hold one against us.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -265,12 +266,7 @@ async fn migrate_to_newest(pool: &Pool, now: Timestamp) -> Result<(), StoreError
 /// Creates the database's folder; a new folder is an entry in its parent, and that must be on stable storage too.
 fn create_folder(path: &Path) -> Result<(), StoreError> {
     let folder = folder_of(path);
-    let new: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|f| !f.as_os_str().is_empty() && !f.exists())
-        .collect();
-    std::fs::create_dir_all(folder).map_err(|e| cannot("create", folder, &e))?;
-    new.into_iter().try_for_each(|folder| sync(folder_of(folder)))
+    folders::make(folder).map_err(|e| cannot("create", folder, &e))
 }
 
 fn folder_of(path: &Path) -> &Path {

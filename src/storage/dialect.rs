@@ -148,6 +148,18 @@ pub(super) async fn lock_audit(tx: &mut Tx) -> Result<(), StoreError> {
 /// The advisory lock of the audit log, among other users of the same database.
 const AUDIT: i64 = 0x7472_6175_6469_7400;
 
+/// Lets nobody else rotate signing keys until the transaction ends. On SQLite the write transaction is the lock.
+pub(super) async fn lock_keys(tx: &mut Tx) -> Result<(), StoreError> {
+    if let Backend::Postgres(db) = tx.db() {
+        let text = "select pg_advisory_xact_lock($1)";
+        sqlx::query(text).bind(KEYS).execute(db).await?;
+    }
+    Ok(())
+}
+
+/// The advisory lock of signing keys, among other users of the same database.
+const KEYS: i64 = 0x7472_6b65_7973_0000;
+
 /// Takes the locks of these groups until the transaction ends, in one order for everybody. On SQLite the write transaction
 /// is the lock.
 ///

@@ -272,7 +272,7 @@ pub(super) async fn insert_all(
             tx.offered(new.job, &new.placement.lane, new.placement.rank(*now));
         }
         tx.moved(new.job, new.id);
-        tx.enqueued(new.job);
+        tx.enqueued(new.job, *now);
         tx.counted(new.job, 1, 0);
         if let Some(url) = &new.webhook {
             name_webhook(tx, new.id, url, *now).await?;

@@ -10,6 +10,7 @@ use super::pool::{Backend, Tx, execute, fetch_all};
 use super::{Store, StoreError};
 use crate::domain::ids::MessageId;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 
 /// Rows deleted by one statement.
 const PORTION: usize = 500;
@@ -68,12 +69,20 @@ impl Store {
         let mut removed = Removed::default();
         self.write(|tx| Box::pin(super::depths::add_up(tx))).await?;
         removed.blobs = self.release_blobs(keep, now).await? + self.release_dmf_blobs(now).await?;
+        if removed.blobs > 0 {
+            failpoint::reached("retention.blobs_released");
+        }
         let mut prunes = prunes(keep, self.dialect());
+        prunes.extend(super::traffic::prunes(now, PORTION));
+        prunes.push(super::processes::prune(now, PORTION));
         while !prunes.is_empty() {
             let left = prunes.clone();
             let (done, rows) = self.write(|tx| Box::pin(prune_portion(tx, left))).await?;
             prunes.drain(..done);
             removed.rows += rows;
+            if rows > 0 {
+                failpoint::reached("retention.rows_deleted");
+            }
         }
         Ok(removed)
     }
@@ -311,6 +320,7 @@ fn prunes(keep: Retention, dialect: Dialect) -> Vec<String> {
         of_message("record_errors"),
         of_message("error_groups"),
         of_message("repairs"),
+        of_message("erased_payloads"),
         format!(
             "delete from execution_entities where execution in (select e.id from executions e where e.finished_at < {over} \
              and exists (select 1 from execution_entities x where x.execution = e.id) limit {FEW})"
@@ -368,7 +378,8 @@ const NOTHING_LEFT: &str = "not exists (select 1 from messages m where m.id = o.
     and not exists (select 1 from message_events e where e.message = o.message) \
     and not exists (select 1 from record_errors e where e.message = o.message) \
     and not exists (select 1 from error_groups e where e.message = o.message) \
-    and not exists (select 1 from repairs e where e.message = o.message)";
+    and not exists (select 1 from repairs e where e.message = o.message) \
+    and not exists (select 1 from erased_payloads e where e.message = o.message)";
 
 /// An ended message's payload may go.
 fn payload_due(keep: Retention) -> String {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::dialect::{portions, sql};
 use super::groups::{self, Group};
+use super::memory::Ended as EndedMessage;
 use super::pool::{Tx, execute, with_pool};
 use super::rows::stored;
 use super::webhooks::{Ended, note_outcomes};
@@ -95,7 +96,12 @@ const OUTCOME_COLUMN_COUNT: usize = 24;
 /// Writes how messages ended whose rows were just deleted from `queue`, and lets their groups go on.
 pub(super) async fn retire(tx: &mut Tx, ended: &[(LiveRow, Ending)], now: Timestamp) -> Result<(), StoreError> {
     for (row, ending) in ended {
-        tx.ended(job_of(row), ending.status, ending.counts);
+        tx.ended(EndedMessage {
+            job: job_of(row),
+            status: ending.status,
+            counts: ending.counts,
+            at: now,
+        });
         tx.moved(job_of(row), row.id());
         let waited = row.status == Status::Enqueued.as_str();
         tx.counted(job_of(row), -i64::from(waited), -i64::from(!waited));

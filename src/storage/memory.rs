@@ -12,10 +12,12 @@ mod lanes;
 mod looks;
 mod origins;
 mod paused;
+mod traffic;
 
 pub(super) use due::DueLook;
 pub(super) use lanes::{Claims, Place};
 pub(super) use origins::Origin;
+pub(super) use traffic::Counted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +48,7 @@ pub(super) struct Memory {
     offers: Arc<Mutex<HashMap<JobId, Arc<Notify>>>>,
     moves: broadcast::Sender<(JobId, MessageId)>,
     webhooks: Arc<CurrentRules>,
+    traffic: Arc<traffic::Tally>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +70,7 @@ impl Default for Memory {
             offers: Arc::default(),
             moves: broadcast::channel(MOVES_KEPT).0,
             webhooks: Arc::default(),
+            traffic: Arc::default(),
         }
     }
 }
@@ -80,12 +84,21 @@ pub(super) struct News {
     pub(super) settled: Vec<(Group, i64)>,
     /// Whether a message went back whose deadline is over.
     pub(super) late: bool,
-    /// Messages that came in.
-    pub(super) enqueued: Vec<JobId>,
+    /// Messages that came in, and when.
+    pub(super) enqueued: Vec<(JobId, Timestamp)>,
     /// How messages ended.
-    pub(super) ended: Vec<(JobId, Status, Counts)>,
+    pub(super) ended: Vec<Ended>,
     /// Leases that lapsed: whose they were.
     pub(super) lapsed: Vec<&'static str>,
+}
+
+/// A message that ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) job: JobId,
+    pub(super) status: Status,
+    pub(super) counts: Counts,
+    pub(super) at: Timestamp,
 }
 
 /// How far the news had come.
@@ -119,16 +132,16 @@ impl News {
 /// Counts what was committed, for whoever watches: a series is looked up once for all of a commit.
 fn count(news: &News) {
     let mut enqueued: BTreeMap<JobId, u64> = BTreeMap::new();
-    for job in &news.enqueued {
+    for (job, _) in &news.enqueued {
         *enqueued.entry(*job).or_default() += 1;
     }
     for (job, messages) in enqueued {
         counter!("tranship_messages_enqueued_total", "job" => job_name(job)).increment(messages);
     }
     let mut ended: BTreeMap<(JobId, &str), (u64, Counts)> = BTreeMap::new();
-    for (job, status, counts) in &news.ended {
-        let (messages, sum) = ended.entry((*job, status.as_str())).or_default();
-        (*messages, *sum) = (*messages + 1, sum.plus(*counts));
+    for end in &news.ended {
+        let (messages, sum) = ended.entry((end.job, end.status.as_str())).or_default();
+        (*messages, *sum) = (*messages + 1, sum.plus(end.counts));
     }
     for ((job, status), (messages, counts)) in ended {
         let job = job_name(job);
@@ -157,6 +170,7 @@ impl Memory {
     /// A transaction is committed: floors move, and who waits for its changes is woken.
     pub(super) fn announce(&self, news: &News) {
         count(news);
+        self.traffic.count(news);
         if news.late || !news.settled.is_empty() {
             let mut memory = self.lock();
             if news.late {
@@ -195,6 +209,16 @@ impl Memory {
     /// Which jobs tell somebody how their messages end.
     pub(super) fn webhooks(&self) -> &CurrentRules {
         &self.webhooks
+    }
+
+    /// What came in and ended since it was last taken.
+    pub(super) fn take_traffic(&self) -> Counted {
+        self.traffic.take()
+    }
+
+    /// What was taken and could not be written.
+    pub(super) fn give_traffic_back(&self, counted: Counted) {
+        self.traffic.give_back(counted);
     }
 
     /// An origin for a transaction's counts that no other transaction of this process has at the time.

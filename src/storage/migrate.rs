@@ -37,9 +37,9 @@ macro_rules! migrations {
 }
 
 /// The steps in SQLite's words.
-pub const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access", 5 "0005_webhooks", 6 "0006_schedule_policies", 7 "0007_error_phases", 8 "0008_export_positions", 9 "0009_destinations", 10 "0010_dmf_blobs", 11 "0011_package_requests", 12 "0012_projects", 13 "0013_exported_packages", 14 "0014_collected_by", 15 "0015_console", 16 "0016_audit", 17 "0017_traceparent", 18 "0018_failed");
+pub const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access", 5 "0005_webhooks", 6 "0006_schedule_policies", 7 "0007_error_phases", 8 "0008_export_positions", 9 "0009_destinations", 10 "0010_dmf_blobs", 11 "0011_package_requests", 12 "0012_projects", 13 "0013_exported_packages", 14 "0014_collected_by", 15 "0015_console", 16 "0016_audit", 17 "0017_traceparent", 18 "0018_failed", 19 "0019_traffic", 20 "0020_key_rotation", 21 "0021_erased_payloads");
 /// The steps in PostgreSQL's words.
-pub const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access", 5 "0005_webhooks", 6 "0006_schedule_policies", 7 "0007_error_phases", 8 "0008_export_positions", 9 "0009_destinations", 10 "0010_dmf_blobs", 11 "0011_package_requests", 12 "0012_projects", 13 "0013_exported_packages", 14 "0014_collected_by", 15 "0015_console", 16 "0016_audit", 17 "0017_traceparent", 18 "0018_failed");
+pub const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_messages", 2 "0002_executions", 3 "0003_schedules", 4 "0004_access", 5 "0005_webhooks", 6 "0006_schedule_policies", 7 "0007_error_phases", 8 "0008_export_positions", 9 "0009_destinations", 10 "0010_dmf_blobs", 11 "0011_package_requests", 12 "0012_projects", 13 "0013_exported_packages", 14 "0014_collected_by", 15 "0015_console", 16 "0016_audit", 17 "0017_traceparent", 18 "0018_failed", 19 "0019_traffic", 20 "0020_key_rotation", 21 "0021_erased_payloads");
 
 /// Where the steps that were applied are written down.
 pub(super) const TABLE: &str = "schema_migrations";

@@ -26,6 +26,7 @@ pub mod dmf_blocks;
 pub mod doctor;
 mod due;
 pub mod enqueue;
+pub mod erase;
 pub mod error;
 pub mod execution_history;
 pub mod executions;
@@ -58,6 +59,7 @@ pub mod pauses;
 mod polls;
 mod pool;
 pub mod positions;
+pub mod processes;
 pub mod projects;
 mod queue_text;
 mod record_errors;
@@ -68,6 +70,7 @@ mod runs;
 pub mod schedules;
 pub mod sessions;
 pub mod steps;
+pub mod traffic;
 mod transition;
 pub mod uploads;
 pub mod webhooks;
@@ -284,14 +287,31 @@ impl Store {
         T: Send + 'static,
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
+        self.write_with(Sync::Full, work).await
+    }
+
+    /// As [`Self::write`], for what a power cut may take back: nobody is told that it is on stable storage.
+    async fn write_relaxed<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        self.write_with(Sync::Relaxed, work).await
+    }
+
+    async fn write_with<T, W>(&self, sync: Sync, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
         if let Some(lane) = &self.shared.lanes.work {
-            let (work, done) = WorkOf::boxed(work);
+            let (work, done) = WorkOf::boxed(sync, work);
             lane.send(Ask::Work(work)).await?;
             return done.await.map_err(|_| StoreError::closed())?;
         }
         let shared = Arc::clone(&self.shared);
         let task = async move {
-            let mut tx = shared.pool.begin(&shared.memory, Sync::Full).await?;
+            let mut tx = shared.pool.begin(&shared.memory, sync).await?;
             let value = work(&mut tx).await?;
             tx.commit(value).await
         };
@@ -308,8 +328,20 @@ impl Store {
 mod tests {
     use super::*;
 
+    /// What came in is counted without a wait for the disk, and what is promised after it waits again.
     #[tokio::test]
-    async fn a_unit_of_work_that_panics_takes_nobody_along() {
+    async fn only_what_may_be_lost_is_committed_without_waiting_for_the_disk() {
+        let (_folder, store) = store().await;
+        store
+            .write_relaxed(|_| Box::pin(async { Ok(()) }))
+            .await
+            .expect("written");
+        assert!(store.memory().is_relaxed());
+        store.write(|_| Box::pin(async { Ok(()) })).await.expect("written");
+        assert!(!store.memory().is_relaxed());
+    }
+
+    async fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::connect(&StoreSettings {
             url: format!("sqlite://{}/panics.db", folder.path().display()),
@@ -318,6 +350,12 @@ mod tests {
         })
         .await
         .expect("opens");
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn a_unit_of_work_that_panics_takes_nobody_along() {
+        let (_folder, store) = store().await;
         let panics = store.write::<(), _>(|_| Box::pin(async { panic!("on purpose") })).await;
         assert!(panics.is_err());
         let after = store.write(|_| Box::pin(async { Ok(7) })).await;

@@ -9,10 +9,11 @@ use super::depths;
 use super::dialect::Dialect;
 use super::groups::Group;
 use super::home::HomePool;
-use super::memory::{Memory, News, NewsMark, Origin};
-use crate::domain::counts::Counts;
+use super::memory::{Ended, Memory, News, NewsMark, Origin};
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::status::Status;
+use crate::domain::time::Timestamp;
+use crate::failpoint;
 
 /// The same thing on either database: a pool, a transaction, a borrowed connection.
 #[derive(Debug, Clone)]
@@ -156,13 +157,13 @@ impl Tx {
     }
 
     /// A message came in, from the commit on.
-    pub(super) fn enqueued(&mut self, job: JobId) {
-        self.news.enqueued.push(job);
+    pub(super) fn enqueued(&mut self, job: JobId, at: Timestamp) {
+        self.news.enqueued.push((job, at));
     }
 
     /// A message has ended, from the commit on.
-    pub(super) fn ended(&mut self, job: JobId, status: Status, counts: Counts) {
-        self.news.ended.push((job, status, counts));
+    pub(super) fn ended(&mut self, ended: Ended) {
+        self.news.ended.push(ended);
     }
 
     /// A lease has lapsed, from the commit on.
@@ -204,10 +205,12 @@ impl Tx {
         let changes = std::mem::take(&mut self.depths);
         let slot = self.origin.slot();
         depths::write(&mut self, &changes, slot).await?;
+        failpoint::reached("store.committing");
         match self.inner {
             Backend::Sqlite(tx) => tx.commit().await?,
             Backend::Postgres(tx) => tx.commit().await?,
         }
+        failpoint::reached("store.committed");
         self.memory.announce(&self.news);
         Ok(value)
     }

@@ -12,8 +12,9 @@ use crate::domain::ids::{CorrelationId, MessageId};
 use crate::domain::time::Timestamp;
 
 /// What is emptied, those that refer to others first. `uploads` stays until its blobs are gone.
-const EMPTIED: [&str; 26] = [
+const EMPTIED: [&str; 27] = [
     "message_events",
+    "erased_payloads",
     "record_errors",
     "error_groups",
     "repairs",
@@ -39,6 +40,7 @@ const EMPTIED: [&str; 26] = [
     "dmf_blobs",
     "messages",
     "projects",
+    "traffic",
 ];
 
 /// How often a reset is tried that meets others' locks.
@@ -111,6 +113,7 @@ impl Store {
             }
         };
         self.memory().forget_paused();
+        drop(self.memory().take_traffic());
         Ok(removed)
     }
 }
@@ -160,6 +163,7 @@ mod tests {
             // Who looks on in the console goes on looking.
             "console_links",
             "console_sessions",
+            "processes",
             "project_changes",
             "schema_migrations",
             "signing_keys",

@@ -12,6 +12,7 @@ use crate::config;
 use crate::definitions::Definitions;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::EventType;
+use crate::failpoint;
 use crate::outgoing::{Answer, Client, Courier, Dispatcher, count, wait_seconds};
 use crate::pipeline::Context;
 use crate::pipeline::telling::Done;
@@ -85,7 +86,10 @@ impl Courier for Webhooks {
 
     async fn deliver(&self, delivery: &Delivery) -> Result<bool, StoreError> {
         let answer = self.attempt(delivery).await;
-        self.settle(delivery, answer).await
+        failpoint::reached("webhook.sent");
+        let settled = self.settle(delivery, answer).await;
+        failpoint::reached("webhook.recorded");
+        settled
     }
 
     async fn release(&self, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {

@@ -196,6 +196,7 @@ impl TestApp {
             role: role.to_owned(),
             created_at: self.clock.now(),
             revoked_at: None,
+            last_used_at: None,
         };
         self.context.store.add_client(&client).await.expect("a new client");
         secret

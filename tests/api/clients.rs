@@ -12,6 +12,7 @@ crate::on_both_backends!(
     each_role_does_what_the_table_says,
     the_last_admin_cannot_be_taken_away,
     what_cannot_be_is_refused,
+    when_a_client_was_last_used_is_told_to_the_minute,
 );
 
 async fn post(app: &TestApp, token: &str, path: &str, body: Value) -> Answered {
@@ -161,4 +162,37 @@ async fn what_cannot_be_is_refused(backend: Backend) {
         let answer = post(&app, &boss, &format!("/api/v1/clients{path}"), body).await;
         assert_eq!(answer.text("code"), code, "{path}");
     }
+}
+
+/// Written beside the requests, once a minute at most.
+async fn when_a_client_was_last_used_is_told_to_the_minute(backend: Backend) {
+    let app = TestApp::spawn(backend).await;
+    let boss = somebody(&app, "boss", "admin").await;
+    let shop = somebody(&app, "shop", "client").await;
+    assert_eq!(listed(&app, &boss, "shop").await["last_used_at"], Value::Null);
+    let use_it = async || {
+        send(app.request(Method::GET, "/api/v1/jobs"), &shop)
+            .await
+            .expect(StatusCode::OK)
+    };
+    let written = async || {
+        app.api.last_uses.write(&app.context.store).await.unwrap();
+        listed(&app, &boss, "shop").await["last_used_at"].clone()
+    };
+    use_it().await;
+    let first = written().await;
+    let now = app.clock.now();
+    let minute = tranship::domain::time::Timestamp(now.micros().div_euclid(60_000_000) * 60_000_000);
+    assert_eq!(first, minute.wire());
+
+    // Nothing new within the minute: what somebody else wrote meanwhile stays.
+    crate::support::databases::run(&app.store.url, "update clients set last_used_at = null").await;
+    app.api.last_uses.note("shop", now);
+    assert_eq!(written().await, Value::Null);
+    app.api.last_uses.note("shop", now.plus_seconds(60));
+    assert_eq!(written().await, minute.plus_seconds(60).wire());
+    // Another process that is behind takes nothing back.
+    let late = vec![("SHOP".to_owned(), minute)];
+    app.context.store.note_client_uses(late).await.unwrap();
+    assert_eq!(written().await, minute.plus_seconds(60).wire());
 }

@@ -15,4 +15,5 @@ mod progress;
 mod repair;
 mod sessions;
 mod strip;
+mod traffic;
 mod webhooks;

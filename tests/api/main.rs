@@ -59,7 +59,9 @@ mod packing;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod pauses;
+mod processes;
 mod queue_snapshot;
+mod rates;
 mod relay;
 mod replay;
 mod resubmit;
@@ -69,6 +71,7 @@ mod run_history;
 mod sandbox;
 mod schedule_clocks;
 mod schedules;
+mod security;
 mod side_by_side;
 mod skip_staging;
 mod status;

@@ -6,7 +6,8 @@ import sys
 from chromium import Browser
 
 # Name of the picture, address.
-FIXED = [("overview", "/console"), ("jobs", "/console/jobs"), ("messages", "/console/messages"),
+FIXED = [("overview", "/console"), ("overview-day", "/console?range=day"), ("overview-week", "/console?range=week"),
+         ("jobs", "/console/jobs"), ("messages", "/console/messages"),
          ("failed", "/console/messages?status=failed"), ("nothing", "/console/messages?file=no-such-file"),
          ("dead-letters", "/console/dead-letters"), ("bulk", "/console/messages/bulk?action=retry&all=true&status=failed"),
          ("entities", "/console/entities"), ("entity", "/console/entities/SalesOrderHeaders"), ("webhooks", "/console/webhooks"),
@@ -62,7 +63,7 @@ def for_docs(browser, base, folder):
     run = browser.evaluate("document.querySelector('main a[href*=executions]').getAttribute('href')")
     phone, dark = {"width": 360, "height": 740}, {"dark": True, "height": 860}
     for name, address, how in [
-            ("overview", "/console", {"height": 820}), ("jobs", "/console/jobs", {"height": 560}), ("job", job, {"height": 860}),
+            ("overview", "/console", {"height": 1180}), ("jobs", "/console/jobs", {"height": 560}), ("job", job, {"height": 860}),
             ("messages", "/console/messages", {"height": 820}), ("message", message, dark), ("repair", message + "/repair", {"height": 620}),
             ("correction", correction, {"height": 860}), ("dead-letters", "/console/dead-letters", {"height": 440}), ("execution", run, {"height": 560}),
             ("entities", "/console/entities", {"height": 460}), ("entity", "/console/entities/SalesOrderHeaders", {"height": 860}),

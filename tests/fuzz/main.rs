@@ -12,6 +12,7 @@
     reason = "what cannot be read here fails the test where it is read"
 )]
 
+mod access;
 mod composite;
 #[cfg(feature = "parquet")]
 mod parquet;

@@ -97,3 +97,44 @@ async fn what_is_done_on_the_command_line_is_told(store: TestDatabase, without_t
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
+
+#[tokio::test]
+async fn backup_and_restore_are_told_on_sqlite() {
+    let restored = TestDatabase::sqlite();
+    backup_and_restore_are_told(TestDatabase::sqlite(), restored).await;
+}
+
+#[tokio::test]
+async fn backup_and_restore_are_told_on_postgres() {
+    if let (Some(store), Some(restored)) = (TestDatabase::postgres().await, TestDatabase::postgres().await) {
+        backup_and_restore_are_told(store, restored).await;
+    }
+}
+
+/// A backup is told where it was taken, a restore where it was made: in the store that goes on.
+async fn backup_and_restore_are_told(store: TestDatabase, restored: TestDatabase) {
+    let mut site = Site::on(store).await;
+    site.add_client("shop", "client");
+    let folder = site.path("backup").display().to_string();
+    site.run(&["backup", &folder]);
+    assert_eq!(told(&site), ["store.backup", "client.add"]);
+
+    site.set("TRANSHIP_STORE__URL", &restored.url);
+    site.set(
+        "TRANSHIP_BLOBS__URL",
+        &format!("file://{}/others", site.path("").display()),
+    );
+    site.run(&["restore", &folder]);
+    assert_eq!(told(&site), ["store.restore", "client.add"]);
+    let entries = json(&site.run(&["audit", "list", "--action", "store.restore", "--json"]));
+    assert_eq!(entries["entries"][0]["target"], folder, "{entries}");
+    site.run(&["audit", "verify"]);
+}
+
+fn told(site: &Site) -> Vec<String> {
+    let listed = json(&site.run(&["audit", "list", "--json"]));
+    let entries = listed["entries"].as_array().expect("a list").iter();
+    entries
+        .map(|entry| entry["action"].as_str().expect("a word").to_owned())
+        .collect()
+}

@@ -35,14 +35,14 @@ name = "note"
 "#;
 
 /// A prefix of its own in a server's bucket, and a look at it that is not Tranship's.
-struct Bucket {
-    url: String,
+pub struct Bucket {
+    pub url: String,
     store: Box<dyn ObjectStore>,
 }
 
 impl Bucket {
     /// Nothing where there is no server and that is allowed.
-    fn s3() -> Option<Self> {
+    pub fn s3() -> Option<Self> {
         let url = Self::prefix("TRANSHIP_TEST_S3")?;
         let store = AmazonS3Builder::from_env().with_url(&url).build().expect("a store");
         Some(Self {
@@ -51,7 +51,7 @@ impl Bucket {
         })
     }
 
-    fn azure() -> Option<Self> {
+    pub fn azure() -> Option<Self> {
         let url = Self::prefix("TRANSHIP_TEST_AZURE")?;
         let store = MicrosoftAzureBuilder::from_env()
             .with_url(&url)
@@ -93,6 +93,13 @@ impl Bucket {
             objects.insert(name, bytes.expect("all of it").to_vec());
         }
         objects
+    }
+
+    /// How many objects there are.
+    pub async fn count(&self) -> usize {
+        let prefix = object_store::path::Path::parse(self.parts().1).expect("a prefix");
+        let listed: Vec<_> = self.store.list(Some(&prefix)).try_collect().await.expect("lists");
+        listed.len()
     }
 
     /// Uploads in parts that were begun and neither finished nor given up. Azure has no such thing: blocks that nobody commits are nowhere

@@ -40,6 +40,8 @@ pub struct Span {
 pub struct Call {
     pub path: String,
     pub traceparent: Option<String>,
+    /// Under which it may come again.
+    pub id: String,
 }
 
 impl Collector {
@@ -93,6 +95,13 @@ impl Collector {
             assert!(began.elapsed() < PATIENCE, "no {missing:?} among {spans:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The ids of all calls to a path, in their order.
+    pub fn ids(&self, path: &str) -> Vec<String> {
+        let told = self.told.lock().expect("nobody panicked");
+        let of_path = told.calls.iter().filter(|call| call.path == path);
+        of_path.map(|call| call.id.clone()).collect()
     }
 
     /// The first call to a path.
@@ -149,6 +158,10 @@ fn note(told: &Mutex<Told>, path: &str, headers: &BTreeMap<String, String>, body
         told.calls.push(Call {
             path: path.to_owned(),
             traceparent: headers.get("traceparent").cloned(),
+            id: ["webhook-id", "idempotency-key"]
+                .iter()
+                .find_map(|name| headers.get(*name).cloned())
+                .unwrap_or_default(),
         });
         return;
     }

@@ -68,6 +68,11 @@ pub fn define(site: &Site) {
     site.write("jobs/inbound-meter-readings.toml", JOB_FILE);
 }
 
+/// The texts of the entity and of the job.
+pub fn definitions() -> (&'static str, &'static str) {
+    (ENTITY_FILE, JOB_FILE)
+}
+
 /// The same job, now one whose every file replaces what is there as a whole.
 pub fn define_replacing(site: &Site) {
     let import = "format = \"csv\"\natomicity = \"file\"\nmax_errors = \"1%\"";

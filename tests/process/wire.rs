@@ -34,12 +34,12 @@ impl Caller {
         Self::at(&service.base, credentials).await.expect("an access token")
     }
 
-    /// Signs in at an address, where that may be refused.
+    /// Signs in at an address, where that may be refused, or the service dies meanwhile.
     pub async fn at(base: &str, credentials: &Credentials) -> Option<Self> {
         let http = http();
-        let scope = format!("{}/.default", base);
+        let scope = format!("{base}/.default");
         let answer = http
-            .post(format!("{}/default/oauth2/v2.0/token", base))
+            .post(format!("{base}/default/oauth2/v2.0/token"))
             .form(&[
                 ("grant_type", "client_credentials"),
                 ("client_id", &credentials.id),
@@ -48,8 +48,8 @@ impl Caller {
             ])
             .send()
             .await
-            .expect("the token endpoint answers");
-        let (status, body) = (answer.status(), answer.text().await.expect("a text"));
+            .ok()?;
+        let (status, body) = (answer.status(), answer.text().await.ok()?);
         if status != StatusCode::OK {
             eprintln!("no token: {status} {body}");
             return None;
@@ -77,6 +77,11 @@ impl Caller {
             .unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// `GET path`, where there may be no answer.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Response> {
+        self.http.get(self.url(path)).bearer_auth(&self.token).send().await
+    }
+
     /// `POST path` with a body.
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
         self.try_post(path, body)
@@ -88,6 +93,17 @@ impl Caller {
     pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Response> {
         let request = self.http.post(self.url(path)).bearer_auth(&self.token).body(body);
         request.send().await
+    }
+
+    /// `POST path` with an idempotency key, where there may be no answer.
+    pub async fn try_post_once(
+        &self,
+        path: &str,
+        key: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Response> {
+        let request = self.http.post(self.url(path)).bearer_auth(&self.token);
+        request.header("Idempotency-Key", key).body(body).send().await
     }
 
     /// Pushes a file and returns the message's id.

@@ -2,10 +2,12 @@
 
 mod audit_actions;
 mod book;
+mod failpoints;
 mod grafana;
 mod import_direction;
 mod markdown;
 mod rules_table;
+mod security_page;
 mod settings_page;
 mod snippets;
 mod states_page;

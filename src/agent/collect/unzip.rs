@@ -8,6 +8,7 @@ use zip::ZipArchive;
 
 use crate::agent::files;
 use crate::agent::trouble::{Kind, Trouble};
+use crate::folders;
 use crate::format::budget;
 
 /// Most files in a package.
@@ -35,11 +36,11 @@ pub(super) fn unpack(package: &Path, folder: &Path) -> Result<(), Trouble> {
             .ok_or_else(|| damaged(format!("{:?} leads out of it", member.name())))?;
         let path = folder.join(inside);
         if member.is_dir() {
-            std::fs::create_dir_all(&path).map_err(unwritable)?;
+            folders::make(&path).map_err(unwritable)?;
             continue;
         }
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(unwritable)?;
+            folders::make(parent).map_err(unwritable)?;
         }
         let mut target = BufWriter::new(File::create_new(&path).map_err(unwritable)?);
         let copied =

@@ -37,7 +37,8 @@ pub(in crate::console) async fn ask_replay(
         };
         let form = asking(visit, &format!("{}/replay", at(&delivery)), &at(&delivery), "Send it once more", &inside);
         let body = html! { h1 { "Send a delivery once more" } (form) };
-        let same = Same::post(format!("/api/v1/webhooks/{}/replay", delivery.id), None);
+        let id = delivery.id.to_string();
+        let same = Same::post(format!("/api/v1/webhooks/{id}/replay"), None).command(&["webhooks", "replay", &id]);
         Ok(Page::new(Place::Webhooks, "Send a delivery once more", body, same))
     })
     .await

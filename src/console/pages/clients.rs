@@ -25,7 +25,7 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     // Those that may still do something first.
     clients.sort_by_key(|client| client.revoked_at.is_some());
     let rows = html! { @for client in &clients { (row(visit, client)) } };
-    let heads = ["Client", "Role", "Jobs that list it", "Added", ""];
+    let heads = ["Client", "Role", "Jobs that list it", "Added", "Last used", ""];
     let body = html! {
         h1 { "Clients" }
         (done(visit))
@@ -48,6 +48,7 @@ fn row(visit: &Visit<'_>, client: &Client) -> Markup {
             td { @if client.revoked_at.is_some() { (badge(Tone::Odd, "revoked")) } @else { (client.role) } }
             td.text { @if jobs.is_empty() { (none()) } @else { (jobs.join(", ")) } }
             td { (time(client.created_at, visit.now)) }
+            td { @match client.last_used_at { Some(at) => { (time(at, visit.now)) } None => { span.faint { "never" } } } }
             td {
                 @match client.revoked_at {
                     Some(at) => { "revoked " (time(at, visit.now)) }

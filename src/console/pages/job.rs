@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::messages::rows as message_rows;
 use super::runs;
 use super::strip::strip;
+use super::traffic;
 use crate::console::actions::done;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, counted, empty, facts, maybe_time, notice, number, table, time, time_in};
@@ -20,6 +21,8 @@ use crate::domain::time::Timestamp;
 use crate::http::Api;
 use crate::http::auth::visible_job;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::rates::{Rates, asked_range};
 use crate::http::why_empty;
 use crate::storage::depths::Depth;
 use crate::storage::history::Run;
@@ -54,10 +57,12 @@ struct Seen {
     missed: Vec<MissedRange>,
     messages: Vec<Message>,
     why_empty: Option<Vec<String>>,
+    rates: Rates,
 }
 
 impl Seen {
     async fn of(visit: &Visit<'_>, job: &Job) -> Result<Self, Problem> {
+        let range = asked_range(&Query::of(visit.request))?;
         let context = &visit.api.context;
         let store = &context.store;
         let bars = store.occurrences(job.id, BARS_MAX).await?;
@@ -83,6 +88,7 @@ impl Seen {
             missed: store.missed_ranges(job.id, MISSED_MAX).await?,
             messages,
             why_empty,
+            rates: Rates::read(store, Some(&[job.id]), range, visit.now).await?,
         })
     }
 }
@@ -96,13 +102,18 @@ async fn page(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
         @if let Some(pause) = &seen.pause { (paused(visit, job, pause)) }
         (buttons(visit, job, seen.pause.is_some()))
         (queue(visit, job, &seen))
+        (traffic::section(&format!("/console/jobs/{}", job.id), &seen.rates))
         (definition(visit, job))
         @if let Some(schedule) = &job.schedule { (next(visit, job, schedule)) }
         @if job.direction == Direction::Export || !seen.runs.is_empty() { (history(visit, &seen)) }
         (messages(visit, job, &seen))
     };
     let path = format!("/api/v1/jobs/{}", encoded(&job.name));
-    let mut same = Same::get(path).command(&["jobs", "show", &job.name]);
+    let range = seen.rates.range.as_str();
+    let mut same = Same::get(path)
+        .and_get(format!("/api/v1/rates?range={range}&job={}", encoded(&job.name)))
+        .command(&["jobs", "show", &job.name])
+        .command(&["rates", "--job", &job.name, "--range", range]);
     if job.schedule.is_some() {
         same = same.command(&["jobs", "next", &job.name, "--limit", "10"]);
     }

@@ -7,6 +7,8 @@ use maud::{Markup, html};
 
 use super::failures::{self, Failures};
 use super::jobs::{job_link, waiting};
+use super::processes::Processes;
+use super::traffic;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, counted, empty, none, notice, number, relative, table, time, time_in};
 use crate::console::same::Same;
@@ -16,8 +18,10 @@ use crate::domain::job::Job;
 use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
 use crate::http::Api;
+use crate::http::auth::listed_jobs;
 use crate::http::problem::Problem;
-use crate::storage::at_work::AtWork;
+use crate::http::query::Query;
+use crate::http::rates::{Rates, asked_range};
 use crate::storage::depths::Depth;
 use crate::storage::occurrences::Occurrence;
 use crate::storage::pauses::Pause;
@@ -34,18 +38,22 @@ pub(in crate::console) async fn show(api: web::Data<Api>, request: HttpRequest) 
 
 async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let seen = Seen::of(visit).await?;
+    let range = seen.rates.range.as_str();
     let same = Same::get("/api/v1/jobs")
+        .and_get(format!("/api/v1/rates?range={range}"))
+        .and_get("/api/v1/processes")
         .command(&["jobs", "list"])
-        .command(&["messages", "list"]);
+        .command(&["messages", "list"])
+        .command(&["rates", "--range", range])
+        .command(&["processes"]);
     let body = html! {
         h1 { "Overview" }
         (warnings(visit, &seen))
         (queues(visit, &seen))
         (failures::section(visit, &seen.failures))
-        div.columns {
-            (schedules(visit, &seen))
-            (workers(visit, &seen.at_work))
-        }
+        (traffic::section("/console", &seen.rates))
+        (schedules(visit, &seen))
+        (seen.processes.section(visit))
     };
     Ok(Page::new(Place::Overview, "Overview", body, same).live(true))
 }
@@ -57,15 +65,17 @@ struct Seen<'v> {
     oldest: HashMap<JobId, Timestamp>,
     pauses: HashMap<JobId, Pause>,
     failures: Failures,
+    rates: Rates,
     /// The last run of each job with a schedule.
     runs: HashMap<JobId, Occurrence>,
     /// How far its schedule was evaluated.
     evaluated_to: HashMap<JobId, Timestamp>,
-    at_work: Vec<AtWork>,
+    processes: Processes,
 }
 
 impl<'v> Seen<'v> {
     async fn of(visit: &'v Visit<'_>) -> Result<Self, Problem> {
+        let range = asked_range(&Query::of(visit.request))?;
         let store = &visit.api.context.store;
         let jobs: Vec<&Job> = visit
             .definitions
@@ -91,17 +101,17 @@ impl<'v> Seen<'v> {
             runs.extend(store.occurrences(*job, 1).await?.into_iter().map(|last| (*job, last)));
         }
         let marks = store.marks(&scheduled).await?;
-        let mut at_work = store.at_work().await?;
-        at_work.retain(|held| jobs.iter().any(|job| job.id == held.job) || visit.caller.sees_all());
+        let listed = listed_jobs(&visit.definitions, &visit.caller, None)?;
         Ok(Self {
             failures: Failures::of(visit, &jobs).await?,
+            rates: Rates::read(store, listed.as_deref(), range, visit.now).await?,
             pauses: store.pauses().await?,
             evaluated_to: marks.into_iter().map(|(job, mark)| (job, mark.evaluated_to)).collect(),
             jobs,
             depths,
             oldest,
             runs,
-            at_work,
+            processes: Processes::of(visit).await?,
         })
     }
 
@@ -135,6 +145,7 @@ fn warnings(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
         @if !*visit.api.ready.borrow() {
             (notice(Tone::Odd, &html! { "The service is stopping: it finishes what it has begun." }))
         }
+        (seen.processes.warnings(visit))
         @if durability.class != Durability::Full {
             (notice(Tone::Odd, &html! { "The store's server does not keep what it commits through a power cut ("
                 (durability.weakened_by.join(", ")) "): every answer says durability = relaxed." }))
@@ -143,15 +154,7 @@ fn warnings(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
             (notice(Tone::Bad, &html! { (job_link(visit, job.id)) " is late: what was due "
                 (time(since, visit.now)) " has not begun. Is a worker running, and has it room?" }))
         }
-        @for held in seen.at_work.iter().filter(|held| is_lapsed(held, visit.now)) {
-            (notice(Tone::Bad, &html! { "Nothing is heard of " code { (held.owner) } ", which has work of "
-                (job_link(visit, held.job)) ". Another worker takes it over." }))
-        }
     }
-}
-
-fn is_lapsed(held: &AtWork, now: Timestamp) -> bool {
-    held.lease_until.is_some_and(|until| until < now)
 }
 
 fn queues(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
@@ -236,46 +239,4 @@ fn schedules(visit: &Visit<'_>, seen: &Seen<'_>) -> Markup {
             }
         }
     }
-}
-
-fn workers(visit: &Visit<'_>, at_work: &[AtWork]) -> Markup {
-    let mut held: BTreeMap<&str, Vec<&AtWork>> = BTreeMap::new();
-    held.entry(&visit.api.context.owner).or_default();
-    for work in at_work {
-        held.entry(work.owner.as_str()).or_default().push(work);
-    }
-    let rows = html! {
-        @for (owner, works) in &held {
-            @let own = **owner == *visit.api.context.owner;
-            tr {
-                td { code { (owner) } @if own { " " span.faint { "answers you" } } }
-                td {
-                    @if works.iter().any(|work| is_lapsed(work, visit.now)) { (badge(Tone::Bad, "not heard of")) }
-                    @else if !works.is_empty() { (badge(Tone::Busy, "at work")) }
-                    @else { (badge(Tone::Good, "idle")) }
-                }
-                td {
-                    @for work in works.iter().take(5) {
-                        @if let Some(id) = work.message { a href={ "/console/messages/" (id) } { "a message of " (name(visit, work.job)) } br; }
-                        @else { (job_link(visit, work.job)) br; }
-                    }
-                    @if works.is_empty() { (none()) }
-                }
-            }
-        }
-    };
-    html! {
-        section aria-labelledby="workers" {
-            h2 #workers { "Processes" }
-            (table("Processes that answer or work", &["Process", "-State", "Has"], &rows))
-            p.faint { "Another process shows while it has work; idle ones are not seen from here." }
-        }
-    }
-}
-
-fn name(visit: &Visit<'_>, job: JobId) -> String {
-    visit
-        .definitions
-        .job(job)
-        .map_or_else(|| job.to_string(), |job| job.name.clone())
 }

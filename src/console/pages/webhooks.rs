@@ -41,6 +41,19 @@ struct Asked {
 }
 
 impl Asked {
+    /// The command that lists the same.
+    fn command(&self) -> Vec<&str> {
+        let options = [
+            ("--job", &self.job),
+            ("--state", &self.state),
+            ("--before", &self.before),
+        ];
+        let options = options
+            .into_iter()
+            .filter_map(|(flag, value)| Some([flag, value.as_deref()?]));
+        ["webhooks", "list"].into_iter().chain(options.flatten()).collect()
+    }
+
     fn of(request: &HttpRequest) -> Self {
         let query = Query::of(request);
         Self {
@@ -105,6 +118,7 @@ async fn all(visit: &Visit<'_>) -> Result<Page, Problem> {
     } else {
         format!("/api/v1/webhooks?{query}")
     });
+    let same = same.command(&asked.command());
     let is_live = asked.before.is_none() && !asked.is_anything();
     Ok(Page::new(Place::Webhooks, "Webhooks", body, same).live(is_live))
 }
@@ -242,7 +256,8 @@ async fn one(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
             pre.sheet tabindex="0" { code { (pretty(&delivery.body)) } }
         }
     };
-    let same = Same::get(format!("/api/v1/webhooks/{}", delivery.id));
+    let id = delivery.id.to_string();
+    let same = Same::get(format!("/api/v1/webhooks/{id}")).command(&["webhooks", "show", &id]);
     Ok(Page::new(Place::Webhooks, "Delivery", body, same).live(delivery.state == DeliveryState::Pending))
 }
 

@@ -50,7 +50,7 @@ pub async fn write_url(
         let (id, path) = blob_host::reserve(context, &caller.name, unique_name, now).await?;
         let (from, until) = (now.plus_seconds(-CLOCKS_APART_SECONDS), now.plus_seconds(life.into()));
         let signed = format!("{ROOT}{path}");
-        let query = api.links.sign_from(&signed, &UPLOAD, Some(from), until);
+        let query = api.signers().links.sign_from(&signed, &UPLOAD, Some(from), until);
         (id, format!("{}{signed}?{query}", link_base(api, request)))
     };
     let id = format!("{{{}}}", id.to_string().to_uppercase());
@@ -75,7 +75,7 @@ pub async fn download_url(
     }
     let signed = format!("{ROOT}{path}");
     let until = api.context.clock.now().plus_seconds(life.into());
-    let query = api.links.sign(&signed, &[Permission::Read], until);
+    let query = api.signers().links.sign(&signed, &[Permission::Read], until);
     Ok(format!("{}{signed}?{query}", link_base(api, request)))
 }
 

@@ -97,7 +97,9 @@ fn check_sas(api: &Api, query: &Query, name: &str, permission: Permission) -> Re
         signature: of("sig"),
     };
     let now = api.context.clock.now();
-    api.links.check(&format!("{ROOT}{name}"), &sas, permission, now)
+    api.signers()
+        .links
+        .check(&format!("{ROOT}{name}"), &sas, permission, now)
 }
 
 /// What stands in every answer: the request's id, the client's, and the version spoken.

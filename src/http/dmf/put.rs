@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::problem::BlobProblem;
 use super::{block_list, sent};
 use crate::domain::dmf::BlobPath;
+use crate::http::problem::{Problem, Surface};
 use crate::http::query::Query;
 use crate::http::{Api, body};
 use crate::pipeline::blob_host::{self, Put};
@@ -38,6 +39,7 @@ pub(super) async fn put(
         let message = format!("The header {name} is not supported here.");
         return Err(BlobProblem::bad("UnsupportedHeader", message));
     }
+    keep_pace(api, &path).await?;
     let query = Query::of(request);
     let mut conditions = sent::conditions(request)?;
     conditions.create_only = create_only;
@@ -53,6 +55,19 @@ pub(super) async fn put(
         Some("blocklist") => put_block_list(api, request, put, body).await,
         Some(other) => Err(no_such_part(other)),
     }
+}
+
+/// A link is used for the client that asked for it, and that client's calls are counted.
+async fn keep_pace(api: &Api, path: &BlobPath) -> Result<(), BlobProblem> {
+    if !api.pace.is_limited() {
+        return Ok(());
+    }
+    let now = api.context.clock.now();
+    let blob = api.context.store.dmf_blob(path, now).await.map_err(Problem::from)?;
+    if let Some(blob) = blob {
+        api.pace.let_in(&blob.client, Surface::Connector).await?;
+    }
+    Ok(())
 }
 
 /// The refusal of a part of a blob that is not kept here: properties, metadata, leases, pages and so on.

@@ -32,7 +32,7 @@ const GROUPS: [&str; 7] = [
 ];
 
 /// What any operation that needs a token may answer.
-const ALWAYS: [&str; 4] = ["unauthorized", "forbidden", "unavailable", "internal"];
+const ALWAYS: [&str; 5] = ["unauthorized", "forbidden", "rate_limited", "unavailable", "internal"];
 /// Where an operation lists its problem codes; not part of the document.
 const CODES: &str = "x-problems";
 

@@ -9,6 +9,7 @@ use crate::business::promote::LoadCounts;
 use crate::domain::counts::Counts;
 use crate::domain::message::{Claimed, Failure, Fence};
 use crate::domain::status::Event;
+use crate::failpoint;
 use crate::format::mapping::Mapping;
 use crate::pipeline::Context;
 use crate::pipeline::stop::Stop;
@@ -127,6 +128,7 @@ impl Totals {
             totals.runs.push(ended);
             totals.repaired.extend(part.database.repaired(part.load()).await?);
             part.database.clear_staging(part.load()).await?;
+            failpoint::reached("import.staging_cleared");
         }
         Ok(totals)
     }
@@ -181,7 +183,9 @@ pub(super) async fn stop_load(part: &Part<'_>, failure: &Failure) -> Result<(), 
         return Ok(());
     }
     let reason = format!("{}: {}", failure.code, failure.detail);
-    Ok(part.database.stop_load(part.load(), &reason).await?)
+    part.database.stop_load(part.load(), &reason).await?;
+    failpoint::reached("import.load_stopped");
+    Ok(())
 }
 
 fn failed(failure: &Failure) -> Event {
@@ -257,11 +261,13 @@ async fn finish(
         failure,
         repaired: totals.repaired,
     };
+    failpoint::reached("import.counted");
     session
         .context
         .store
         .finish_import(session.fence, outcome, session.context.clock.now())
         .await?;
+    failpoint::reached("import.finished");
     session
         .context
         .tell_phase(session.message, Done::well("finish", began), || {
@@ -269,6 +275,7 @@ async fn finish(
         });
     tracing::info!(message.id = %session.message.id, job.name = %session.job.name, read, applied, rejected, skipped, "import ended");
     forget_rejects(session, parts).await;
+    failpoint::reached("import.rejects_forgotten");
     Ok(())
 }
 

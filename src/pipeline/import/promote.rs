@@ -7,6 +7,7 @@ use crate::business::promote::LoadCounts;
 use crate::domain::job::Atomicity;
 use crate::domain::message::Failure;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::pipeline::stop::Stop;
 
 /// Chunks listed before it is said how many more there are.
@@ -64,6 +65,7 @@ async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, St
         part.database
             .promote_chunk(part.load(), &staged.state.fields, chunk)
             .await?;
+        failpoint::reached("import.chunk_promoted");
         part.session.note_progress().await?;
         told = tell(part, told).await?;
         if let Some(failure) = judge(part).await? {
@@ -93,6 +95,7 @@ async fn promote_file(part: &Part<'_>, staged: &Staged) -> Result<(), Stop> {
         () = part.session.stopping.cancelled() => return Err(Stop::Stopped),
         done = part.database.promote_file(part.load(), &staged.state.fields, allowed) => done?,
     }
+    failpoint::reached("import.file_promoted");
     part.session.note_progress().await
 }
 

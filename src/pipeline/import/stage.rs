@@ -16,6 +16,7 @@ use crate::domain::computed::LoadFacts;
 use crate::domain::entity::Entity;
 use crate::domain::reject::RecordError;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::format::mapping::Mapping;
 use crate::format::record::{Damage, Position, Record, RecordReader, Step};
 use crate::pipeline::data_file::{DataFile, TextOptions};
@@ -46,6 +47,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
     warnings.extend(skipped::told(part));
     let _ = part.warnings.set(warnings);
     let mut state = part.database.begin_load(part.load(), mapping.fields()).await?;
+    failpoint::reached("import.load_begun");
     if state.fields != mapping.fields() || state.policy != part.policy {
         let detail =
             "the entity, or what the job says of it, changed while this message was being loaded; enqueue it again";
@@ -65,11 +67,13 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
     let _ = part.remarks.set(reader.remarks());
     if is_direct {
         part.database.end_landing(part.load()).await?;
+        failpoint::reached("import.landing_ended");
     } else {
         let chunk_records = part.session.context.limits.import.chunk_records;
         part.database
             .finish_staging(part.load(), parents, chunk_records, keys)
             .await?;
+        failpoint::reached("import.ranges_fixed");
     }
     state.staged = true;
     Ok(Staged { state, mapping })
@@ -342,6 +346,10 @@ impl Stager<'_> {
     async fn written(&mut self) -> Result<(), Stop> {
         if let Some(writing) = self.writing.take() {
             writing.await?;
+            failpoint::reached(match self.direct {
+                Some(_) => "import.batch_landed",
+                None => "import.batch_staged",
+            });
             self.part.session.note_progress().await?;
         }
         Ok(())

@@ -41,7 +41,7 @@ pub(super) async fn write(
 }
 
 /// When the load began, which may be part of a computed key.
-async fn began_at(files: &ErrorFiles) -> Result<Timestamp, Halt> {
+pub(super) async fn began_at(files: &ErrorFiles) -> Result<Timestamp, Halt> {
     let (store, message) = (&files.context.store, &files.message);
     let execution = match &message.execution {
         Some(id) => store.execution(id).await?,

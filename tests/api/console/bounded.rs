@@ -24,8 +24,11 @@ async fn no_page_walks_through_all_messages() {
     let before = touched(&app).await;
     let pages = [
         "/console".to_owned(),
+        "/console?range=day".to_owned(),
+        "/console?range=week".to_owned(),
         "/console/jobs".to_owned(),
         format!("/console/jobs/{shop}"),
+        format!("/console/jobs/{shop}?range=week"),
         "/console/messages".to_owned(),
         format!("/console/messages?job={shop}"),
         format!("/console/messages?job={shop}&before={first}"),
@@ -105,6 +108,12 @@ async fn fill(app: &TestApp) {
            case when n % 10000 = 0 then 'dead' else 'delivered' end, 1, 1, {now}, {now} from generate_series(1, {MANY}) n"
     );
     run(&app.store.url, &deliveries).await;
+    // Far more minutes than a chart shows, as if nobody had tidied.
+    let minutes = format!(
+        "insert into traffic (job, bucket_seconds, starts_at, enqueued, succeeded, with_errors, failed, stopped) \
+         select '{job}', 60, ({now} / 60000000 - n) * 60000000, 1, 1, 0, 0, 0 from generate_series(1, {MANY}) n"
+    );
+    run(&app.store.url, &minutes).await;
     run(&app.store.url, "analyze").await;
 }
 

@@ -18,6 +18,7 @@ fn client(name: &str) -> Client {
         role: "client".into(),
         created_at: START,
         revoked_at: None,
+        last_used_at: None,
     }
 }
 

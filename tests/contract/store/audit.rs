@@ -306,6 +306,7 @@ async fn the_last_admin_stays_one(database: TestDatabase) {
             role: role.into(),
             created_at: START,
             revoked_at: None,
+            last_used_at: None,
         };
         store.add_client(&client).await.unwrap();
     }

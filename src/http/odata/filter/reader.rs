@@ -8,6 +8,10 @@ use crate::http::odata::table::{Kind, Table};
 
 /// How deep conditions may stand in one another.
 const DEPTH_MAX: usize = 32;
+/// How many comparisons a filter has: each stands inside the one before, and is judged and forgotten from within it.
+const COMPARISONS_MAX: usize = 250;
+/// How many functions stand around one another.
+const FUNCTIONS_MAX: usize = 8;
 
 /// Reads a filter.
 ///
@@ -17,6 +21,8 @@ pub(super) fn read(text: &str, table: &Table, functions: bool) -> Result<Filter,
     let mut reader = Reader {
         tokens: tokens(text)?,
         at: 0,
+        comparisons: 0,
+        around: 0,
         table,
         functions,
     };
@@ -101,6 +107,8 @@ fn unexpected(token: &Token) -> String {
 struct Reader<'a> {
     tokens: Vec<Token>,
     at: usize,
+    comparisons: usize,
+    around: usize,
     table: &'a Table,
     functions: bool,
 }
@@ -163,6 +171,10 @@ impl Reader<'_> {
             let filter = self.either(depth + 1)?;
             self.expect(&Token::Close)?;
             return Ok(filter);
+        }
+        self.comparisons += 1;
+        if self.comparisons > COMPARISONS_MAX {
+            return Err(format!("$filter has more than {COMPARISONS_MAX} comparisons"));
         }
         if let Some(search) = self.search()? {
             return Ok(search);
@@ -231,7 +243,14 @@ impl Reader<'_> {
             // Texts are compared without regard to case anyway.
             if self.functions && ["tolower", "toupper"].contains(&word.as_str()) {
                 self.at += 1;
+                self.around += 1;
+                if self.around > FUNCTIONS_MAX {
+                    return Err(format!(
+                        "$filter has more than {FUNCTIONS_MAX} functions around one another"
+                    ));
+                }
                 let inner = self.side()?;
+                self.around -= 1;
                 self.expect(&Token::Close)?;
                 return Ok(inner);
             }

@@ -1,0 +1,214 @@
+//! `tranship webhooks`: what jobs' webhooks were told, once more on request, and a ping to try one out.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::answers::{Webhook, WebhookPage};
+use super::connection::{Connection, name_or_id};
+use super::screen::{Screen, Tone, plain};
+use super::shell::{program, quoted};
+use super::{Exit, Failure};
+
+/// List what webhooks were told, send it once more, send a ping
+#[derive(Debug, Subcommand)]
+pub enum Webhooks {
+    /// List deliveries to webhooks, newest first
+    List {
+        /// Only of this job (name or activity id)
+        #[arg(long, value_name = "JOB", value_parser = name_or_id)]
+        job: Option<String>,
+        /// Only in this state
+        #[arg(long, value_name = "STATE", value_parser = ["pending", "delivered", "dead"])]
+        state: Option<String>,
+        /// Only those before this delivery (the `next` of an earlier page)
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+        /// How many, 1 to 200
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show a delivery, with the body that is sent
+    Show {
+        /// The delivery's id
+        #[arg(value_name = "ID")]
+        delivery: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Send deliveries once more that have ended, dead ones above all; the receiver sees the same `webhook-id`
+    Replay {
+        /// The deliveries' ids
+        #[arg(value_name = "ID", required = true)]
+        deliveries: Vec<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Send a ping to a job's webhook, tried once
+    Test {
+        /// The job (name or activity id)
+        #[arg(value_name = "JOB", value_parser = name_or_id)]
+        job: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+impl Webhooks {
+    pub(super) fn connection(&self) -> &Connection {
+        match self {
+            Self::List { connection, .. }
+            | Self::Show { connection, .. }
+            | Self::Replay { connection, .. }
+            | Self::Test { connection, .. } => connection,
+        }
+    }
+
+    pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        match self {
+            Self::List {
+                job,
+                state,
+                before,
+                limit,
+                connection,
+            } => {
+                let limit = limit.to_string();
+                let filters = [
+                    ("job", job.as_deref()),
+                    ("state", state.as_deref()),
+                    ("before", before.as_deref()),
+                    ("limit", Some(limit.as_str())),
+                ];
+                list(screen, &connection, &filters).await
+            }
+            Self::Show { delivery, connection } => show(screen, &connection, &delivery).await,
+            Self::Replay { deliveries, connection } => replay(screen, &connection, &deliveries).await,
+            Self::Test { job, connection } => test(screen, &connection, &job).await,
+        }
+    }
+}
+
+async fn list(screen: &Screen, connection: &Connection, filters: &[(&str, Option<&str>)]) -> Result<Exit, Failure> {
+    let query: Vec<(&str, &str)> = filters
+        .iter()
+        .filter_map(|(key, value)| value.map(|value| (*key, value)))
+        .collect();
+    let path = ["api", "v1", "webhooks"];
+    let answer = connection.open()?.get::<WebhookPage>(&path, &query).await?;
+    if screen.is_json() {
+        screen.json(&answer.raw);
+        return Ok(Exit::Ok);
+    }
+    let page = answer.body;
+    if page.deliveries.is_empty() {
+        screen.note("There are no such deliveries.");
+        return Ok(Exit::Ok);
+    }
+    let heading = [
+        "delivery",
+        "type",
+        "job",
+        "state",
+        "attempts",
+        "next attempt",
+        "last answer",
+    ];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(page.deliveries.iter().map(row));
+    screen.table(&rows);
+    if let Some(next) = page.next {
+        screen.note(format!("More: {}", next_page(filters, &next)));
+    }
+    Ok(Exit::Ok)
+}
+
+/// The command that lists on from there, with the same filters.
+fn next_page(filters: &[(&str, Option<&str>)], next: &str) -> String {
+    let kept = filters.iter().filter(|(key, _)| matches!(*key, "job" | "state"));
+    let kept = kept.filter_map(|(key, value)| value.map(|value| format!(" --{key} {}", quoted(value))));
+    format!(
+        "{} webhooks list{} --before {}",
+        program(),
+        kept.collect::<String>(),
+        plain(next)
+    )
+}
+
+fn or_none(text: Option<&str>) -> String {
+    plain(text.filter(|text| !text.is_empty()).unwrap_or("-"))
+}
+
+fn row(webhook: &Webhook) -> Vec<String> {
+    vec![
+        plain(&webhook.id),
+        plain(&webhook.event),
+        plain(&webhook.job),
+        plain(&webhook.state),
+        webhook.attempts.to_string(),
+        or_none(webhook.next_attempt_at.as_deref()),
+        or_none(webhook.last().as_deref()),
+    ]
+}
+
+async fn show(screen: &Screen, connection: &Connection, id: &str) -> Result<Exit, Failure> {
+    let answer = connection
+        .open()?
+        .get::<Webhook>(&["api", "v1", "webhooks", id], &[])
+        .await?;
+    if screen.is_json() {
+        screen.json(&answer.raw);
+        return Ok(Exit::Ok);
+    }
+    let webhook = answer.body;
+    let heading = format!("{}  {}", plain(&webhook.id), plain(&webhook.state));
+    screen.line(screen.paint(Tone::Strong, &heading));
+    let facts = [
+        ("type", plain(&webhook.event)),
+        ("job", plain(&webhook.job)),
+        ("message", or_none(webhook.message.as_deref())),
+        ("to", plain(&webhook.url)),
+        ("attempts", webhook.attempts.to_string()),
+        ("next attempt", or_none(webhook.next_attempt_at.as_deref())),
+        ("last answer", or_none(webhook.last().as_deref())),
+    ];
+    let rows: Vec<Vec<String>> = facts.map(|(name, value)| vec![name.to_owned(), value]).to_vec();
+    screen.table(&rows);
+    if let Ok(body) = serde_json::to_string_pretty(&answer.raw["body"]) {
+        body.lines().for_each(|line| screen.line(plain(line)));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn replay(screen: &Screen, connection: &Connection, ids: &[String]) -> Result<Exit, Failure> {
+    let api = connection.open()?;
+    let mut replayed: Vec<Value> = Vec::new();
+    for id in ids {
+        let answer = api
+            .post::<Webhook>(&["api", "v1", "webhooks", id, "replay"], None)
+            .await?;
+        if !screen.is_json() {
+            let Webhook { id, url, .. } = &answer.body;
+            screen.line(format!("{} goes to {} once more", plain(id), plain(url)));
+        }
+        replayed.push(answer.raw);
+    }
+    if screen.is_json() {
+        screen.json(&replayed);
+    }
+    Ok(Exit::Ok)
+}
+
+async fn test(screen: &Screen, connection: &Connection, job: &str) -> Result<Exit, Failure> {
+    let path = ["api", "v1", "jobs", job, "webhook", "test"];
+    let answer = connection.open()?.post::<Webhook>(&path, None).await?;
+    if screen.is_json() {
+        screen.json(&answer.raw);
+        return Ok(Exit::Ok);
+    }
+    let Webhook { id, url, .. } = &answer.body;
+    screen.line(format!("a ping goes to {}", plain(url)));
+    screen.note(format!("What became of it: {} webhooks show {}", program(), plain(id)));
+    Ok(Exit::Ok)
+}
