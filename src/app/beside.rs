@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::pipeline::Context;
 use crate::pipeline::projects::Projects;
+use crate::pipeline::pulse::Pulse;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry::traces::Traces;
 
@@ -32,13 +33,17 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<(Context, Arc<Defini
     let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
     insist_on_shared_blobs(&store, &blobs).await?;
     let definitions = Projects::new(store.clone(), definitions).refresh().await?;
+    let (clock, owner): (_, Arc<str>) = (Clock::system(), owner(([127, 0, 0, 1], 0).into()).into());
+    // It takes no work, and nobody is told of it.
+    let pulse = Pulse::new(Arc::clone(&owner), String::new(), 0, clock.now());
     let context = Context {
         databases,
         blobs,
-        clock: Clock::system(),
+        clock,
         limits: Arc::new(limits(config)),
         copies: config.data_dir.join("copies").into(),
-        owner: owner(([127, 0, 0, 1], 0).into()).into(),
+        owner,
+        pulse: Arc::new(pulse),
         store,
         runtime: tokio::runtime::Handle::current(),
         sandbox: None,

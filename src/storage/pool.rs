@@ -11,7 +11,6 @@ use super::groups::Group;
 use super::home::HomePool;
 use super::memory::{Ended, Memory, News, NewsMark, Origin};
 use crate::domain::ids::{JobId, MessageId};
-use crate::domain::status::Status;
 use crate::domain::time::Timestamp;
 use crate::failpoint;
 

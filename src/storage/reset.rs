@@ -12,7 +12,7 @@ use crate::domain::ids::{CorrelationId, MessageId};
 use crate::domain::time::Timestamp;
 
 /// What is emptied, those that refer to others first. `uploads` stays until its blobs are gone.
-const EMPTIED: [&str; 27] = [
+const EMPTIED: [&str; 28] = [
     "message_events",
     "erased_payloads",
     "record_errors",
