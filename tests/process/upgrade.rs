@@ -286,22 +286,18 @@ fn kind(url: &str) -> &'static str {
 
 /// The database as text, by its own tool.
 fn dump(url: &str) -> String {
-    let mut command = match url.strip_prefix("sqlite://") {
-        Some(file) => {
-            let mut command = Command::new("sqlite3");
-            command.args([file, ".dump"]);
-            command
-        }
-        None => {
-            let mut command = Command::new("pg_dump");
-            command.args(["--inserts", "--no-owner", "--no-privileges", url]);
-            command
-        }
-    };
+    let mut command;
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        command = Command::new("sqlite3");
+        command.args([file, ".dump"]);
+    } else {
+        command = Command::new("pg_dump");
+        command.args(["--inserts", "--no-owner", "--no-privileges", url]);
+    }
     let output = command.output().expect("sqlite3 or pg_dump runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
     // What only psql understands, and what makes the connection forget its schema.
     let wanted = |line: &&str| !line.starts_with('\\') && !line.contains("search_path");
-    text.lines().filter(wanted).map(|line| format!("{line}\n")).collect()
+    text.lines().filter(wanted).flat_map(|line| [line, "\n"]).collect()
 }

@@ -146,18 +146,18 @@ async fn a_body_that_never_comes_is_not_waited_for(backend: Backend) {
         };
         let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{token}Content-Length: 1000\r\n\r\nx");
         let began = Instant::now();
-        let heard = exchange_until(&app.url, head.as_bytes(), Duration::from_secs(15)).await;
+        let answer = exchange_until(&app.url, head.as_bytes(), Duration::from_secs(15)).await;
         assert!(
-            heard.statuses().first().is_some_and(|status| *status >= 400),
+            answer.statuses().first().is_some_and(|status| *status >= 400),
             "{path}: {}",
-            heard.text()
+            answer.text()
         );
         assert!(
             began.elapsed() < Duration::from_secs(12),
             "{path}: {:?}",
             began.elapsed()
         );
-        assert!(heard.closed, "{path}: the connection stays open");
+        assert!(answer.closed, "{path}: the connection stays open");
     }
 }
 
@@ -179,12 +179,12 @@ async fn a_filter_as_long_as_an_address_may_be_harms_nobody(backend: Backend) {
                     "GET {set}?$filter={filter}Name+ne+1 HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
                     app.token
                 );
-                let heard = exchange(&app.url, head.as_bytes()).await;
-                let status = heard.statuses();
+                let answer = exchange(&app.url, head.as_bytes()).await;
+                let status = answer.statuses();
                 assert!(
                     matches!(status[..], [200 | 400 | 414 | 431]),
                     "{status:?} {:.500}",
-                    heard.text()
+                    answer.text()
                 );
             }
         }

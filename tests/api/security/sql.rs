@@ -1,5 +1,7 @@
 //! Names from definitions and values from files that are SQL to whoever does not quote and bind them.
 
+use std::fmt::Write as _;
+
 use crate::app::{Backend, TestApp};
 
 crate::on_both_backends!(names_and_values_are_never_sql);
@@ -32,7 +34,7 @@ fn definitions() -> (String, String, String) {
         FIELDS[0]
     );
     for field in FIELDS {
-        entity += &format!("[[fields]]\nname = {field:?}\nmax_length = 100\n");
+        writeln!(entity, "[[fields]]\nname = {field:?}\nmax_length = 100").unwrap();
     }
     let import = "id = \"00000000-0000-4000-8000-0000000000f1\"\nname = \"Hostile in\"\ndirection = \"import\"\nclients = [\"tester\"]\n[import]\n\
                   format = \"csv\"\n[[import.entities]]\nentity = \"Hostile\"\n";

@@ -77,6 +77,7 @@ impl World {
         let brought = &app.body(&format!("/api/v1/jobs/{}/deliveries", app.job(EXPORT))).await["deliveries"][0];
         let brought = brought["id"].to_string().trim_matches('"').to_owned();
         Self {
+            app,
             import,
             execution,
             waiting,
@@ -84,7 +85,6 @@ impl World {
             correlation,
             webhook,
             brought,
-            app,
         }
     }
 
@@ -132,7 +132,7 @@ impl World {
             } else {
                 message.to_string()
             },
-            receipt: self.app.api.receipts.issue(Fence { message, epoch: 1 }),
+            receipt: self.app.api.signers().receipts.issue(Fence { message, epoch: 1 }),
             correlation: CorrelationId::of(message).to_string(),
             name: "Nothing of the kind".to_owned(),
             ..self.own(route)

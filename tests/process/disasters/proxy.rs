@@ -69,7 +69,7 @@ async fn carry(stream: TcpStream, target: String, mode: watch::Receiver<Mode>) {
 
 /// Answers once the request's head is there; the body is read as far as it comes with it.
 async fn refuse(mut stream: TcpStream) {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut buffer).await {

@@ -16,7 +16,7 @@ const HEAD: &[u8] = b"POST /api/v1/jobs/x/messages HTTP/1.1\r\nHost: localhost\r
 /// A client says a byte so often.
 const BETWEEN: Duration = Duration::from_secs(5);
 /// A head may take half a minute; then the client is let go.
-const LET_GO: Duration = Duration::from_secs(60);
+const LET_GO: Duration = Duration::from_mins(1);
 /// What a connection that waits may cost, in KiB: of an unoptimised build, too.
 const KIB_EACH: u64 = 24;
 

@@ -68,18 +68,18 @@ async fn take(caller: &Caller) -> usize {
     let leased = caller.post(&format!("/api/v1/jobs/{RELAY}/leases"), asked).await;
     assert_eq!(leased.status(), StatusCode::OK);
     let leased: Value = leased.json().await.expect("JSON");
-    let leases = leased["leases"].as_array().expect("leases");
-    if leases.is_empty() {
+    let handed_out = leased["leases"].as_array().expect("leases");
+    if handed_out.is_empty() {
         return 0;
     }
-    let items: Vec<Value> = leases
+    let items: Vec<Value> = handed_out
         .iter()
         .map(|lease| json!({ "action": "ack", "receipt": lease["receipt"] }))
         .collect();
-    let acked = caller
+    let done_with = caller
         .post("/api/v1/leases/batch", json!({ "items": items }).to_string())
         .await;
-    let acked: Value = acked.json().await.expect("JSON");
-    let done = acked["results"].as_array().expect("results").iter();
+    let done_with: Value = done_with.json().await.expect("JSON");
+    let done = done_with["results"].as_array().expect("results").iter();
     done.filter(|one| one["message_status"] == "Acked").count()
 }

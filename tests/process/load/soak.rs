@@ -21,7 +21,7 @@ on_both_databases!(an_even_load_leaves_nothing_behind,);
 const SECONDS: u64 = 30;
 /// Parcels in a second, and rest between two files.
 const PARCEL_EVERY: Duration = Duration::from_millis(40);
-const FILE_EVERY: Duration = Duration::from_millis(1000);
+const FILE_EVERY: Duration = Duration::from_secs(1);
 const RECORDS: u64 = 200;
 /// Memory that may come on top between the second fifth and the last: caches fill, and the allocator keeps some.
 const KIB_MORE: u64 = 16 * 1024;
@@ -173,17 +173,17 @@ async fn collect(caller: Caller, job: &str, shared: Arc<Shared>) {
             .json()
             .await
             .expect("JSON");
-        let leases = leased["leases"].as_array().expect("leases");
-        if leases.is_empty() && was_over {
+        let handed_out = leased["leases"].as_array().expect("leases");
+        if handed_out.is_empty() && was_over {
             return;
         }
-        for lease in leases {
+        for lease in handed_out {
             let payload = caller.get(lease["links"]["payload"].as_str().expect("a link")).await;
             assert_eq!(payload.status(), StatusCode::OK);
             payload.bytes().await.expect("the payload");
             let receipt = in_path(lease["receipt"].as_str().expect("a receipt"));
-            let acked = caller.post(&format!("/api/v1/leases/{receipt}/ack"), "").await;
-            assert_eq!(acked.status(), StatusCode::OK);
+            let done_with = caller.post(&format!("/api/v1/leases/{receipt}/ack"), "").await;
+            assert_eq!(done_with.status(), StatusCode::OK);
             if job == RELAY {
                 shared.collected.fetch_add(1, Ordering::Relaxed);
             }
