@@ -14,6 +14,7 @@ mod frame;
 pub mod link;
 mod pages;
 mod parts;
+mod prose;
 mod same;
 mod session;
 mod sign_in;
@@ -78,8 +79,9 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/console/messages/{id}", [get().to(pages::message::show)]))
         .service(at(
             "/console/messages/{id}/payload",
-            [get().to(pages::message::payload)],
+            [get().to(pages::payload::download)],
         ))
+        .service(at("/console/messages/{id}/preview", [get().to(pages::payload::show)]))
         .service(at(
             "/console/messages/{id}/rejects",
             [get().to(pages::message::rejects)],

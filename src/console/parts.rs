@@ -23,7 +23,7 @@ pub(super) fn time_in(at: Timestamp, zone: Tz, now: Timestamp) -> Markup {
     html! { time datetime=(at) title=(hint) { (local.format("%a %Y-%m-%d %H:%M:%S %Z")) } }
 }
 
-fn exact(at: Timestamp) -> String {
+pub(super) fn exact(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d %H:%M:%S%.f UTC").to_string()
 }
 
@@ -190,6 +190,11 @@ fn head(column: &str) -> Markup {
         @else if let Some(plain) = column.strip_prefix('-') { th scope="col" { span.away { (plain) } } }
         @else { th scope="col" { (column) } }
     }
+}
+
+/// A filter that on a narrow screen is folded away until it is asked for, or something is asked for by it.
+pub(super) fn folded(is_asked: bool, form: &Markup) -> Markup {
+    html! { details.fold open[is_asked] { summary { "Filter" } (form) } }
 }
 
 /// Facts, a name and a value each; those without a value are left out.

@@ -20,6 +20,7 @@ pub mod package_import;
 mod package_listing;
 pub mod payload;
 pub mod placement;
+pub mod preview;
 pub mod projects;
 pub mod pulse;
 pub mod redrive;

@@ -10,6 +10,8 @@ mod entities;
 mod failures;
 pub mod html;
 mod pages;
+mod payload;
+mod progress;
 mod repair;
 mod sessions;
 mod strip;

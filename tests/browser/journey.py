@@ -202,7 +202,7 @@ def main(link, name, secret):
         chooses_colours(browser, base)
         job = "/console/jobs/Nightly%20sales%20orders"
         pages = ["/console", "/console/jobs", job, job + "/run", "/console/messages", "/console/messages?file=none",
-                 message, message + "/repair", execution, "/console/dead-letters", "/console/messages/bulk?action=retry&all=true&status=DeadLettered",
+                 message, message + "/repair", message + "/preview", execution, "/console/dead-letters", "/console/messages/bulk?action=retry&all=true&status=DeadLettered",
                  "/api/v1/docs#listMessages"]
         is_fit_for_everybody(browser, base, pages)
         redrives_dead_letters(browser, base)

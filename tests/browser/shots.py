@@ -14,7 +14,7 @@ FIXED = [("overview", "/console"), ("overview-day", "/console?range=day"), ("ove
          ("clients", "/console/clients"), ("client-add", "/console/clients/add"), ("client-rotate", "/console/clients/rotate?name=night-shift"),
          ("client-role", "/console/clients/role?name=night-shift"), ("client-revoke", "/console/clients/revoke?name=night-shift"),
          ("audit", "/console/audit"), ("audit-nothing", "/console/audit?actor=nobody"), ("audit-verify", "/console/audit/verify"),
-         ("missing", "/console/messages/0192f1c4-0000-7000-8000-000000000000")]
+         ("no-such-page", "/console/nothing"), ("missing", "/console/messages/0192f1c4-0000-7000-8000-000000000000")]
 LOOKS = [("wide", {}), ("wide-dark", {"dark": True}), ("phone", {"width": 360, "height": 740}),
          ("phone-dark", {"dark": True, "width": 360, "height": 740})]
 
@@ -42,6 +42,8 @@ def pages(browser, base):
             browser.open(base + link)
             if execution := browser.evaluate("document.querySelector('main a[href*=executions]')?.getAttribute('href')"):
                 found.append((f"execution-of-{name}", execution))
+        if name in ("message", "message-failed", "message-rejects"):
+            found.append((f"payload-of-{name}", link + "/preview"))
         if name == "message-failed":
             found.append(("cancel", link + "/cancel"))
         if name == "message-rejects":

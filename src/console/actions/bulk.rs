@@ -8,6 +8,7 @@ use crate::console::form::Form;
 use crate::console::frame::{Page, Place, button_form};
 use crate::console::pages::bulk::{fields, same};
 use crate::console::parts::{Tone, counted, notice, table};
+use crate::console::prose::prose;
 use crate::console::visit::{Visit, act_and_show};
 use crate::http::Api;
 use crate::http::bulk::{self, Asked, Filter, allowed};
@@ -109,7 +110,7 @@ fn failures(report: &Report) -> Markup {
             tr {
                 td { a href={ "/console/messages/" (failed.id) } { (failed.id) } }
                 td { code { (failed.code) } }
-                td.text { (failed.detail) }
+                td.text { (prose(&failed.detail)) }
             }
         }
     };

@@ -54,8 +54,9 @@ fn role_field(now: &str) -> Markup {
     html! {
         label for="role" { "Role" }
         select #role name="role" {
-            @for role in Role::ALL { option value=(role.as_str()) selected[role.as_str() == now] { (role.as_str()) ": " (role.means()) } }
+            @for role in Role::ALL { option value=(role.as_str()) selected[role.as_str() == now] { (role.as_str()) } }
         }
+        ul.plain.faint { @for role in Role::ALL { li { strong { (role.as_str()) } ": " (role.means()) } } }
     }
 }
 

@@ -33,9 +33,11 @@ async function again(main) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("main");
   if (!fresh || isBusy(main)) return;
+  const open = [...main.querySelectorAll("details")].map((part) => part.open);
   const scrolled = [...main.querySelectorAll(".scroll")].map((part) => part.scrollLeft);
   main.replaceChildren(...fresh.childNodes);
   [...main.querySelectorAll(".scroll")].forEach((part, at) => { part.scrollLeft = scrolled[at] || 0; });
+  [...main.querySelectorAll("details")].forEach((part, at) => { part.open = open[at] ?? part.open; });
   main.toggleAttribute("data-live", fresh.hasAttribute("data-live"));
 }
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::console::frame::{Page, Place};
-use crate::console::parts::{Tone, badge, empty, facts, none, notice, number, table, time};
+use crate::console::parts::{Tone, badge, empty, facts, folded, none, notice, number, table, time};
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::audit::{Action, Target};
@@ -55,7 +55,7 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
             p.faint { "What was done to jobs, messages and deliveries. Who may do what, and signing in, is for admins." }
         }
         (chain(visit).await?)
-        (search(&query, filter.without_access, is_asked))
+        (folded(is_asked, &search(&query, filter.without_access, is_asked)))
         @if entries.is_empty() { (nothing(is_asked || filter.before.is_some())) } @else { (rows(visit, &entries)) }
         nav.pager aria-label="More entries" {
             @if filter.before.is_some() { a.button href={ "/console/audit?" (query_of(&query, None)) } { "Newest" } " " }

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::jobs::job_link;
 use super::messages::rows;
-use crate::console::parts::{empty, maybe, maybe_time, none, table, time};
+use crate::console::parts::{empty, maybe_time, none, table, time};
+use crate::console::prose::{maybe_prose, maybe_story};
 use crate::console::same::encoded;
 use crate::console::visit::Visit;
 use crate::domain::ids::JobId;
@@ -125,7 +126,7 @@ fn runs_of(visit: &Visit<'_>, caption: &str, when: &str, runs: &[Occurrence]) ->
                 }
                 td { (maybe_time(run.finished_at.or(run.not_before), visit.now)) }
                 td.number { (run.attempt) }
-                td.text { (maybe(run.note.as_deref())) }
+                td.text { (maybe_story(run.note.as_deref(), visit.now)) }
             }
         }
     };
@@ -140,7 +141,7 @@ fn deliveries(visit: &Visit<'_>, given_up: &[GivenUp]) -> Markup {
                 td { (delivery.to) }
                 td { (time(delivery.at, visit.now)) }
                 td { @if let Some(status) = delivery.status { (status) } @else { "none came" } }
-                td.text { (maybe(delivery.detail.as_deref())) }
+                td.text { (maybe_prose(delivery.detail.as_deref())) }
                 td { @if let Some(id) = delivery.message { a href={ "/console/messages/" (id) } { "message" } } @else { (none()) } }
             }
         }

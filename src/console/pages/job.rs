@@ -10,6 +10,7 @@ use super::traffic;
 use crate::console::actions::done;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, counted, empty, facts, maybe_time, notice, number, table, time, time_in};
+use crate::console::prose::story;
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::job::{DataSource, Direction, Job};
@@ -159,7 +160,7 @@ fn queue(visit: &Visit<'_>, job: &Job, seen: &Seen) -> Markup {
             }
             @if let Some(sentences) = &seen.why_empty {
                 div.why { h3 { @if waiting == 0 { "Why it is empty" } @else { "How it stands" } }
-                    @for sentence in sentences { p { (sentence) } } }
+                    @for sentence in sentences { p { (story(sentence, visit.now)) } } }
             }
         }
     }

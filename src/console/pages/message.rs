@@ -1,18 +1,19 @@
 //! `/console/messages/{id}`: what happened to a message, record by record where it matters.
 
-use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::changes;
 use super::jobs::job_link;
 use super::records::{self, Rejected};
+use super::{payload, progress};
 use crate::console::actions::done;
 use crate::console::answer::harden;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{
-    Tone, bytes, counted, facts, maybe, maybe_time, none, notice, number, span, state, status, table, time, tone,
+    Tone, bytes, counted, facts, maybe_time, none, notice, number, span, state, status, table, time, tone,
 };
+use crate::console::prose::{maybe_prose, prose, story};
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, respond, show as answer};
 use crate::domain::counts::Counts;
@@ -22,9 +23,9 @@ use crate::domain::message::{Message, Wait};
 use crate::domain::status::Status;
 use crate::http::Api;
 use crate::http::messages::visible;
-use crate::http::payload::{self, Fetch};
 use crate::http::problem::{Kind, Problem};
 use crate::http::rejects;
+use crate::pipeline::preview::Preview;
 use crate::pipeline::rejects::Changes;
 use crate::storage::destinations::ExportDelivery;
 use crate::storage::executions::{EntityRun, ErrorGroup, Execution};
@@ -38,26 +39,6 @@ const CHILDREN_MAX: usize = 20;
 /// `GET /console/messages/{id}`.
 pub(in crate::console) async fn show(api: web::Data<Api>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&api, &request, async |visit| page(visit, &id).await).await
-}
-
-/// `GET /console/messages/{id}/payload`: a download, never shown as a page.
-pub(in crate::console) async fn payload(
-    api: web::Data<Api>,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> HttpResponse {
-    respond(&api, &request, async |visit| {
-        let message = visible(visit.api, &visit.caller, &id).await?;
-        let name = format!("attachment; filename=\"payload-{}\"", message.id);
-        let mut answer = payload::send(visit.api, message, Fetch::Look).await?;
-        if !answer.headers().contains_key(CONTENT_DISPOSITION)
-            && let Ok(name) = HeaderValue::from_str(&name)
-        {
-            answer.headers_mut().insert(CONTENT_DISPOSITION, name);
-        }
-        Ok(harden(answer))
-    })
-    .await
 }
 
 /// `GET /console/messages/{id}/rejects`: the rejected records in the source's format, to be corrected.
@@ -92,6 +73,7 @@ struct Seen {
     children: Vec<MessageId>,
     deliveries: Vec<ExportDelivery>,
     changes: Option<Changes>,
+    preview: Option<Preview>,
 }
 
 impl Seen {
@@ -112,6 +94,7 @@ impl Seen {
             },
             rejected: records::rejected(visit, &message).await?,
             changes: changes::of(visit, &message).await,
+            preview: payload::inline(visit, &message).await,
             children: if is_import {
                 store.children(message.id).await?
             } else {
@@ -140,10 +123,12 @@ async fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
         (done(visit))
         (standing(visit, message))
         (buttons(visit, message))
+        (progress::section(visit.now, message, seen.execution.as_ref(), &seen.events))
         (counts(message))
         (changes::shown(seen.changes.as_ref()))
         (rejects_of(visit, &seen))
         (entities(&seen.message, seen.execution.as_ref()))
+        (payload::section(message, seen.preview.as_ref()))
         (about(visit, &seen))
         (timeline(visit, &seen.events))
         (deliveries(visit, &seen.deliveries))
@@ -164,7 +149,7 @@ fn standing(visit: &Visit<'_>, message: &Message) -> Markup {
     if let Some(failure) = &message.failure {
         return notice(
             tone(message.status),
-            &html! { strong { (failure.code) } ": " (failure.detail) },
+            &html! { strong { (failure.code) } ": " (story(&failure.detail, visit.now)) },
         );
     }
     let waits = match (message.status, message.wait) {
@@ -180,7 +165,7 @@ fn standing(visit: &Visit<'_>, message: &Message) -> Markup {
     };
     html! {
         p.lead { (waits) }
-        @if let Some(error) = &message.last_error { (notice(Tone::Odd, &html! { "Its last attempt met: " (error) })) }
+        @if let Some(error) = &message.last_error { (notice(Tone::Odd, &html! { "Its last attempt met: " (story(error, visit.now)) })) }
     }
 }
 
@@ -193,6 +178,7 @@ fn buttons(visit: &Visit<'_>, message: &Message) -> Markup {
         p.buttons {
             @if may_use && can_retry { a.button.main href=(at("retry")) { "Try again…" } }
             @if may_use && !message.status.is_final() { a.button href=(at("cancel")) { "Cancel…" } }
+            a.button href=(at("preview")) { "Look at the payload" }
             a.button href=(at("payload")) download { "Download payload" }
             @if message.counts.rejected > 0 { a.button href=(at("rejects")) download { "Download rejects" } }
         }
@@ -250,7 +236,7 @@ fn rejects_of(visit: &Visit<'_>, seen: &Seen) -> Markup {
                 td { @if let Some(field) = &cause.field { (field) } @else { (none()) } }
                 td.number { (number(cause.count)) }
                 td.number { @if cause.distinct_values > 0 { (number(cause.distinct_values)) } @else { (none()) } }
-                td.text { (cause.sample.error.reason) }
+                td.text { (prose(&cause.sample.error.reason)) }
             }
         }
     };
@@ -307,7 +293,7 @@ pub(super) fn entity_table(direction: Direction, runs: &[EntityRun]) -> Markup {
         @for run in runs {
             tr {
                 td { (run.label) @if let Some(company) = &run.company { " " span.faint { (company) } }
-                    @for warning in &run.warnings { br; span.faint { "! " (warning) } } }
+                    @for warning in &run.warnings { br; span.faint { "! " (prose(warning)) } } }
                 td { (state(&run.staging_status)) }
                 td.number { (number(run.staging_records)) }
                 td.number { (number(run.staging_errors)) }
@@ -390,7 +376,7 @@ fn timeline(visit: &Visit<'_>, events: &[MessageEvent]) -> Markup {
                             " " span.faint { "after " (span(before.at, event.at)) }
                         }
                         @if event.epoch > 0 { " " span.faint { "lease " (event.epoch) } }
-                        @if let Some(note) = &event.note { p { (note) } }
+                        @if let Some(note) = &event.note { p { (story(note, visit.now)) } }
                     }
                 }
             }
@@ -410,7 +396,7 @@ pub(super) fn deliveries(visit: &Visit<'_>, deliveries: &[ExportDelivery]) -> Ma
                 td.text {
                     @if let Some(last) = &delivery.last {
                         @if let Some(status) = last.status { (status) " " }
-                        (maybe(last.detail.as_deref()))
+                        (maybe_prose(last.detail.as_deref()))
                     } @else { (none()) }
                 }
             }

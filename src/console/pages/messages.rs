@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::jobs::job_link;
 use crate::console::frame::{Page, Place};
-use crate::console::parts::{bytes, counted, empty, none, number, status, table, time};
+use crate::console::parts::{bytes, counted, empty, folded, none, number, status, table, time};
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::ids::{JobId, MessageId};
@@ -113,7 +113,7 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     };
     let body = html! {
         h1 { "Messages" }
-        (form(visit, &asked))
+        (folded(asked.is_anything(), &form(visit, &asked)))
         @if found.messages.is_empty() { (nothing(&asked, &found)) } @else { (list(visit, &asked, &found)) }
         (pager(&asked, &found))
     };

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use tokio::sync::mpsc;
 
 use crate::console::parts::{counted, maybe, number, table};
+use crate::console::prose::prose;
 use crate::console::visit::Visit;
 use crate::domain::job::FileFormat;
 use crate::domain::message::Message;
@@ -166,7 +167,7 @@ fn as_written(written: &Written, errors: &[StoredError]) -> Markup {
             @let errors = of(id);
             tr {
                 td.number { @if let Some(first) = errors.first() { (number(first.error.place.record)) } }
-                td.text { @for error in &errors { div { code { (error.error.code.as_str()) } " " (error.error.reason) } } }
+                td.text { @for error in &errors { div { code { (error.error.code.as_str()) } " " (prose(&error.error.reason)) } } }
                 @for (at, cell) in cells.iter().take(COLUMNS_MAX).enumerate() {
                     @let faulty = errors.iter().any(|error| fault_at(cells, error) == Some(at));
                     td.cell.fault[faulty] { @if faulty { mark { (shown(cell)) } } @else { (shown(cell)) } }
@@ -223,7 +224,7 @@ fn as_known(errors: &[StoredError]) -> (usize, Markup) {
                 td { (maybe(error.field.as_deref())) }
                 td.cell.fault { @if let Some(value) = &error.value { mark { (shown(value)) } } }
                 td { code { (error.code.as_str()) } }
-                td.text { (error.reason) }
+                td.text { (prose(&error.reason)) }
             }
         }
     };

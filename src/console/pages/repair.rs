@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use crate::console::frame::{Page, Place, button_form};
 use crate::console::parts::{Tone, badge, bytes, counted, notice, number};
+use crate::console::prose::prose;
 use crate::console::same::Same;
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::ids::MessageId;
@@ -159,7 +160,7 @@ fn tabs(message: &Message, runs: &[EntityRun], at: At) -> Markup {
 
 fn elsewhere(message: &Message, why: &str) -> Markup {
     html! {
-        (notice(Tone::Odd, &html! { "Nothing can be corrected here: " (why) }))
+        (notice(Tone::Odd, &html! { "Nothing can be corrected here: " (prose(why)) }))
         p { "The rejects file has the records in the format they came in. Correct it, leave " code { "_reject_id" }
             " as it is, and send it back with " code { "tranship messages resubmit" } "." }
         p.buttons { a.button.main href={ "/console/messages/" (message.id) "/rejects" } download { "Download rejects" }
@@ -225,7 +226,7 @@ fn row(table: &RejectTable, record: &RejectedRecord) -> Markup {
             th.number scope="row" { (number(no))
                 @if let Some(child) = record.repaired_by { br; a href={ "/console/messages/" (child) } { (badge(Tone::Good, "repaired")) } } }
             td.text { @for (at, error) in record.errors.iter().enumerate() {
-                div id={ "e" (no) "-" (at) } { code { (error.code.as_str()) } " " (error.reason) }
+                div id={ "e" (no) "-" (at) } { code { (error.code.as_str()) } " " (prose(&error.reason)) }
             } }
             @match &record.cells {
                 Some(cells) => {

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::console::parts::{badge, bytes, maybe, none, number, span, state, status, table, time, tone};
+use crate::console::parts::{badge, bytes, none, number, span, state, status, table, time, tone};
+use crate::console::prose::maybe_story;
 use crate::console::same::encoded;
 use crate::console::visit::Visit;
 use crate::domain::time::Timestamp;
@@ -56,7 +57,7 @@ fn row(visit: &Visit<'_>, run: &Run) -> Markup {
             td.number { @if let Some(records) = occurrence.records { (number(records)) } @else { (none()) } }
             td.number { @if run.messages.is_empty() { (none()) } @else { (bytes(size)) } }
             td { (messages(run)) }
-            td.text { (maybe(occurrence.note.as_deref())) }
+            td.text { (maybe_story(occurrence.note.as_deref(), visit.now)) }
         }
     }
 }

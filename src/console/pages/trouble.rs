@@ -6,14 +6,25 @@ use maud::{Markup, html};
 
 use crate::console::answer;
 use crate::console::frame::{self, Page};
+use crate::console::prose::prose;
 use crate::console::visit::{self, Visit, theme};
 use crate::http::Api;
 use crate::http::problem::{Kind, Problem};
 
 /// A page nobody knows, for whoever may know of it.
 pub(in crate::console) async fn no_such_page(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
-    let detail = format!("there is no page {}", request.path());
-    visit::respond(&api, &request, async |_| Err(Problem::new(Kind::NotFound, detail))).await
+    let body = html! {
+        h1 { "There is no such page" }
+        p.lead { "Nothing stands at " code { (request.path()) } "." }
+        p { "Perhaps the address was typed or cut wrongly. What there is: "
+            a href="/console" { "the overview" } ", " a href="/console/jobs" { "all jobs" } ", "
+            a href="/console/messages" { "all messages" } "." }
+        (code(Kind::NotFound))
+    };
+    visit::respond(&api, &request, async |visit| {
+        Ok(framed(visit, Kind::NotFound, "No such page", body))
+    })
+    .await
 }
 
 /// A page that is there, asked for by a method it does not have.
@@ -24,12 +35,16 @@ pub(in crate::console) async fn no_such_method(request: HttpRequest) -> HttpResp
 
 /// The page for somebody who is signed in.
 pub(in crate::console) fn of(visit: &Visit<'_>, problem: &Problem) -> HttpResponse {
+    framed(visit, problem.kind, title(problem.kind), text(problem))
+}
+
+fn framed(visit: &Visit<'_>, kind: Kind, title: &str, body: Markup) -> HttpResponse {
     let page = Page {
-        status: problem.kind.status(),
-        title: title(problem.kind).to_owned(),
+        status: kind.status(),
+        title: title.to_owned(),
         place: None,
         live: false,
-        body: text(problem),
+        body,
         same: None,
     };
     answer::page(page.status, frame::whole(visit, &page))
@@ -61,10 +76,14 @@ fn text(problem: &Problem) -> Markup {
     }
     html! {
         h1 { (title(problem.kind)) }
-        p.lead { (said) "." }
+        p.lead { (prose(&said)) "." }
         p { (cure(problem.kind)) }
-        p.code { "Code " code { (problem.kind.code()) } ", status " (problem.kind.status().as_u16()) }
+        (code(problem.kind))
     }
+}
+
+fn code(kind: Kind) -> Markup {
+    html! { p.code { "Code " code { (kind.code()) } ", status " (kind.status().as_u16()) } }
 }
 
 fn cure(kind: Kind) -> Markup {

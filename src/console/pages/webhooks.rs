@@ -7,6 +7,7 @@ use super::jobs::job_link;
 use crate::console::actions::done;
 use crate::console::frame::{Page, Place};
 use crate::console::parts::{Tone, badge, empty, facts, maybe_time, none, table, time};
+use crate::console::prose::prose;
 use crate::console::same::{Same, encoded};
 use crate::console::visit::{Visit, show as answer};
 use crate::domain::ids::DeliveryId;
@@ -279,8 +280,7 @@ fn about(visit: &Visit<'_>, delivery: &Delivery) -> Markup {
         ("Last answer", last.map(|_| last_answer(delivery))),
         (
             "Detail",
-            last.and_then(|last| last.detail.as_ref())
-                .map(|detail| html! { (detail) }),
+            last.and_then(|last| last.detail.as_ref()).map(|detail| prose(detail)),
         ),
         ("Next attempt", next_attempt(delivery).map(|at| time(at, visit.now))),
         ("Ended", delivery.finished_at.map(|at| time(at, visit.now))),

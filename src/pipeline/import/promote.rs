@@ -2,10 +2,11 @@
 
 use super::finish::{Phase, run, stop_load};
 use super::part::Part;
-use super::stage::Staged;
+use super::stage::{PROGRESS_EVERY_SECONDS, Staged};
 use crate::business::promote::LoadCounts;
 use crate::domain::job::Atomicity;
 use crate::domain::message::Failure;
+use crate::domain::time::Timestamp;
 use crate::failpoint;
 use crate::pipeline::stop::Stop;
 
@@ -57,6 +58,7 @@ async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, St
         promote_file(part, staged).await?;
         return judge(part).await;
     }
+    let mut told = part.session.context.clock.now();
     for chunk in chunks.into_iter().filter(|chunk| !chunk.done) {
         part.session.pause_chunk().await;
         part.session.checkpoint()?;
@@ -65,11 +67,23 @@ async fn promote(part: &Part<'_>, staged: &Staged) -> Result<Option<Failure>, St
             .await?;
         failpoint::reached("import.chunk_promoted");
         part.session.note_progress().await?;
+        told = tell(part, told).await?;
         if let Some(failure) = judge(part).await? {
             return Ok(Some(failure));
         }
     }
     Ok(None)
+}
+
+/// Tells pollers how many records have landed, but not more often than they could notice; when it last did.
+async fn tell(part: &Part<'_>, told: Timestamp) -> Result<Timestamp, Stop> {
+    let now = part.session.context.clock.now();
+    if now.seconds_since(told) < PROGRESS_EVERY_SECONDS {
+        return Ok(told);
+    }
+    let so_far = part.database.load_counts(part.load()).await?;
+    part.save(&run(part, &so_far, Phase::Promoting)).await?;
+    Ok(now)
 }
 
 /// All chunks in one transaction, which a service that stops does not wait for: it is rolled back, and begun again later.

@@ -22,8 +22,8 @@ use crate::format::record::{Damage, Position, Record, RecordReader, Step};
 use crate::pipeline::data_file::{DataFile, TextOptions};
 use crate::pipeline::stop::Stop;
 
-/// Seconds between two writes of staging progress to the store.
-const PROGRESS_EVERY_SECONDS: i64 = 1;
+/// Seconds between two writes of progress to the store.
+pub(super) const PROGRESS_EVERY_SECONDS: i64 = 1;
 
 /// What staging hands on.
 pub(super) struct Staged {

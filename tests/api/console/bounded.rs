@@ -39,6 +39,7 @@ async fn no_page_walks_through_all_messages() {
         "/console/messages?status=PreProcessing".to_owned(),
         "/console/messages?file=no-such-file".to_owned(),
         format!("/console/messages/{first}"),
+        format!("/console/messages/{first}/preview"),
         "/console/audit".to_owned(),
         "/console/audit?actor=op-7".to_owned(),
         "/console/audit?action=job.resume".to_owned(),

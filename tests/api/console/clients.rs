@@ -84,7 +84,7 @@ async fn the_last_admin_is_told_why_it_stays(backend: Backend) {
         .submit("/console/clients/revoke?name=boss", &[("name", "boss")])
         .await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    refused.says("`boss` is the only admin");
+    refused.says("boss is the only admin");
     let page = admin.see("/console/clients/rotate?name=boss").await;
     page.says("This is you");
     page.says("tranship client rotate boss");

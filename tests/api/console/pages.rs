@@ -105,6 +105,7 @@ async fn every_page_is_sound_and_leads_on(backend: Backend) {
         "/executions/",
         "/rejects",
         "/payload",
+        "/preview",
         "/pause",
         "/resume",
         "/run",
@@ -159,7 +160,7 @@ async fn a_job_tells_its_next_ten_due_times(backend: Backend) {
     page.says("Wed 2026-01-07 02:30:00 CET in 41 h no the schedule excludes the day");
     page.says("Fri 2026-01-16 02:30:00 CET in 10 d yes");
     page.does_not_say("2026-01-17");
-    page.says("The job has never run. The next run is due at 2026-01-06T01:30:00Z.");
+    page.says("The job has never run. The next run is due at 2026-01-06 01:30:00 UTC (in 17 h).");
     page.says("warehouse");
     page.says("tranship jobs next Holidays --limit 10");
     let by_name = browser.see("/console/jobs/holidays").await;
@@ -305,6 +306,10 @@ async fn what_is_not_there_has_a_page_too(backend: Backend) {
         seen.says("status 404");
         seen.elements();
     }
+    let seen = browser.get("/console/nothing/at/all").await;
+    seen.says("There is no such page");
+    seen.does_not_say("ended its time");
+    assert!(seen.links().contains(&"/console/jobs".to_owned()), "{:?}", seen.links());
     for (path, code) in [
         ("/console/messages?status=lost", "invalid_status"),
         ("/console/messages?from=yesterday", "invalid_time"),
@@ -349,6 +354,7 @@ async fn whatever_is_in_a_file_is_text(backend: Backend) {
             url::form_urlencoded::byte_serialize(markup.as_bytes()).collect::<String>()
         ),
         format!("/console/messages/{id}/cancel"),
+        format!("/console/messages/{id}/preview"),
     ];
     for path in pages {
         // `see` refuses inline scripts and handlers, and elements that are not closed.
