@@ -1,8 +1,8 @@
 //! The beginning of a payload, to be looked at: its first records where its job says what they are, else its first text.
 //!
 //! Looking changes nothing: the message stays as it is, and nothing of it is loaded. Whatever the payload is, little of it is read:
-//! of text the first [`TEXT_BYTES_MAX`] bytes once unpacked, and what must be had whole (a package, a workbook, Parquet) only up to
-//! [`WHOLE_BYTES_MAX`] bytes, which unpack to [`UNPACKED_BYTES_MAX`] at most.
+//! of text the first `TEXT_BYTES_MAX` bytes once unpacked, and what must be had whole (a package, a workbook, Parquet) only up to
+//! `WHOLE_BYTES_MAX` bytes, which unpack to `UNPACKED_BYTES_MAX` at most.
 
 mod files;
 mod read;
