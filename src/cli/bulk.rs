@@ -51,6 +51,12 @@ pub struct Filters {
     /// Only those that ended before this time
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub ended_until: Option<String>,
+    /// Only those with the record that has this key: its values in the order of the key's fields, with commas between them
+    #[arg(long, value_name = "VALUES")]
+    pub key: Option<String>,
+    /// Label or technical name of that record's entity, where the job has several or none is named
+    #[arg(long, value_name = "NAME", requires = "key")]
+    pub entity: Option<String>,
 }
 
 impl Filters {
@@ -66,6 +72,8 @@ impl Filters {
             ("enqueued_before", &self.until),
             ("ended_from", &self.ended_since),
             ("ended_before", &self.ended_until),
+            ("entity", &self.entity),
+            ("key", &self.key),
         ];
         all.into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)))

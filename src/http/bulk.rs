@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ use crate::definitions::Definitions;
 use crate::domain::audit::Action as Audited;
 use crate::domain::ids::{JobId, MessageId};
 use crate::pipeline::bulk::{Action, Bulk, Failed, LIMIT_MAX, Preview, Report, Which};
+use crate::pipeline::carriers::RecordKey;
 use crate::pipeline::find::{Wanted, WantedStatus};
 
 /// Longest body: [`LIMIT_MAX`] ids and more.
@@ -46,6 +49,10 @@ pub(crate) struct Filter {
     pub ended_from: Option<String>,
     /// RFC 3339.
     pub ended_before: Option<String>,
+    /// The key of a record, as [`RecordKey::parse`] takes it.
+    pub key: Option<String>,
+    /// Label or technical name of that record's entity.
+    pub entity: Option<String>,
 }
 
 impl Filter {
@@ -61,6 +68,8 @@ impl Filter {
             enqueued_before: query.get("enqueued_before"),
             ended_from: query.get("ended_from"),
             ended_before: query.get("ended_before"),
+            key: query.get("key"),
+            entity: query.get("entity"),
         }
     }
 
@@ -76,6 +85,8 @@ impl Filter {
             ("enqueued_before", &self.enqueued_before),
             ("ended_from", &self.ended_from),
             ("ended_before", &self.ended_before),
+            ("entity", &self.entity),
+            ("key", &self.key),
         ];
         all.into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)))
@@ -85,7 +96,18 @@ impl Filter {
     ///
     /// # Errors
     /// 400 naming what makes no sense.
-    pub fn wanted(&self, jobs: Vec<JobId>) -> Result<Wanted, Problem> {
+    pub fn wanted(&self, definitions: &Arc<Definitions>, mut jobs: Vec<JobId>) -> Result<Wanted, Problem> {
+        let record = self.record(definitions)?;
+        if let Some(record) = &record {
+            if jobs.is_empty() {
+                jobs = definitions.jobs.iter().map(|job| job.id).collect();
+            }
+            let carrying: Vec<JobId> = jobs.iter().copied().filter(|job| record.may_be_in(*job)).collect();
+            // None of them carries it: they are looked at in vain, for no job would mean any.
+            if !carrying.is_empty() {
+                jobs = carrying;
+            }
+        }
         let status = self.status.as_deref().map(str::trim).map(str::parse::<WantedStatus>);
         let status = status
             .transpose()
@@ -101,7 +123,40 @@ impl Filter {
             enqueued_before: time(&self.enqueued_before)?,
             ended_from: time(&self.ended_from)?,
             ended_before: time(&self.ended_before)?,
+            record,
         })
+    }
+
+    /// The record that is looked for: of the entity that is named, or of the one that the job has.
+    fn record(&self, definitions: &Arc<Definitions>) -> Result<Option<RecordKey>, Problem> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let of_job = || {
+            let job = definitions.find_job(self.job.as_deref()?)?;
+            let imports = job
+                .import
+                .iter()
+                .flat_map(|spec| &spec.entities)
+                .map(|entity| &entity.entity);
+            let exports = job
+                .export
+                .iter()
+                .flat_map(|spec| &spec.entities)
+                .map(|entity| &entity.entity);
+            let mut all = imports.chain(exports);
+            let entity = all.next()?;
+            all.next().is_none().then(|| definitions.entity(entity)).flatten()
+        };
+        let entity = match &self.entity {
+            Some(name) => definitions
+                .find_entity(name)
+                .ok_or_else(|| Problem::bad("entity_unknown", format!("there is no entity `{name}`")))?,
+            None => of_job().ok_or_else(|| {
+                let detail = "which entity's key is it? Name the entity, or a job that has one";
+                Problem::bad("invalid_key", detail)
+            })?,
+        };
+        let record = RecordKey::parse(definitions, entity, key);
+        record.map(Some).map_err(|detail| Problem::bad("invalid_key", detail))
     }
 }
 
@@ -140,7 +195,7 @@ pub(crate) struct Allowed {
 /// 400 naming what makes no sense; 403 and 404 for a job that may not be used, or is not there.
 pub(crate) async fn allowed(
     api: &Api,
-    definitions: &Definitions,
+    definitions: &Arc<Definitions>,
     caller: &Caller,
     asked: &Asked,
 ) -> Result<Allowed, Problem> {
@@ -171,7 +226,7 @@ pub(crate) async fn allowed(
     })
 }
 
-fn like(definitions: &Definitions, caller: &Caller, action: Action, filter: &Filter) -> Result<Wanted, Problem> {
+fn like(definitions: &Arc<Definitions>, caller: &Caller, action: Action, filter: &Filter) -> Result<Wanted, Problem> {
     if filter.pairs().next().is_none() {
         let detail = "the filter is empty, which would mean every message; say at least a job or a status";
         return Err(Problem::bad("invalid_filter", detail));
@@ -189,7 +244,7 @@ fn like(definitions: &Definitions, caller: &Caller, action: Action, filter: &Fil
         let detail = format!("the client `{}` may use no job", caller.name);
         return Err(Problem::new(Kind::Forbidden, detail));
     }
-    let wanted = filter.wanted(jobs)?;
+    let wanted = filter.wanted(definitions, jobs)?;
     if !action.can_be_for(wanted.status) {
         let detail = match action {
             Action::Retry => "only what ended without success can be tried again",
@@ -303,6 +358,8 @@ fn told(definitions: &Definitions, bulk: &Bulk) -> Value {
             "enqueued_before": wanted.enqueued_before,
             "ended_from": wanted.ended_from,
             "ended_before": wanted.ended_before,
+            // Not its key, which may be a person's.
+            "record_of": wanted.record.as_ref().map(RecordKey::entity),
         }),
     };
     let mut told = json!({ "act": bulk.action, "limit": bulk.limit, "per_second": bulk.per_second });

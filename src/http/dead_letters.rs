@@ -174,7 +174,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         filter
             .status
             .get_or_insert_with(|| Status::DeadLettered.as_str().to_owned());
-        let wanted = filter.wanted(seen_jobs(&definitions, &caller, filter.job.as_deref())?)?;
+        let wanted = filter.wanted(&definitions, seen_jobs(&definitions, &caller, filter.job.as_deref())?)?;
         if !Action::Retry.can_be_for(wanted.status) {
             let all = REDRIVABLE.map(Status::as_str).join(", ");
             let detail = format!("what is in this status cannot be tried again; write one of {all}");

@@ -133,7 +133,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let before = query.get("before").map(|text| text.parse::<MessageId>()).transpose();
         let before = before.map_err(|e| Problem::bad("invalid_before", e.to_string()))?;
         let limit = limit(&request, 50, MESSAGES_MAX)? as usize;
-        let found = latest(&api, &definitions, filter.wanted(jobs)?, before, limit).await?;
+        let found = latest(&api, &definitions, filter.wanted(&definitions, jobs)?, before, limit).await?;
         let rows: Vec<_> = found.messages.iter().map(|m| view::summary(&definitions, m)).collect();
         Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": found.next })))
     };

@@ -98,7 +98,7 @@ impl Action {
 }
 
 /// Which messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Which {
     /// These, which the caller may use.
     Named(Vec<MessageId>),
@@ -277,6 +277,7 @@ impl Bulk {
                 return Ok(Found {
                     messages: context.store.messages_by_id(taken).await?,
                     looked_at: taken.len(),
+                    unclear: 0,
                     next: taken.last().copied().filter(|_| left.len() > room),
                 });
             }

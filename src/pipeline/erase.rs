@@ -10,7 +10,8 @@ mod report;
 use std::sync::Arc;
 
 use super::Context;
-use super::rejects::{ErrorFiles, Holds, Selection, names_columns};
+use super::carriers::{carries, holds, is_kept};
+use super::rejects::Holds;
 use super::source::SourceError;
 use super::sweep::sweep_uploads;
 use crate::business::BusinessError;
@@ -18,8 +19,8 @@ use crate::business::erase::{FieldValue, PersonRows};
 use crate::definitions::Definitions;
 use crate::domain::entity::Entity;
 use crate::domain::ids::{JobId, MessageId};
-use crate::domain::job::{Direction, Job, Origin};
-use crate::domain::message::{Message, PayloadAt};
+use crate::domain::job::{Direction, Job};
+use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
 use crate::failpoint;
 use crate::pipeline::payload::PayloadError;
@@ -122,20 +123,6 @@ pub async fn erase(
     Ok(erasure.report)
 }
 
-/// Whether messages of a job may hold records of an entity.
-fn carries(definitions: &Definitions, job: &Job, entity: &str) -> bool {
-    let is_it = |wanted: &String| {
-        let composite = definitions.composite(wanted);
-        wanted == entity || composite.is_some_and(|composite| composite.parts.iter().any(|part| part.entity == entity))
-    };
-    // A project takes what its packages bring.
-    let is_project = job.origin == Origin::Project;
-    let imports = job.import.as_ref();
-    let imports = imports.is_some_and(|spec| is_project || spec.entities.iter().any(|wanted| is_it(&wanted.entity)));
-    let exports = job.export.as_ref();
-    imports || exports.is_some_and(|spec| spec.entities.iter().any(|wanted| is_it(&wanted.entity)))
-}
-
 impl Erasure<'_> {
     async fn go_through_messages(&mut self, tell: &mut (dyn FnMut(MessageId) + Send)) -> Result<(), EraseError> {
         let definitions = Arc::clone(self.definitions);
@@ -168,37 +155,17 @@ impl Erasure<'_> {
     }
 
     async fn look_at(&mut self, message: &Message, job: &Job) -> Result<(), EraseError> {
-        let store = &self.context.store;
-        let is_kept = match &message.payload {
-            PayloadAt::Inline => store.has_inline_payload(message.id).await?,
-            PayloadAt::Blob(key) => store.is_blob_kept(key).await?,
-        };
-        if !is_kept {
+        if !is_kept(self.context, message).await? {
             return self.without_payload(message, job).await;
         }
-        match self.holds(message, job).await? {
+        let looked_for = (self.entity, self.wanted.values.as_slice());
+        match holds(self.context, self.definitions, message, job, looked_for).await? {
             Holds::No => Ok(()),
             Holds::Unclear(why) if !self.wanted.unclear_too => {
                 self.report.unclear.add(message, job, Some(why));
                 Ok(())
             }
             Holds::Yes | Holds::Unclear(_) => self.withdraw(message, job).await,
-        }
-    }
-
-    async fn holds(&self, message: &Message, job: &Job) -> Result<Holds, SourceError> {
-        if job.export.as_ref().is_some_and(|export| !names_columns(export)) {
-            let why = "the export writes no names of columns, so nobody can say which is which";
-            return Ok(Holds::Unclear(why.to_owned()));
-        }
-        let (context, definitions) = (self.context, Arc::clone(self.definitions));
-        let files = match job.direction {
-            Direction::Export => ErrorFiles::of_export(context, definitions, message.clone(), job),
-            _ => ErrorFiles::of(context, definitions, message.clone(), Selection::default()),
-        };
-        match files {
-            Some(files) => files.holds(self.entity, &self.wanted.values).await,
-            None => Ok(Holds::No),
         }
     }
 

@@ -1,9 +1,16 @@
 //! Looking for messages by what is known of them: a page of a list, newest first, or what a bulk action goes through, oldest first.
 //! Whatever is looked for, a bounded number of messages is looked at, and it is said where to go on.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::Context;
+use super::carriers::RecordKey;
+use super::rejects::Holds;
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::Message;
 use crate::domain::status::Status;
@@ -15,6 +22,12 @@ use crate::storage::lately::Lately;
 const LOOKED_AT_MAX: u32 = 2000;
 /// Of them read at once.
 const READ_AT_ONCE: usize = 200;
+/// Payloads looked into for one page, where a record is looked for; how many bytes of them; and for how long.
+const LOOKED_INTO_MAX: usize = 200;
+const LOOKED_INTO_BYTES_MAX: u64 = 64 << 20;
+const LOOKED_INTO_FOR: Duration = Duration::from_secs(10);
+/// How many look into payloads at once; others wait.
+static LOOKING: Semaphore = Semaphore::const_new(2);
 
 /// Which statuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,13 +101,13 @@ pub fn is_failure(status: Status) -> bool {
 }
 
 /// What is looked for. What is left out does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wanted {
     /// Of these jobs only; empty: of every job.
     pub jobs: Vec<JobId>,
     /// In one of these statuses.
     pub status: WantedStatus,
-    /// Failed as a whole with this code.
+    /// Failed as a whole with this code, or with records rejected for it.
     pub code: Option<String>,
     /// With this in its external id, in any case.
     pub file: Option<String>,
@@ -108,18 +121,23 @@ pub struct Wanted {
     pub ended_from: Option<Timestamp>,
     /// Ended before this time.
     pub ended_before: Option<Timestamp>,
+    /// Whose payload has this record.
+    pub record: Option<RecordKey>,
 }
 
 impl Wanted {
-    /// Whether a message of these jobs, enqueued in this time, is one.
-    #[must_use]
-    pub fn takes(&self, message: &Message) -> bool {
+    /// Whether a message of these jobs, enqueued in this time, is one, as far as can be said without its payload. `erring`: those that
+    /// have record errors with the code.
+    fn takes(&self, message: &Message, erring: &BTreeSet<MessageId>) -> bool {
         let has = message.external_id.as_deref();
         let code = message.failure.as_ref().map(|failure| failure.code.as_str());
         let contains = |part: &String| has.is_some_and(|has| has.to_lowercase().contains(&part.to_lowercase()));
         let ended = |is: &dyn Fn(Timestamp) -> bool| message.finished_at.is_some_and(is);
         self.status.takes(message.status)
-            && self.code.as_ref().is_none_or(|wanted| code == Some(wanted.as_str()))
+            && self
+                .code
+                .as_ref()
+                .is_none_or(|wanted| code == Some(wanted.as_str()) || erring.contains(&message.id))
             && self.file.as_ref().is_none_or(contains)
             && self
                 .external_id
@@ -160,6 +178,8 @@ pub struct Found {
     pub messages: Vec<Message>,
     /// How many were looked at for it.
     pub looked_at: usize,
+    /// Of them those whose payload could not be read to its end, or is gone, so that nobody can say whether they have the record.
+    pub unclear: usize,
     /// The one to go on from, unless the end was reached: before it newest first, after it oldest first.
     pub next: Option<MessageId>,
 }
@@ -260,20 +280,80 @@ async fn take_in_turn(
         next,
         ..Found::default()
     };
+    let mut look = Look::begin(wanted).await;
     for chunk in ids.chunks(READ_AT_ONCE) {
         let mut messages = context.store.messages_by_id(chunk).await?;
+        let erring = match &wanted.code {
+            Some(code) => context.store.with_record_error(chunk, code).await?,
+            None => BTreeSet::new(),
+        };
         if !oldest_first {
             messages.reverse();
         }
         for message in messages {
-            let is_wanted = wanted.takes(&message);
-            if is_wanted && found.messages.len() == page {
-                found.next = found.messages.last().map(|last| last.id);
+            let may_be = wanted.takes(&message, &erring);
+            if may_be && (found.messages.len() == page || !look.has_room_for(&message)) {
+                found.next = look.last;
                 return Ok(found);
             }
             found.looked_at += 1;
-            found.messages.extend(is_wanted.then_some(message));
+            look.last = Some(message.id);
+            match look.judge(context, &message, may_be).await? {
+                Holds::Yes => found.messages.push(message),
+                Holds::No => {}
+                Holds::Unclear(_) => found.unclear += 1,
+            }
         }
     }
     Ok(found)
+}
+
+/// A look through messages, and into their payloads where a record is looked for.
+struct Look<'w> {
+    record: Option<&'w RecordKey>,
+    /// What was looked at last.
+    last: Option<MessageId>,
+    payloads: usize,
+    bytes: u64,
+    until: Instant,
+    _turn: Option<tokio::sync::SemaphorePermit<'static>>,
+}
+
+impl<'w> Look<'w> {
+    async fn begin(wanted: &'w Wanted) -> Self {
+        let record = wanted.record.as_ref();
+        let turn = match record {
+            // Nobody closes it.
+            Some(_) => LOOKING.acquire().await.ok(),
+            None => None,
+        };
+        Self {
+            record,
+            last: None,
+            payloads: 0,
+            bytes: 0,
+            until: Instant::now() + LOOKED_INTO_FOR,
+            _turn: turn,
+        }
+    }
+
+    /// Whether one more payload may be looked into. The first one always may, so that whoever goes on gets further.
+    fn has_room_for(&self, message: &Message) -> bool {
+        self.record.is_none()
+            || self.payloads == 0
+            || (self.payloads < LOOKED_INTO_MAX
+                && self.bytes.saturating_add(message.bytes) <= LOOKED_INTO_BYTES_MAX
+                && Instant::now() < self.until)
+    }
+
+    async fn judge(&mut self, context: &Context, message: &Message, may_be: bool) -> Result<Holds, StoreError> {
+        let Some(record) = self.record.filter(|_| may_be) else {
+            return Ok(if may_be { Holds::Yes } else { Holds::No });
+        };
+        self.payloads += 1;
+        self.bytes = self.bytes.saturating_add(message.bytes);
+        let left = self.until.saturating_duration_since(Instant::now());
+        let looked = timeout(left, record.is_in(context, message)).await;
+        looked.unwrap_or_else(|_| Ok(Holds::Unclear("it takes too long to read".to_owned())))
+    }
 }

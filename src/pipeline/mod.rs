@@ -6,6 +6,7 @@
 pub mod backfill;
 pub mod blob_host;
 pub mod bulk;
+pub mod carriers;
 mod composite;
 mod data_file;
 pub mod deliver;

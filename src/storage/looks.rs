@@ -1,5 +1,7 @@
 //! Looks at single messages that need less than all of them: whether one is there already, how some stand.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::dialect::{placeholders, sql};
@@ -60,5 +62,24 @@ impl Store {
             select.fetch_all(db).await
         })?;
         rows.into_iter().map(Message::try_from).collect()
+    }
+
+    /// Those of these messages that have record errors with this code. A few hundred at most.
+    pub async fn with_record_error(&self, ids: &[MessageId], code: &str) -> Result<BTreeSet<MessageId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let text = format!(
+            "select distinct message from error_groups where code = $1 and message in ({})",
+            placeholders(2, ids.len())
+        );
+        let rows = with_pool!(self.reader(), db: Db => {
+            let mut select = sqlx::query_as::<Db, (Uuid,)>(sql(text)).bind(code);
+            for id in ids {
+                select = select.bind(id.0);
+            }
+            select.fetch_all(db).await
+        })?;
+        Ok(rows.into_iter().map(|(id,)| MessageId(id)).collect())
     }
 }

@@ -62,6 +62,7 @@ mod pauses;
 mod processes;
 mod queue_snapshot;
 mod rates;
+mod record_keys;
 mod relay;
 mod replay;
 mod resubmit;

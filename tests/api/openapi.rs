@@ -59,7 +59,7 @@ fn operations(document: &Value) -> impl Iterator<Item = &Value> {
 async fn a_path_says_which_methods_it_has(backend: Backend) {
     let app = TestApp::spawn(backend).await;
     for (path, allowed) in [
-        ("/health/live", "GET"),
+        ("/health/live", "GET, HEAD"),
         ("/api/v1/docs", "GET"),
         ("/api/v1/jobs", "GET"),
         ("/api/v1/jobs/Documents", "DELETE, GET"),

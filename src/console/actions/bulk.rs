@@ -55,6 +55,8 @@ fn asked(form: &Form) -> Result<Asked, Problem> {
         enqueued_before: form.owned("enqueued_before"),
         ended_from: form.owned("ended_from"),
         ended_before: form.owned("ended_before"),
+        key: form.owned("key"),
+        entity: form.owned("entity"),
     };
     Ok(Asked {
         action: action.ok_or_else(|| Problem::bad("invalid_action", "the form has no such action; go back"))?,

@@ -38,6 +38,8 @@ pub(in crate::console) struct Asked {
     file: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    entity: Option<String>,
+    key: Option<String>,
     before: Option<MessageId>,
 }
 
@@ -53,11 +55,13 @@ impl Asked {
             file: trimmed("file"),
             from: query.get("from"),
             to: query.get("to"),
+            entity: query.get("entity"),
+            key: trimmed("key"),
             before: before.map_err(|error| Problem::bad("invalid_before", error.to_string()))?,
         })
     }
 
-    fn fields(&self) -> [(&'static str, Option<&String>); 6] {
+    fn fields(&self) -> [(&'static str, Option<&String>); 8] {
         [
             ("job", self.job.as_ref()),
             ("status", self.status.as_ref()),
@@ -65,6 +69,8 @@ impl Asked {
             ("file", self.file.as_ref()),
             ("from", self.from.as_ref()),
             ("to", self.to.as_ref()),
+            ("entity", self.entity.as_ref()),
+            ("key", self.key.as_ref()),
         ]
     }
 
@@ -98,6 +104,8 @@ impl Asked {
             file: self.file.clone(),
             enqueued_from: time(&self.from, "from")?.map(|at| at.to_string()),
             enqueued_before: time(&self.to, "to")?.map(|at| at.to_string()),
+            entity: self.entity.clone(),
+            key: self.key.clone(),
             ..Filter::default()
         })
     }
@@ -109,7 +117,16 @@ async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let jobs = listed_jobs(&visit.definitions, &visit.caller, asked.job.as_deref())?;
     let found = match jobs {
         None => Found::default(),
-        Some(jobs) => latest(visit.api, &visit.definitions, filter.wanted(jobs)?, asked.before, PAGE).await?,
+        Some(jobs) => {
+            latest(
+                visit.api,
+                &visit.definitions,
+                filter.wanted(&visit.definitions, jobs)?,
+                asked.before,
+                PAGE,
+            )
+            .await?
+        }
     };
     let body = html! {
         h1 { "Messages" }
@@ -180,9 +197,16 @@ fn form(visit: &Visit<'_>, asked: &Asked) -> Markup {
                 @for status in Status::ALL { option value=(status) selected[is_status(status.as_str())] { (status) } }
             } }
             div { label for="file" { "File or external id" } input #file name="file" value=[&asked.file]; }
-            div { label for="code" { "Failure code" } input #code name="code" value=[&asked.code] autocapitalize="none" spellcheck="false"; }
+            div { label for="code" { "Error code" } input #code name="code" value=[&asked.code] autocapitalize="none" spellcheck="false"; }
             div { label for="from" { "From (UTC)" } input #from name="from" type="datetime-local" value=[&asked.from]; }
             div { label for="to" { "Before (UTC)" } input #to name="to" type="datetime-local" value=[&asked.to]; }
+            div { label for="entity" { "With a record of" } select #entity name="entity" {
+                option value="" { "the job's entity" }
+                @for entity in &visit.definitions.entities {
+                    option value=(entity.label) selected[asked.entity.as_deref() == Some(&entity.label)] { (entity.label) }
+                }
+            } }
+            div { label for="key" { "whose key is" } input #key name="key" value=[&asked.key] autocapitalize="none" spellcheck="false"; }
             div.submit { button.main { "Look" } @if asked.is_anything() { " " a href="/console/messages" { "Clear" } } }
         }
     }
@@ -210,6 +234,10 @@ fn pager(asked: &Asked, found: &Found) -> Markup {
             @if found.looked_at > found.messages.len() {
                 p { "Looked at " (counted(found.looked_at as u64, "message")) ", of which "
                     (counted(found.messages.len() as u64, "message")) " matched." }
+            }
+            @if found.unclear > 0 {
+                p { "Of " (counted(found.unclear as u64, "message")) " nobody can say whether the record is in there: the payload is gone, or
+                    cannot be read to its end." }
             }
             @if asked.before.is_some() { a.button href=(asked.page(None)) { "Newest" } " " }
             @if let Some(next) = found.next { a.button rel="next" href=(asked.page(Some(next))) {
@@ -239,6 +267,8 @@ pub(in crate::console) fn flag(name: &str) -> &'static str {
         "enqueued_from" => "--since",
         "enqueued_before" => "--until",
         "ended_from" => "--ended-since",
+        "entity" => "--entity",
+        "key" => "--key",
         _ => "--ended-until",
     }
 }
