@@ -23,7 +23,15 @@ crate::on_both_backends!(
 );
 
 /// What is done elsewhere: in the console, on the command line, by the service.
-const ELSEWHERE: [Action; 3] = [Action::ConsoleSignIn, Action::ConsoleLink, Action::AuditPrune];
+const ELSEWHERE: [Action; 7] = [
+    Action::ConsoleSignIn,
+    Action::ConsoleLink,
+    Action::AuditPrune,
+    Action::KeysRotate,
+    Action::Erase,
+    Action::StoreBackup,
+    Action::StoreRestore,
+];
 const CUSTOMERS: &str = "CustomerID,CompanyName\r\nAAAAA,One\r\nBBBBB,\r\n";
 
 /// A service with something of every kind to act on.
@@ -69,6 +77,7 @@ async fn refused(app: &TestApp, path: &str, body: Value) {
 }
 
 async fn act_on_jobs(app: &TestApp) {
+    did(app, "/api/v1/definitions/reload", json!({})).await;
     let nightly = "/api/v1/jobs/Nightly%20sales%20orders";
     did(app, &format!("{nightly}/pause"), json!({ "note": "stocktaking" })).await;
     refused(app, &format!("{nightly}/pause"), json!({})).await;
