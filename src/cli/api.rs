@@ -424,7 +424,10 @@ async fn refusal(response: Response) -> Failure {
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let text = response.text().await.unwrap_or_default();
-    let said = sentence(&text).map(|sentence| super::screen::plain(&in_options(&sentence)));
+    let said = sentence(&text).map(|sentence| {
+        let lines: Vec<String> = in_options(&sentence).lines().map(super::screen::plain).collect();
+        lines.join("\n")
+    });
     let cure = said.as_deref().and_then(cure_of);
     let unsaid = said.is_none();
     let what = said.unwrap_or_else(|| format!("the service answered {status} to {path}"));

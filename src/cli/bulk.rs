@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answers::{Counted, FailedMessage, Report};
 use super::api::Api;
-use super::connection::name_or_id;
+use super::connection::{name_or_id, not_empty};
 use super::progress::{self, Cleared};
 use super::screen::{Screen, Tone, counted, plain};
 use super::{Exit, Failure, show};
@@ -30,14 +30,14 @@ pub struct Filters {
     /// Only in this status, e.g. `ProcessedWithErrors`, or `failed`
     #[arg(long, value_name = "STATUS", value_parser = status_word)]
     pub status: Option<String>,
-    /// Only those that failed as a whole with this code
-    #[arg(long, value_name = "CODE")]
+    /// Only those that failed as a whole with this code, or have records that were rejected for it
+    #[arg(long, value_name = "CODE", value_parser = not_empty)]
     pub code: Option<String>,
     /// Only those with this in their file name or external id, in any case
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_empty)]
     pub file: Option<String>,
     /// Only those with exactly this external id
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_empty)]
     pub external_id: Option<String>,
     /// Only those enqueued at this time or later: 2026-01-31 or 2026-01-31T18:00, in UTC, or an instant
     #[arg(long, value_name = "TIME", value_parser = instant)]
@@ -52,10 +52,10 @@ pub struct Filters {
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub ended_until: Option<String>,
     /// Only those with the record that has this key: its values in the order of the key's fields, with commas between them
-    #[arg(long, value_name = "VALUES")]
+    #[arg(long, value_name = "VALUES", value_parser = not_empty)]
     pub key: Option<String>,
     /// Label or technical name of that record's entity, where the job has several or none is named
-    #[arg(long, value_name = "NAME", requires = "key")]
+    #[arg(long, value_name = "NAME", requires = "key", value_parser = not_empty)]
     pub entity: Option<String>,
 }
 

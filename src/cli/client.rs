@@ -143,6 +143,14 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
     Ok(Exit::Ok)
 }
 
+/// Refuses to work on a SQLite store that is not there: who looks at a store, or changes it, means one that is.
+pub(super) fn insist_on_store(url: &str) -> Result<(), Failure> {
+    match new_store_file(url) {
+        Some(file) => Err(Failure::usage(format!("there is no store at {}", file.display()))),
+        None => Ok(()),
+    }
+}
+
 /// The file of a SQLite store that does not exist yet: opening it makes it, and in the wrong folder nobody would notice.
 pub(super) fn new_store_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;

@@ -92,10 +92,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What is not empty: an empty one would mean everything.
+pub(super) fn not_empty(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; is a variable of your script not set?".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A job's or message's name on the command line: anything that stays one segment of a path.
 pub(super) fn name_or_id(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("it is empty; is a variable of your script not set?".to_owned()),
+    match not_empty(text)?.trim() {
         "." | ".." => Err("that is no name".to_owned()),
         name => Ok(name.to_owned()),
     }

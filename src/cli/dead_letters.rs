@@ -67,7 +67,14 @@ impl DeadLetters {
                 let mut query = filters.pairs();
                 query.extend(after.as_deref().map(|after| ("after", after)));
                 query.push(("limit", &limit));
-                show::message_page(&api, screen, ["dead-letters", "--after"], "There is none.", &query).await
+                show::message_page(
+                    &api,
+                    screen,
+                    ["dead-letters", "--after"],
+                    "There is none. What else failed: dead-letters groups, messages list --status failed.",
+                    &query,
+                )
+                .await
             }
             Self::Groups { job, .. } => groups(&api, screen, job.as_deref()).await,
             Self::Redrive {

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::actor::entry;
-use super::client::new_store_file;
+use super::client::insist_on_store;
 use super::progress::{self, Cleared};
 use say::{NOT_REACHED, left, say_report};
 
@@ -97,9 +97,7 @@ fn message(text: &str) -> Result<MessageId, String> {
 impl Erase {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         let config = self.settings.load()?;
-        if let Some(file) = new_store_file(&config.store.url) {
-            return Err(Failure::usage(format!("there is no store at {}", file.display())));
-        }
+        insist_on_store(&config.store.url)?;
         let failed = |error: anyhow::Error| Failure::failed(format!("{error:#}"));
         let (context, definitions) = beside::open(&config).await.map_err(failed)?;
         let wanted = self.wanted(&definitions);

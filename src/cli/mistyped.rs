@@ -23,8 +23,14 @@ pub(super) fn say(error: &clap::Error, wants_json: bool) -> ExitCode {
 /// As every other failure, see `docs/cli.md`.
 fn json(error: &clap::Error) -> serde_json::Value {
     let text = error.render().to_string();
-    let what = text.lines().next().unwrap_or_default();
-    let what = what.strip_prefix("error: ").unwrap_or(what);
+    // What is missing stands in lines of its own.
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let what = lines.join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
     serde_json::json!({"error": what, "cure": cure(error), "exit": Exit::Usage.code()})
 }
 

@@ -190,6 +190,13 @@ pub async fn message_page(
     } else {
         messages(screen, &answer.body.messages);
     }
+    let unclear = answer.raw.get("unclear").and_then(serde_json::Value::as_u64);
+    if let Some(unclear) = unclear.filter(|unclear| *unclear > 0) {
+        screen.note(format!(
+            "Of {} nobody can say whether the record is in there: the payload is gone, or cannot be read to its end.",
+            counted(unclear, "message")
+        ));
+    }
     if let Some(next) = answer.raw.get("next").and_then(serde_json::Value::as_str) {
         screen.note(format!("There may be more: add {option} {}", plain(next)));
     }

@@ -375,3 +375,13 @@ fn every_option_is_in_the_manual() {
     names.retain(|name| !page.contains(name.as_str()));
     assert!(names.is_empty(), "not in docs/cli.md: {names:?}");
 }
+
+#[test]
+fn a_filter_that_is_empty_is_a_script_whose_variable_is_not_set() {
+    for option in ["--file", "--external-id", "--code", "--key", "--job"] {
+        for value in ["", "  "] {
+            let refused = parse(&["messages", "retry", option, value, "--yes"]);
+            assert!(refused.is_err(), "{option} `{value}` would mean every message");
+        }
+    }
+}

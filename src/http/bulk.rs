@@ -129,7 +129,15 @@ impl Filter {
 
     /// The record that is looked for: of the entity that is named, or of the one that the job has.
     fn record(&self, definitions: &Arc<Definitions>) -> Result<Option<RecordKey>, Problem> {
-        let Some(key) = &self.key else { return Ok(None) };
+        let Some(key) = &self.key else {
+            return match &self.entity {
+                None => Ok(None),
+                Some(entity) => Err(Problem::bad(
+                    "invalid_key",
+                    format!("which record of `{entity}`? Write its key, too"),
+                )),
+            };
+        };
         let of_job = || {
             let job = definitions.find_job(self.job.as_deref()?)?;
             let imports = job
@@ -229,6 +237,11 @@ pub(crate) async fn allowed(
 fn like(definitions: &Arc<Definitions>, caller: &Caller, action: Action, filter: &Filter) -> Result<Wanted, Problem> {
     if filter.pairs().next().is_none() {
         let detail = "the filter is empty, which would mean every message; say at least a job or a status";
+        return Err(Problem::bad("invalid_filter", detail));
+    }
+    // An empty one is in every text, and its sender hardly meant that.
+    if let Some((name, _)) = filter.pairs().find(|(_, value)| value.trim().is_empty()) {
+        let detail = format!("`{name}` of the filter is empty; leave it out, or say what it is to be");
         return Err(Problem::bad("invalid_filter", detail));
     }
     let jobs = match &filter.job {

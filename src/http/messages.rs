@@ -135,7 +135,11 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let limit = limit(&request, 50, MESSAGES_MAX)? as usize;
         let found = latest(&api, &definitions, filter.wanted(&definitions, jobs)?, before, limit).await?;
         let rows: Vec<_> = found.messages.iter().map(|m| view::summary(&definitions, m)).collect();
-        Ok(HttpResponse::Ok().json(json!({ "messages": rows, "next": found.next })))
+        let mut page = json!({ "messages": rows, "next": found.next });
+        if filter.key.is_some() {
+            page["unclear"] = found.unclear.into();
+        }
+        Ok(HttpResponse::Ok().json(page))
     };
     respond(listed.await)
 }

@@ -88,7 +88,10 @@ impl From<NotReloaded> for Problem {
     fn from(error: NotReloaded) -> Self {
         let detail = error.to_string();
         match error {
-            NotReloaded::Broken(_) => Self::bad("definitions_broken", detail),
+            NotReloaded::Broken(_) => {
+                let detail = format!("the running definitions stay, for the files have mistakes:\n{detail}");
+                Self::bad("definitions_broken", detail)
+            }
             NotReloaded::Busy => Self::new(Kind::Unavailable, detail),
         }
     }

@@ -132,6 +132,11 @@ impl RecordKey {
             .find(|names| !names.is_empty() && names.len() == written.len());
         let mut values = Vec::with_capacity(written.len());
         for (name, text) in names.ok_or_else(how)?.iter().zip(&written) {
+            // Some write the field's name before the value, as other commands want it.
+            let named = text
+                .split_once('=')
+                .filter(|(field, _)| field.trim().eq_ignore_ascii_case(name));
+            let text = named.map_or(text.as_str(), |(_, value)| value.trim());
             let field = entity.fields.iter().find(|field| field.name == *name).ok_or_else(how)?;
             match type_canonical(field, text) {
                 Ok(Cell::Null) => return Err(how()),

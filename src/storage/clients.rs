@@ -44,7 +44,8 @@ impl From<ClientRow> for Client {
             role: row.role,
             created_at: Timestamp(row.created_at),
             revoked_at: row.revoked_at.map(Timestamp),
-            last_used_at: row.last_used_at.map(Timestamp),
+            // Kept to the minute, which may have begun before the client was.
+            last_used_at: row.last_used_at.map(|at| Timestamp(at.max(row.created_at))),
         }
     }
 }

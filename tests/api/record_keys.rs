@@ -48,15 +48,25 @@ async fn a_message_is_found_by_a_record_it_carries(backend: Backend) {
         ("job=Inbound%20customers&key=CCCCC", vec![&second]),
         ("entity=Customers&key=%22DDDDD%22", vec![&third]),
         ("entity=Customers&key=Three", vec![]),
+        ("entity=Customers&key=customer_account%3DCCCCC", vec![&second]),
         ("entity=Customers&key=AAAAA&status=Processed", vec![&first]),
     ] {
         let page = listed(&app, query).await;
         assert_eq!(ids(&page), wanted, "{query}");
         assert_eq!(page["next"], json!(null), "{query}");
     }
+    let unreadable = app.enqueue(JOB, "Customers", "CustomerID;CompanyName\r\n\"").await;
+    app.run_until_idle().await;
+    let page = listed(&app, "entity=Customers&key=CCCCC").await;
+    assert_eq!(ids(&page), [&second]);
+    assert_eq!(page["unclear"], json!(1), "nobody can say of {unreadable}");
     let bulk = json!({ "action": "retry", "dry_run": true, "filter": { "entity": "Customers", "key": "BBBBB" } });
     let counted = Answered::read(app.post("/api/v1/messages/bulk", bulk.to_string()).await).await;
     counted.expect(StatusCode::OK);
+    // Empty, it would be in every name.
+    let bulk = json!({ "action": "retry", "dry_run": true, "filter": { "file": "" } });
+    let refused = Answered::read(app.post("/api/v1/messages/bulk", bulk.to_string()).await).await;
+    assert_eq!(refused.expect(StatusCode::BAD_REQUEST)["code"], "invalid_filter");
 }
 
 async fn a_message_is_found_by_why_its_records_were_rejected(backend: Backend) {
@@ -73,6 +83,7 @@ async fn a_key_that_is_none_is_explained(backend: Backend) {
         ("key=AAAAA", "invalid_key", "which entity"),
         ("entity=Nothing&key=AAAAA", "entity_unknown", "Nothing"),
         ("entity=Customers&key=a,b", "invalid_key", "customer_account"),
+        ("entity=Customers&key=", "invalid_key", "Write its key"),
         ("entity=Customers&key=,", "invalid_key", "customer_account"),
     ] {
         let answer = app.get(&format!("/api/v1/messages?{query}")).await;

@@ -40,7 +40,12 @@ pub(super) fn say_report(screen: &Screen, erase: &Erase, report: &Report) {
         report.tracked_changes,
         "tracked changes name the key; they go once every export went on past them",
     );
-    name(screen, "payloads withdrawn", &report.withdrawn);
+    let withdrawn = if erase.dry_run {
+        "would lose their payload"
+    } else {
+        "lost their payload"
+    };
+    name(screen, withdrawn, &report.withdrawn);
     name(screen, "have not ended and were left alone", &report.waiting);
     name(screen, "cannot be read to the end", &report.unclear);
     name(screen, "have record errors of nobody knows whom", &report.unmatched);

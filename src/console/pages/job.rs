@@ -199,7 +199,11 @@ fn definition(visit: &Visit<'_>, job: &Job) -> Markup {
         ("Destinations", listed(&destinations)),
         (
             "Clients",
-            Some(listed(&clients).unwrap_or_else(|| html! { "none but operators" })),
+            Some(listed(&clients).unwrap_or_else(|| {
+                html! {
+                    @if job.sample { "a sample: dev, and operators" } @else { "none but operators" }
+                }
+            })),
         ),
     ];
     html! {
