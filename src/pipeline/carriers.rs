@@ -133,10 +133,10 @@ impl RecordKey {
         let mut values = Vec::with_capacity(written.len());
         for (name, text) in names.ok_or_else(how)?.iter().zip(&written) {
             // Some write the field's name before the value, as other commands want it.
-            let named = text
+            let after_field = text
                 .split_once('=')
                 .filter(|(field, _)| field.trim().eq_ignore_ascii_case(name));
-            let text = named.map_or(text.as_str(), |(_, value)| value.trim());
+            let text = after_field.map_or(text.as_str(), |(_, value)| value.trim());
             let field = entity.fields.iter().find(|field| field.name == *name).ok_or_else(how)?;
             match type_canonical(field, text) {
                 Ok(Cell::Null) => return Err(how()),
