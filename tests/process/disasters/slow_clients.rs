@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -23,6 +24,13 @@ const KIB_EACH: u64 = 24;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_never_finish_a_request_keep_nobody_out() {
     let clients: usize = if is_long() { 10_000 } else { 2_000 };
+    // For both of them: the service has the limits of whoever starts it.
+    let most = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    setrlimit(Resource::Nofile, limit).expect("a process may have what it may have");
     let site = Site::on(TestDatabase::sqlite()).await;
     std::fs::create_dir_all(site.path("jobs")).expect("a folder");
     std::fs::create_dir_all(site.path("entities")).expect("a folder");
