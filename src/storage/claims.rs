@@ -469,6 +469,9 @@ async fn take(
     let ids: Vec<MessageId> = rows.into_iter().map(|(id, _, _)| MessageId(id)).collect();
     let taken = i64::try_from(ids.len()).unwrap_or(0);
     tx.counted(job, -taken, taken);
+    if taken > 0 && taking.event == Event::Dequeue {
+        tx.due_at(taking.until);
+    }
     for id in &ids {
         tx.moved(job, *id);
     }

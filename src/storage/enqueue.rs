@@ -273,6 +273,10 @@ pub(super) async fn insert_all(
         }
         tx.moved(new.job, new.id);
         tx.enqueued(new.job, *now);
+        let placement = &new.placement;
+        for deadline in placement.not_before.into_iter().chain(placement.expires_at) {
+            tx.due_at(deadline);
+        }
         tx.counted(new.job, 1, 0);
         if let Some(url) = &new.webhook {
             name_webhook(tx, new.id, url, *now).await?;

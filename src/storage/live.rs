@@ -226,8 +226,8 @@ pub(super) async fn put_back(
     for row in rows {
         tx.moved(job_of(row), row.id());
         tx.counted(job_of(row), 1, -1);
-        if row.expires_at.is_some_and(|at| at <= now.micros()) {
-            tx.is_late();
+        for deadline in row.expires_at.map(Timestamp).into_iter().chain(back.not_before) {
+            tx.due_at(deadline);
         }
         if back.not_before.is_none_or(|at| at <= now) {
             tx.offered(job_of(row), &row.lane, row.rank);

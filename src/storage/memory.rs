@@ -82,8 +82,8 @@ pub(super) struct News {
     pub(super) moved: Vec<(JobId, MessageId)>,
     /// The number of the oldest message that each settled group has left.
     pub(super) settled: Vec<(Group, i64)>,
-    /// Whether a message went back whose deadline is over.
-    pub(super) late: bool,
+    /// The first of the deadlines that were set.
+    pub(super) deadline: Option<Timestamp>,
     /// Messages that came in, and when.
     pub(super) enqueued: Vec<(JobId, Timestamp)>,
     /// How messages ended.
@@ -103,7 +103,7 @@ pub(super) struct Ended {
 
 /// How far the news had come.
 #[derive(Debug)]
-pub(super) struct NewsMark(usize, usize, usize, bool, [usize; 3]);
+pub(super) struct NewsMark(usize, usize, usize, Option<Timestamp>, [usize; 3]);
 
 impl News {
     pub(super) fn mark(&self) -> NewsMark {
@@ -112,7 +112,7 @@ impl News {
             self.offered.len(),
             self.moved.len(),
             self.settled.len(),
-            self.late,
+            self.deadline,
             counted,
         )
     }
@@ -122,7 +122,7 @@ impl News {
         self.offered.truncate(mark.0);
         self.moved.truncate(mark.1);
         self.settled.truncate(mark.2);
-        self.late = mark.3;
+        self.deadline = mark.3;
         self.enqueued.truncate(mark.4[0]);
         self.ended.truncate(mark.4[1]);
         self.lapsed.truncate(mark.4[2]);
@@ -171,10 +171,10 @@ impl Memory {
     pub(super) fn announce(&self, news: &News) {
         count(news);
         self.traffic.count(news);
-        if news.late || !news.settled.is_empty() {
+        if news.deadline.is_some() || !news.settled.is_empty() {
             let mut memory = self.lock();
-            if news.late {
-                memory.due.sink();
+            if let Some(deadline) = news.deadline {
+                memory.due.committed(deadline);
             }
             for (group, oldest) in &news.settled {
                 memory.groups.settled(group, *oldest);

@@ -175,9 +175,9 @@ impl Tx {
         self.news.settled.push((group, oldest));
     }
 
-    /// A message goes back whose deadline is over already.
-    pub(super) fn is_late(&mut self) {
-        self.news.late = true;
+    /// A message is due then, from the commit on.
+    pub(super) fn due_at(&mut self, deadline: Timestamp) {
+        self.news.deadline = Some(self.news.deadline.map_or(deadline, |first| first.min(deadline)));
     }
 
     /// So many more messages of a job wait, and are leased, from the commit on.

@@ -210,6 +210,7 @@ async fn extend(tx: &mut Tx, fence: Fence, until: Timestamp) -> Result<Stepped, 
         format!("update queue set redeliver_at = $3 where message = $1 and epoch = $2 and {HELD} returning status");
     let (id, epoch) = (fence.message.0, fence.epoch);
     let extended: Option<(String,)> = fetch_optional!(tx.db(), (String,), sql(text), id, epoch, until.micros())?;
+    tx.due_at(until);
     match extended {
         Some((status,)) => Ok(Stepped::Done(fence.message, parse(&fence.message, &status)?)),
         None => late(tx, fence, Status::Dequeued).await,

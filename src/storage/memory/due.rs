@@ -1,8 +1,8 @@
 //! Up to when everything the clock brings about is known to be brought up.
 //!
 //! Deadlines lie ahead when they are set, so below a floor that lags behind the clock by [`LAG_SECONDS`] nothing new comes:
-//! neither from a transaction that took long nor from a process whose clock is behind. What does all the same is found by
-//! the next look without a floor.
+//! neither from a transaction that took long nor from a process whose clock is behind. What this process commits below it all the
+//! same takes the floor away; what others do is found by the next look without a floor.
 
 use std::time::{Duration, Instant};
 
@@ -89,10 +89,16 @@ impl DueFloor {
         }
     }
 
-    /// Something came whose deadline may be over already: a leased message that has outlived its time goes back.
-    pub(super) fn sink(&mut self) {
-        self.after = ALWAYS;
-        self.sunk += 1;
+    /// A deadline was committed. One that lies below where the floor is, or comes to be with the look under way, takes it away: what
+    /// waited long for its turn, or for the clock to go on, has a deadline that is over already.
+    pub(super) fn committed(&mut self, deadline: Timestamp) {
+        if self
+            .last
+            .is_some_and(|(at, _)| deadline <= at.plus_seconds(-LAG_SECONDS))
+        {
+            self.after = ALWAYS;
+            self.sunk += 1;
+        }
     }
 }
 
@@ -141,13 +147,25 @@ mod tests {
 
     #[test]
     fn what_comes_late_takes_the_floor_away_also_during_a_look() {
+        let late = NOON.plus_seconds(-LAG_SECONDS);
         let mut floor = DueFloor::default();
         looked(&mut floor, NOON);
-        floor.sink();
+        floor.committed(late);
         assert_eq!(looked(&mut floor, NOON.plus_seconds(1)), ALWAYS);
         let look = floor.begin(NOON.plus_seconds(2));
-        floor.sink();
+        floor.committed(late);
         floor.done(look);
         assert_eq!(floor.begin(NOON.plus_seconds(3)).after, ALWAYS);
+    }
+
+    #[test]
+    fn a_deadline_above_the_floor_leaves_it() {
+        let mut floor = DueFloor::default();
+        looked(&mut floor, NOON);
+        floor.committed(NOON.plus_seconds(1 - LAG_SECONDS));
+        assert_eq!(
+            looked(&mut floor, NOON.plus_seconds(1)),
+            NOON.plus_seconds(-LAG_SECONDS)
+        );
     }
 }

@@ -18,6 +18,7 @@ crate::on_both_databases!(
     an_in_order_job_has_one_message_at_a_time_and_waits_for_its_oldest,
     racing_processes_keep_an_in_order_job_in_order,
     a_message_is_delivered_again_after_its_lease_and_says_when_it_was_delivered_before,
+    a_lease_that_was_over_when_it_was_granted_is_found_at_once,
     any_genuine_receipt_ends_the_message,
     a_correlation_id_ends_the_message_in_its_own_queue_only,
     an_acknowledgement_of_an_import_is_unknown,
@@ -304,6 +305,24 @@ async fn a_message_is_delivered_again_after_its_lease_and_says_when_it_was_deliv
         store.extend_lease(again[0].fence(), at(9999)).await.unwrap() == Heartbeat::Lost,
         "a delivery has no heartbeat"
     );
+}
+
+/// Who asked waited long for its turn, or the clock went on meanwhile: what is due is not looked for below where it was.
+async fn a_lease_that_was_over_when_it_was_granted_is_found_at_once(database: TestDatabase) {
+    let store = open(&database).await;
+    let job = JobId::generate();
+    let later = START.plus_seconds(1000);
+    let none = store.dequeue(job, "client", 60, 1, later).await.unwrap();
+    assert!(none.is_empty());
+    let ids = enqueue(&store, job, Direction::Relay, 1).await;
+    let late = store.dequeue(job, "client", 60, 1, START).await.unwrap();
+    assert_eq!(late.len(), 1);
+    let again = store
+        .dequeue(job, "client", 60, 1, later.plus_seconds(1))
+        .await
+        .unwrap();
+    let again: Vec<MessageId> = again.into_iter().map(|claimed| claimed.message.id).collect();
+    assert_eq!(again, ids);
 }
 
 async fn any_genuine_receipt_ends_the_message(database: TestDatabase) {
