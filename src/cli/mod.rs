@@ -47,6 +47,7 @@ mod settings;
 mod shell;
 mod show;
 mod status;
+mod store;
 mod untrusted;
 mod wait;
 mod webhooks;

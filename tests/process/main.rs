@@ -39,6 +39,7 @@ mod keys;
 mod lease;
 mod liveness;
 mod load;
+mod no_store;
 mod out_of_reach;
 mod package_export_crashes;
 mod package_imports;
