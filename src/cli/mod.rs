@@ -17,6 +17,7 @@ mod client;
 mod completions;
 mod connection;
 mod console;
+mod correction;
 mod dead_letters;
 mod deliveries;
 mod demo;
