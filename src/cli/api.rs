@@ -431,7 +431,7 @@ async fn refusal(response: Response) -> Failure {
     let cure = said.as_deref().and_then(cure_of);
     let unsaid = said.is_none();
     let what = said.unwrap_or_else(|| format!("the service answered {status} to {path}"));
-    let failure = Failure::new(ending(status), what);
+    let failure = Failure::new(ending(status, &text), what);
     match (status, after) {
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds)) => {
             failure.cure(format!("Try again in {} seconds.", super::screen::plain(&seconds)))
@@ -461,12 +461,20 @@ fn cure_of(sentence: &str) -> Option<&'static str> {
     }
 }
 
-fn ending(status: StatusCode) -> Exit {
+/// A name that nothing has is the same ending wherever it stands in the call: in the path (404), or beside it (400 `entity_unknown`).
+fn ending(status: StatusCode, text: &str) -> Exit {
     match status.as_u16() {
+        400 if code(text).is_some_and(|code| code.ends_with("_unknown")) => Exit::Refused,
         401 | 403 | 404 | 410 => Exit::Refused,
         429 | 502..=504 => Exit::Unreachable,
         _ => Exit::Failed,
     }
+}
+
+/// The code in a problem body.
+fn code(text: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(text).ok()?;
+    Some(body.get("code")?.as_str()?.to_owned())
 }
 
 /// The sentence in an error body: a problem's `detail` or `title`, an `OData` error's message, a token error's description.
@@ -543,12 +551,16 @@ mod tests {
 
     #[test]
     fn the_ending_follows_the_answer() {
-        let ending = |status| ending(StatusCode::from_u16(status).expect("a status"));
+        let told = |status, text| ending(StatusCode::from_u16(status).expect("a status"), text);
+        let ending = |status| told(status, "");
         assert_eq!(ending(403), Exit::Refused);
         assert_eq!(ending(404), Exit::Refused);
         assert_eq!(ending(422), Exit::Failed);
         assert_eq!(ending(500), Exit::Failed);
         assert_eq!(ending(503), Exit::Unreachable);
+        assert_eq!(told(400, r#"{"code":"entity_unknown"}"#), Exit::Refused);
+        assert_eq!(told(400, r#"{"code":"invalid_company"}"#), Exit::Failed);
+        assert_eq!(ending(400), Exit::Failed);
     }
 
     #[test]

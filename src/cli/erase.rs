@@ -114,7 +114,10 @@ impl Erase {
             let names = definitions.entities.iter().map(|entity| entity.label.as_str());
             let hint = nearest(&self.entity, names).map(|name| format!("; did you mean `{name}`?"));
             let entity = plain(&self.entity);
-            Failure::usage(format!("there is no entity `{entity}`{}", hint.unwrap_or_default()))
+            Failure::new(
+                Exit::Refused,
+                format!("there is no entity `{entity}`{}", hint.unwrap_or_default()),
+            )
         })?;
         let values = self.keys.iter().map(|(field, text)| value(entity, field, text));
         Ok(Wanted {
@@ -249,7 +252,7 @@ fn value(entity: &Entity, name: &str, text: &str) -> Result<FieldValue, Failure>
             plain(name),
             hint.unwrap_or_default()
         );
-        Failure::usage(what).cure(format!("Its fields: {}", names.join(", ")))
+        Failure::new(Exit::Refused, what).cure(format!("Its fields: {}", names.join(", ")))
     })?;
     match type_canonical(field, text) {
         Ok(Cell::Null) => Err(Failure::usage(format!("`{name}` needs a value"))),

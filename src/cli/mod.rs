@@ -67,7 +67,7 @@ Exit codes:
   2  wrong command line, settings or definitions
   3  the message ended with rejected records
   4  the message failed, was cancelled or expired
-  5  not found, or not allowed for this client
+  5  what was named is not there, or not allowed for this client
   6  the service cannot be reached
 
 Start here:

@@ -26,6 +26,7 @@ mod crash_matrix;
 mod destinations;
 mod disasters;
 mod doctor;
+mod endings;
 mod entities;
 mod erase;
 mod export_crashes;
