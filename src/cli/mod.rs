@@ -43,6 +43,7 @@ mod runs;
 mod sandbox;
 mod schedules;
 mod screen;
+mod sent;
 mod serve;
 mod settings;
 mod shell;
