@@ -186,6 +186,9 @@ pub struct RecordError {
     pub value: Option<String>,
     /// A sentence a person understands.
     pub reason: Option<String>,
+    /// The message whose correction of the record landed.
+    #[serde(default)]
+    pub repaired_by: Option<String>,
 }
 
 /// A page of [`RecordError`].
