@@ -7,10 +7,12 @@ pub(crate) mod beside;
 pub(crate) mod data_dir;
 pub(crate) mod definitions;
 mod dev_ca;
+mod first_client;
 mod first_look;
 mod keys;
 mod last_uses;
 mod listener;
+mod regularly;
 mod reload;
 mod sandbox;
 mod senders;
@@ -26,7 +28,6 @@ use anyhow::{Context as _, bail};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{DEV_CLIENT, secrets};
 use crate::blob::Blobs;
 use crate::business::Databases;
 use crate::business::backup::sweep_copies;
@@ -48,15 +49,15 @@ use crate::http::secret_checks::SecretChecks;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::pulse::Pulse;
-use crate::pipeline::{Context, Limits, tidy};
+use crate::pipeline::{Context, Limits};
 use crate::scheduler::Scheduler;
-use crate::storage::clients::Client;
 use crate::storage::sessions::Visitor;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry;
 use crate::telemetry::traces::Traces;
 use crate::webhook;
 use crate::worker::Worker;
+use first_client::first_client;
 use keys::Keys;
 use listener::Listeners;
 use reload::Reload;
@@ -66,12 +67,6 @@ use senders::Senders;
 const SECRET_CHECKS_AT_ONCE: usize = 4;
 /// Packages of the package API copied and looked at at once; each takes disk for what it is packed.
 const PACKAGE_CHECKS_AT_ONCE: usize = 4;
-/// Seconds between two rounds of housekeeping.
-const TIDY_EVERY_SECONDS: u64 = 60;
-/// Seconds to the first one: a start has better things to do.
-const FIRST_TIDY_SECONDS: u64 = 5;
-/// How often other processes' data projects are looked for.
-const FOLLOW_PROJECTS_EVERY: Duration = Duration::from_secs(1);
 /// Messages handed out lately whose job is remembered.
 const LEASED_REMEMBERED: usize = 100_000;
 
@@ -266,7 +261,7 @@ impl App {
     pub async fn console_link(&self) -> anyhow::Result<Option<String>> {
         let server = &self.config.server;
         let is_reachable = server.public_url.is_some() || !server.trusted_proxies.is_empty();
-        if is_reachable || open_address(&self.listeners)?.is_some() {
+        if is_reachable || self.listeners.open_address()?.is_some() {
             return Ok(None);
         }
         let (store, now) = (&self.api.context.store, self.api.context.clock.now());
@@ -341,7 +336,7 @@ impl App {
             background.spawn(self.worker.clone().run());
             background.spawn(self.senders.webhooks.clone().run());
             background.spawn(self.senders.destinations.clone().run());
-            background.spawn(tidy_regularly(self.api.context.clone(), self.stopping.clone()));
+            background.spawn(regularly::tidy(self.api.context.clone(), self.stopping.clone()));
             background.spawn(tell::write_traffic(self.api.context.clone(), self.stopping.clone()));
             alarm = Some(self.scheduler.start().await?);
             sandbox::play(&self.api, &self.scheduler, &self.stopping, &mut background);
@@ -362,7 +357,7 @@ impl App {
             if self.options.background == Background::On {
                 background.spawn(tell::beat(self.api.context.clone(), self.stopping.clone()));
             }
-            background.spawn(follow_projects(self.projects.clone(), self.stopping.clone()));
+            background.spawn(regularly::follow_projects(self.projects.clone(), self.stopping.clone()));
         }
         write_addresses(&self.config, self.address, tls_address);
         tracing::info!(address = %self.address, tls = tls_address.map(tracing::field::display), "listening");
@@ -488,53 +483,6 @@ fn report_durability(store: &Store) {
     }
 }
 
-/// The first address that others than this machine can reach.
-fn open_address(listeners: &Listeners) -> anyhow::Result<Option<SocketAddr>> {
-    let addresses = [Some(listeners.address()?), listeners.tls_address()];
-    Ok(addresses
-        .into_iter()
-        .flatten()
-        .find(|address| !address.ip().is_loopback()))
-}
-
-/// The client of a first start: only where nobody but this machine can reach the service. A service that others can reach
-/// refuses to start while it exists.
-async fn first_client(
-    store: &Store,
-    config: &Config,
-    options: &AppOptions,
-    listeners: &Listeners,
-) -> anyhow::Result<Option<(String, String)>> {
-    let open = open_address(listeners)?;
-    let reachable = open.is_some() || config.server.public_url.is_some();
-    let dev = store.client(DEV_CLIENT).await?.filter(|c| c.revoked_at.is_none());
-    if reachable && dev.is_some() {
-        bail!(
-            "the client `{DEV_CLIENT}` of the first start still exists, and {} can be reached from outside; revoke it with `tranship client revoke {DEV_CLIENT}` and add clients of your own",
-            open.map_or_else(|| "server.public_url".to_owned(), |address| address.to_string())
-        );
-    }
-    let local = !reachable && config.server.trusted_proxies.is_empty();
-    if options.first_client == FirstClient::Never || !local || dev.is_some() {
-        return Ok(None);
-    }
-    let secret = secrets::new_secret();
-    let client = Client {
-        name: DEV_CLIENT.to_owned(),
-        secret_hash: secrets::hash_secret(&secret),
-        role: "client".to_owned(),
-        created_at: options.clock.now(),
-        revoked_at: None,
-        last_used_at: None,
-    };
-    let entry = NewEntry::of_service(client.created_at, Action::ClientAdd, DEV_CLIENT).with("role", "client");
-    Ok(store
-        .audited(entry)
-        .add_first_client(&client)
-        .await?
-        .then(|| (DEV_CLIENT.to_owned(), secret)))
-}
-
 /// Host, process and port: who holds a lease, for the operator's eyes.
 fn owner(address: SocketAddr) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -572,33 +520,6 @@ fn write_addresses(config: &Config, plain: SocketAddr, tls: Option<SocketAddr>) 
     }
     if let Err(error) = written {
         tracing::warn!(%error, "could not write the address file in data_dir");
-    }
-}
-
-async fn tidy_regularly(context: Context, stopping: CancellationToken) {
-    let mut wait = Duration::from_secs(FIRST_TIDY_SECONDS);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = stopping.cancelled() => return,
-        }
-        wait = Duration::from_secs(TIDY_EVERY_SECONDS);
-        if let Err(error) = tidy::tidy(&context).await {
-            tracing::warn!(%error, "housekeeping failed; trying again");
-        }
-    }
-}
-
-/// Other processes create projects, too.
-async fn follow_projects(projects: Projects, stopping: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(FOLLOW_PROJECTS_EVERY) => {}
-            () = stopping.cancelled() => return,
-        }
-        if let Err(error) = projects.refresh().await {
-            tracing::warn!(%error, "the data projects in the store could not be looked at; trying again");
-        }
     }
 }
 

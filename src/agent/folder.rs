@@ -1,6 +1,7 @@
 //! Which files of a folder are next: complete ones, in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::config::{Order, Ready, SendFolder};
 use super::files::UNFINISHED;
 use super::record::Mark;
+use super::send::REASONS;
 use super::trouble::{Kind, Trouble};
 
 /// What the name of a done-file has behind the name of its file.
@@ -158,15 +160,30 @@ pub fn waiting(send: &SendFolder) -> Result<Vec<String>, Trouble> {
 /// How many files lie in a folder.
 #[must_use]
 pub fn count(folder: &Path) -> Option<u64> {
-    let entries = std::fs::read_dir(folder).ok()?;
-    let visible = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".");
-    let files = entries
-        .filter_map(Result::ok)
-        .filter(|entry| visible(&entry.file_name()));
+    Some(visible(folder)?.len() as u64)
+}
+
+/// How many files lie in the folder of what failed. Beside each lies a file with the reasons, which is none of them; a file may
+/// be called like one, and then it has another beside it.
+#[must_use]
+pub fn count_failed(folder: &Path) -> Option<u64> {
+    let names = visible(folder)?;
+    let is_failed = |name: &&OsString| {
+        let mut reasons = (*name).clone();
+        reasons.push(REASONS);
+        !name.as_encoded_bytes().ends_with(REASONS.as_bytes()) || names.contains(&reasons)
+    };
+    Some(names.iter().filter(is_failed).count() as u64)
+}
+
+fn visible(folder: &Path) -> Option<HashSet<OsString>> {
+    let entries = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let names = files.map(|entry| entry.file_name());
     Some(
-        files
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-            .count() as u64,
+        names
+            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
+            .collect(),
     )
 }
 

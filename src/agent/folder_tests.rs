@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Seen, Watcher};
+use super::{Seen, Watcher, count, count_failed};
 use crate::agent::config::{Folders, Order, Ready, SendFolder, Target};
 
 fn flow(folder: &Path) -> SendFolder {
@@ -101,4 +101,22 @@ fn the_oldest_is_first_where_that_is_asked() {
     }
     let seen = Watcher::default().look(&flow, false, Instant::now()).expect("seen");
     assert_eq!(names(&seen), ["B", "b", "c", "a"]);
+}
+
+/// What lies beside a file that failed, to say why, is not another one that failed.
+#[test]
+fn reasons_are_not_counted_among_what_failed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str| std::fs::write(folder.path().join(name), "x").expect("written");
+    write("a.csv");
+    write("a.csv.errors.json");
+    // Whoever corrected a file took it away, and left the reasons.
+    write("b.csv.errors.json");
+    assert_eq!((count(folder.path()), count_failed(folder.path())), (Some(3), Some(1)));
+    // A file may be called like reasons.
+    write("c.errors.json");
+    write("c.errors.json.errors.json");
+    write(".hidden");
+    assert_eq!(count_failed(folder.path()), Some(2));
+    assert_eq!(count_failed(&folder.path().join("nowhere")), None);
 }

@@ -21,8 +21,7 @@ use crate::telemetry::traces::Traces;
 /// Whatever keeps one of them from opening, in a sentence.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<(Context, Arc<Definitions>)> {
     crate::blob::install_crypto();
-    let databases = super::definitions::databases(config)?;
-    let definitions = load_definitions(config, &databases).await?;
+    // First, because nothing else is worth reading where there is none.
     let store = Store::connect(&StoreSettings {
         url: config.store.url.clone(),
         max_connections: config.store.max_connections,
@@ -30,6 +29,8 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<(Context, Arc<Defini
     })
     .await
     .context("cannot open the service store (store.url)")?;
+    let databases = super::definitions::databases(config)?;
+    let definitions = load_definitions(config, &databases).await?;
     let blobs = Blobs::open(&config.blobs_url).context("cannot open the blob store (blobs.url)")?;
     insist_on_shared_blobs(&store, &blobs).await?;
     let definitions = Projects::new(store.clone(), definitions).refresh().await?;

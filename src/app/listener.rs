@@ -52,6 +52,18 @@ impl Listeners {
         Ok(self.plain.local_addr()?)
     }
 
+    /// The first address that others than this machine can reach.
+    ///
+    /// # Errors
+    /// When the system does not say where it listens.
+    pub(super) fn open_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let addresses = [Some(self.address()?), self.tls_address()];
+        Ok(addresses
+            .into_iter()
+            .flatten()
+            .find(|address| !address.ip().is_loopback()))
+    }
+
     /// The address of the TLS listener.
     pub(super) fn tls_address(&self) -> Option<SocketAddr> {
         self.tls.as_ref()?.0.local_addr().ok()

@@ -15,7 +15,7 @@ use super::Exit;
 use crate::domain::status::Status;
 
 pub use bulk::{Counted, FailedMessage, FailureGroups, Report};
-pub use deliveries::{Delivery, DeliveryPage};
+pub use deliveries::{Delivery, DeliveryPage, LastAnswer};
 pub use history::{RunHistory, RunList, RunMessage, RunPackage, RunPosition, WhyEmpty};
 pub use processes::{Process, ProcessList};
 pub use rates::{Rates, Traffic};
@@ -186,6 +186,9 @@ pub struct RecordError {
     pub value: Option<String>,
     /// A sentence a person understands.
     pub reason: Option<String>,
+    /// The message whose correction of the record landed.
+    #[serde(default)]
+    pub repaired_by: Option<String>,
 }
 
 /// A page of [`RecordError`].

@@ -1,6 +1,8 @@
 //! The service over HTTP, as any client sees it: `/api/v1`, the connector and the token endpoint.
 //!
-//! Owns: signing in, addresses, and turning every refusal into a [`Failure`] with the service's own sentence in it.
+//! Owns: signing in, addresses, and turning every refusal into a [`Failure`] with the service's own sentence in it (`refusal`).
+
+mod refusal;
 
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use url::Url;
 use super::answers::{Answer, Dequeued, Job, Message};
 use super::{Exit, Failure, untrusted};
 use crate::sandbox::{MARK, SPARED};
+use refusal::{chain, refusal};
 
 /// Longest wait for an answer that needs no upload and no download.
 const ANSWER_SECONDS_MAX: u64 = 60;
@@ -414,82 +417,6 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<Answer<T>, Fail
     Ok(Answer { raw, body })
 }
 
-/// What the service said, as a failure.
-async fn refusal(response: Response) -> Failure {
-    let status = response.status();
-    let path = response.url().path().to_owned();
-    let after = response
-        .headers()
-        .get(reqwest::header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let text = response.text().await.unwrap_or_default();
-    let said = sentence(&text).map(|sentence| {
-        let lines: Vec<String> = in_options(&sentence).lines().map(super::screen::plain).collect();
-        lines.join("\n")
-    });
-    let cure = said.as_deref().and_then(cure_of);
-    let unsaid = said.is_none();
-    let what = said.unwrap_or_else(|| format!("the service answered {status} to {path}"));
-    let failure = Failure::new(ending(status), what);
-    match (status, after) {
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds)) => {
-            failure.cure(format!("Try again in {} seconds.", super::screen::plain(&seconds)))
-        }
-        (StatusCode::FORBIDDEN, _) if unsaid => failure.cure("A job's `clients` list says who may use it."),
-        (StatusCode::NOT_FOUND, _) => match cure {
-            Some(cure) => failure.cure(cure),
-            None => failure,
-        },
-        _ => failure,
-    }
-}
-
-/// What the API calls a member of a body is an option here.
-fn in_options(sentence: &str) -> String {
-    sentence.replace("or say `force`", "or say `--force`")
-}
-
-/// Where to look for something the service does not know. A message without rejected records needs no cure.
-fn cure_of(sentence: &str) -> Option<&'static str> {
-    if sentence.starts_with("there is no job") {
-        Some("`tranship jobs list` shows what is there.")
-    } else if sentence.starts_with("there is no message") {
-        Some("`tranship messages list` shows what is there.")
-    } else {
-        None
-    }
-}
-
-fn ending(status: StatusCode) -> Exit {
-    match status.as_u16() {
-        401 | 403 | 404 | 410 => Exit::Refused,
-        429 | 502..=504 => Exit::Unreachable,
-        _ => Exit::Failed,
-    }
-}
-
-/// The sentence in an error body: a problem's `detail` or `title`, an `OData` error's message, a token error's description.
-fn sentence(text: &str) -> Option<String> {
-    let body: Value = serde_json::from_str(text).ok()?;
-    ["/detail", "/error/message", "/error_description", "/Message", "/title"]
-        .into_iter()
-        .find_map(|at| body.pointer(at).and_then(Value::as_str))
-        .filter(|sentence| !sentence.is_empty())
-        .map(str::to_owned)
-}
-
-/// An error with its causes, because the outermost one of an HTTP client says little.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut last = error.to_string();
-    let mut inner = error.source();
-    while let Some(cause) = inner {
-        last = cause.to_string();
-        inner = cause.source();
-    }
-    last
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -512,50 +439,6 @@ mod tests {
                 .as_str(),
             "https://h/namespaces/AXSF/api/v1/jobs/a%2F..%2Fb%3Fc?entity=%C3%84+%26+b"
         );
-    }
-
-    #[test]
-    fn every_kind_of_error_body_yields_its_sentence() {
-        for (body, want) in [
-            (
-                r#"{"title":"Not found","status":404,"code":"job_unknown","detail":"there is no job `x`"}"#,
-                "there is no job `x`",
-            ),
-            (r#"{"title":"Not found"}"#, "Not found"),
-            (
-                r#"{"error":{"code":"","message":"An error has occurred."}}"#,
-                "An error has occurred.",
-            ),
-            (
-                r#"{"error":"invalid_client","error_description":"bad secret"}"#,
-                "bad secret",
-            ),
-            (
-                r#"{"Message":"No HTTP resource was found"}"#,
-                "No HTTP resource was found",
-            ),
-        ] {
-            assert_eq!(sentence(body).as_deref(), Some(want));
-        }
-        assert_eq!(sentence("<html>"), None);
-        assert_eq!(sentence("{}"), None);
-    }
-
-    #[test]
-    fn the_ending_follows_the_answer() {
-        let ending = |status| ending(StatusCode::from_u16(status).expect("a status"));
-        assert_eq!(ending(403), Exit::Refused);
-        assert_eq!(ending(404), Exit::Refused);
-        assert_eq!(ending(422), Exit::Failed);
-        assert_eq!(ending(500), Exit::Failed);
-        assert_eq!(ending(503), Exit::Unreachable);
-    }
-
-    #[test]
-    fn a_cure_is_offered_only_where_it_fits() {
-        assert!(cure_of("there is no job `x`").is_some_and(|cure| cure.contains("jobs list")));
-        assert!(cure_of("there is no message 1").is_some_and(|cure| cure.contains("messages list")));
-        assert_eq!(cure_of("message 1 has no rejected records"), None);
     }
 
     /// Answers the first connection with these bytes and ends it.

@@ -4,10 +4,10 @@ use chrono::DateTime;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::client::{open, refusal};
 use super::screen::{Screen, Tone, count, plain};
 use super::settings::Settings;
 use super::shell::program;
+use super::store::{open, refusal};
 use super::{Exit, Failure};
 use crate::definitions::Definitions;
 use crate::domain::audit::Action;

@@ -9,7 +9,7 @@ use super::actor::entry;
 use super::progress::{self, Cleared};
 use super::screen::{Screen, Tone, counted, plain};
 use super::settings::Settings;
-use super::{Exit, Failure};
+use super::{Exit, Failure, store};
 use crate::backup::{self, BackupError, Manifest};
 use crate::blob::Blobs;
 use crate::clock::Clock;
@@ -228,5 +228,8 @@ fn say_content(screen: &Screen, manifest: &Manifest) {
 }
 
 fn refusal(error: &BackupError) -> Failure {
-    Failure::failed(error.to_string())
+    match error {
+        BackupError::Store(missing @ StoreError::Missing { .. }) => store::refusal(missing),
+        _ => Failure::failed(error.to_string()),
+    }
 }

@@ -1,6 +1,7 @@
 //! `tranship check`: settings, definitions and tables, without starting anything.
 
 mod exports;
+mod receivers;
 mod rules;
 
 use std::path::Path;
@@ -59,6 +60,8 @@ impl Verdict<'_> {
 pub(super) struct Findings<'a> {
     pub(super) verdicts: Vec<Verdict<'a>>,
     pub(super) mistakes: Vec<Mistake>,
+    /// What may be meant, and will not work as it is.
+    warnings: Vec<Mistake>,
 }
 
 impl Findings<'_> {
@@ -66,6 +69,7 @@ impl Findings<'_> {
         Self {
             verdicts: Vec::new(),
             mistakes,
+            warnings: Vec::new(),
         }
     }
 
@@ -96,7 +100,8 @@ impl Check {
         databases: &Databases,
         definitions: &Definitions,
     ) -> Result<Exit, Failure> {
-        let findings = judge(databases, definitions, self.apply).await?;
+        let mut findings = judge(databases, definitions, self.apply).await?;
+        findings.warnings = receivers::refused(config, definitions).await;
         if screen.is_json() {
             screen.json(&as_json(definitions, &findings));
         } else {
@@ -211,7 +216,11 @@ fn mistake_or_outage(place: String, error: &BusinessError) -> Result<Mistake, Fa
 }
 
 fn print(screen: &Screen, config: &Config, definitions: &Definitions, findings: &Findings<'_>) {
-    let Findings { verdicts, mistakes } = findings;
+    let Findings {
+        verdicts,
+        mistakes,
+        warnings,
+    } = findings;
     for verdict in verdicts {
         let (tone, word) = match () {
             () if verdict.unfit() => (Tone::Bad, "needs a change"),
@@ -227,9 +236,11 @@ fn print(screen: &Screen, config: &Config, definitions: &Definitions, findings: 
             screen.line(format!("    {}", difference.sql.replace('\n', "\n    ")));
         }
     }
-    for mistake in mistakes {
-        let word = screen.paint(Tone::Bad, "mistake");
-        screen.line(format!("{word}  {}: {}", mistake.place, plain(&mistake.message)));
+    let bad = mistakes.iter().map(|mistake| (Tone::Bad, "mistake", mistake));
+    let doubtful = warnings.iter().map(|warning| (Tone::Warning, "warning", warning));
+    for (tone, word, found) in bad.chain(doubtful) {
+        let word = screen.paint(tone, word);
+        screen.line(format!("{word}  {}: {}", found.place, plain(&found.message)));
     }
     conclude(screen, config, definitions, findings);
 }
@@ -278,12 +289,14 @@ fn as_json(definitions: &Definitions, findings: &Findings<'_>) -> serde_json::Va
         })
         .collect();
     let jobs: Vec<_> = definitions.jobs.iter().map(|job| job.name.as_str()).collect();
-    let mistakes: Vec<_> = findings
-        .mistakes
-        .iter()
-        .map(|mistake| serde_json::json!({"place": mistake.place, "message": mistake.message}))
-        .collect();
-    serde_json::json!({"jobs": jobs, "entities": entities, "mistakes": mistakes})
+    let listed = |found: &[Mistake]| -> Vec<_> {
+        let found = found.iter();
+        found
+            .map(|found| serde_json::json!({"place": found.place, "message": found.message}))
+            .collect()
+    };
+    let (mistakes, warnings) = (listed(&findings.mistakes), listed(&findings.warnings));
+    serde_json::json!({"jobs": jobs, "entities": entities, "mistakes": mistakes, "warnings": warnings})
 }
 
 #[cfg(test)]

@@ -9,16 +9,15 @@ use super::actor::entry;
 use super::screen::{Screen, plain};
 use super::settings::Settings;
 use super::shell::{program, quoted};
+use super::store::{open, open_or_make, refusal};
 use super::{Exit, Failure};
-use crate::app::data_dir;
 use crate::auth::secrets::{hash_secret, new_secret};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::domain::audit::Action;
 use crate::domain::client::{Role, name_flaw};
 use crate::domain::time::Timestamp;
 use crate::storage::clients::{Change, Changed, Client, LastAdmin};
-use crate::storage::{Sharing, Store, StoreError, StoreSettings};
+use crate::storage::{Store, StoreError};
 
 /// Say who may talk to the service
 #[derive(Debug, Subcommand)]
@@ -128,7 +127,7 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
     };
     let config = settings.load()?;
     let made = new_store_file(&config.store.url);
-    let store = open(config).await?;
+    let store = open_or_make(config).await?;
     let entry = entry(Action::ClientAdd, name).with("role", role.as_str());
     let added = match store.audited(entry).add_client(&client).await {
         Err(StoreError::Exists { .. }) => Err(taken(&store, name).await),
@@ -143,16 +142,8 @@ async fn add(screen: &Screen, name: &str, role: Role, settings: &Settings) -> Re
     Ok(Exit::Ok)
 }
 
-/// Refuses to work on a SQLite store that is not there: who looks at a store, or changes it, means one that is.
-pub(super) fn insist_on_store(url: &str) -> Result<(), Failure> {
-    match new_store_file(url) {
-        Some(file) => Err(Failure::usage(format!("there is no store at {}", file.display()))),
-        None => Ok(()),
-    }
-}
-
 /// The file of a SQLite store that does not exist yet: opening it makes it, and in the wrong folder nobody would notice.
-pub(super) fn new_store_file(url: &str) -> Option<PathBuf> {
+fn new_store_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
@@ -275,23 +266,6 @@ async fn revoke(screen: &Screen, name: &str, settings: &Settings) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-/// Opens the store beside the service that may be running on it.
-pub(super) async fn open(config: Config) -> Result<Store, Failure> {
-    // The first client may come before the first start.
-    data_dir::make(&config.data_dir).map_err(|error| {
-        Failure::failed(format!(
-            "cannot make the folder {} (data_dir): {error}",
-            config.data_dir.display()
-        ))
-    })?;
-    let settings = StoreSettings {
-        url: config.store.url,
-        max_connections: config.store.max_connections,
-        sharing: Sharing::Beside,
-    };
-    Store::connect(&settings).await.map_err(|error| refusal(&error))
-}
-
 fn print_secret(screen: &Screen, name: &str, secret: &str, made: Option<&Path>) {
     if screen.is_json() {
         let mut answer = serde_json::json!({"client_id": name, "client_secret": secret});
@@ -315,14 +289,6 @@ pub(super) fn unknown(name: &str) -> Failure {
         format!("there is no client `{}` that is not revoked", plain(name)),
     )
     .cure("`tranship client list` shows them all.")
-}
-
-pub(super) fn refusal(error: &StoreError) -> Failure {
-    match error {
-        StoreError::Locked { .. } => Failure::failed(error.to_string()).cure("Try again: a start takes a moment."),
-        StoreError::Settings(_) | StoreError::Migration(_) => Failure::usage(error.to_string()),
-        _ => Failure::failed(error.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use super::actor::entry;
-use super::client::{open, refusal, unknown};
+use super::client::unknown;
 use super::screen::{Screen, Tone};
 use super::settings::Settings;
+use super::store::{open, refusal};
 use super::{Exit, Failure};
 use crate::auth::sessions::LINK_SECONDS;
 use crate::clock::Clock;

@@ -10,13 +10,13 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::actor::entry;
-use super::client::insist_on_store;
 use super::progress::{self, Cleared};
 use say::{NOT_REACHED, left, say_report};
 
 use super::screen::{Screen, counted, plain};
 use super::settings::Settings;
 use super::shell::program;
+use super::store::refusal;
 use super::{Exit, Failure};
 use crate::app::beside;
 use crate::auth::secrets::random_key;
@@ -31,6 +31,7 @@ use crate::format::typed::type_canonical;
 use crate::hints::nearest;
 use crate::pipeline::Context;
 use crate::pipeline::erase::{self as use_case, Report, Wanted};
+use crate::storage::StoreError;
 
 /// Remove a person's data from payloads, rejects and staging
 #[derive(Debug, Args)]
@@ -97,9 +98,7 @@ fn message(text: &str) -> Result<MessageId, String> {
 impl Erase {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         let config = self.settings.load()?;
-        insist_on_store(&config.store.url)?;
-        let failed = |error: anyhow::Error| Failure::failed(format!("{error:#}"));
-        let (context, definitions) = beside::open(&config).await.map_err(failed)?;
+        let (context, definitions) = beside::open(&config).await.map_err(|error| unopened(&error))?;
         let wanted = self.wanted(&definitions);
         let done = match wanted {
             Ok(wanted) => self.carry_out(screen, &context, &definitions, wanted).await,
@@ -115,7 +114,10 @@ impl Erase {
             let names = definitions.entities.iter().map(|entity| entity.label.as_str());
             let hint = nearest(&self.entity, names).map(|name| format!("; did you mean `{name}`?"));
             let entity = plain(&self.entity);
-            Failure::usage(format!("there is no entity `{entity}`{}", hint.unwrap_or_default()))
+            Failure::new(
+                Exit::Refused,
+                format!("there is no entity `{entity}`{}", hint.unwrap_or_default()),
+            )
         })?;
         let values = self.keys.iter().map(|(field, text)| value(entity, field, text));
         Ok(Wanted {
@@ -230,6 +232,14 @@ impl Erase {
     }
 }
 
+/// What kept the store, the definitions or a database from opening.
+fn unopened(error: &anyhow::Error) -> Failure {
+    match error.downcast_ref::<StoreError>() {
+        Some(missing @ StoreError::Missing { .. }) => refusal(missing),
+        _ => Failure::failed(format!("{error:#}")),
+    }
+}
+
 /// The value a field must have.
 fn value(entity: &Entity, name: &str, text: &str) -> Result<FieldValue, Failure> {
     let field = entity.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
@@ -242,7 +252,7 @@ fn value(entity: &Entity, name: &str, text: &str) -> Result<FieldValue, Failure>
             plain(name),
             hint.unwrap_or_default()
         );
-        Failure::usage(what).cure(format!("Its fields: {}", names.join(", ")))
+        Failure::new(Exit::Refused, what).cure(format!("Its fields: {}", names.join(", ")))
     })?;
     match type_canonical(field, text) {
         Ok(Cell::Null) => Err(Failure::usage(format!("`{name}` needs a value"))),

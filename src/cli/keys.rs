@@ -6,10 +6,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::actor::entry;
-use super::client::{insist_on_store, open, refusal};
 use super::screen::Screen;
 use super::settings::Settings;
 use super::shell::program;
+use super::store::{open, refusal};
 use super::{Exit, Failure};
 use crate::auth::secrets::random_key;
 use crate::clock::Clock;
@@ -115,7 +115,6 @@ fn id(key: &StoredKey) -> String {
 async fn list(screen: &Screen, settings: &Settings) -> Result<Exit, Failure> {
     let config = settings.load()?;
     let lives = KeyPurpose::ALL.map(|purpose| life_seconds(&config, purpose));
-    insist_on_store(&config.store.url)?;
     let store = open(config).await?;
     let keys = store.stored_keys().await;
     store.close().await;
@@ -168,7 +167,6 @@ async fn rotate(screen: &Screen, wanted: &[KeyPurpose], pace: Pace, settings: &S
     });
     let new: Vec<NewKey> = new.collect();
     let words: Vec<&str> = purposes.iter().map(|purpose| purpose.as_str()).collect();
-    insist_on_store(&config.store.url)?;
     let store = open(config).await?;
     let entry = entry(Action::KeysRotate, "keys")
         .with("purposes", words.clone())

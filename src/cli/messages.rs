@@ -9,7 +9,8 @@ use tokio::io::AsyncWriteExt as _;
 use super::answers::RecordErrors;
 use super::api::Api;
 use super::bulk::{Bulk, Filters, How, message_id};
-use super::connection::{Connection, name_or_id};
+use super::connection::Connection;
+use super::correction;
 use super::progress::{self, Cleared};
 use super::screen::{Screen, plain};
 use super::shell::{program, quoted};
@@ -34,7 +35,7 @@ pub enum Messages {
     /// Show everything about a message
     Show {
         /// The message's id
-        #[arg(value_name = "ID", value_parser = name_or_id)]
+        #[arg(value_name = "ID", value_parser = message_id)]
         message: String,
         /// List every rejected record, not only one sample of each cause
         #[arg(long)]
@@ -72,7 +73,7 @@ pub enum Messages {
     /// Write the rejected records in the format they came in, each with its reject id and error
     Rejects {
         /// The message's id
-        #[arg(value_name = "ID", value_parser = name_or_id)]
+        #[arg(value_name = "ID", value_parser = message_id)]
         message: String,
         /// Write to this file, which must not exist; standard output unless given
         #[arg(long, value_name = "FILE")]
@@ -83,7 +84,7 @@ pub enum Messages {
     /// Send a corrected rejects file back; it becomes a child of the message
     Resubmit {
         /// The id of the message the records were rejected from
-        #[arg(value_name = "ID", value_parser = name_or_id)]
+        #[arg(value_name = "ID", value_parser = message_id)]
         message: String,
         /// The corrected file; leave the `_reject_id` column as it is
         #[arg(value_name = "FILE")]
@@ -158,6 +159,7 @@ impl Messages {
                 wait,
                 ..
             } => {
+                correction::insist_on_ids(&file, &message).await?;
                 let query: &[_] = if force { &[("force", "true")] } else { &[] };
                 let to = api.at(&["api", "v1", "messages", &message, "resubmit"], query);
                 let child = push::send_file(&api, screen, &file, to, None).await?;

@@ -17,6 +17,7 @@ mod client;
 mod completions;
 mod connection;
 mod console;
+mod correction;
 mod dead_letters;
 mod deliveries;
 mod demo;
@@ -42,11 +43,13 @@ mod runs;
 mod sandbox;
 mod schedules;
 mod screen;
+mod sent;
 mod serve;
 mod settings;
 mod shell;
 mod show;
 mod status;
+mod store;
 mod untrusted;
 mod wait;
 mod webhooks;
@@ -65,7 +68,7 @@ Exit codes:
   2  wrong command line, settings or definitions
   3  the message ended with rejected records
   4  the message failed, was cancelled or expired
-  5  not found, or not allowed for this client
+  5  what was named is not there, or not allowed for this client
   6  the service cannot be reached
 
 Start here:

@@ -166,6 +166,9 @@ pub fn record_error(error: &RecordError) -> String {
     if let Some(reason) = &error.reason {
         let _ = write!(text, ": {}", plain(reason));
     }
+    if let Some(child) = &error.repaired_by {
+        let _ = write!(text, "; repaired by {}", plain(child));
+    }
     text
 }
 

@@ -1,6 +1,7 @@
 //! `tranship status`: where a message stands.
 
-use super::connection::{Connection, name_or_id};
+use super::bulk::message_id;
+use super::connection::Connection;
 use super::screen::{Screen, plain};
 use super::shell::program;
 use super::{Exit, Failure, show, wait};
@@ -15,7 +16,7 @@ Examples:
   tranship status 0192f1c4-… --json | jq .records")]
 pub struct Status {
     /// The message's id
-    #[arg(value_name = "ID", value_parser = name_or_id)]
+    #[arg(value_name = "ID", value_parser = message_id)]
     message: String,
     /// Stay until nothing more happens to it
     #[arg(long)]

@@ -4,6 +4,9 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::{Cli, Exit};
 
+/// The id of a message.
+const ID: &str = "0192f1c4-7a51-7c3e-9d7e-0c1f6f3a2b11";
+
 fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(std::iter::once("tranship").chain(line.iter().copied()))
 }
@@ -157,7 +160,7 @@ fn every_command_of_the_manual_is_taken() {
             "60",
         ],
         &["pull", "--job", "J", "--out", "d", "--ack", "--max", "3"],
-        &["status", "id", "--watch"],
+        &["status", ID, "--watch"],
         &["jobs", "list"],
         &["jobs", "show", "J"],
         &["jobs", "run", "J", "--wait"],
@@ -172,10 +175,10 @@ fn every_command_of_the_manual_is_taken() {
             "--limit",
             "5",
         ],
-        &["messages", "show", "id", "--errors"],
-        &["messages", "rejects", "id", "--out", "r.csv"],
-        &["messages", "resubmit", "id", "r.csv", "--wait"],
-        &["messages", "resubmit", "id", "r.csv", "--force"],
+        &["messages", "show", ID, "--errors"],
+        &["messages", "rejects", ID, "--out", "r.csv"],
+        &["messages", "resubmit", ID, "r.csv", "--wait"],
+        &["messages", "resubmit", ID, "r.csv", "--force"],
         &["client", "add", "shop", "--role", "operator", "--data-dir", "d"],
         &["client", "list", "--json"],
         &["client", "rotate", "shop"],

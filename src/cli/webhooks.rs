@@ -1,12 +1,12 @@
 //! `tranship webhooks`: what jobs' webhooks were told, once more on request, and a ping to try one out.
 
 use clap::Subcommand;
-use serde_json::Value;
 
 use super::answers::{Webhook, WebhookPage};
 use super::connection::{Connection, name_or_id};
 use super::screen::{Screen, Tone, plain};
-use super::shell::{program, quoted};
+use super::sent::{self, List, Page, delivery_id, last_words, or_none};
+use super::shell::program;
 use super::{Exit, Failure};
 
 /// List what webhooks were told, send it once more, send a ping
@@ -21,7 +21,7 @@ pub enum Webhooks {
         #[arg(long, value_name = "STATE", value_parser = ["pending", "delivered", "dead"])]
         state: Option<String>,
         /// Only those before this delivery (the `next` of an earlier page)
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = delivery_id)]
         before: Option<String>,
         /// How many, 1 to 200
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
@@ -32,7 +32,7 @@ pub enum Webhooks {
     /// Show a delivery, with the body that is sent
     Show {
         /// The delivery's id
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = delivery_id)]
         delivery: String,
         #[command(flatten)]
         connection: Connection,
@@ -40,7 +40,7 @@ pub enum Webhooks {
     /// Send deliveries once more that have ended, dead ones above all; the receiver sees the same `webhook-id`
     Replay {
         /// The deliveries' ids
-        #[arg(value_name = "ID", required = true)]
+        #[arg(value_name = "ID", required = true, value_parser = delivery_id)]
         deliveries: Vec<String>,
         #[command(flatten)]
         connection: Connection,
@@ -91,53 +91,25 @@ impl Webhooks {
 }
 
 async fn list(screen: &Screen, connection: &Connection, filters: &[(&str, Option<&str>)]) -> Result<Exit, Failure> {
-    let query: Vec<(&str, &str)> = filters
-        .iter()
-        .filter_map(|(key, value)| value.map(|value| (*key, value)))
-        .collect();
-    let path = ["api", "v1", "webhooks"];
-    let answer = connection.open()?.get::<WebhookPage>(&path, &query).await?;
-    if screen.is_json() {
-        screen.json(&answer.raw);
-        return Ok(Exit::Ok);
-    }
-    let page = answer.body;
-    if page.deliveries.is_empty() {
-        screen.note("There are no such deliveries.");
-        return Ok(Exit::Ok);
-    }
-    let heading = [
-        "delivery",
-        "type",
-        "job",
-        "state",
-        "attempts",
-        "next attempt",
-        "last answer",
-    ];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    rows.extend(page.deliveries.iter().map(row));
-    screen.table(&rows);
-    if let Some(next) = page.next {
-        screen.note(format!("More: {}", next_page(filters, &next)));
-    }
-    Ok(Exit::Ok)
-}
-
-/// The command that lists on from there, with the same filters.
-fn next_page(filters: &[(&str, Option<&str>)], next: &str) -> String {
-    let kept = filters.iter().filter(|(key, _)| matches!(*key, "job" | "state"));
-    let kept = kept.filter_map(|(key, value)| value.map(|value| format!(" --{key} {}", quoted(value))));
-    format!(
-        "{} webhooks list{} --before {}",
-        program(),
-        kept.collect::<String>(),
-        plain(next)
-    )
-}
-
-fn or_none(text: Option<&str>) -> String {
-    plain(text.filter(|text| !text.is_empty()).unwrap_or("-"))
+    let list = List {
+        path: &["api", "v1", "webhooks"],
+        filters,
+        command: "webhooks list",
+        heading: [
+            "delivery",
+            "type",
+            "job",
+            "state",
+            "attempts",
+            "next attempt",
+            "last answer",
+        ],
+    };
+    let page = |page: WebhookPage| Page {
+        rows: page.deliveries.iter().map(row).collect(),
+        next: page.next,
+    };
+    list.print(screen, connection, page).await
 }
 
 fn row(webhook: &Webhook) -> Vec<String> {
@@ -148,7 +120,7 @@ fn row(webhook: &Webhook) -> Vec<String> {
         plain(&webhook.state),
         webhook.attempts.to_string(),
         or_none(webhook.next_attempt_at.as_deref()),
-        or_none(webhook.last().as_deref()),
+        last_words(webhook.last_answer.as_ref()),
     ]
 }
 
@@ -171,7 +143,7 @@ async fn show(screen: &Screen, connection: &Connection, id: &str) -> Result<Exit
         ("to", plain(&webhook.url)),
         ("attempts", webhook.attempts.to_string()),
         ("next attempt", or_none(webhook.next_attempt_at.as_deref())),
-        ("last answer", or_none(webhook.last().as_deref())),
+        ("last answer", last_words(webhook.last_answer.as_ref())),
     ];
     let rows: Vec<Vec<String>> = facts.map(|(name, value)| vec![name.to_owned(), value]).to_vec();
     screen.table(&rows);
@@ -182,22 +154,9 @@ async fn show(screen: &Screen, connection: &Connection, id: &str) -> Result<Exit
 }
 
 async fn replay(screen: &Screen, connection: &Connection, ids: &[String]) -> Result<Exit, Failure> {
-    let api = connection.open()?;
-    let mut replayed: Vec<Value> = Vec::new();
-    for id in ids {
-        let answer = api
-            .post::<Webhook>(&["api", "v1", "webhooks", id, "replay"], None)
-            .await?;
-        if !screen.is_json() {
-            let Webhook { id, url, .. } = &answer.body;
-            screen.line(format!("{} goes to {} once more", plain(id), plain(url)));
-        }
-        replayed.push(answer.raw);
-    }
-    if screen.is_json() {
-        screen.json(&replayed);
-    }
-    Ok(Exit::Ok)
+    let paths = ids.iter().map(|id| vec!["api", "v1", "webhooks", id, "replay"]);
+    let to = |webhook: &Webhook| [webhook.id.clone(), webhook.url.clone()];
+    sent::replay(screen, &connection.open()?, paths, to).await
 }
 
 async fn test(screen: &Screen, connection: &Connection, job: &str) -> Result<Exit, Failure> {

@@ -64,6 +64,8 @@ fn read(table: Table<'_>, name: Option<Placed<String>>) -> Option<DestinationPla
     });
     let has_kind = kind.is_some() || table.has("kind");
     let url = url.and_then(|url| check_url(&table, url, kind.as_ref()));
+    let findings = table.findings();
+    let place = |span: &std::ops::Range<usize>| findings.place(span);
     // Which keys there are depends on the kind: without one, none is unknown.
     if has_kind {
         table.finish();
@@ -71,6 +73,7 @@ fn read(table: Table<'_>, name: Option<Placed<String>>) -> Option<DestinationPla
     Some(DestinationPlaces {
         destination: Destination {
             name: name?.value,
+            url_place: url.as_ref().map(|url| place(&url.span))?,
             url: url?.value,
             path: path.as_ref().map(|path| path.value.clone()),
             kind: kind?,
@@ -253,8 +256,10 @@ fn read_oauth2(table: &Table<'_>, name: &str) -> Option<Auth> {
         });
     let client_id = table.required_text("client_id");
     let (secret, scope) = (read_secret(table, name), table.text("scope"));
+    let token_url = token_url?;
     Some(Auth::OAuth2 {
-        token_url: token_url?.value,
+        token_place: table.findings().place(&token_url.span),
+        token_url: token_url.value,
         client_id: client_id?.value,
         secret: secret?,
         scope: scope.map(|scope| scope.value),

@@ -13,7 +13,9 @@ pub(super) fn read(section: Table<'_>) -> Option<WebhookSpec> {
         section.require("url");
     }
     let wants_url = section.has("url");
-    let url = section.text("url").and_then(|text| read_url(&section, &text));
+    let text = section.text("url");
+    let url_place = text.as_ref().map(|text| section.findings().place(&text.span));
+    let url = text.and_then(|text| read_url(&section, &text));
     let secret = read_secret(&section, "[webhook]");
     let on = read_on(&section);
     section.finish();
@@ -22,6 +24,7 @@ pub(super) fn read(section: Table<'_>) -> Option<WebhookSpec> {
     }
     Some(WebhookSpec {
         url,
+        url_place,
         secret: secret?,
         on,
         per_message,

@@ -138,6 +138,7 @@ async fn authorize(
             client_id,
             secret,
             scope,
+            ..
         } => {
             let secret = read(secret).await?;
             let token = tokens

@@ -13,6 +13,8 @@ pub struct Destination {
     pub name: String,
     /// A place for blobs, or the URL of a web service.
     pub url: String,
+    /// Where that stands, `jobs/out.toml:12`; for messages.
+    pub url_place: String,
     /// Where below `url`; none: under the file's own name in a place for blobs, at `url` itself of a web service.
     pub path: Option<PathTemplate>,
     /// How it is brought there.
@@ -104,6 +106,8 @@ pub enum Auth {
     OAuth2 {
         /// Where tokens are asked for.
         token_url: String,
+        /// Where that stands, `jobs/out.toml:12`; for messages.
+        token_place: String,
         /// The client.
         client_id: String,
         /// Where its secret is.

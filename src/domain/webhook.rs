@@ -15,6 +15,8 @@ use super::time::Timestamp;
 pub struct WebhookSpec {
     /// Where outcomes are sent; `None` only with `per_message`: then nobody is told of messages that name no webhook.
     pub url: Option<Url>,
+    /// Where that stands, `jobs/in.toml:12`; for messages.
+    pub url_place: Option<String>,
     /// Where the secret is that signs them; the secret itself is in no definition.
     pub secret: SecretSource,
     /// The final statuses that are told.

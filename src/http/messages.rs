@@ -1,6 +1,8 @@
 //! `/api/v1/messages`: enqueue, list, page through errors, resubmit. Where one stands is in `status`, its rejects
 //! in `rejects`.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -195,7 +197,14 @@ pub async fn errors(api: web::Data<Api>, request: HttpRequest, id: web::Path<Str
         };
         let next = errors.last().filter(|_| errors.len() == limit as usize);
         let next = next.map(|e| format!("{}.{}.{}", e.reject.entity_no, e.reject.record, e.ordinal));
-        let errors: Vec<_> = errors.iter().map(view::error).collect();
+        let repairs = match message.repaired {
+            0 => BTreeMap::new(),
+            _ => api.context.store.repairs_of(message.id, &errors).await?,
+        };
+        let errors: Vec<_> = errors
+            .iter()
+            .map(|error| view::listed_error(error, repairs.get(&error.reject).copied()))
+            .collect();
         Ok(HttpResponse::Ok().json(json!({ "errors": errors, "next": next })))
     };
     respond(listed.await)

@@ -18,6 +18,7 @@ use crate::auth::tokens::TokenError;
 use crate::blob::BlobError;
 use crate::pipeline::blob_host::BlobHostError;
 use crate::pipeline::enqueue::EnqueueError;
+use crate::pipeline::find::FindError;
 use crate::pipeline::payload::PayloadError;
 use crate::pipeline::source::SourceError;
 use crate::storage::StoreError;
@@ -296,6 +297,15 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<FindError> for Problem {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Busy => Self::new(Kind::Unavailable, error.to_string()),
+            FindError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Self {
         match error {
@@ -402,6 +412,13 @@ pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_found_no_turn_to_search_is_told_when_to_come_back() {
+        let answer = Problem::from(FindError::Busy).respond(Surface::Native);
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key(header::RETRY_AFTER));
+    }
 
     /// Every code in the sources, found by how they are written, stands in the documentation.
     #[test]

@@ -163,6 +163,13 @@ pub fn error(stored: &StoredError) -> Value {
     })
 }
 
+/// The same in a list, which says whether the record was repaired since, and by which message.
+pub fn listed_error(stored: &StoredError, repaired_by: Option<MessageId>) -> Value {
+    let mut shown = error(stored);
+    shown["repaired_by"] = json!(repaired_by);
+    shown
+}
+
 fn links(message: &Message, children: &[MessageId]) -> Value {
     let at = |id: MessageId| format!("/api/v1/messages/{id}");
     let own = at(message.id);

@@ -5,11 +5,15 @@
 //! resolves to something else a moment later gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::config;
+
+/// How long a name may take to be looked up by whoever only wants to know.
+const LOOK_UP: Duration = Duration::from_secs(3);
 
 /// What of the network may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,22 @@ impl Guard {
         match literal {
             Some(ip) if !self.allows(ip) => Err(self.not_public(&ip.to_string())),
             _ => Ok(url),
+        }
+    }
+
+    /// Everything about a URL, its host looked up once. A name that is not found, or not in time, may be one elsewhere: it is allowed.
+    ///
+    /// # Errors
+    /// [`Refused`] with the reason.
+    pub async fn look(self, text: &str) -> Result<(), Refused> {
+        let url = self.check(text)?;
+        let Some(Host::Domain(name)) = url.host() else {
+            return Ok(());
+        };
+        let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((name, 0))).await;
+        match found {
+            Ok(Ok(found)) => self.judge(name, found).map(|_| ()),
+            Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
 

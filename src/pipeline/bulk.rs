@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::Context;
-use super::find::{self, Found, Wanted, WantedStatus};
+use super::find::{self, FindError, Found, Wanted, WantedStatus};
 use super::redrive::{RetryError, again, at_rate};
 use crate::definitions::Definitions;
 use crate::domain::ids::{JobId, MessageId};
@@ -199,8 +199,8 @@ impl Bulk {
     /// Counts what it would act on, and changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn preview(&self, context: &Context) -> Result<Preview, StoreError> {
+    /// [`FindError`].
+    pub async fn preview(&self, context: &Context) -> Result<Preview, FindError> {
         let mut preview = Preview::default();
         let mut after = self.after.map(|progress| progress.after);
         for page in 0.. {
@@ -225,8 +225,8 @@ impl Bulk {
     /// Acts on the next messages.
     ///
     /// # Errors
-    /// [`StoreError`]; what was done before stays so, and the same call goes on.
-    pub async fn run(&self, context: &Context, definitions: &Definitions) -> Result<Report, StoreError> {
+    /// [`FindError`]; what was done before stays so, and the same call goes on.
+    pub async fn run(&self, context: &Context, definitions: &Definitions) -> Result<Report, FindError> {
         let begun = Instant::now();
         let now = context.clock.now();
         let mut report = Report::default();
@@ -265,7 +265,7 @@ impl Bulk {
     }
 
     /// The next messages to act on. Named ones are all there at once.
-    async fn portion(&self, context: &Context, after: Option<MessageId>, room: usize) -> Result<Found, StoreError> {
+    async fn portion(&self, context: &Context, after: Option<MessageId>, room: usize) -> Result<Found, FindError> {
         let wanted = match &self.which {
             Which::Named(ids) => {
                 let mut ids = ids.clone();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::Context;
@@ -26,8 +26,20 @@ const READ_AT_ONCE: usize = 200;
 const LOOKED_INTO_MAX: usize = 200;
 const LOOKED_INTO_BYTES_MAX: u64 = 64 << 20;
 const LOOKED_INTO_FOR: Duration = Duration::from_secs(10);
-/// How many look into payloads at once; others wait.
+/// How many look into payloads at once; others wait, but not for longer than this.
 static LOOKING: Semaphore = Semaphore::const_new(2);
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why nothing was found out.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// As many look into payloads as may at once, and none of them was done in time.
+    #[error("as many searches by a record's key are under way as run at once; try again in a few seconds")]
+    Busy,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Which statuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -188,13 +200,13 @@ pub struct Found {
 /// are more further back: then `next` says so.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`FindError`].
 pub async fn latest(
     context: &Context,
     wanted: &Wanted,
     before: Option<MessageId>,
     page: usize,
-) -> Result<Found, StoreError> {
+) -> Result<Found, FindError> {
     let one_more = u32::try_from(page + 1).unwrap_or(LOOKED_AT_MAX);
     let look = Lately {
         jobs: wanted.jobs.clone(),
@@ -211,13 +223,13 @@ pub async fn latest(
 /// The oldest messages that ended without success and are wanted, after this one, at most `page` of them; as [`latest`] otherwise.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`FindError`].
 pub async fn oldest_troubled(
     context: &Context,
     wanted: &Wanted,
     after: Option<MessageId>,
     page: usize,
-) -> Result<Found, StoreError> {
+) -> Result<Found, FindError> {
     if wanted.jobs.is_empty() {
         return Ok(Found::default());
     }
@@ -236,13 +248,13 @@ pub async fn oldest_troubled(
 /// The oldest messages that have not ended and are wanted, after this one, at most `page` of them; as [`latest`] otherwise.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`FindError`].
 pub async fn oldest_live(
     context: &Context,
     wanted: &Wanted,
     after: Option<MessageId>,
     page: usize,
-) -> Result<Found, StoreError> {
+) -> Result<Found, FindError> {
     let first = wanted.enqueued_from.map(MessageId::first_at);
     let after = [after, first].into_iter().flatten().max();
     let live = context
@@ -261,7 +273,7 @@ pub async fn oldest_live(
     take_in_turn(context, &ids, next, wanted, (page, true)).await
 }
 
-async fn look_through(context: &Context, look: &Lately, wanted: &Wanted, page: usize) -> Result<Found, StoreError> {
+async fn look_through(context: &Context, look: &Lately, wanted: &Wanted, page: usize) -> Result<Found, FindError> {
     let ids = context.store.lately(look).await?;
     // There may be more than were looked at.
     let next = ids.last().copied().filter(|_| ids.len() == look.limit as usize);
@@ -275,12 +287,12 @@ async fn take_in_turn(
     next: Option<MessageId>,
     wanted: &Wanted,
     (page, oldest_first): (usize, bool),
-) -> Result<Found, StoreError> {
+) -> Result<Found, FindError> {
     let mut found = Found {
         next,
         ..Found::default()
     };
-    let mut look = Look::begin(wanted).await;
+    let mut look = Look::begin(wanted).await?;
     for chunk in ids.chunks(READ_AT_ONCE) {
         let mut messages = context.store.messages_by_id(chunk).await?;
         let erring = match &wanted.code {
@@ -308,6 +320,15 @@ async fn take_in_turn(
     Ok(found)
 }
 
+/// The right to look into payloads, once somebody else gives it back.
+async fn turn(turns: &Semaphore, patience: Duration) -> Result<SemaphorePermit<'_>, FindError> {
+    match timeout(patience, turns.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        // Nobody closes it.
+        Ok(Err(_)) | Err(_) => Err(FindError::Busy),
+    }
+}
+
 /// A look through messages, and into their payloads where a record is looked for.
 struct Look<'w> {
     record: Option<&'w RecordKey>,
@@ -316,25 +337,24 @@ struct Look<'w> {
     payloads: usize,
     bytes: u64,
     until: Instant,
-    _turn: Option<tokio::sync::SemaphorePermit<'static>>,
+    _turn: Option<SemaphorePermit<'static>>,
 }
 
 impl<'w> Look<'w> {
-    async fn begin(wanted: &'w Wanted) -> Self {
+    async fn begin(wanted: &'w Wanted) -> Result<Self, FindError> {
         let record = wanted.record.as_ref();
         let turn = match record {
-            // Nobody closes it.
-            Some(_) => LOOKING.acquire().await.ok(),
+            Some(_) => Some(turn(&LOOKING, TURN_PATIENCE).await?),
             None => None,
         };
-        Self {
+        Ok(Self {
             record,
             last: None,
             payloads: 0,
             bytes: 0,
             until: Instant::now() + LOOKED_INTO_FOR,
             _turn: turn,
-        }
+        })
     }
 
     /// Whether one more payload may be looked into. The first one always may, so that whoever goes on gets further.
@@ -355,5 +375,26 @@ impl<'w> Look<'w> {
         let left = self.until.saturating_duration_since(Instant::now());
         let looked = timeout(left, record.is_in(context, message)).await;
         looked.unwrap_or_else(|_| Ok(Holds::Unclear("it takes too long to read".to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_turn_without_end() {
+        let turns = Semaphore::const_new(1);
+        let held = turn(&turns, TURN_PATIENCE)
+            .await
+            .expect("the first has its turn at once");
+        let waited = turn(&turns, Duration::from_millis(20)).await;
+        assert!(matches!(waited, Err(FindError::Busy)), "{waited:?}");
+        // Whoever waits gets the turn that is given back meanwhile.
+        let next = turn(&turns, TURN_PATIENCE);
+        tokio::pin!(next);
+        assert!(timeout(Duration::from_millis(20), &mut next).await.is_err(), "it waits");
+        drop(held);
+        drop(next.await.expect("its turn came"));
     }
 }

@@ -90,7 +90,7 @@ impl Contents {
 /// Copies the store at `url` into `folder`, and tells every blob that it names as of the same moment.
 ///
 /// # Errors
-/// [`StoreError::Settings`] when there is no store, or the folder cannot be written.
+/// [`StoreError::Missing`] when there is no store, [`StoreError::Settings`] when the folder cannot be written.
 pub async fn copy(
     url: &str,
     folder: &Path,

@@ -4,7 +4,9 @@
 //! passes over rows that another process is taking. It meets neither leased nor delayed nor finished rows and waits for
 //! nobody. What is kept in order needs no care here: of a group only the head is ever ready.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod turns;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,19 +18,17 @@ use super::live::{EventLine, note};
 use super::memory::{Claims, Place};
 use super::pool::{Backend, Tx, fetch_all, fetch_optional, with_pool};
 use super::rows::{MessageRow, live_messages};
-use super::transition::{WALKED, WORKED, target};
+use super::transition::target;
 use super::{Store, StoreError};
 use crate::domain::ids::{JobId, MessageId};
 use crate::domain::message::{Claimed, Message};
 use crate::domain::status::Event;
 use crate::domain::time::Timestamp;
+use turns::{ready_lanes, ready_lanes_sql, turns};
 
 /// The message a claim would take first, searched as a claim searches.
 const HEAD: &str = "select message from queue where job = $1 and lane = $2 and wait = 'ready' and (rank, seq) > ($3, $4) \
     order by rank, seq limit 1";
-/// Most lanes of one job that one claim looks at.
-const LANES_PER_CLAIM: usize = 1000;
-
 /// A dequeuer asks for messages.
 #[derive(Debug, Clone)]
 pub struct LeaseAsk {
@@ -134,7 +134,7 @@ impl Store {
                     let mut turns = turns(tx, &claims, &jobs, lanes).await?;
                     let mut taken = Vec::new();
                     while taken.len() < limit
-                        && let Some((job, lane)) = next_turn(&mut turns)
+                        && let Some((job, lane)) = turns.next()
                     {
                         let got = take(tx, &mut claims, &taking, job, &lane, 1).await?;
                         turns.served(job, &lane, !got.is_empty());
@@ -246,110 +246,6 @@ async fn note_claims(tx: &mut Tx, messages: &[Message], now: Timestamp) -> Resul
         })
         .collect();
     note(tx, &lines).await
-}
-
-/// Whose turn it is: per lane, how much of its job and of itself is under way, and when it was last served.
-struct Turns(BTreeSet<(u32, u32, u64, JobId, String)>);
-
-fn next_turn(turns: &mut Turns) -> Option<(JobId, String)> {
-    turns.0.first().map(|(_, _, _, job, lane)| (*job, lane.clone()))
-}
-
-impl Turns {
-    /// A lane was asked: it goes to the end of the line, or out of it when it had nothing.
-    fn served(&mut self, job: JobId, lane: &str, had: bool) {
-        let all = std::mem::take(&mut self.0);
-        let last = all.iter().map(|turn| turn.2).max().unwrap_or(0) + 1;
-        for (of_job, of_lane, served, other, name) in all {
-            if other != job {
-                self.0.insert((of_job, of_lane, served, other, name));
-            } else if name != lane {
-                self.0.insert((of_job + u32::from(had), of_lane, served, other, name));
-            } else if had {
-                self.0.insert((of_job + 1, of_lane + 1, last, other, name));
-            }
-        }
-    }
-}
-
-/// The lanes with something to take, of the jobs given.
-async fn turns(tx: &mut Tx, claims: &Claims, jobs: &[JobId], which: super::leases::Lanes) -> Result<Turns, StoreError> {
-    type Count = (Uuid, String, i64);
-    let text = format!("select job, lane, count(*) from queue where {WORKED} and {WALKED} group by job, lane");
-    let under_way: Vec<Count> = fetch_all!(tx.db(), Count, sql(text))?;
-    let mut of_job: HashMap<JobId, u32> = HashMap::new();
-    let mut of_lane: HashMap<(JobId, String), u32> = HashMap::new();
-    for (job, lane, count) in under_way {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        *of_job.entry(JobId(job)).or_default() += count;
-        of_lane.insert((JobId(job), lane), count);
-    }
-    let mut turns = BTreeSet::new();
-    look_for_workers(tx, claims, jobs).await?;
-    for job in jobs {
-        for lane in claims
-            .offered_lanes(*job)
-            .into_iter()
-            .filter(|lane| which.include(lane))
-        {
-            let served = claims.served(*job, &lane);
-            let mine = of_lane.get(&(*job, lane.clone())).copied().unwrap_or(0);
-            turns.insert((of_job.get(job).copied().unwrap_or(0), mine, served, *job, lane));
-        }
-    }
-    Ok(Turns(turns))
-}
-
-/// Looks, if it is time to, which of these jobs have something ready. What this process itself offers it knows.
-async fn look_for_workers(tx: &mut Tx, claims: &Claims, jobs: &[JobId]) -> Result<(), StoreError> {
-    if !claims.is_worker_look_due() {
-        return Ok(());
-    }
-    let begun = Instant::now();
-    for job in ready_jobs(tx, jobs).await? {
-        let lanes = ready_lanes(tx, job).await?;
-        claims.found(job, &lanes, begun);
-    }
-    claims.found_for_workers(begun);
-    Ok(())
-}
-
-/// Those of the jobs that have a ready message.
-async fn ready_jobs(tx: &mut Tx, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
-    let mut ready = Vec::new();
-    for portion in portions(tx.dialect(), jobs) {
-        let text = format!(
-            "select column1 from (values {}) as jobs where \
-             (select 1 from queue q where q.job = jobs.column1 and q.wait = 'ready' limit 1) is not null",
-            portion.values(1)
-        );
-        let found = with_pool!(tx.db(), db: Db => {
-            let mut select = sqlx::query_as::<Db, (Uuid,)>(sql(text));
-            for (job, is_row) in portion.filled() {
-                select = select.bind(if is_row { job.0 } else { Uuid::nil() });
-            }
-            select.fetch_all(db).await
-        })?;
-        ready.extend(found.into_iter().map(|(job,)| JobId(job)));
-    }
-    Ok(ready)
-}
-
-/// The lanes of a job that have a ready message, by skipping from one to the next: what waits is not counted.
-async fn ready_lanes(tx: &mut Tx, job: JobId) -> Result<Vec<String>, StoreError> {
-    let text = ready_lanes_sql();
-    let lanes: Vec<(String,)> = fetch_all!(tx.db(), (String,), sql(text), job.0)?;
-    Ok(lanes.into_iter().map(|(lane,)| lane).collect())
-}
-
-fn ready_lanes_sql() -> String {
-    format!(
-        "with recursive lanes (lane) as (\
-         select (select lane from queue where job = $1 and wait = 'ready' order by lane limit 1) union all \
-         select (select q.lane from queue q where q.job = $1 and q.wait = 'ready' and q.lane > lanes.lane \
-         order by q.lane limit 1) from lanes where lanes.lane is not null) \
-         select lane from lanes where lane is not null limit {LANES_PER_CLAIM}"
-    )
 }
 
 /// Hands out to everyone who asks, in the order they came; those who ask for the same on the same terms by one statement.

@@ -14,7 +14,7 @@ use super::error::words_of;
 use super::home::HomePool;
 use super::lock::{StoreLock, beside};
 use super::memory::Memory;
-use super::migrate::migrate;
+use super::migrate::{TABLE, migrate};
 use super::pool::{Backend, Pool, SqlitePools, Sync};
 use super::{ServerDurability, Sharing, StoreError, StoreSettings};
 use crate::domain::message::Durability;
@@ -83,7 +83,7 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
         ])
         .options(BY_INDEX);
-    knock(&options).await?;
+    knock(&options, settings.sharing).await?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections.max(1))
         .connect_with(options)
@@ -99,19 +99,35 @@ async fn open_postgres(settings: &StoreSettings, now: Timestamp) -> Result<Opene
 }
 
 /// One plain connection first: a pool asks again and again until its own patience is at an end, and then says only that.
-async fn knock(options: &PgConnectOptions) -> Result<(), StoreError> {
+async fn knock(options: &PgConnectOptions, sharing: Sharing) -> Result<(), StoreError> {
+    let mut connection = enter(options).await?;
+    let (is_there,): (bool,) = sqlx::query_as("select to_regclass($1) is not null")
+        .bind(TABLE)
+        .fetch_one(&mut connection)
+        .await?;
     // We got in; how the farewell goes changes nothing.
-    let _ = enter(options).await?.close().await;
-    Ok(())
+    let _ = connection.close().await;
+    if is_there || sharing != Sharing::Beside {
+        return Ok(());
+    }
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    Err(StoreError::Missing {
+        place: format!("database `{database}` of {}", server_of(options)),
+    })
+}
+
+/// Host and port, or socket.
+fn server_of(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
 }
 
 /// Connects once, or says who did not let us in, and why.
 pub(super) async fn enter(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     let unreachable = |cause: String| StoreError::Unreachable {
-        server: match options.get_socket() {
-            Some(socket) => socket.display().to_string(),
-            None => format!("{}:{}", options.get_host(), options.get_port()),
-        },
+        server: server_of(options),
         cause,
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
@@ -153,11 +169,18 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
             "`store.url` must name a file: a store in memory would lose what it acknowledged".to_owned(),
         ));
     }
-    create_folder(&path)?;
     let lock = match settings.sharing {
-        Sharing::Beside if path.exists() => None,
+        Sharing::Beside | Sharing::BesideOrFirst if path.exists() => None,
+        Sharing::Beside => {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let place = path.display().to_string();
+            return Err(StoreError::Missing { place });
+        }
         // Creating the file is the work of one process at a time, too.
-        Sharing::Exclusive | Sharing::Beside => Some(StoreLock::take(&path)?),
+        Sharing::Exclusive | Sharing::BesideOrFirst => {
+            create_folder(&path)?;
+            Some(StoreLock::take(&path)?)
+        }
     };
     if !path.exists() {
         create_sqlite(&options, &path, None, now).await?;

@@ -54,6 +54,12 @@ pub enum StoreError {
     /// The settings do not describe a store.
     #[error("{0}")]
     Settings(String),
+    /// There is no store where the settings say, and whoever asks does not make one.
+    #[error("there is no store at {place}")]
+    Missing {
+        /// File, or server and database.
+        place: String,
+    },
     /// Nobody answers at the settings' address, or lets us in.
     #[error("cannot connect to PostgreSQL at {server}: {cause}")]
     Unreachable {

@@ -112,8 +112,11 @@ pub struct StoreSettings {
 pub enum Sharing {
     /// A service: it alone (promise 10).
     Exclusive,
-    /// A command that adds a client, beside a running service or without one: takes no lock and no lease.
+    /// A command on a store that is there, beside a running service or without one: takes no lock and no lease. It makes no
+    /// store: in the wrong folder, nobody would notice that it looks at another one.
     Beside,
+    /// The same for the one command that may come before the first start, and makes the store then.
+    BesideOrFirst,
 }
 
 /// What the database server really does with a commit, read at start (promise 1).

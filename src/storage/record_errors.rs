@@ -166,6 +166,31 @@ impl Store {
             .collect())
     }
 
+    /// By which descendants the rejects of a page of a message's errors were repaired since; the page in order, as it is read.
+    pub async fn repairs_of(
+        &self,
+        message: MessageId,
+        page: &[StoredError],
+    ) -> Result<BTreeMap<RejectId, MessageId>, StoreError> {
+        let mut repairs = BTreeMap::new();
+        for errors in page.chunk_by(|a, b| a.reject.entity_no == b.reject.entity_no) {
+            let (Some(first), Some(last)) = (errors.first(), errors.last()) else {
+                continue;
+            };
+            let (entity_no, after) = (first.reject.entity_no, first.reject.record.saturating_sub(1));
+            let repaired = self.repaired_records((message, entity_no), (after, last.reject.record));
+            repairs.extend(repaired.await?.into_iter().map(|(record, child)| {
+                let reject = RejectId {
+                    message,
+                    entity_no,
+                    record,
+                };
+                (reject, child)
+            }));
+        }
+        Ok(repairs)
+    }
+
     /// Which of these records of a message's entity were rejected.
     pub async fn rejected_records(
         &self,

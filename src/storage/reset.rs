@@ -68,7 +68,7 @@ impl Sharing {
     pub(super) fn application_name(self) -> String {
         match self {
             Self::Exclusive => format!("{SERVICE}{}", CorrelationId::generate().0.simple()),
-            Self::Beside => "tranship".to_owned(),
+            Self::Beside | Self::BesideOrFirst => "tranship".to_owned(),
         }
     }
 }

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::app::{Backend, TestApp};
+use crate::client::Answered;
 
 crate::on_both_backends!(
     corrected_rejects_repair_their_parent,
@@ -40,6 +41,22 @@ async fn resubmit(app: &TestApp, id: &Value, body: String) -> Value {
     app.message(child["id"].as_str().unwrap()).await
 }
 
+/// By which message each rejected record was repaired, page by page of one error.
+async fn repaired_by(app: &TestApp, id: &Value) -> Vec<Value> {
+    let path = format!("/api/v1/messages/{}/errors?limit=1", id.as_str().unwrap());
+    let (mut repaired, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = Answered::read(app.get(&format!("{path}{after}")).await).await;
+        let page = page.expect(StatusCode::OK);
+        let errors = page["errors"].as_array().unwrap();
+        repaired.extend(errors.iter().map(|error| error["repaired_by"].clone()));
+        let Some(next) = page["next"].as_str() else {
+            return repaired;
+        };
+        after = format!("&after={next}");
+    }
+}
+
 async fn corrected_rejects_repair_their_parent(backend: Backend) {
     let app = TestApp::spawn(backend).await;
     let parent = app.import("Inbound customers", "Customers", FILE).await;
@@ -52,6 +69,7 @@ async fn corrected_rejects_repair_their_parent(backend: Backend) {
     );
     assert!(file.contains("\"Two\r\nlines\""), "the record's own text: {file}");
     assert!(file.contains("required_missing: "), "{file}");
+    assert_eq!(repaired_by(&app, &parent["id"]).await, vec![Value::Null; 2]);
     let corrected = fix_keys(&file);
     let child = resubmit(&app, &parent["id"], corrected.clone()).await;
     assert_eq!(child["status"], "Processed", "{child:#}");
@@ -62,6 +80,7 @@ async fn corrected_rejects_repair_their_parent(backend: Backend) {
     assert_eq!(after["records"]["rejected"], 2, "the parent's own numbers never change");
     assert_eq!(after["status"], "ProcessedWithErrors");
     assert_eq!(after["links"]["children"][0], child["links"]["self"]);
+    assert_eq!(repaired_by(&app, &parent["id"]).await, vec![child["id"].clone(); 2]);
     // The same correction again repairs nothing more.
     let again = resubmit(&app, &parent["id"], corrected).await;
     assert_eq!(again["records"]["unchanged"], 2);

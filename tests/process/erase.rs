@@ -20,6 +20,7 @@ on_both_databases!(
     a_person_is_erased_from_payloads_of_every_format,
     an_erasure_that_was_killed_is_finished_by_the_next,
     what_has_no_payload_any_more_is_blanked_as_far_as_it_tells,
+    a_file_that_never_loaded_is_said_to_be_one,
 );
 
 /// Nothing else says these.
@@ -419,5 +420,38 @@ async fn what_has_no_payload_any_more_is_blanked_as_far_as_it_tells(store: TestD
     let status = caller.message(&id).await.0;
     assert!(!status.to_string().contains(EMAIL), "{status}");
     assert_eq!(status["records"]["rejected"], 1);
+    assert!(service.stop().await.success());
+}
+
+/// Nobody changed anything since: the file never fitted its entity.
+async fn a_file_that_never_loaded_is_said_to_be_one(store: TestDatabase) {
+    let site = site_on(store).await;
+    let boss = site.add_client("boss", "admin");
+    let service = site.start("one").await;
+    let caller = Caller::new(&service, &boss).await;
+    let keyless = "email,points\na@example.org,1\n";
+    let unfit = caller.push(job("csv"), "People", keyless.into()).await;
+    assert_eq!(caller.ended(&unfit).await.records("read"), 0);
+    let loaded = push(&caller, "csv", &people(0, 3, None)).await;
+    caller.ended(&loaded).await;
+    let why_of = |report: &Value, id: &str| {
+        let unclear = report["unclear"]["messages"].as_array().expect("a list");
+        let told = unclear.iter().find(|told| told["id"] == id).map(|told| &told["why"]);
+        told.map(|why| why.as_str().expect("a reason").to_owned())
+    };
+    let dry = report(&erase(&site, &["--dry-run"]));
+    let why = why_of(&dry, &unfit).unwrap_or_else(|| panic!("{dry}"));
+    assert!(why.contains("never loaded") && !why.contains("changed since"), "{why}");
+    assert_eq!(why_of(&dry, &loaded), None, "{dry}");
+    // What was loaded, and fits no more because the entity became another, is said to be that.
+    for (source, _, _) in EXPORTS {
+        std::fs::remove_file(site.path(&format!("jobs/export-{source}.toml"))).expect("removed");
+    }
+    let another = ENTITY.replace("\"person\"", "\"who\"");
+    site.write("entities/people.toml", &another);
+    let line = ["erase", "--entity", "people", "--key", "who=x", "--dry-run", "--json"];
+    let dry = report(&site.command(&line).output().expect("it runs"));
+    let why = why_of(&dry, &loaded).unwrap_or_else(|| panic!("{dry}"));
+    assert!(why.contains("changed since the file was loaded"), "{why}");
     assert!(service.stop().await.success());
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::agent::config::AgentConfig;
-use crate::agent::folder::count;
+use crate::agent::folder::{count, count_failed};
 use crate::agent::journal::Journal;
 use crate::agent::record::{Record, Stage};
 use crate::agent::standing::{Standing, Standings};
@@ -61,7 +61,13 @@ fn rows(config: &AgentConfig, records: &[Record], standings: &BTreeMap<String, S
     };
     let row = |name: &str, folders: Vec<(&'static str, &Path)>| Row {
         name: name.to_owned(),
-        counts: folders.into_iter().map(|(word, path)| (word, count(path))).collect(),
+        counts: folders
+            .into_iter()
+            .map(|(word, path)| match word {
+                "error" => (word, count_failed(path)),
+                _ => (word, count(path)),
+            })
+            .collect(),
         in_flight: in_flight(name),
         standing: standings.get(name).cloned().unwrap_or_default(),
     };

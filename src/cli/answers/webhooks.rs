@@ -41,14 +41,3 @@ pub struct Webhook {
     #[serde(default)]
     pub last_answer: Option<LastAnswer>,
 }
-
-impl Webhook {
-    /// What the last attempt met, in a few words.
-    #[must_use]
-    pub fn last(&self) -> Option<String> {
-        let last = self.last_answer.as_ref()?;
-        let status = last.status.map(|status| status.to_string());
-        let words = [status.as_deref(), last.detail.as_deref()];
-        Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
-    }
-}

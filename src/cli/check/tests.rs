@@ -148,3 +148,56 @@ fn the_default_folders_are_the_settings_defaults() {
         assert!(DEFAULTS.contains(&format!("{key} = \"{folder}\"")), "{key}");
     }
 }
+
+/// A receiver that the settings refuse is said with its file and line, and keeps nothing from working.
+#[tokio::test]
+async fn a_receiver_the_settings_refuse_is_a_warning_where_it_stands() {
+    let place = Place::new("status = 'open'");
+    let destination = |name: &str, url: &str, more: &str| {
+        format!("[[export.destinations]]\nname = \"{name}\"\nkind = \"http\"\nurl = \"{url}\"\n{more}")
+    };
+    let auth = "[export.destinations.auth]\nkind = \"oauth2\"\ntoken_url = \"https://10.0.0.7/token\"\nclient_id = \"c\"\nsecret_env = \"S\"\n";
+    let nightly = std::fs::read_to_string(place.path("jobs/nightly.toml")).expect("read");
+    let webhook = "[webhook]\nurl = \"https://192.168.3.4/hook\"\nsecret_env = \"S\"\n";
+    let destinations = [
+        destination("named", "https://localhost:8443/in", ""),
+        destination("plain", "http://93.184.216.34/in", ""),
+        destination("public", "https://93.184.216.34/in", auth),
+    ];
+    place.write(
+        "jobs/nightly.toml",
+        &format!("{nightly}{}{webhook}", destinations.concat()),
+    );
+    let mut config = place.config();
+    let databases = open_databases(&config).expect("databases");
+    let definitions = read_definitions(&config, &databases).await.expect("definitions");
+    let line_of = |text: &str| {
+        let file = std::fs::read_to_string(place.path("jobs/nightly.toml")).expect("read");
+        let line = file.lines().position(|line| line.contains(text)).expect("it is there") + 1;
+        format!("{}:{line}", place.path("jobs/nightly.toml").display())
+    };
+    let found = receivers::refused(&config, &definitions).await;
+    let told: Vec<(&str, &str)> = found
+        .iter()
+        .map(|found| (found.place.as_str(), found.message.as_str()))
+        .collect();
+    for (at, setting) in [
+        ("192.168.3.4", "webhooks.allow_private"),
+        ("localhost", "destinations.allow_private"),
+        ("http://93", "destinations.allow_http"),
+        ("10.0.0.7", "destinations.allow_private"),
+    ] {
+        let wanted = line_of(at);
+        assert!(
+            told.iter()
+                .any(|(place, message)| *place == wanted && message.contains(setting)),
+            "{at}: {told:?}"
+        );
+    }
+    assert_eq!(told.len(), 4, "{told:?}");
+    for settings in [&mut config.webhooks, &mut config.destinations] {
+        (settings.allow_private, settings.allow_http) = (true, true);
+    }
+    assert_eq!(receivers::refused(&config, &definitions).await, []);
+    databases.close().await;
+}

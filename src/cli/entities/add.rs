@@ -82,10 +82,8 @@ impl Add {
     ) -> Result<Exit, Failure> {
         let database = databases.get(&self.database).ok_or_else(|| {
             let known = one_of(databases.iter().map(Database::name));
-            Failure::usage(format!(
-                "database `{}` is not configured; there is {known}",
-                self.database
-            ))
+            let what = format!("database `{}` is not configured; there is {known}", self.database);
+            Failure::new(Exit::Refused, what)
         })?;
         let mut plan = Plan::default();
         for table in self.tables(database, definitions).await? {
@@ -133,7 +131,8 @@ impl Add {
         let failed = |error: crate::business::BusinessError| Failure::failed(error.to_string());
         let Some(table) = database.table(name).await.map_err(failed)? else {
             let names = database.table_names().await.map_err(failed)?;
-            return Ok(Err(app::definitions::missing(database.name(), name, &names)));
+            let why = app::definitions::missing(database.name(), name, &names);
+            return Err(Failure::new(Exit::Refused, format!("table `{name}`: {why}")));
         };
         let proposal = match Proposal::of(&table, database.name(), self.name.as_deref(), self.label.as_deref()) {
             Ok(proposal) => proposal,

@@ -1,16 +1,19 @@
 //! The first rejected records of a message, with the cell at fault marked: as the source wrote them where that is delimited text
 //! and soon read, else what the store knows of each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use maud::{Markup, html};
 use tokio::sync::mpsc;
 
-use crate::console::parts::{counted, maybe, number, table};
+use crate::console::parts::{Tone, badge, counted, maybe, number, table};
 use crate::console::prose::prose;
 use crate::console::visit::Visit;
+use crate::domain::ids::MessageId;
 use crate::domain::job::FileFormat;
 use crate::domain::message::Message;
+use crate::domain::reject::RejectId;
 use crate::format::csv_read::{CsvOptions, CsvReader};
 use crate::format::mapping::REJECT_ID_COLUMN;
 use crate::format::record::{RecordReader as _, Step};
@@ -35,6 +38,8 @@ const COLUMNS_MAX: usize = 60;
 #[derive(Default)]
 pub(super) struct Rejected {
     errors: Vec<StoredError>,
+    /// Of them those that were repaired since, and by which message.
+    repairs: BTreeMap<RejectId, MessageId>,
     written: Option<Written>,
 }
 
@@ -53,15 +58,16 @@ pub(super) async fn rejected(visit: &Visit<'_>, message: &Message) -> Result<Rej
     if message.counts.rejected == 0 {
         return Ok(Rejected::default());
     }
-    let errors = visit
-        .api
-        .context
-        .store
-        .record_errors(message.id, None, ERRORS_MAX)
-        .await?;
+    let store = &visit.api.context.store;
+    let errors = store.record_errors(message.id, None, ERRORS_MAX).await?;
+    let repairs = match message.repaired {
+        0 => BTreeMap::new(),
+        _ => store.repairs_of(message.id, &errors).await?,
+    };
     let read = tokio::time::timeout(PATIENCE, written(visit, message)).await;
     Ok(Rejected {
         errors,
+        repairs,
         written: read.ok().flatten(),
     })
 }
@@ -139,8 +145,8 @@ pub(super) fn table_of(rejected: &Rejected, in_all: u64) -> Markup {
         return html! {};
     }
     let (shown, rows) = match &rejected.written {
-        Some(written) => (written.records.len(), as_written(written, &rejected.errors)),
-        None => as_known(&rejected.errors),
+        Some(written) => (written.records.len(), as_written(written, rejected)),
+        None => as_known(rejected),
     };
     html! {
         section aria-labelledby="rejected" {
@@ -151,8 +157,18 @@ pub(super) fn table_of(rejected: &Rejected, in_all: u64) -> Markup {
     }
 }
 
-fn as_written(written: &Written, errors: &[StoredError]) -> Markup {
-    let of = |id: &str| -> Vec<&StoredError> { errors.iter().filter(|error| error.reject.to_string() == id).collect() };
+/// That a record was repaired, and the message that did it.
+fn repaired(rejected: &Rejected, reject: RejectId) -> Markup {
+    html! {
+        @if let Some(child) = rejected.repairs.get(&reject) {
+            br; a href={ "/console/messages/" (child) } { (badge(Tone::Good, "repaired")) }
+        }
+    }
+}
+
+fn as_written(written: &Written, rejected: &Rejected) -> Markup {
+    let errors = || rejected.errors.iter();
+    let of = |id: &str| -> Vec<&StoredError> { errors().filter(|error| error.reject.to_string() == id).collect() };
     let mut heads = vec!["#Record", "What is wrong"];
     // A name of the source that begins with our mark is still a name.
     heads.extend(
@@ -166,7 +182,7 @@ fn as_written(written: &Written, errors: &[StoredError]) -> Markup {
         @for (id, cells) in &written.records {
             @let errors = of(id);
             tr {
-                td.number { @if let Some(first) = errors.first() { (number(first.error.place.record)) } }
+                td.number { @if let Some(first) = errors.first() { (number(first.error.place.record)) (repaired(rejected, first.reject)) } }
                 td.text { @for error in &errors { div { code { (error.error.code.as_str()) } " " (prose(&error.error.reason)) } } }
                 @for (at, cell) in cells.iter().take(COLUMNS_MAX).enumerate() {
                     @let faulty = errors.iter().any(|error| fault_at(cells, error) == Some(at));
@@ -207,7 +223,8 @@ fn shown(cell: &str) -> String {
     text
 }
 
-fn as_known(errors: &[StoredError]) -> (usize, Markup) {
+fn as_known(rejected: &Rejected) -> (usize, Markup) {
+    let errors = &rejected.errors;
     let mut records = Vec::new();
     for error in errors {
         if !records.contains(&error.reject) {
@@ -219,7 +236,7 @@ fn as_known(errors: &[StoredError]) -> (usize, Markup) {
         @for stored in errors.iter().filter(|error| records.contains(&error.reject)) {
             @let error = &stored.error;
             tr {
-                td.number { (number(error.place.record)) }
+                td.number { (number(error.place.record)) @if stored.ordinal == 0 { (repaired(rejected, stored.reject)) } }
                 td.number { @if error.place.line > 0 { (number(error.place.line)) } }
                 td { (maybe(error.field.as_deref())) }
                 td.cell.fault { @if let Some(value) = &error.value { mark { (shown(value)) } } }

@@ -6,7 +6,7 @@ use super::pages::Pages;
 use super::{ErrorFiles, Halt, Of, package, unreadable};
 use crate::domain::computed::LoadFacts;
 use crate::domain::entity::Entity;
-use crate::domain::job::{FileFormat, ImportEntity};
+use crate::domain::job::{Direction, FileFormat, ImportEntity};
 use crate::domain::time::Timestamp;
 use crate::format::mapping::Mapping;
 use crate::format::package::PackageEntity;
@@ -150,10 +150,14 @@ impl<'a> EntityFile<'a> {
         let mapping = Mapping::new(self.entity, &self.wanted, header, &facts);
         let mapping = mapping.map(|mapping| mapping.for_format(self.entity, &self.format));
         mapping.map_err(|error| {
-            let detail = format!(
-                "the entity `{}`, or what the job says of it, changed since the file was loaded: {}",
-                self.entity.label, error.reason
-            );
+            let (entity, reason) = (&self.entity.label, error.reason);
+            let detail = if message.direction == Direction::Import && message.counts.read == 0 {
+                format!("it was never loaded: as a file of `{entity}` it cannot be read: {reason}")
+            } else {
+                format!(
+                    "the entity `{entity}`, or what the job says of it, changed since the file was loaded: {reason}"
+                )
+            };
             SourceError::Unreadable(detail).into()
         })
     }

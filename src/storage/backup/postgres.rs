@@ -65,8 +65,9 @@ pub(super) async fn copy(
         .await?;
     let tables = tables(&mut snapshot).await?;
     if !tables.iter().any(|table| table.name == migrate::TABLE) {
-        let why = "there is no store at `store.url` yet: nothing was backed up".to_owned();
-        return Err(StoreError::Settings(why));
+        return Err(StoreError::Missing {
+            place: "the database of `store.url`".to_owned(),
+        });
     }
     let (schema,): (i64,) = sqlx::query_as("select max(number) from schema_migrations")
         .fetch_one(&mut *snapshot)

@@ -22,8 +22,9 @@ pub(super) async fn copy(
     tell: &mut (dyn FnMut(KeptBlob) -> io::Result<()> + Send),
 ) -> Result<Contents, StoreError> {
     let Some((mut store, _)) = open(url).await? else {
-        let why = format!("there is no store at {url} (store.url) yet: nothing was backed up");
-        return Err(StoreError::Settings(why));
+        return Err(StoreError::Missing {
+            place: format!("{url} (store.url)"),
+        });
     };
     let file = folder.join(FILE);
     let name = file.to_str().ok_or_else(|| {

@@ -221,10 +221,17 @@ async fn a_message_tells_what_went_wrong_record_by_record(backend: Backend) {
     let child: serde_json::Value = child.json().await.unwrap();
     app.run_until_idle().await;
     let child = child["id"].as_str().unwrap();
-    browser
-        .see(&format!("/console/messages/{id}"))
-        .await
-        .says(&format!("Corrected by {child}"));
+    let page = browser.see(&format!("/console/messages/{id}")).await;
+    page.says(&format!("Corrected by {child}"));
+    // Which of the two it was, and by which message.
+    let (_, rejected) = page.page.split_once("id=\"rejected\"").expect("the rejected records");
+    let (rejected, _) = rejected.split_once("</section>").expect("its end");
+    let marks: Vec<&str> = rejected.split("<tr").filter(|row| row.contains("repaired")).collect();
+    assert_eq!(marks.len(), 1, "{rejected}");
+    assert!(
+        marks[0].contains("ZZZZZ") && marks[0].contains(&format!("/console/messages/{child}")),
+        "{rejected}"
+    );
     let page = browser.see(&format!("/console/messages/{child}")).await;
     page.says(&format!("Corrects {id}"));
     assert_eq!(
