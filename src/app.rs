@@ -48,6 +48,7 @@ use crate::http::secret_checks::SecretChecks;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::pulse::Pulse;
+use crate::pipeline::room::Rooms;
 use crate::pipeline::{Context, Limits, tidy};
 use crate::scheduler::Scheduler;
 use crate::storage::clients::Client;
@@ -173,6 +174,7 @@ impl App {
             runtime,
             sandbox,
             traces: traces(&config)?,
+            rooms: Rooms::default(),
         };
         let projects = Projects::new(context.store.clone(), definitions);
         projects.refresh().await?;

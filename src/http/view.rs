@@ -248,11 +248,11 @@ pub fn upcoming(upcoming: &Upcoming, time_zone: Tz) -> Value {
 /// How many messages a job has that have not ended. Those that nobody collects wait for nobody: they are on their way to the
 /// job's destinations.
 #[must_use]
-pub fn depth(job: &Job, depth: Depth) -> Value {
+pub fn depth(context: &Context, job: &Job, depth: Depth) -> Value {
     if job.is_collected() {
-        json!({ "waiting": depth.waiting, "leased": depth.leased })
+        json!({ "waiting": depth.waiting, "max_messages": context.max_messages(job), "leased": depth.leased })
     } else {
-        json!({ "waiting": 0, "leased": depth.leased, "delivering": depth.waiting })
+        json!({ "waiting": 0, "max_messages": null, "leased": depth.leased, "delivering": depth.waiting })
     }
 }
 
