@@ -494,7 +494,7 @@ async fn events_end_when_their_listener_is_let_in_no_more(backend: Backend) {
             // So long it may go on.
             tokio::time::sleep(Duration::from_millis(1100)).await;
         } else {
-            app.clock.advance_seconds(7200);
+            app.clock.advance_seconds(3659);
             app.renew_token().await;
         }
         let lease = app.lease_one("Documents").await;
