@@ -49,6 +49,7 @@ use crate::http::secret_checks::SecretChecks;
 use crate::http::watch::Watch;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::pulse::Pulse;
+use crate::pipeline::room::Rooms;
 use crate::pipeline::{Context, Limits};
 use crate::scheduler::Scheduler;
 use crate::storage::sessions::Visitor;
@@ -168,6 +169,7 @@ impl App {
             runtime,
             sandbox,
             traces: traces(&config)?,
+            rooms: Rooms::default(),
         };
         let projects = Projects::new(context.store.clone(), definitions);
         projects.refresh().await?;

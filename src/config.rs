@@ -155,6 +155,8 @@ pub struct Queue {
     pub max_enqueues: usize,
     /// `batch_max_bytes`: largest body of a batch of enqueues.
     pub batch_max_bytes: usize,
+    /// `max_messages`: messages that may wait or be handed out in the queue of a job that says nothing else; 0: as many as come.
+    pub max_messages: u32,
     /// `lease_seconds`: for dequeuers.
     pub lease_seconds: u32,
     /// `max_deliveries`
@@ -529,6 +531,7 @@ impl Queue {
             admit_wait_seconds: number(reader, "queue.admit_wait_seconds", 0, 3600),
             max_enqueues: number(reader, "queue.max_enqueues", 1, 4096),
             batch_max_bytes: number(reader, "queue.batch_max_bytes", 1024, GIB),
+            max_messages: number(reader, "queue.max_messages", 0, 1_000_000_000),
             lease_seconds: number(reader, "queue.lease_seconds", 1, 86_400),
             max_deliveries: number(reader, "queue.max_deliveries", 1, 1000),
             retention_days,

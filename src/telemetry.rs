@@ -119,6 +119,11 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
         "Messages of a job that have not ended: waiting, or leased",
     ),
     (
+        "tranship_queue_max_messages",
+        Kind::Gauge,
+        "How many messages of a job there may be, waiting or leased; 0: as many as come",
+    ),
+    (
         "tranship_queue_oldest_seconds",
         Kind::Gauge,
         "How long the message has waited that a job offers next; 0 when it offers none",

@@ -12,6 +12,7 @@ use crate::definitions::Definitions;
 use crate::pipeline::Context;
 use crate::pipeline::projects::Projects;
 use crate::pipeline::pulse::Pulse;
+use crate::pipeline::room::Rooms;
 use crate::storage::{Sharing, Store, StoreSettings};
 use crate::telemetry::traces::Traces;
 
@@ -49,6 +50,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<(Context, Arc<Defini
         runtime: tokio::runtime::Handle::current(),
         sandbox: None,
         traces: Traces::default(),
+        rooms: Rooms::default(),
     };
     Ok((context, definitions))
 }

@@ -68,6 +68,7 @@ fn the_embedded_file_holds_the_documented_defaults() {
         (queue.max_enqueues, queue.admit_wait_seconds, queue.batch_max_bytes),
         (1024, 30, 32 * 1024 * 1024)
     );
+    assert_eq!(queue.max_messages, 0);
     assert_eq!(
         (queue.retention_days, queue.idempotency_days, queue.upload_stale_seconds),
         (7, 90, 900)

@@ -8,6 +8,9 @@ use crate::domain::pattern::TextPattern;
 /// Longest delay, expiry or back-off a job may name: a year.
 const SECONDS_MAX: u32 = 366 * 24 * 3600;
 
+/// Most messages a job may allow.
+const MESSAGES_MAX: u32 = 1_000_000_000;
+
 /// Reads a queue's section.
 pub(super) fn read(table: Table<'_>) -> QueueSpec {
     let seconds = |key| table.number(key, 0..=SECONDS_MAX).map(|seconds| seconds.value);
@@ -32,6 +35,7 @@ pub(super) fn read(table: Table<'_>) -> QueueSpec {
             .number("deduplicate_seconds", 1..=SECONDS_MAX)
             .map(|seconds| seconds.value),
         fair_by_company: is_set(&table, "fair_by_company"),
+        max_messages: table.number("max_messages", 0..=MESSAGES_MAX).map(|most| most.value),
     };
     table.finish();
     spec
@@ -114,5 +118,10 @@ pub(super) fn check(table: &Table<'_>, direction: Direction, queue: &QueueSpec) 
     if direction == Direction::Import && queue.durability == Durability::Relaxed {
         let message = "`durability = \"relaxed\"` is for relay jobs: an import's sender is told its file is safe";
         table.findings().at(table.span(), message);
+    }
+    if direction == Direction::Export && queue.max_messages.is_some() {
+        let message = "`max_messages` is for jobs that are enqueued to: an export's queue is filled by its schedule";
+        let place = table.span_of("queue").unwrap_or_else(|| table.span().clone());
+        table.findings().at(&place, message);
     }
 }

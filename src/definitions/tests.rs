@@ -365,6 +365,28 @@ fn sections_must_suit_the_direction() {
 }
 
 #[test]
+fn only_what_is_enqueued_to_has_a_bound_on_its_messages() {
+    let job = |direction: &str, rest: &str| {
+        let head = "id = \"00000000-0000-4000-8000-000000000001\"\nname = \"Quay\"\nclients = [\"shop\"]\n";
+        format!("{head}direction = \"{direction}\"\n[queue]\nmax_messages = 5\n{rest}")
+    };
+    let relay = load(&[("jobs/quay.toml", &job("relay", ""))]).expect("a relay job");
+    assert_eq!(relay.jobs[0].queue.max_messages, Some(5));
+    let export = job(
+        "export",
+        "[export]\nformat = \"csv\"\n[[export.entities]]\nentity = \"Customers\"\n",
+    );
+    let errors = load(&[("jobs/quay.toml", &export), ("entities/customers.toml", CUSTOMERS)]);
+    let errors = errors.expect_err("its schedule fills it");
+    assert!(
+        errors
+            .iter()
+            .any(|error| error.starts_with("jobs/quay.toml:5: `max_messages` is for jobs")),
+        "{errors:#?}"
+    );
+}
+
+#[test]
 fn a_file_that_is_no_toml_hides_no_entity() {
     let errors = load(&[
         ("entities/customers.toml", "name = \"Customers\nkey ="),

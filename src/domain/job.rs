@@ -90,6 +90,8 @@ pub struct QueueSpec {
     pub deduplicate_seconds: Option<u32>,
     /// Whether companies take turns.
     pub fair_by_company: bool,
+    /// How many messages may wait or be handed out, 0: as many as come; the configuration's value when absent.
+    pub max_messages: Option<u32>,
 }
 
 impl Job {
@@ -122,6 +124,7 @@ impl Default for QueueSpec {
             idempotent_external_id: false,
             deduplicate_seconds: None,
             fair_by_company: false,
+            max_messages: None,
         }
     }
 }

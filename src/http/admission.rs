@@ -1,12 +1,15 @@
 //! Who is let in to enqueue, decided before a body is read: what is under way at once is bounded, and so is the memory it takes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::{Kind, Problem};
 use crate::config;
+use crate::domain::job::Job;
+use crate::pipeline::Context;
+use crate::pipeline::room::{NoRoom, Room};
 
 /// Bodies of batches are counted in pieces of this many bytes.
 const PIECE_BYTES: usize = 1024;
@@ -93,7 +96,37 @@ impl Admission {
     /// # Errors
     /// 503 when the wait was too long.
     pub async fn in_time(&self) -> Result<Turn, Problem> {
-        let turn = tokio::time::timeout(self.wait, Arc::clone(&self.enqueues).acquire_owned());
+        self.within(self.wait).await
+    }
+
+    /// The same for one more message of a job: waits until there is room in its queue, and only then takes a turn, which others may need.
+    ///
+    /// # Errors
+    /// 503 when the wait was too long.
+    pub async fn in_time_for(&self, context: &Context, job: &Job) -> Result<(Turn, Option<Room>), Problem> {
+        let began = Instant::now();
+        let room = self.room_in_time(context, job).await?;
+        let turn = self.within(self.wait.saturating_sub(began.elapsed())).await?;
+        Ok((turn, room))
+    }
+
+    /// Waits for room in a job's queue.
+    ///
+    /// # Errors
+    /// 503 when the wait was too long.
+    pub async fn room_in_time(&self, context: &Context, job: &Job) -> Result<Option<Room>, Problem> {
+        let room = context.room_in_time(job, self.wait).await;
+        room.map_err(|none| {
+            let is_full = matches!(none, NoRoom::Full { .. });
+            let problem = Problem::from(none);
+            // Clients of these surfaces take a 429 badly (RI-6a).
+            let kind = if is_full { Kind::Unavailable } else { problem.kind };
+            Problem { kind, ..problem }
+        })
+    }
+
+    async fn within(&self, wait: Duration) -> Result<Turn, Problem> {
+        let turn = tokio::time::timeout(wait, Arc::clone(&self.enqueues).acquire_owned());
         match turn.await {
             Ok(Ok(enqueue)) => Ok(Turn {
                 _enqueue: enqueue,

@@ -175,7 +175,11 @@ pub async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Problem>
     Ok(caller)
 }
 
-async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
+/// The same for what goes on after it was let in, which is no call more.
+///
+/// # Errors
+/// 401 without a good token (AUTH-9), 403 where its client is unknown or was revoked (AUTH-10), the latter within a second.
+pub(super) async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, Problem> {
     let header = request
         .headers()
         .get(header::AUTHORIZATION)

@@ -97,6 +97,8 @@ async fn take_in(api: &Api, request: &HttpRequest, name: &str, body: web::Payloa
     if messages.is_empty() || messages.len() > ITEMS_MAX {
         return Err(Problem::bad("invalid_batch", format!("send 1 to {ITEMS_MAX} messages")));
     }
+    // All of it or nothing: who is told to come back sends the same batch again.
+    let _room = api.context.room(job, messages.len() as u64).await?;
     let sender = (&caller, traceparent(request));
     let mut results: Vec<Value> = Vec::with_capacity(messages.len());
     let together = portion(api, job, &messages);

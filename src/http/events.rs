@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::auth::{caller, visible_job};
+use super::auth::{authenticate, caller, visible_job};
 use super::messages::visible;
 use super::problem::{Kind, Problem, Surface};
 use super::status::{Look, again};
@@ -50,12 +50,16 @@ pub async fn of_message(api: web::Data<Api>, request: HttpRequest, id: web::Path
             watch: api.watch.message(look.message.id),
             id: look.message.id,
             told,
+            listener: Listener::new(&api, &request, look.message.job),
             api: api.get_ref().clone(),
         };
         Ok(streaming(stream::unfold(Some(following), |following| async {
             let mut following = following?;
             let (chunk, ended) = following.next().await?;
-            Some((chunk, (!ended).then_some(following)))
+            match following.listener.must_be_allowed().await {
+                Ok(()) => Some((chunk, (!ended).then_some(following))),
+                Err(problem) => Some((problem_event(&problem), None)),
+            }
         })))
     };
     opened
@@ -78,6 +82,7 @@ pub async fn of_job(api: web::Data<Api>, request: HttpRequest, name: web::Path<S
             look_at: None,
             pause_until: Instant::now(),
             failed: false,
+            listener: Listener::new(&api, &request, job.id),
             api: api.get_ref().clone(),
         };
         if !api.context.store.has_one_process() {
@@ -90,9 +95,13 @@ pub async fn of_job(api: web::Data<Api>, request: HttpRequest, name: web::Path<S
             // It listened before; what happened since was told to nobody.
             listening.ready.push_back(LOOK_AGAIN.to_owned());
         }
-        Ok(streaming(stream::unfold(listening, |mut listening| async {
+        Ok(streaming(stream::unfold(Some(listening), |listening| async {
+            let mut listening = listening?;
             let chunk = listening.next().await?;
-            Some((chunk, listening))
+            match listening.listener.must_be_allowed().await {
+                Ok(()) => Some((chunk, Some(listening))),
+                Err(problem) => Some((problem_event(&problem), None)),
+            }
         })))
     };
     opened
@@ -126,9 +135,43 @@ fn event(name: &str, id: Option<&str>, data: &str) -> String {
     format!("event: {name}\n{id}data: {data}\n\n")
 }
 
+fn problem_event(problem: &Problem) -> String {
+    event("problem", None, &problem.body().to_string())
+}
+
+/// Who listens. A stream outlasts what let it be opened: asked again with everything it tells, and with every sign that it is still there.
+struct Listener {
+    api: Api,
+    request: HttpRequest,
+    job: JobId,
+}
+
+impl Listener {
+    fn new(api: &Api, request: &HttpRequest, job: JobId) -> Self {
+        Self {
+            api: api.clone(),
+            request: request.clone(),
+            job,
+        }
+    }
+
+    /// Whether the token is still good, its client still one, and the job still one that it may see.
+    async fn must_be_allowed(&self) -> Result<(), Problem> {
+        let caller = authenticate(&self.api, &self.request).await?;
+        let definitions = self.api.definitions();
+        let job = definitions.job(self.job);
+        if job.map_or(caller.sees_all(), |job| caller.may_see(job)) {
+            return Ok(());
+        }
+        let detail = format!("`{}` may not see the job any more", caller.name);
+        Err(Problem::new(Kind::NotFound, detail))
+    }
+}
+
 /// Somebody follows a message.
 struct Following {
     api: Api,
+    listener: Listener,
     id: MessageId,
     watch: MessageWatch,
     /// Tag of what was told last.
@@ -155,7 +198,7 @@ impl Following {
                     return Some((chunk, look.message.status.is_final()));
                 }
                 Ok(_) => {}
-                Err(problem) => return Some((event("problem", None, &problem.body().to_string()), true)),
+                Err(problem) => return Some((problem_event(&problem), true)),
             }
             tokio::select! {
                 () = news => {}
@@ -174,6 +217,7 @@ impl Following {
 /// Somebody listens to a job.
 struct Listening {
     api: Api,
+    listener: Listener,
     job: JobId,
     watch: JobWatch,
     /// Chunks to send; one look's worth at most.
@@ -209,7 +253,7 @@ impl Listening {
             };
             self.pause_until = Instant::now() + PACE;
             if let Err(problem) = told {
-                self.ready = VecDeque::from([event("problem", None, &problem.body().to_string())]);
+                self.ready = VecDeque::from([problem_event(&problem)]);
                 self.failed = true;
             }
         }

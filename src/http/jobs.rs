@@ -38,7 +38,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
         let jobs: Vec<_> = jobs
             .map(|job| {
                 let mut body = view::job(&definitions, job, now);
-                body["queue"] = view::depth(job, depths.get(&job.id).copied().unwrap_or_default());
+                body["queue"] = view::depth(&api.context, job, depths.get(&job.id).copied().unwrap_or_default());
                 body["paused"] = pauses.get(&job.id).map(view::pause).into();
                 body
             })
@@ -56,7 +56,7 @@ pub async fn show(api: web::Data<Api>, request: HttpRequest, name: web::Path<Str
         let job = visible_job(&definitions, &caller, &name)?;
         let mut body = view::job(&definitions, job, api.context.clock.now());
         let depths = api.context.store.depths().await?;
-        body["queue"] = view::depth(job, depths.get(&job.id).copied().unwrap_or_default());
+        body["queue"] = view::depth(&api.context, job, depths.get(&job.id).copied().unwrap_or_default());
         body["queue"]["oldest_enqueued_at"] = json!(api.context.store.oldest_offered(job.id).await?);
         body["paused"] = api
             .context

@@ -101,6 +101,7 @@ where
 {
     enqueue::check(job, definitions, &mut envelope)?;
     let _turn = api.admission.at_once()?;
+    let _room = context.room(job, 1).await?;
     let taken = Box::pin(enqueue::enqueue(context, job, envelope, body)).await?;
     api.wake.notify_one();
     Ok(taken)

@@ -80,6 +80,9 @@ async fn gauge_queues(api: &Api) -> Result<(), Problem> {
         for (state, messages) in [("waiting", depth.waiting), ("leased", depth.leased)] {
             gauge!("tranship_queue_messages", "job" => job.name.clone(), "state" => state).set(messages as f64);
         }
+        #[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
+        let most = api.context.max_messages(job).unwrap_or(0) as f64;
+        gauge!("tranship_queue_max_messages", "job" => job.name.clone()).set(most);
         let oldest = match depth.waiting {
             0 => None,
             _ => api.context.store.oldest_offered(job.id).await?,

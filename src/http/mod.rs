@@ -32,7 +32,7 @@ pub mod leases;
 pub mod measure;
 pub mod messages;
 pub mod metrics;
-mod odata;
+pub mod odata;
 pub mod openapi;
 pub mod pace;
 pub mod package_api;

@@ -20,8 +20,12 @@ use crate::pipeline::blob_host::BlobHostError;
 use crate::pipeline::enqueue::EnqueueError;
 use crate::pipeline::find::FindError;
 use crate::pipeline::payload::PayloadError;
+use crate::pipeline::room::NoRoom;
 use crate::pipeline::source::SourceError;
 use crate::storage::StoreError;
+
+/// When it is worth to look again whether there is room in a queue.
+const ROOM_LOOKED_FOR: Duration = Duration::from_secs(4);
 
 /// A failure as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +63,8 @@ pub enum Kind {
     KeyReused,
     /// As much is being enqueued as the service takes at once.
     QueueFull,
+    /// As many messages are in the job's queue as may be.
+    TooManyMessages,
     /// The client calls faster than it may.
     RateLimited,
     /// The body is over the limit.
@@ -93,6 +99,7 @@ impl Kind {
             Self::StaleLease => "stale_lease",
             Self::KeyReused => "idempotency_key_reused",
             Self::QueueFull => "queue_full",
+            Self::TooManyMessages => "too_many_messages",
             Self::RateLimited => "rate_limited",
             Self::TooLarge => "payload_too_large",
             Self::DigestMismatch => "digest_mismatch",
@@ -116,7 +123,7 @@ impl Kind {
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::StaleLease => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::QueueFull | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::QueueFull | Self::TooManyMessages | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Gone | Self::Erased => StatusCode::GONE,
             Self::UnknownActivity | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -145,6 +152,7 @@ impl Kind {
             Self::StaleLease => "The lease is over",
             Self::KeyReused => "The key was used for another payload",
             Self::QueueFull => "Too much at once",
+            Self::TooManyMessages => "The job's queue is full",
             Self::RateLimited => "Too fast",
             Self::TooLarge => "The payload is too large",
             Self::DigestMismatch => "The payload is not the one announced",
@@ -252,7 +260,7 @@ impl Problem {
             Kind::Unauthorized => {
                 answer.insert_header((header::WWW_AUTHENTICATE, self.challenge));
             }
-            Kind::QueueFull | Kind::RateLimited => {
+            Kind::QueueFull | Kind::TooManyMessages | Kind::RateLimited => {
                 answer.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(1)));
             }
             Kind::Unavailable => {
@@ -360,6 +368,17 @@ impl From<EnqueueError> for Problem {
     }
 }
 
+impl From<NoRoom> for Problem {
+    fn from(error: NoRoom) -> Self {
+        match error {
+            // By then others will have taken some, or not: a second would be asked again in vain.
+            NoRoom::Full { .. } => Self::new(Kind::TooManyMessages, error.to_string()).retry_after(ROOM_LOOKED_FOR),
+            NoRoom::Never { .. } => Self::bad("invalid_batch", error.to_string()),
+            NoRoom::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<SourceError> for Problem {
     fn from(error: SourceError) -> Self {
         match error {
@@ -433,6 +452,7 @@ mod tests {
             Kind::StaleLease,
             Kind::KeyReused,
             Kind::QueueFull,
+            Kind::TooManyMessages,
             Kind::RateLimited,
             Kind::TooLarge,
             Kind::DigestMismatch,

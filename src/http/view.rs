@@ -164,6 +164,7 @@ pub fn error(stored: &StoredError) -> Value {
 }
 
 /// The same in a list, which says whether the record was repaired since, and by which message.
+#[must_use]
 pub fn listed_error(stored: &StoredError, repaired_by: Option<MessageId>) -> Value {
     let mut shown = error(stored);
     shown["repaired_by"] = json!(repaired_by);
@@ -255,11 +256,11 @@ pub fn upcoming(upcoming: &Upcoming, time_zone: Tz) -> Value {
 /// How many messages a job has that have not ended. Those that nobody collects wait for nobody: they are on their way to the
 /// job's destinations.
 #[must_use]
-pub fn depth(job: &Job, depth: Depth) -> Value {
+pub fn depth(context: &Context, job: &Job, depth: Depth) -> Value {
     if job.is_collected() {
-        json!({ "waiting": depth.waiting, "leased": depth.leased })
+        json!({ "waiting": depth.waiting, "max_messages": context.max_messages(job), "leased": depth.leased })
     } else {
-        json!({ "waiting": 0, "leased": depth.leased, "delivering": depth.waiting })
+        json!({ "waiting": 0, "max_messages": null, "leased": depth.leased, "delivering": depth.waiting })
     }
 }
 

@@ -26,6 +26,7 @@ pub mod projects;
 pub mod pulse;
 pub mod redrive;
 pub mod rejects;
+pub mod room;
 pub mod sandbox;
 pub mod source;
 pub mod stop;
@@ -49,6 +50,7 @@ use crate::sandbox::gate::Work;
 use crate::storage::Store;
 use crate::telemetry::traces::Traces;
 use pulse::Pulse;
+use room::Rooms;
 
 /// What every use case works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -75,6 +77,8 @@ pub struct Context {
     pub sandbox: Option<Arc<Sandbox>>,
     /// Where spans go.
     pub traces: Traces,
+    /// Room in queues.
+    pub rooms: Rooms,
 }
 
 impl Context {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::dialect::{portions, sql};
-use super::pool::{Tx, fetch_all, with_pool};
+use super::pool::{Tx, fetch_all, fetch_optional, with_pool};
 use super::rows::corrupt;
 use super::{Store, StoreError};
 use crate::domain::ids::JobId;
@@ -22,6 +22,14 @@ pub struct Depth {
     pub waiting: u64,
     /// Handed out, or being worked on.
     pub leased: u64,
+}
+
+impl Depth {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.waiting + self.leased
+    }
 }
 
 /// By how much a transaction changes the depths of queues.
@@ -92,23 +100,31 @@ pub(super) async fn add_up(tx: &mut Tx) -> Result<(), StoreError> {
 }
 
 impl Store {
+    /// The depth of one queue.
+    pub async fn depth(&self, job: JobId) -> Result<Depth, StoreError> {
+        type Row = (Uuid, i64, i64);
+        let text = "select job, cast(sum(waiting) as bigint), cast(sum(leased) as bigint) from queue_depths where job = $1 group by job";
+        let row: Option<Row> = fetch_optional!(self.reader(), Row, text, job.0)?;
+        row.map_or(Ok(Depth::default()), |row| Ok(read(row)?.1))
+    }
+
     /// The depth of every queue that has or had messages.
     pub async fn depths(&self) -> Result<BTreeMap<JobId, Depth>, StoreError> {
         type Row = (Uuid, i64, i64);
         let text =
             "select job, cast(sum(waiting) as bigint), cast(sum(leased) as bigint) from queue_depths group by job";
         let rows: Vec<Row> = fetch_all!(self.reader(), Row, text)?;
-        rows.into_iter()
-            .map(|(job, waiting, leased)| {
-                let count = |column, count: i64| {
-                    u64::try_from(count).map_err(|_| corrupt("queue_depths", column, &job, "less than nothing"))
-                };
-                let depth = Depth {
-                    waiting: count("waiting", waiting)?,
-                    leased: count("leased", leased)?,
-                };
-                Ok((JobId(job), depth))
-            })
-            .collect()
+        rows.into_iter().map(read).collect()
     }
+}
+
+fn read((job, waiting, leased): (Uuid, i64, i64)) -> Result<(JobId, Depth), StoreError> {
+    let count = |column, count: i64| {
+        u64::try_from(count).map_err(|_| corrupt("queue_depths", column, &job, "less than nothing"))
+    };
+    let depth = Depth {
+        waiting: count("waiting", waiting)?,
+        leased: count("leased", leased)?,
+    };
+    Ok((JobId(job), depth))
 }

@@ -66,6 +66,7 @@ mod record_keys;
 mod relay;
 mod replay;
 mod resubmit;
+mod room;
 mod round_trip;
 mod rules;
 mod run_history;

@@ -37,7 +37,10 @@ async fn a_queue_tells_how_long_it_is_and_since_when(backend: Backend) {
         .expect(StatusCode::OK);
     let mut jobs = listed["jobs"].as_array().unwrap().iter();
     let orders = jobs.find(|job| job["name"] == "Orders").unwrap();
-    assert_eq!(orders["queue"], json!({ "waiting": 2, "leased": 1 }));
+    assert_eq!(
+        orders["queue"],
+        json!({ "waiting": 2, "max_messages": null, "leased": 1 })
+    );
 
     let waiting = r#"tranship_queue_messages{job="Orders",state="waiting"}"#;
     let leased = r#"tranship_queue_messages{job="Orders",state="leased"}"#;

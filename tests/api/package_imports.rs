@@ -92,7 +92,7 @@ fn package(entities: &[&Listed<'_>], files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A package of one customer.
-fn one_customer(account: &str) -> Vec<u8> {
+pub fn one_customer(account: &str) -> Vec<u8> {
     let file = format!("CUSTOMER_ACCOUNT,COMPANY_NAME\r\n{account},Company {account}\r\n");
     package(&[&CUSTOMERS], &[("Customers.csv", &file)])
 }
@@ -102,7 +102,7 @@ fn action(app: &TestApp, name: &str, parameters: &Value) -> reqwest::RequestBuil
     app.request(Method::POST, &path).json(parameters)
 }
 
-async fn act_as(app: &TestApp, token: &str, name: &str, parameters: &Value) -> Answered {
+pub async fn act_as(app: &TestApp, token: &str, name: &str, parameters: &Value) -> Answered {
     send(action(app, name, parameters), token).await
 }
 
@@ -128,12 +128,12 @@ async fn upload_as(app: &TestApp, token: &str, bytes: Vec<u8>) -> String {
     url
 }
 
-async fn upload(app: &TestApp, bytes: Vec<u8>) -> String {
+pub async fn upload(app: &TestApp, bytes: Vec<u8>) -> String {
     upload_as(app, &app.token, bytes).await
 }
 
 /// What RIS sends.
-fn asked(url: &str, project: &str, id: &str) -> Value {
+pub fn asked(url: &str, project: &str, id: &str) -> Value {
     json!({
         "packageUrl": url, "definitionGroupId": project, "executionId": id,
         "execute": true, "overwrite": true, "legalEntityId": "usmf",
@@ -156,7 +156,7 @@ fn refused(answer: Answered, name: &str) -> String {
         .to_owned()
 }
 
-async fn summary(app: &TestApp, id: &str) -> String {
+pub async fn summary(app: &TestApp, id: &str) -> String {
     let status = act(app, "GetExecutionSummaryStatus", &json!({ "executionId": id })).await;
     status.as_str().unwrap().to_owned()
 }

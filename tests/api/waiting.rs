@@ -24,6 +24,7 @@ crate::on_both_backends!(
     the_events_of_a_job_tell_of_each_message,
     a_slow_listener_is_told_to_look_again,
     events_are_for_who_may_see_the_job_and_bounded,
+    events_end_when_their_listener_is_let_in_no_more,
     a_stream_ends_when_the_service_stops,
 );
 
@@ -265,7 +266,11 @@ struct Event {
 
 impl Events {
     async fn open(app: &TestApp, path: &str, last: &str) -> Self {
-        let request = app.request(Method::GET, path).bearer_auth(&app.token);
+        Self::open_as(app, &app.token, path, last).await
+    }
+
+    async fn open_as(app: &TestApp, token: &str, path: &str, last: &str) -> Self {
+        let request = app.request(Method::GET, path).bearer_auth(token);
         let request = if last.is_empty() {
             request
         } else {
@@ -469,6 +474,38 @@ async fn events_are_for_who_may_see_the_job_and_bounded(backend: Backend) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the place is never free again");
+}
+
+/// A stream stays open for as long as its listener likes, a token does not: neither its end nor a client's is outlasted.
+async fn events_end_when_their_listener_is_let_in_no_more(backend: Backend) {
+    let mut app = app(backend).await;
+    let chief = app.add_client("chief", "admin").await;
+    let id = app.put("Documents", "", "one").await;
+    for client in ["shop", "archive"] {
+        let token = app.client(client).await;
+        let path = format!("/api/v1/messages/{id}/events");
+        let mut of_message = Events::open_as(&app, &token, &path, "").await;
+        let mut of_job = Events::open_as(&app, &token, "/api/v1/jobs/Documents/events", "").await;
+        assert_eq!(of_message.status().await, "Enqueued");
+        if client == "shop" {
+            let chief = app.token_of("chief", &chief).await;
+            let revoke = app.request(Method::POST, "/api/v1/clients/shop/revoke");
+            send(revoke, &chief).await.expect(StatusCode::OK);
+            // So long it may go on.
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+        } else {
+            // Longer than tokens of these tests live.
+            app.clock.advance_seconds(90_000);
+            app.renew_token().await;
+        }
+        let lease = app.lease_one("Documents").await;
+        for events in [&mut of_message, &mut of_job] {
+            let event = events.next().await.expect("why it ends");
+            assert_eq!(event.name, "problem", "{client}: {event:?}");
+            assert!(events.next().await.is_none(), "{client}: the stream ends");
+        }
+        app.step(&lease, "release", json!({})).await.expect(StatusCode::OK);
+    }
 }
 
 async fn a_stream_ends_when_the_service_stops(backend: Backend) {

@@ -14,8 +14,10 @@
 
 mod access;
 mod composite;
+mod definitions;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod requests;
 #[path = "../support/mod.rs"]
 mod support;
 

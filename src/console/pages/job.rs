@@ -154,8 +154,10 @@ fn queue(visit: &Visit<'_>, job: &Job, seen: &Seen) -> Markup {
         section aria-labelledby="queue" {
             h2 #queue { "Queue" }
             div.figures {
-                div { span.figure { (number(waiting)) } @if job.is_collected() { " waiting" } @else { " on their way to destinations" } }
+                div { span.figure { (number(waiting)) }
+                    @if job.is_collected() { " waiting" } @else { " on their way to destinations" } }
                 div { span.figure { (number(leased)) } @if job.direction == Direction::Import { " being loaded" } @else { " taken" } }
+                @if let Some(most) = visit.api.context.max_messages(job) { div { span.figure { (number(most)) } " at most" } }
                 div { span.figure { (maybe_time(seen.oldest, visit.now)) } " oldest offered" }
             }
             @if let Some(sentences) = &seen.why_empty {

@@ -13,6 +13,8 @@ use crate::pipeline::blob_host::{BLOCKS_MAX, Blocks, Listed, Pick};
 
 /// Largest list: the most blocks with the longest ids, and room for line breaks.
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest reason for which a list is refused, in characters.
+const WHY_CHARS_MAX: usize = 200;
 /// Longest id of a block, in bytes before Base64.
 const ID_BYTES_MAX: usize = 64;
 
@@ -30,7 +32,11 @@ pub(super) fn id(text: &str) -> Option<String> {
 /// # Errors
 /// 400: `InvalidXmlDocument` for what is no such list, `InvalidBlockId`, `BlockListTooLong`.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Listed>, BlobProblem> {
-    let wrong = |why: &str| BlobProblem::bad("InvalidXmlDocument", format!("The block list cannot be read: {why}."));
+    // What the reader says of an end that does not fit quotes it, however long it is.
+    let wrong = |why: &str| {
+        let why: String = why.chars().take(WHY_CHARS_MAX).collect();
+        BlobProblem::bad("InvalidXmlDocument", format!("The block list cannot be read: {why}."))
+    };
     let text = std::str::from_utf8(body).map_err(|_| wrong("it is not UTF-8"))?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
     let (mut list, mut depth, mut open) = (Vec::new(), 0, None::<(Pick, String)>);
@@ -158,6 +164,13 @@ mod tests {
             assert!(read(xml.as_bytes()).is_err(), "{xml}");
         }
         assert!(read(b"<BlockList><Latest>\xff</Latest></BlockList>").is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_short_however_long_the_list() {
+        let list = format!("<BlockList><Latest>YQ==</Latest{}></BlockList>", "<x".repeat(100_000));
+        let refused = read(list.as_bytes()).expect_err("no end fits").to_string();
+        assert!(refused.len() < 1000, "{} bytes", refused.len());
     }
 
     #[test]

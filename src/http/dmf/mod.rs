@@ -30,6 +30,15 @@ const VERSION: &str = "2021-12-02";
 /// Longest id of a client's own that is sent back.
 const CLIENT_REQUEST_ID_BYTES_MAX: usize = 1024;
 
+/// The ids of the blocks that a list names, in its order, read as a commit reads it.
+///
+/// # Errors
+/// What its sender is told.
+pub fn listed_blocks(body: &[u8]) -> Result<Vec<String>, String> {
+    let list = block_list::read(body).map_err(|problem| problem.to_string())?;
+    Ok(list.into_iter().map(|listed| listed.id).collect())
+}
+
 /// What a fault of the sandbox answers, in the form of these paths.
 pub(super) fn fault(status: u16, message: String, head: bool) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -85,6 +85,31 @@ async fn document(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     }
 }
 
+/// Whether a row with `x`, 5 and true in its columns holds to a `$filter` on the set of execution details, read as a request's is.
+///
+/// # Errors
+/// What of the filter is not supported, in a sentence.
+pub fn judge(filter: &str, functions: bool) -> Result<bool, String> {
+    let table = &executions::DETAILS;
+    let value = |column: &table::Column| match column.kind {
+        table::Kind::Int => json!(5),
+        table::Kind::Flag => json!(true),
+        table::Kind::Time => json!("2026-01-05T08:00:00Z"),
+        table::Kind::Text | table::Kind::Enum(_) | table::Kind::Json => json!("x"),
+    };
+    let row: table::Row = table.columns.iter().map(value).collect();
+    Ok(filter::Filter::read(filter, table, functions)?.holds(&row))
+}
+
+/// The values of the key in what stands behind `/data/`, decoded.
+///
+/// # Errors
+/// What of it cannot be read, in a sentence.
+pub fn address(path: &str) -> Result<Vec<String>, String> {
+    let key = path::Path::read(path)?.key.unwrap_or_default();
+    Ok(key.into_iter().map(|(_, value)| value).collect())
+}
+
 fn respond(result: Result<HttpResponse, Problem>) -> HttpResponse {
     result.unwrap_or_else(|problem| problem.respond(Surface::Data))
 }

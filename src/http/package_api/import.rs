@@ -15,6 +15,7 @@ use crate::domain::audit::Action;
 use crate::pipeline::enqueue::checked_company;
 use crate::pipeline::new_execution_id;
 use crate::pipeline::package_import::{self, Import, ImportError, ImportOptions, Rights};
+use crate::pipeline::room::Room;
 use crate::storage::package_requests::PackageRequest;
 
 /// The actions that import a package.
@@ -39,6 +40,7 @@ pub(super) async fn submit(
         return Ok(execution);
     }
     // Whoever leaves here has asked for nothing yet.
+    let room = room(api, caller, &asked.project).await?;
     let permit = Arc::clone(&api.package_checks).acquire_owned().await;
     let url = parameters.text("packageUrl")?;
     let (_, package) = dmf::open_package(api, request, caller, &url).await?;
@@ -59,7 +61,7 @@ pub(super) async fn submit(
         let context = api.audited_context(caller, Action::ProjectChange, "", detail);
         let projects = api.projects.clone();
         async move {
-            let _permit = permit;
+            let _admitted = (permit, room);
             package_import::submit(&context, &projects, import, &rights).await
         }
     };
@@ -68,6 +70,15 @@ pub(super) async fn submit(
     submitted.map_err(|_| Problem::new(Kind::Unavailable, "the service is stopping; send it again"))??;
     api.wake.notify_one();
     Ok(execution)
+}
+
+/// Room in the queue of the project's job. A project that is not there yet has an empty one, and what is not the caller's is refused later.
+async fn room(api: &Api, caller: &Caller, project: &str) -> Result<Option<Room>, Problem> {
+    let definitions = api.definitions();
+    match definitions.find_job(project).filter(|job| caller.may_use(job)) {
+        Some(job) => api.admission.room_in_time(&api.context, job).await,
+        None => Ok(None),
+    }
 }
 
 fn read_options(action: &str, parameters: &Parameters) -> Result<ImportOptions, Problem> {
