@@ -131,13 +131,15 @@ async fn round(ground: Ground, seed: u64, length: Duration) {
     cluster.heal().await;
     cluster.all_clocks_are_right().await;
 
+    let clocks = std::mem::take(&mut *trouble.clocks.lock().expect("nobody fails while holding it"));
+    let runs = ticking.runs(&cluster).await;
     let rows = drain(&client(CLIENTS), &queues).await;
     let history = History {
         records: recorder.take(),
         rows,
         queues,
-        clocks: std::mem::take(&mut trouble.clocks.lock().expect("nobody fails while holding it")),
-        runs: ticking.runs(&cluster).await,
+        clocks,
+        runs,
     };
     judge(&history, &trouble, seed);
     Arc::into_inner(cluster).expect("nobody uses it any more").stop().await;

@@ -11,7 +11,7 @@ use crate::recorder::Recorder;
 use crate::support::chance::Chance;
 
 /// Rest between two troubles.
-const REST: Duration = Duration::from_millis(1000);
+const REST: Duration = Duration::from_secs(1);
 /// Longest a killed process stays away.
 const ABSENCE: Duration = Duration::from_secs(1);
 /// Longest a process sleeps: past the leases, which are of one to three seconds.
