@@ -380,8 +380,8 @@ impl App {
         self.stopping.cancel();
         let drained = async {
             handle.stop(true).await;
-            if let Some(mut alarm) = alarm {
-                let _ = alarm.shutdown().await;
+            if let Some(alarm) = alarm {
+                alarm.shutdown().await;
             }
             while background.join_next().await.is_some() {}
         };

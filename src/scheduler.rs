@@ -5,6 +5,7 @@
 //! 6). A tick that comes late, twice or not at all changes nothing about which occurrences there are. A second in which
 //! nothing is due costs no statement, however many schedules there are.
 
+mod alarm;
 mod decide;
 mod evaluate;
 mod upcoming;
@@ -13,11 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio_cron_scheduler::{Job as Tick, JobScheduler, JobSchedulerError};
+use tokio_cron_scheduler::JobSchedulerError;
 
 use crate::definitions::Definitions;
 use crate::pipeline::Context;
 use crate::storage::StoreError;
+pub use alarm::Alarm;
 use upcoming::Upcoming;
 
 /// Longest tick.
@@ -48,23 +50,23 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`JobSchedulerError`] when the alarm clock cannot be set.
-    pub async fn start(&self) -> Result<JobScheduler, JobSchedulerError> {
-        let alarm = JobScheduler::new().await?;
+    pub async fn start(&self) -> Result<Alarm, JobSchedulerError> {
         let scheduler = self.clone();
         let busy = Arc::new(tokio::sync::Mutex::new(()));
-        let tick = Tick::new_repeated_async(Duration::from_secs(1), move |_, _| {
-            let (scheduler, busy) = (scheduler.clone(), Arc::clone(&busy));
-            Box::pin(async move {
-                let Ok(_alone) = busy.try_lock() else { return };
+        Alarm::set(move || {
+            let Ok(alone) = Arc::clone(&busy).try_lock_owned() else {
+                return;
+            };
+            let scheduler = scheduler.clone();
+            tokio::spawn(async move {
+                let _alone = alone;
                 // A store that does not answer must not end all ticks to come.
                 if tokio::time::timeout(TICK_MAX, scheduler.tick()).await.is_err() {
                     tracing::warn!("a tick got no answer from the store; trying again");
                 }
-            })
-        })?;
-        alarm.add(tick).await?;
-        alarm.start().await?;
-        Ok(alarm)
+            });
+        })
+        .await
     }
 
     /// What happens every second: release lapsed leases, evaluate what is due.

@@ -5,12 +5,14 @@
 //! reports is certain, and what cannot be told apart from good behaviour passes.
 
 mod bytes;
+mod clocks;
 mod ends;
 mod enqueues;
 mod index;
 mod leases;
 mod order;
 mod receipts;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +50,8 @@ pub enum Rule {
     GroupsKeepTheirOrder,
     /// After the drain nothing is unfinished, and what finished a message is known.
     EverythingEnds,
+    /// Each due time of a schedule runs, and makes one message.
+    EachDueTimeRunsOnce,
 }
 
 /// A rule broken.
@@ -90,5 +94,6 @@ pub fn check(history: &History) -> Vec<Violation> {
     receipts::check(&index, &mut found);
     order::check(&index, &mut found);
     ends::check(&index, &mut found);
+    runs::check(&history.runs, &mut found);
     found
 }

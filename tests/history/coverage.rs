@@ -19,6 +19,8 @@ pub struct Coverage {
     pub stale_refused: usize,
     pub forged_refused: usize,
     pub dead_letters: usize,
+    pub runs: usize,
+    pub runs_taken_over: usize,
 }
 
 impl Coverage {
@@ -46,6 +48,8 @@ impl Coverage {
         coverage.handed_out_again = epochs.values().filter(|epochs| epochs.len() > 1).count();
         let dead = history.rows.iter().filter(|row| row.status == "DeadLettered");
         coverage.dead_letters = dead.count();
+        coverage.runs = history.runs.rows.len();
+        coverage.runs_taken_over = history.runs.rows.iter().filter(|run| run.taken > 1).count();
         coverage
     }
 
@@ -76,6 +80,7 @@ impl Coverage {
             ("stale receipts refused", self.stale_refused, 5),
             ("forged receipts refused", self.forged_refused, 1),
             ("dead letters", self.dead_letters, 1),
+            ("runs of the schedule", self.runs, 10),
         ]
         .into_iter()
         .filter(|(_, met, wanted)| met < wanted)

@@ -1,4 +1,4 @@
-//! Clients that do as they please: each a task with dice of its own, until the time is up.
+//! Clients that do as they please: each a task with dice of its own, until the run is over.
 //!
 //! Owns what clients do and how often. Refuses to know whether the service did well.
 
@@ -8,8 +8,8 @@ mod offering;
 mod taking;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use crate::client::{Client, Held, Offer};
 use crate::history::Queue;
@@ -81,8 +81,8 @@ impl Person {
     }
 
     /// Does one thing after the other.
-    pub async fn live(mut self, until: Instant) {
-        while Instant::now() < until {
+    pub async fn live(mut self, over: Arc<AtomicBool>) {
+        while !over.load(Ordering::Relaxed) {
             self.client.process = self.chance.below(self.processes);
             self.client.patience = self.patience();
             match self.chance.below(100) {

@@ -17,6 +17,51 @@ pub struct History {
     pub rows: Vec<Row>,
     /// The queues there were.
     pub queues: Vec<Queue>,
+    /// When processes' clocks were set, in any order. All begin right.
+    pub clocks: Vec<ClockSet>,
+    /// What the schedule did.
+    pub runs: Runs,
+}
+
+/// The wall clock of one process was set.
+#[derive(Debug, Clone)]
+pub struct ClockSet {
+    /// Whose.
+    pub process: usize,
+    /// Just before.
+    pub began: Moment,
+    /// Just after.
+    pub ended: Moment,
+    /// How far it is behind the right time from then on.
+    pub behind: Duration,
+}
+
+/// What a schedule did that is due again and again at even distances.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// When it is due first, in seconds since 1970.
+    pub first: i64,
+    /// How many seconds later it is due again.
+    pub every: i64,
+    /// It was over by the right time, so everything due up to then has run.
+    pub until: i64,
+    /// Every due time that is written down.
+    pub rows: Vec<Run>,
+    /// Messages that no run there is has made.
+    pub strays: usize,
+}
+
+/// What became of one due time.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// In seconds since 1970.
+    pub due: i64,
+    /// Its state.
+    pub state: String,
+    /// How often a worker took it.
+    pub taken: u64,
+    /// How many messages it made.
+    pub messages: usize,
 }
 
 /// A queue under test.

@@ -28,5 +28,6 @@ mod drain;
 mod history;
 mod recorder;
 mod runs;
+mod schedule;
 mod server;
 mod trouble;

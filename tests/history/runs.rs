@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::checker::{Rule, Violation, check};
@@ -15,6 +15,7 @@ use crate::crowd::{Busy, Person};
 use crate::drain::drain;
 use crate::history::{History, Queue};
 use crate::recorder::Recorder;
+use crate::schedule::Ticking;
 use crate::server::Server;
 use crate::support::chance::Chance;
 use crate::support::databases::TestDatabase;
@@ -26,6 +27,8 @@ const CLIENTS: usize = 64;
 const ROUND: Duration = Duration::from_secs(20);
 /// The same in the long forms, for which a store gets older.
 const LONG_ROUND: Duration = Duration::from_mins(2);
+/// How many times longer a round may take, on a machine so busy that not all of the trouble has come.
+const LONGER_MAX: u32 = 4;
 /// How long the form behind `--long` takes.
 const LONG: Duration = Duration::from_mins(8);
 /// Most violations told of each rule.
@@ -96,35 +99,47 @@ async fn rounds(ground: impl AsyncFn() -> Option<Ground>) {
 async fn round(ground: Ground, seed: u64, length: Duration) {
     let queues = queues();
     let processes = ground.processes;
-    let cluster = Arc::new(Cluster::start(ground, &queues).await);
+    let ticking = Ticking::soon();
+    let cluster = Arc::new(Cluster::start(ground, &queues, &ticking).await);
     let recorder = Arc::new(Recorder::new());
-    let token: Arc<str> = cluster.token().await.into();
+    let token: Arc<str> = cluster.token().into();
     let trouble = Arc::new(Trouble::default());
     let client = |number| Client::new(number, &cluster, &recorder, &token);
 
-    let until = Instant::now() + length;
+    let began = Instant::now();
+    let over = Arc::<AtomicBool>::default();
     let mut chance = Chance::of(seed);
     let busy: Arc<[Busy]> = queues.iter().map(Busy::new).collect();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..CLIENTS {
         let dice = Chance::of(chance.number());
-        tasks.spawn(Person::new(client(number), processes, dice, &busy).live(until));
+        tasks.spawn(Person::new(client(number), processes, dice, &busy).live(Arc::clone(&over)));
     }
     for _ in 0..processes.min(2) {
-        let (trouble, cluster) = (Arc::clone(&trouble), Arc::clone(&cluster));
-        let dice = Chance::of(chance.number());
-        tasks.spawn(async move { trouble.make(&cluster, dice, until).await });
+        let (trouble, cluster, recorder) = (Arc::clone(&trouble), Arc::clone(&cluster), Arc::clone(&recorder));
+        let (dice, over) = (Chance::of(chance.number()), Arc::clone(&over));
+        tasks.spawn(async move { trouble.make(&cluster, &recorder, dice, &over).await });
     }
+    tokio::time::sleep(length).await;
+    while !trouble.was_enough() && began.elapsed() < length * LONGER_MAX {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    over.store(true, Ordering::Relaxed);
     while let Some(ended) = tasks.join_next().await {
-        ended.expect("clients go on until the time is up");
+        ended.expect("clients go on until the run is over");
     }
     cluster.heal().await;
+    cluster.all_clocks_are_right().await;
 
+    let clocks = std::mem::take(&mut *trouble.clocks.lock().expect("nobody fails while holding it"));
+    let runs = ticking.runs(&cluster).await;
     let rows = drain(&client(CLIENTS), &queues).await;
     let history = History {
         records: recorder.take(),
         rows,
         queues,
+        clocks,
+        runs,
     };
     judge(&history, &trouble, seed);
     Arc::into_inner(cluster).expect("nobody uses it any more").stop().await;
@@ -156,8 +171,11 @@ fn judge(history: &History, trouble: &Trouble, seed: u64) {
     let kills = trouble.kills.load(Ordering::Relaxed);
     let sleeps = trouble.sleeps.load(Ordering::Relaxed);
     let crashes = trouble.crashes.load(Ordering::Relaxed);
+    let cuts = trouble.cuts.load(Ordering::Relaxed);
+    let clocks = history.clocks.len();
     eprintln!(
-        "TRANSHIP_HISTORY_SEED={seed}: {kills} kills, {sleeps} sleeps, {crashes} crashes of the server, {coverage:?}"
+        "TRANSHIP_HISTORY_SEED={seed}: {kills} kills, {sleeps} sleeps, {cuts} cuts of connections, {clocks} clocks set, {crashes} crashes \
+         of the server, {coverage:?}"
     );
     if !violations.is_empty() {
         let page = write_down(history, &violations, seed);
@@ -174,6 +192,8 @@ fn judge(history: &History, trouble: &Trouble, seed: u64) {
         panic!("{counts:?} broken under TRANSHIP_HISTORY_SEED={seed}; all of it is in {page}\n{told}");
     }
     assert!(kills > 0, "no process was killed");
+    assert!(cuts > 0, "no connection was cut");
+    assert!(clocks > 0, "no clock was set");
     let missing = coverage.missing();
     assert!(
         missing.is_empty(),
@@ -195,6 +215,12 @@ fn write_down(history: &History, violations: &[Violation], seed: u64) -> String 
     }
     for row in &history.rows {
         let _ = writeln!(text, "{row:?}");
+    }
+    for set in &history.clocks {
+        let _ = writeln!(text, "{set:?}");
+    }
+    for run in &history.runs.rows {
+        let _ = writeln!(text, "{run:?}");
     }
     std::fs::write(&path, text).expect("the history is written down");
     path.display().to_string()

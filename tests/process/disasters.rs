@@ -5,7 +5,6 @@ mod blob_store;
 mod damaged_store;
 mod database_gone;
 mod descriptors;
-mod proxy;
 mod senders;
 mod slow_clients;
 

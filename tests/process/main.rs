@@ -53,6 +53,7 @@ mod secrets;
 mod several;
 mod shutdown;
 mod snippets;
+mod stepped_clocks;
 mod tls;
 mod traces;
 mod upgrade;

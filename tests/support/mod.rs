@@ -1,4 +1,5 @@
-//! What every test binary shares: databases and blob stores that exist for one test, and repeatable randomness.
+//! What every test binary shares: databases and blob stores that exist for one test, what comes
+//! between a process and the world, and repeatable randomness.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
@@ -7,4 +8,6 @@ pub mod chance;
 pub mod damage;
 pub mod databases;
 pub mod files;
+pub mod preloaded;
+pub mod proxy;
 pub mod raw_zip;

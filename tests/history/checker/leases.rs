@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clocks::furthest_behind;
 use super::index::{Index, Of};
 use super::{Rule, Violation};
 use crate::history::{Act, Answer, Lease, Moment, Record, Verb};
@@ -66,7 +67,9 @@ pub fn is_surely_live(index: &Index<'_>, lease: Of<'_, Lease>, other: &Record) -
         .ends(&lease.deed.message)
         .iter()
         .any(|end| end.record.maybe_before(other));
-    !given_up && !ended && at_last + CLOCK_DRIFT < runs_until(lease, acts, other)
+    // One process counts the lease from a time long ago, and another sees it over at once.
+    let apart = furthest_behind(&index.history.clocks, lease.record.began, at_last);
+    !given_up && !ended && at_last + CLOCK_DRIFT + apart < runs_until(lease, acts, other)
 }
 
 /// The earliest moment at which the lease can have lapsed, as far as `other` could see: it was given from some moment after

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod order;
+mod runs;
 mod storage;
 mod story;
 

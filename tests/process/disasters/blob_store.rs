@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::outage;
-use super::proxy::{Mode, Proxy};
 use super::senders::{Senders, first_file};
 use crate::readings;
 use crate::site::Site;
 use crate::support::databases::TestDatabase;
+use crate::support::proxy::{Mode, Proxy};
 use crate::wire::Caller;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

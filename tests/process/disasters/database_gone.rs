@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 
 use super::outage;
-use super::proxy::{Mode, Proxy};
 use super::senders::{Senders, first_file};
 use crate::readings;
 use crate::service::Service;
 use crate::site::Site;
 use crate::support::databases::TestDatabase;
+use crate::support::proxy::{Mode, Proxy};
 use crate::wire::{Caller, http};
 
 /// How soon after an outage the service is ready again.
@@ -18,19 +18,11 @@ const BACK: Duration = Duration::from_secs(20);
 
 async fn behind_a_proxy() -> Option<(Site, Proxy)> {
     let store = TestDatabase::postgres().await?;
-    let url = url::Url::parse(&store.url).expect("a URL");
-    let target = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5432));
-    let proxy = Proxy::to(target).await;
+    let url = store.url.clone();
+    let proxy = Proxy::to_server_of(&url).await;
     let mut site = Site::on(store).await;
-    for (setting, url) in [
-        ("TRANSHIP_STORE__URL", url.to_string()),
-        ("TRANSHIP_DATABASES__MAIN__URL", site.business_url().to_owned()),
-    ] {
-        let mut url = url::Url::parse(&url).expect("a URL");
-        url.set_ip_host(proxy.address.ip()).expect("a host may be an address");
-        url.set_port(Some(proxy.address.port())).expect("a port");
-        site.set(setting, url.as_str());
-    }
+    site.set("TRANSHIP_STORE__URL", &proxy.through(&url));
+    site.set("TRANSHIP_DATABASES__MAIN__URL", &proxy.through(site.business_url()));
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
     readings::define(&site);
     Some((site, proxy))

@@ -29,6 +29,30 @@ fn a_second_lease_after_the_first_lapsed_is_good() {
 }
 
 #[test]
+fn a_lease_given_by_a_clock_that_was_behind_is_over_as_much_sooner() {
+    for (behind, broken) in [(3, vec![Rule::OneLiveLease]), (7, Vec::new())] {
+        let mut story = leased();
+        story.clock_set(0, between(0, 1), behind);
+        story.clock_set(0, between(3, 4), 0);
+        story.leased("m", 2, between(5, 6));
+        story.acked("m", 2, between(7, 8));
+        assert_eq!(story.broken(), broken, "{behind} seconds behind");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_right_before_a_lease_excuses_nothing() {
+    let mut story = Story::new();
+    story.enqueued("m", between(0, 1));
+    story.clock_set(0, between(2, 3), 3600);
+    story.clock_set(0, between(4, 5), 0);
+    story.leased("m", 1, between(6, 7));
+    story.leased("m", 2, between(8, 9));
+    story.acked("m", 2, between(10, 11));
+    assert_eq!(story.broken(), [Rule::OneLiveLease]);
+}
+
+#[test]
 fn a_second_lease_after_the_first_was_given_up_is_good_answered_or_not() {
     for verb in [Verb::Release, Verb::Reject { dead_letter: false }] {
         for when in [between(4, 5), after(4)] {

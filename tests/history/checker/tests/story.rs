@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::checker::{Rule, check};
 use crate::history::{
-    Act, Answer, ConnectorAck, Deed, Enqueue, History, Lease, Moment, Queue, Record, Refusal, Row, Stored, Verb,
+    Act, Answer, ClockSet, ConnectorAck, Deed, Enqueue, History, Lease, Moment, Queue, Record, Refusal, Row, Stored,
+    Verb,
 };
 
 /// How long a lease of a story lasts.
@@ -96,6 +97,16 @@ impl Story {
             began,
             ended,
             deed,
+        });
+    }
+
+    /// A process's clock was set so many seconds behind the right time.
+    pub fn clock_set(&mut self, process: usize, When(began, ended): When, behind: u64) {
+        self.history.clocks.push(ClockSet {
+            process,
+            began,
+            ended: ended.unwrap_or(began),
+            behind: Duration::from_secs(behind),
         });
     }
 

@@ -1,12 +1,14 @@
 //! What stands between the service and something it needs, and lets through what it is told to.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// What becomes of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ const LATE: Duration = Duration::from_millis(20);
 pub struct Proxy {
     pub address: SocketAddr,
     mode: watch::Sender<Mode>,
+    target: watch::Sender<String>,
+    connections: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl Proxy {
@@ -39,16 +43,60 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (mode, seen) = watch::channel(Mode::Pass);
+        let (target, aim) = watch::channel(target);
+        let connections = Arc::<Mutex<Vec<AbortHandle>>>::default();
+        let known = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(carry(stream, target.clone(), seen.clone()));
+                let there = aim.borrow().clone();
+                let carried = tokio::spawn(carry(stream, there, seen.clone())).abort_handle();
+                let mut known = known.lock().expect("nobody fails while holding it");
+                known.retain(|connection| !connection.is_finished());
+                known.push(carried);
             }
         });
-        Self { address, mode }
+        Self {
+            address,
+            mode,
+            target,
+            connections,
+        }
+    }
+
+    /// To the server of a PostgreSQL URL.
+    pub async fn to_server_of(url: &str) -> Self {
+        let url = url::Url::parse(url).expect("a URL");
+        Self::to(format!(
+            "{}:{}",
+            url.host_str().expect("a host"),
+            url.port().unwrap_or(5432)
+        ))
+        .await
+    }
+
+    /// The URL of that server, through the proxy.
+    pub fn through(&self, url: &str) -> String {
+        let mut url = url::Url::parse(url).expect("a URL");
+        url.set_ip_host(self.address.ip()).expect("a host may be an address");
+        url.set_port(Some(self.address.port())).expect("a port");
+        url.into()
     }
 
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// New connections lead to another `host:port`.
+    pub fn aim(&self, target: String) {
+        self.target.send_replace(target);
+    }
+
+    /// Breaks those of the open connections that are chosen, wherever they are in what they carry. How many.
+    pub fn cut(&self, mut is_chosen: impl FnMut() -> bool) -> usize {
+        let mut connections = self.connections.lock().expect("nobody fails while holding it");
+        connections.retain(|connection| !connection.is_finished());
+        let chosen = connections.iter().filter(|_| is_chosen());
+        chosen.map(AbortHandle::abort).count()
     }
 }
 
