@@ -135,7 +135,6 @@ impl App {
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;
         let address = listeners.address()?;
-        let runtime = tokio::runtime::Handle::current();
         let (store, blobs) = open_store(&config).await?;
         let clock = sandbox::clock(&options.clock, config.sandbox.as_ref(), &store).await?;
         let now = clock.now();
@@ -166,7 +165,7 @@ impl App {
             owner,
             pulse: Arc::new(pulse),
             store,
-            runtime,
+            runtime: tokio::runtime::Handle::current(),
             sandbox,
             traces: traces(&config)?,
             rooms: Rooms::default(),

@@ -1,4 +1,4 @@
-//! What clients ask with: lists of blocks, conditions and paths of OData, headers. What is refused is refused in a sentence; what is taken
+//! What clients ask with: lists of blocks, conditions and paths of `OData`, headers. What is refused is refused in a sentence; what is taken
 //! means the same however it is written.
 
 use tranship::domain::dmf::{BlobPath, Tags};
@@ -22,7 +22,8 @@ fn block_lists() {
         &seeds.map(|seed| seed.as_bytes().to_vec()),
         |body, _| match listed_blocks(body) {
             Ok(ids) => {
-                let list: String = ids.iter().map(|id| format!("<Latest>{id}</Latest>")).collect();
+                let listed = |list: String, id: &String| list + "<Latest>" + id + "</Latest>";
+                let list = ids.iter().fold(String::new(), listed);
                 let again = listed_blocks(format!("<BlockList>{list}</BlockList>").as_bytes());
                 assert_eq!(again, Ok(ids), "an id is always the same text");
             }
