@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod preload;
 mod readings;
 mod reload;
 mod service;

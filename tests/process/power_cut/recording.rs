@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::disk::{Disk, Loss};
 use super::journal::{self, Entry};
+use crate::preload::Library;
 use crate::service::Service;
 use crate::site::Site;
 
@@ -24,22 +25,12 @@ pub struct Recording {
     pub disk: Disk,
 }
 
-/// The recorder, compiled once by the compiler SQLite is compiled by.
+/// The recorder, compiled once.
 fn library() -> &'static Path {
-    static LIBRARY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = LIBRARY.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let library = folder.path().join("recorder.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/power_cut/recorder.c");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .args([&library, &source])
-            .args(["-ldl", "-lpthread"])
-            .status();
-        assert!(compiled.expect("cc runs").success(), "{}", source.display());
-        (folder, library)
-    });
-    path
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY
+        .get_or_init(|| Library::compiled("tests/process/power_cut/recorder.c"))
+        .path()
 }
 
 impl Recorder {
