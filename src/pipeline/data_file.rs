@@ -93,6 +93,7 @@ impl From<FileFault> for Stop {
     fn from(fault: FileFault) -> Self {
         match fault {
             FileFault::Source(error) => error.into(),
+            FileFault::File(error) if error.is_ours() => Self::Unreachable(error.reason),
             FileFault::File(error) => Self::fail(error.code, error.reason),
         }
     }
@@ -102,6 +103,7 @@ impl From<FileFault> for SourceError {
     fn from(fault: FileFault) -> Self {
         match fault {
             FileFault::Source(error) => error,
+            FileFault::File(error) if error.is_ours() => BlobError::failed(error.reason).into(),
             FileFault::File(error) => Self::Unreadable(error.reason),
         }
     }
