@@ -7,6 +7,7 @@ mod database_gone;
 mod descriptors;
 mod disk;
 mod full_disk;
+mod memory_limit;
 mod proxy;
 mod read_only_disk;
 mod senders;
