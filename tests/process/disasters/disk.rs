@@ -36,11 +36,6 @@ impl Disk {
         self.set(&format!("full {bytes}"));
     }
 
-    /// Nothing more fits.
-    pub fn fill(&self) {
-        self.fill_after(0);
-    }
-
     /// Nothing can be changed.
     pub fn make_read_only(&self) {
         self.set("read-only");
