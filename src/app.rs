@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::console;
 use crate::definitions::Definitions;
 use crate::destination;
+use crate::disk;
 use crate::domain::audit::{Action, NewEntry};
 use crate::domain::message::Durability;
 use crate::http::Api;
@@ -129,8 +130,10 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
-        data_dir::make(&config.data_dir)
-            .with_context(|| format!("cannot make the folder {} (data_dir)", config.data_dir.display()))?;
+        data_dir::make(&config.data_dir).map_err(|error| {
+            let why = disk::told(&error);
+            anyhow!("cannot make the folder {} (data_dir): {why}", config.data_dir.display())
+        })?;
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;

@@ -64,6 +64,7 @@ pub mod config;
 pub mod console;
 pub mod definitions;
 pub mod destination;
+pub mod disk;
 pub mod domain;
 pub mod failpoint;
 pub mod folders;

@@ -25,6 +25,7 @@ pub use take::{Take, take};
 use std::path::Path;
 
 use crate::blob::BlobError;
+use crate::disk;
 use crate::storage::StoreError;
 
 /// How many blobs are copied at once: most of the time each waits for a disk or a network.
@@ -48,6 +49,6 @@ pub enum BackupError {
 
 impl BackupError {
     fn at(path: &Path, what: &str, error: &std::io::Error) -> Self {
-        Self::Folder(format!("{} cannot be {what}: {error}", path.display()))
+        Self::Folder(format!("{} cannot be {what}: {}", path.display(), disk::told(error)))
     }
 }

@@ -11,6 +11,7 @@ use super::{AT_ONCE, BackupError, LOST_MAX};
 use crate::blob::{BlobError, Blobs};
 use crate::domain::message::Digest;
 use crate::domain::time::Timestamp;
+use crate::storage::StoreError;
 use crate::storage::backup::{KeptBlob, copy};
 use crate::storage::doctor::Examination;
 
@@ -61,7 +62,8 @@ async fn fill(take: &Take<'_>, seen: impl Fn(u64)) -> Result<Manifest, BackupErr
         serde_json::to_writer(&mut list, &blob)?;
         list.write_all(b"\n")
     })
-    .await?;
+    .await
+    .map_err(|error| without_room(take.folder, error))?;
     list.flush().map_err(|error| failed(&error))?;
     drop(list);
     if take.with_blobs {
@@ -82,6 +84,18 @@ async fn fill(take: &Take<'_>, seen: impl Fn(u64)) -> Result<Manifest, BackupErr
     };
     folder::write_manifest(take.folder, &manifest)?;
     Ok(manifest)
+}
+
+/// The store is only read for a backup: a disk that takes nothing is the backup's.
+fn without_room(folder: &Path, error: StoreError) -> BackupError {
+    match error.disk_fault() {
+        Some(fault) => BackupError::Folder(format!(
+            "the store cannot be copied to {}, because the disk {fault}: {}",
+            folder.display(),
+            fault.cure()
+        )),
+        None => error.into(),
+    }
 }
 
 /// Copies every blob on the list; the keys of those that could not be had.

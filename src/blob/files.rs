@@ -5,15 +5,20 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::local::LocalFileSystem;
 
 use super::BlobError;
 use super::folder_id::BlobFolder;
+use crate::disk::DiskFault;
 use crate::domain::ids::BlobKey;
+
+/// What is written to see whether the disk takes anything again.
+const TRIED_BYTES: usize = 64 * 1024;
 
 /// The folder.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(super) struct Files {
     root: PathBuf,
     /// Folders whose names are known to be on stable storage.
     durable: Mutex<HashSet<PathBuf>>,
+    /// Whether the disk refused the latest write.
+    refused: AtomicBool,
 }
 
 impl Files {
@@ -31,6 +38,7 @@ impl Files {
         Ok(Arc::new(Self {
             root,
             durable: Mutex::default(),
+            refused: AtomicBool::default(),
         }))
     }
 
@@ -75,9 +83,34 @@ impl Files {
         .await
     }
 
-    /// Whether the folder is there, or the nearest one above it is a folder in which it can be made.
+    /// Notes how a write ended, as far as that says something of the disk, and says so.
+    pub(super) fn judge(&self, written: Result<(), BlobError>) -> Result<(), BlobError> {
+        let error = match written {
+            Ok(()) => {
+                self.refused.store(false, Ordering::Relaxed);
+                return Ok(());
+            }
+            Err(BlobError::Store(error)) => error,
+            Err(other) => return Err(other),
+        };
+        let Some(fault) = DiskFault::of(&error) else {
+            return Err(BlobError::Store(error));
+        };
+        self.refused.store(true, Ordering::Relaxed);
+        Err(BlobError::Disk {
+            folder: self.root.clone(),
+            fault,
+            cause: error.to_string(),
+        })
+    }
+
+    /// Whether the folder is there, or the nearest one above it is a folder in which it can be made; and, where the disk refused the
+    /// latest write, whether it takes one.
     pub(super) async fn probe(self: &Arc<Self>) -> Result<(), BlobError> {
         self.blocking(|files| {
+            if files.refused.load(Ordering::Relaxed) {
+                files.judge(try_writing(&files.root).map_err(BlobError::failed))?;
+            }
             for folder in files.root.ancestors() {
                 match folder.metadata() {
                     Ok(found) if found.is_dir() => return Ok(()),
@@ -127,6 +160,12 @@ impl Files {
             .await
             .map_err(BlobError::failed)?
     }
+}
+
+/// Writes a little into a file without a name.
+fn try_writing(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    tempfile::tempfile_in(folder)?.write_all(&[0; TRIED_BYTES])
 }
 
 /// Removes `file` and its staged siblings `file#1`, `file#2`, … (the names `object_store` gives to what is not finished),

@@ -12,8 +12,10 @@ mod read;
 mod unfinished;
 mod write;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::disk::DiskFault;
 use crate::domain::ids::BlobKey;
 use crate::domain::message::Digest;
 
@@ -48,6 +50,16 @@ pub enum BlobError {
     /// The store refused or is out of reach; trying again later may help.
     #[error("the blob store failed: {0}")]
     Store(object_store::Error),
+    /// The disk takes nothing more; trying again helps once somebody has looked after it.
+    #[error("the blob store failed: {cause}; the disk of {} {fault}: {}", .folder.display(), .fault.cure())]
+    Disk {
+        /// Where the blobs lie.
+        folder: PathBuf,
+        /// What is the matter with it.
+        fault: DiskFault,
+        /// What was tried, in the system's words.
+        cause: String,
+    },
 }
 
 impl From<object_store::Error> for BlobError {
@@ -58,6 +70,15 @@ impl From<object_store::Error> for BlobError {
 }
 
 impl BlobError {
+    /// What a disk has to do with it, if anything.
+    #[must_use]
+    pub fn disk_fault(&self) -> Option<DiskFault> {
+        match self {
+            Self::Disk { fault, .. } => Some(*fault),
+            _ => None,
+        }
+    }
+
     /// A failure that `object_store` did not report itself.
     pub(crate) fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Store(object_store::Error::Generic {
@@ -99,7 +120,7 @@ impl Blobs {
         })
     }
 
-    /// A cheap round trip, for readiness; creates nothing.
+    /// A cheap round trip, for readiness; writes nothing, unless a disk refused the latest write.
     pub async fn probe(&self) -> Result<(), BlobError> {
         tokio::time::timeout(PATIENCE, self.place.probe())
             .await

@@ -226,6 +226,14 @@ impl Place {
         }
     }
 
+    /// How a write ended, and what a disk had to do with it.
+    pub(super) fn judge(&self, written: Result<(), BlobError>) -> Result<(), BlobError> {
+        match self {
+            Self::Files(files) => files.judge(written),
+            Self::Bucket { .. } => written,
+        }
+    }
+
     pub(super) async fn probe(&self) -> Result<(), BlobError> {
         match self {
             Self::Files(files) => files.probe().await,

@@ -65,7 +65,15 @@ impl BlobWriter {
     ///
     /// # Errors
     /// [`BlobError::Store`]; the blob is then beyond repair, and every later call fails.
-    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
+        match self.add(bytes).await {
+            // Nothing may have reached the disk yet.
+            Ok(()) => Ok(()),
+            failed => self.place.judge(failed),
+        }
+    }
+
+    async fn add(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
         self.tear()?;
         while !bytes.is_empty() {
             let room = PART_BYTES - self.pending.content_length();
@@ -83,7 +91,12 @@ impl BlobWriter {
     ///
     /// # Errors
     /// [`BlobError::Store`]. The store may have the blob all the same, when only its answer was lost: the key is spent.
-    pub async fn finish(mut self) -> Result<(), BlobError> {
+    pub async fn finish(self) -> Result<(), BlobError> {
+        let place = self.place.clone();
+        place.judge(self.publish().await)
+    }
+
+    async fn publish(mut self) -> Result<(), BlobError> {
         self.tear()?;
         if self.upload.is_none() {
             let (store, path) = self.place.for_writing(&self.key).await?;

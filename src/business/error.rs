@@ -1,7 +1,8 @@
 //! What can go wrong in a business database, by what the caller does next.
 
-use super::session::message_of;
+use super::session::{disk_fault, message_of};
 use super::snapshot::UnreadableCell;
+use crate::disk;
 
 /// A failure of a business database.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +36,7 @@ pub enum BusinessError {
         detail: String,
     },
     /// The database refused or is out of reach; trying again later may help.
-    #[error("business database `{database}` failed: {}", message_of(.source))]
+    #[error("business database `{database}` failed: {}", told(.database, .source))]
     Driver {
         /// Database name.
         database: String,
@@ -88,6 +89,9 @@ pub enum BusinessError {
         /// What there is.
         free_bytes: u64,
     },
+    /// A temporary file could not be written or read; trying again later may help.
+    #[error("a temporary file in {} failed: {}", std::env::temp_dir().display(), disk::told(.0))]
+    Temporary(std::io::Error),
     /// Nobody answers at the settings' address, or lets us in; trying again later may help.
     #[error("business database `{database}`: cannot connect to PostgreSQL at {server}: {cause}")]
     Unreachable {
@@ -100,13 +104,25 @@ pub enum BusinessError {
     },
 }
 
+/// The database's own words, and what to do where its disk is at fault.
+fn told(database: &str, error: &sqlx::Error) -> String {
+    let words = message_of(error);
+    match disk_fault(error) {
+        Some(fault) => format!(
+            "{words}; the disk that databases.{database}.url names {fault}: {}",
+            fault.cure()
+        ),
+        None => words,
+    }
+}
+
 impl BusinessError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Driver { .. } | Self::Unreachable { .. } | Self::StagingLost { .. }
+            Self::Driver { .. } | Self::Unreachable { .. } | Self::Temporary(_) | Self::StagingLost { .. }
         )
     }
 
@@ -114,7 +130,7 @@ impl BusinessError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         let source = match self {
-            Self::Unreachable { .. } => return true,
+            Self::Unreachable { .. } | Self::Temporary(_) => return true,
             Self::Driver { source, .. } => source,
             Self::Fenced(_)
             | Self::Definition(_)
@@ -136,10 +152,10 @@ impl BusinessError {
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
-                // PostgreSQL: connection, resources, operator intervention. SQLite: busy, locked, I/O, full, cannot open.
+                // PostgreSQL: connection, resources, operator intervention. SQLite: busy, locked, read-only, I/O, full, cannot open.
                 let sqlite = code
                     .parse::<i32>()
-                    .is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13 | 14));
+                    .is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
                 matches!(code.get(..2), Some("08" | "53" | "57")) || (code.len() < 5 && sqlite)
             }
             _ => false,

@@ -226,17 +226,8 @@ impl Database {
             let Some((last, _)) = rows.last() else { return Ok(seen) };
             after = *last;
             for (record, texts) in &rows {
-                seen.recall(*record, texts, &ints)
-                    .map_err(|error| self.no_room(error))?;
+                seen.recall(*record, texts, &ints).map_err(BusinessError::Temporary)?;
             }
-        }
-    }
-
-    /// The temporary file for fingerprints is at fault; trying again later may help.
-    pub(super) fn no_room(&self, error: io::Error) -> BusinessError {
-        BusinessError::Driver {
-            database: self.name().to_owned(),
-            source: sqlx::Error::Io(error),
         }
     }
 }

@@ -31,9 +31,9 @@ pub(super) struct Repeats {
 impl Database {
     /// The suspects, to be judged range by range. Where they are more than can be kept, they are judged here and now, alone.
     pub(super) async fn repeats(&self, load: Load<'_>, keys: KeysSeen) -> Result<Repeats, BusinessError> {
-        let mut found = sorted(keys).await.map_err(|error| self.no_room(error))?;
+        let mut found = sorted(keys).await.map_err(BusinessError::Temporary)?;
         let mut next = || {
-            let suspects = found.batch(KEPT_MAX).map_err(|error| self.no_room(error))?;
+            let suspects = found.batch(KEPT_MAX).map_err(BusinessError::Temporary)?;
             Ok::<_, BusinessError>(Repeats {
                 dialect: self.dialect(),
                 entity: load.entity.clone(),

@@ -1,6 +1,7 @@
 //! One transaction on one business database, the same to the caller on both: statements with bound values, and rows. The
 //! only place that hands text to the driver.
 
+use crate::disk::DiskFault;
 use crate::failpoint;
 use std::borrow::Cow;
 
@@ -336,8 +337,10 @@ impl Session {
             }
             other => other,
         };
-        // A rollback that fails leaves `ended` unset, which closes the connection.
-        self.ended = self.run("rollback").await.is_ok();
+        // A rollback that fails leaves `ended` unset, which closes the connection. So does a disk that takes nothing: what is opened while
+        // it is read-only can only read, for as long as it lives.
+        let is_of_disk = matches!(&outcome, Err(Fault::Driver(error)) if disk_fault(error).is_some());
+        self.ended = self.run("rollback").await.is_ok() && !is_of_disk;
         outcome
     }
 
@@ -358,6 +361,11 @@ impl Drop for Session {
             self.close_on_drop();
         }
     }
+}
+
+/// What the disk of the database has to do with it, if anything.
+pub(super) fn disk_fault(error: &sqlx::Error) -> Option<DiskFault> {
+    DiskFault::of_database(&error.as_database_error()?.code()?)
 }
 
 /// The database's or the operating system's own words, without the driver's. The detail of NOT NULL, CHECK and view checks is

@@ -74,6 +74,17 @@ pub struct FileError {
     pub reason: String,
 }
 
+/// The code of a file that we could not keep in a temporary file while it is read.
+pub(super) const SPILL_FAILED: &str = "spill_failed";
+
+impl FileError {
+    /// Whether it is no fault of the file: a disk of ours failed, and another time may be better.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.code == SPILL_FAILED
+    }
+}
+
 /// Reads the records of one file.
 ///
 /// The way: [`feed`](Self::feed) until [`header`](Self::header) is there, then [`step`](Self::step), feeding when it

@@ -16,6 +16,7 @@ use super::openapi;
 use super::{Api, SentUri};
 use crate::auth::tokens::TokenError;
 use crate::blob::BlobError;
+use crate::disk::DiskFault;
 use crate::pipeline::blob_host::BlobHostError;
 use crate::pipeline::enqueue::EnqueueError;
 use crate::pipeline::find::FindError;
@@ -246,6 +247,17 @@ impl Problem {
         body
     }
 
+    /// Something the service needs is out of reach, or its disk takes nothing more.
+    fn unavailable(what: &str, disk: Option<DiskFault>) -> Self {
+        let detail = match disk {
+            None => format!("{what} is out of reach; try again in a few seconds"),
+            Some(fault) => format!(
+                "the disk of {what} {fault}, so nothing was done; try again when whoever runs the service has looked after it"
+            ),
+        };
+        Self::new(Kind::Unavailable, detail)
+    }
+
     /// A request that cannot be carried out.
     #[must_use]
     pub fn bad(code: &'static str, detail: impl Into<String>) -> Self {
@@ -292,10 +304,7 @@ impl From<StoreError> for Problem {
             StoreError::Conflict { .. } | StoreError::Exists { .. } => Self::new(Kind::Conflict, error.to_string()),
             StoreError::Driver(_) => {
                 tracing::error!(%error, "the service store failed");
-                Self::new(
-                    Kind::Unavailable,
-                    "the service store is out of reach; try again in a few seconds",
-                )
+                Self::unavailable("the service store", error.disk_fault())
             }
             other => {
                 tracing::error!(error = %other, "internal failure");
@@ -323,10 +332,7 @@ impl From<BlobError> for Problem {
             }
             other => {
                 tracing::error!(error = %other, "the blob store failed");
-                Self::new(
-                    Kind::Unavailable,
-                    "the blob store is out of reach; try again in a few seconds",
-                )
+                Self::unavailable("the blob store", other.disk_fault())
             }
         }
     }

@@ -93,7 +93,17 @@ impl From<FileFault> for Stop {
     fn from(fault: FileFault) -> Self {
         match fault {
             FileFault::Source(error) => error.into(),
-            FileFault::File(error) => Self::fail(error.code, error.reason),
+            FileFault::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<FileError> for Stop {
+    fn from(error: FileError) -> Self {
+        if error.is_ours() {
+            Self::Unreachable(error.reason)
+        } else {
+            Self::fail(error.code, error.reason)
         }
     }
 }
@@ -102,6 +112,7 @@ impl From<FileFault> for SourceError {
     fn from(fault: FileFault) -> Self {
         match fault {
             FileFault::Source(error) => error,
+            FileFault::File(error) if error.is_ours() => BlobError::failed(error.reason).into(),
             FileFault::File(error) => Self::Unreadable(error.reason),
         }
     }

@@ -16,6 +16,7 @@ use zip::{ZipArchive, ZipReadOptions};
 use super::Context;
 use super::source::{self, SourceError};
 use super::stop::Stop;
+use crate::disk;
 use crate::domain::job::FileFormat;
 use crate::domain::message::Message;
 use crate::format::budget::{self, Budget};
@@ -379,7 +380,11 @@ fn damaged(error: &ZipError) -> Stop {
 
 /// The disk's fault, not the sender's.
 fn spill(error: &std::io::Error) -> Stop {
-    Stop::Retry(format!("a package could not be kept in a temporary file: {error}"))
+    let (folder, why) = (std::env::temp_dir(), disk::told(error));
+    Stop::Unreachable(format!(
+        "a package could not be kept in a temporary file in {}: {why}",
+        folder.display()
+    ))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {

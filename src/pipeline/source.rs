@@ -36,7 +36,9 @@ impl From<BlobError> for SourceError {
         match error {
             BlobError::Damaged { .. } => Self::Unreadable(error.to_string()),
             // A blob that is missing may be a folder that is not mounted: the message must not end for that.
-            BlobError::Missing(_) | BlobError::Settings(_) | BlobError::Store(_) => Self::Blob(error),
+            BlobError::Missing(_) | BlobError::Settings(_) | BlobError::Store(_) | BlobError::Disk { .. } => {
+                Self::Blob(error)
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::payload::PayloadError;
 use super::source::SourceError;
 use crate::blob::BlobError;
 use crate::business::BusinessError;
+use crate::disk::{self, DiskFault};
 use crate::domain::message::Failure;
 use crate::storage::StoreError;
 
@@ -149,6 +150,10 @@ impl From<PayloadError> for Stop {
 
 impl From<std::io::Error> for Stop {
     fn from(error: std::io::Error) -> Self {
-        Self::Retry(format!("writing the package failed: {error}"))
+        let why = format!("writing the package failed: {}", disk::told(&error));
+        match DiskFault::of_io(&error) {
+            Some(_) => Self::Unreachable(why),
+            None => Self::Retry(why),
+        }
     }
 }

@@ -296,6 +296,7 @@ fn give<A, R>(waiting: Vec<Waiting<A, R>>, answers: Option<Vec<Result<R, StoreEr
 async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
     match together(pool, memory, &mut batch).await {
         Ok(answers) => {
+            memory.note_disk(Ok(()));
             let left = batch.succeed(answers);
             if !left.is_empty() {
                 tracing::debug!(messages = left.len(), "their caller has gone; giving them back");
@@ -310,7 +311,10 @@ async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
                 Box::pin(run(pool, memory, single, ATTEMPTS)).await;
             }
         }
-        Err(Failed::Undone(error) | Failed::Deadlock(error) | Failed::ForAll(error)) => batch.fail(&error),
+        Err(Failed::Undone(error) | Failed::Deadlock(error) | Failed::ForAll(error)) => {
+            memory.note_disk::<()>(Err(&error));
+            batch.fail(&error);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::memory::Memory;
 use super::migrate::{TABLE, migrate};
 use super::pool::{Backend, Pool, SqlitePools, Sync};
 use super::{ServerDurability, Sharing, StoreError, StoreSettings};
+use crate::disk;
 use crate::domain::message::Durability;
 use crate::domain::time::Timestamp;
 use crate::folders;
@@ -275,6 +276,9 @@ async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, Sto
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        // SQLite ends a transaction by itself when the disk is full, and then fails to roll it back: the driver takes the connection to
+        // be inside it for ever, and nothing would be written on it any more.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
         .connect_with(options)
         .await?;
     Ok(pool)
@@ -306,5 +310,5 @@ fn sync(path: &Path) -> Result<(), StoreError> {
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Settings(format!("cannot {what} {}: {error}", path.display()))
+    StoreError::Settings(format!("cannot {what} {}: {}", path.display(), disk::told(error)))
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::disk::DiskFault;
+
 /// A failure of the service store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -70,7 +72,7 @@ pub enum StoreError {
     },
     /// The database refused or is out of reach; trying again later may help.
     // Not a `source`: its words are in the sentence already.
-    #[error("the service store failed: {}", words_of(.0))]
+    #[error("the service store failed: {}", told(.0))]
     Driver(Arc<sqlx::Error>),
 }
 
@@ -89,7 +91,29 @@ pub(super) fn words_of(error: &sqlx::Error) -> String {
     }
 }
 
+/// The same, and what to do where the disk is at fault.
+fn told(error: &sqlx::Error) -> String {
+    let words = words_of(error);
+    match fault_of(error) {
+        Some(fault) => format!("{words}; the disk that store.url names {fault}: {}", fault.cure()),
+        None => words,
+    }
+}
+
+fn fault_of(error: &sqlx::Error) -> Option<DiskFault> {
+    DiskFault::of_database(&error.as_database_error()?.code()?)
+}
+
 impl StoreError {
+    /// What the disk has to do with it, if anything.
+    #[must_use]
+    pub fn disk_fault(&self) -> Option<DiskFault> {
+        match self {
+            Self::Driver(error) => fault_of(error),
+            _ => None,
+        }
+    }
+
     /// The store is being closed: nothing is asked of it any more.
     pub(super) fn closed() -> Self {
         sqlx::Error::PoolClosed.into()

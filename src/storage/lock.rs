@@ -6,6 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::disk;
 
 /// Held as long as the store lives.
 #[derive(Debug)]
@@ -17,8 +18,9 @@ impl StoreLock {
     /// Takes the lock of the database at `path`, or says who cannot have it.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let lock = beside(path, ".lock");
-        let unusable = |e: &dyn std::fmt::Display| {
-            StoreError::Settings(format!("the lock file {} cannot be used: {e}", lock.display()))
+        let unusable = |error: &std::io::Error| {
+            let why = disk::told(error);
+            StoreError::Settings(format!("the lock file {} cannot be used: {why}", lock.display()))
         };
         let file = File::options()
             .create(true)

@@ -22,11 +22,12 @@ pub(super) use traffic::Counted;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::counter;
 use tokio::sync::{Notify, broadcast};
 
+use super::StoreError;
 use super::groups::Group;
 use super::webhooks::CurrentRules;
 use crate::domain::counts::Counts;
@@ -37,6 +38,9 @@ use crate::telemetry::job_name;
 
 /// Moves kept for a listener that is slow.
 const MOVES_KEPT: usize = 4096;
+
+/// How long a disk that refused a write is taken to refuse others.
+pub(super) const REFUSED_FOR: Duration = Duration::from_secs(5);
 
 /// What one process remembers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,6 +63,8 @@ struct Remembered {
     paused: paused::Paused,
     /// Whether the writer's connection is in the relaxed mode (SQLite).
     relaxed: bool,
+    /// The latest write that the disk refused, and when, until one goes through that is not of the same moment.
+    refused: Option<(StoreError, Instant)>,
 }
 
 impl Default for Memory {
@@ -233,6 +239,26 @@ impl Memory {
 
     pub(super) fn set_relaxed(&self, relaxed: bool) {
         self.lock().relaxed = relaxed;
+    }
+
+    /// The latest write that the disk refused, and how long ago.
+    pub(super) fn refused(&self) -> Option<(StoreError, Duration)> {
+        let refused = self.lock().refused.clone();
+        refused.map(|(error, at)| (error, at.elapsed()))
+    }
+
+    /// How a write ended, as far as that says something of the disk.
+    pub(super) fn note_disk<T>(&self, written: Result<T, &StoreError>) {
+        let mut remembered = self.lock();
+        match written {
+            // A disk that is all but full takes this and refuses that.
+            Ok(_) => {
+                let is_recent = |at: &Instant| at.elapsed() < REFUSED_FOR;
+                remembered.refused.take_if(|(_, at)| !is_recent(at));
+            }
+            Err(error) if error.disk_fault().is_some() => remembered.refused = Some((error.clone(), Instant::now())),
+            Err(_) => {}
+        }
     }
 
     /// Claims begin: from now on what comes below a floor is noted.

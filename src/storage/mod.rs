@@ -92,9 +92,9 @@ use crate::domain::message::Durability;
 use commit::{Ask, Lanes, WorkOf};
 use dialect::Dialect;
 use lock::StoreLock;
-use memory::Memory;
+use memory::{Memory, REFUSED_FOR};
 use polls::Polls;
-use pool::{Backend, Pool, Reader, Sync, Tx, fetch_optional};
+use pool::{Backend, Pool, Reader, Sync, Tx, execute, fetch_optional};
 
 /// How to reach the store.
 #[derive(Debug, Clone)]
@@ -212,6 +212,26 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the disk takes writes. Where it refused none, nothing is asked of it; where it did a while ago, a small one is tried.
+    pub async fn try_writing(&self) -> Result<(), StoreError> {
+        match self.memory().refused() {
+            None => return Ok(()),
+            Some((error, ago)) if ago < REFUSED_FOR => return Err(error),
+            Some(_) => {}
+        }
+        self.write(|tx| {
+            Box::pin(async move {
+                execute!(
+                    tx.db(),
+                    "insert into store_facts (name, value) values ('disk_probe', '')"
+                )?;
+                execute!(tx.db(), "delete from store_facts where name = 'disk_probe'")?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Closes all connections after running writes have ended.
     pub async fn close(&self) {
         self.shared.closing.cancel();
@@ -314,9 +334,14 @@ impl Store {
         }
         let shared = Arc::clone(&self.shared);
         let task = async move {
-            let mut tx = shared.pool.begin(&shared.memory, sync).await?;
-            let value = work(&mut tx).await?;
-            tx.commit(value).await
+            let written = async {
+                let mut tx = shared.pool.begin(&shared.memory, sync).await?;
+                let value = work(&mut tx).await?;
+                tx.commit(value).await
+            };
+            let written = written.await;
+            shared.memory.note_disk(written.as_ref());
+            written
         };
         match self.shared.writes.spawn_on(task, &self.shared.runtime).await {
             Ok(result) => result,

@@ -60,6 +60,10 @@ impl Pool {
     pub(super) async fn begin(&self, memory: &Memory, sync: Sync) -> Result<Tx, StoreError> {
         let inner = match self {
             Self::Sqlite(pools) => {
+                if memory.refused().is_some() {
+                    // A connection that is opened while the disk is read-only can only read, for as long as it lives.
+                    pools.write.acquire().await?.close().await?;
+                }
                 // A cached no-op while it is what it was. WAL without a sync per commit is what `relaxed` means.
                 if sync != Sync::Full || memory.is_relaxed() {
                     sqlx::query(sync.pragma()).execute(&pools.write).await?;

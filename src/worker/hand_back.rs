@@ -99,7 +99,7 @@ impl Return {
                     retry_in_seconds = UNREACHABLE_WAIT_SECONDS,
                     "something needed is out of reach: {reason}"
                 );
-                let note = "a database or the blob store is out of reach; tried again until it is back";
+                let note = "a database, the blob store or a disk is out of reach; tried again until it is back";
                 (Some(UNREACHABLE_WAIT_SECONDS), false, note, None)
             }
             RunEnd::BlobMissing(reason) => {

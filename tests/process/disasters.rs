@@ -5,6 +5,10 @@ mod blob_store;
 mod damaged_store;
 mod database_gone;
 mod descriptors;
+mod disk;
+mod full_disk;
+mod memory_limit;
+mod read_only_disk;
 mod senders;
 mod slow_clients;
 

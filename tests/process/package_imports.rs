@@ -24,7 +24,7 @@ on_both_databases!(
     an_import_killed_while_it_runs_ends_once,
 );
 
-const ENTITY: &str = r#"
+pub const ENTITY: &str = r#"
 name = "Parts"
 table = "parts"
 create_table = true

@@ -6,21 +6,25 @@ use std::collections::BTreeSet;
 use crate::{files, repository};
 
 /// Each module of the crate and those it may name. One that is not here does not pass: say where it belongs.
-const MAY_NAME: [(&str, &[&str]); 27] = [
+const MAY_NAME: [(&str, &[&str]); 28] = [
     ("domain", &[]),
     ("hints", &[]),
     ("failpoint", &[]),
+    ("disk", &[]),
     ("folders", &[]),
     ("clock", &["domain"]),
     ("config", &["domain", "hints"]),
     ("telemetry", &["domain"]),
-    ("storage", &["clock", "domain", "failpoint", "folders", "telemetry"]),
-    ("business", &["domain", "failpoint", "folders"]),
-    ("blob", &["domain"]),
-    ("format", &["domain"]),
+    (
+        "storage",
+        &["clock", "disk", "domain", "failpoint", "folders", "telemetry"],
+    ),
+    ("business", &["disk", "domain", "failpoint", "folders"]),
+    ("blob", &["disk", "domain"]),
+    ("format", &["disk", "domain"]),
     ("definitions", &["domain", "format", "hints"]),
     ("auth", &["clock", "domain", "storage"]),
-    ("backup", &["blob", "domain", "folders", "storage"]),
+    ("backup", &["blob", "disk", "domain", "folders", "storage"]),
     // Asked where its faults strike.
     ("sandbox", &["clock", "domain"]),
     (
@@ -32,6 +36,7 @@ const MAY_NAME: [(&str, &[&str]); 27] = [
             "clock",
             "config",
             "definitions",
+            "disk",
             "domain",
             "failpoint",
             "format",
@@ -76,6 +81,7 @@ const MAY_NAME: [(&str, &[&str]); 27] = [
             "clock",
             "config",
             "definitions",
+            "disk",
             "domain",
             "failpoint",
             "format",
@@ -171,6 +177,7 @@ const EVERY_HOUSE: &[&str] = &[
     "console",
     "definitions",
     "destination",
+    "disk",
     "domain",
     "failpoint",
     "folders",

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde_json::json;
 
 use super::blobs;
@@ -14,6 +14,7 @@ use super::chart::{Chart, Finding, Verdict};
 use super::mounts::Mount;
 use super::words::{size, span};
 use crate::config::{Config, sqlite_file};
+use crate::disk::DiskFault;
 
 /// Syncs timed on each disk, and how long that may take in all.
 const SYNCS_MAX: usize = 25;
@@ -139,11 +140,22 @@ fn look_at_sync(disk: &Disk) -> Finding {
                 "median_microseconds": micros(syncs.median), "slowest_microseconds": micros(syncs.slowest),
             }))
         }
-        Err(error) => Finding::bad(
-            "disk_sync",
-            format!("{title}: cannot write to {}: {error}", folder.display()),
-            "Run this as the service's user; if it is that user, let it write there.",
-        ),
+        Err(error) => {
+            let found = format!("{title}: cannot write to {}: {error}", folder.display());
+            Finding::bad("disk_sync", found, cure(&error))
+        }
+    }
+}
+
+/// What helps where a folder cannot be written.
+fn cure(error: &io::Error) -> &'static str {
+    match DiskFault::of_io(error) {
+        Some(DiskFault::Full) => "Make room, or move it to a larger disk: what needs room there is refused until then.",
+        Some(DiskFault::Unwritable) => {
+            "Mount it so that it can be written, and look into the system's log why it is not: a file system that meets an error \
+             turns read-only. What writes there is refused until then."
+        }
+        None => "Run this as the service's user; if it is that user, let it write there.",
     }
 }
 
@@ -224,6 +236,11 @@ fn time_syncs(folder: &Path) -> io::Result<Syncs> {
 fn look_at_room(disk: &Disk) -> Finding {
     let title = title(disk.uses.iter().map(String::as_str), Mount::of(&disk.folder).as_ref());
     match statvfs(&disk.folder) {
+        Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => Finding::bad(
+            "disk_space",
+            format!("{title}: {} is mounted read-only", disk.folder.display()),
+            cure(&io::ErrorKind::ReadOnlyFilesystem.into()),
+        ),
         Ok(found) => judge_room(
             &title,
             disk.is_temporary,

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use crate::disk;
 use crate::format::budget;
-use crate::format::record::FileError;
+use crate::format::record::{FileError, SPILL_FAILED};
 
 /// Why a part of the file cannot be read.
 #[derive(Debug)]
@@ -108,7 +109,10 @@ pub(super) fn too_large(most: u64) -> Fault {
 /// The temporary file failed: nothing the sender could mend.
 pub(super) fn spill_failed(error: &io::Error) -> FileError {
     FileError {
-        code: "spill_failed",
-        reason: format!("the Parquet file could not be kept in a temporary file while it is read: {error}"),
+        code: SPILL_FAILED,
+        reason: format!(
+            "the Parquet file could not be kept in a temporary file while it is read: {}",
+            disk::told(error)
+        ),
     }
 }

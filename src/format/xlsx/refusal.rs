@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::io;
 
+use crate::disk;
 use crate::format::excerpt;
-use crate::format::record::FileError;
+use crate::format::record::{FileError, SPILL_FAILED};
 
 /// Sheets named in an answer.
 const NAMES_SHOWN_MAX: usize = 20;
@@ -124,7 +125,10 @@ pub(super) fn header_damaged(reason: &str) -> FileError {
 /// A temporary file of ours failed: nothing the sender could mend.
 pub(super) fn spill_failed(error: &io::Error) -> FileError {
     FileError {
-        code: "spill_failed",
-        reason: format!("the workbook could not be kept in a temporary file while it is read: {error}"),
+        code: SPILL_FAILED,
+        reason: format!(
+            "the workbook could not be kept in a temporary file while it is read: {}",
+            disk::told(error)
+        ),
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn stage(part: &Part<'_>, parents: &[&Entity]) -> Result<Staged
     let mut file = open(part).await?;
     let mut reader = part.reader();
     let mapping = loop {
-        if let Some(header) = reader.header().map_err(|e| Stop::fail(e.code, e.reason))? {
+        if let Some(header) = reader.header()? {
             break map(part, &header)?;
         }
         feed(&mut *reader, file.next().await?);

@@ -11,6 +11,8 @@ use super::pages::Pages;
 use super::sink::Sink;
 use super::window::Window;
 use super::{Halt, Of, unreadable};
+use crate::blob::BlobError;
+use crate::disk;
 use crate::domain::job::FileFormat;
 use crate::format::xml::composite::{CompositeRejects, Element, Written};
 use crate::pipeline::composite::Composed;
@@ -203,5 +205,9 @@ fn append(
 }
 
 fn spill(error: &std::io::Error) -> Halt {
-    SourceError::Unreadable(format!("rejects could not be kept in a temporary file: {error}")).into()
+    let why = disk::told(error);
+    SourceError::from(BlobError::failed(format!(
+        "rejects could not be kept in a temporary file: {why}"
+    )))
+    .into()
 }
