@@ -112,12 +112,13 @@ mod tests {
         }
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("it failed")]
+    struct Failed(#[source] io::Error);
+
     #[test]
     fn a_fault_is_found_behind_whatever_it_caused() {
-        let caused = object_store::Error::Generic {
-            store: "files",
-            source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
-        };
+        let caused = Failed(io::ErrorKind::StorageFull.into());
         assert_eq!(DiskFault::of(&caused), Some(DiskFault::Full));
         assert_eq!(DiskFault::of(&fmt::Error), None);
     }

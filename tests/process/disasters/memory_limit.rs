@@ -19,13 +19,13 @@ use crate::wire::{Caller, json};
 
 /// What private memory the process may have, in KiB: with room for its load, and with little more than it has at rest.
 const ENOUGH_KIB: u64 = 512 * 1024;
-const TOO_LITTLE_KIB: u64 = 96 * 1024;
+const TOO_LITTLE_KIB: u64 = 64 * 1024;
 const UPLOADS: usize = 16;
 const UPLOAD_BYTES: usize = 6 << 20;
 const CONNECTIONS: usize = 200;
 const LARGE: Readings = Readings {
     first: 1,
-    count: 100_000,
+    count: 40_000,
 };
 /// How long an upload may take before its sender gives up.
 const PATIENCE: Duration = Duration::from_secs(50);
