@@ -122,6 +122,13 @@ pub struct App {
     first_client: Option<(String, String)>,
 }
 
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
+    data_dir::make(&config.data_dir).map_err(|error| {
+        let why = disk::told(&error);
+        anyhow!("cannot make the folder {} (data_dir): {why}", config.data_dir.display())
+    })
+}
+
 impl App {
     /// Opens everything and binds the listener.
     ///
@@ -130,10 +137,7 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
-        data_dir::make(&config.data_dir).map_err(|error| {
-            let why = disk::told(&error);
-            anyhow!("cannot make the folder {} (data_dir): {why}", config.data_dir.display())
-        })?;
+        make_data_dir(&config)?;
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;
