@@ -134,10 +134,7 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
-        data_dir::make(&config.data_dir).map_err(|error| {
-            let why = disk::told(&error);
-            anyhow!("cannot make the folder {} (data_dir): {why}", config.data_dir.display())
-        })?;
+        make_data_dir(&config.data_dir)?;
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;
@@ -421,6 +418,13 @@ fn traces(config: &Config) -> anyhow::Result<Traces> {
         Some(endpoint) => Traces::to(endpoint, &telemetry.service_name)
             .map_err(|error| anyhow::anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
     }
+}
+
+fn make_data_dir(folder: &Path) -> anyhow::Result<()> {
+    data_dir::make(folder).map_err(|error| {
+        let why = disk::told(&error);
+        anyhow!("cannot make the folder {} (data_dir): {why}", folder.display())
+    })
 }
 
 /// The store and the blobs that it names.

@@ -165,7 +165,7 @@ impl Files {
 /// Writes a little into a file without a name.
 fn try_writing(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    tempfile::tempfile_in(folder)?.write_all(&[0; TRIED_BYTES])
+    tempfile::tempfile_in(folder)?.write_all(&vec![0; TRIED_BYTES])
 }
 
 /// Removes `file` and its staged siblings `file#1`, `file#2`, … (the names `object_store` gives to what is not finished),

@@ -296,7 +296,7 @@ fn give<A, R>(waiting: Vec<Waiting<A, R>>, answers: Option<Vec<Result<R, StoreEr
 async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
     match together(pool, memory, &mut batch).await {
         Ok(answers) => {
-            memory.note_disk(Ok(()));
+            memory.note_disk(None);
             let left = batch.succeed(answers);
             if !left.is_empty() {
                 tracing::debug!(messages = left.len(), "their caller has gone; giving them back");
@@ -312,7 +312,7 @@ async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
             }
         }
         Err(Failed::Undone(error) | Failed::Deadlock(error) | Failed::ForAll(error)) => {
-            memory.note_disk::<()>(Err(&error));
+            memory.note_disk(Some(&error));
             batch.fail(&error);
         }
     }

@@ -247,17 +247,16 @@ impl Memory {
         refused.map(|(error, at)| (error, at.elapsed()))
     }
 
-    /// How a write ended, as far as that says something of the disk.
-    pub(super) fn note_disk<T>(&self, written: Result<T, &StoreError>) {
+    /// How a write ended, as far as that says something of the disk: it went through, or why not.
+    pub(super) fn note_disk(&self, failed: Option<&StoreError>) {
         let mut remembered = self.lock();
-        match written {
+        match failed {
             // A disk that is all but full takes this and refuses that.
-            Ok(_) => {
-                let is_recent = |at: &Instant| at.elapsed() < REFUSED_FOR;
-                remembered.refused.take_if(|(_, at)| !is_recent(at));
+            None => {
+                remembered.refused.take_if(|(_, at)| at.elapsed() >= REFUSED_FOR);
             }
-            Err(error) if error.disk_fault().is_some() => remembered.refused = Some((error.clone(), Instant::now())),
-            Err(_) => {}
+            Some(error) if error.disk_fault().is_some() => remembered.refused = Some((error.clone(), Instant::now())),
+            Some(_) => {}
         }
     }
 

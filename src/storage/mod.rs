@@ -337,7 +337,7 @@ impl Store {
                 tx.commit(value).await
             };
             let written = written.await;
-            shared.memory.note_disk(written.as_ref());
+            shared.memory.note_disk(written.as_ref().err());
             written
         };
         match self.shared.writes.spawn_on(task, &self.shared.runtime).await {

@@ -29,7 +29,7 @@ pub const PARCELS: &str = "00000000-0000-4000-8000-0000000000e5";
 /// How soon after an outage the service is ready again.
 const BACK: Duration = Duration::from_secs(30);
 /// Longest wait for a disk to fill up under the load.
-const FILLS: Duration = Duration::from_secs(60);
+const FILLS: Duration = Duration::from_mins(1);
 
 /// A site with an import and a relay.
 async fn site(store: TestDatabase) -> (Site, Credentials) {
