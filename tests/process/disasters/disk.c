@@ -3,10 +3,11 @@
 // What is meant are the files below DISK_ROOT, as long as there is a file DISK_STATE. It holds
 //
 //     full N      so many bytes still fit, counted from when this was first read; a new name takes one of them
+//     stuffed     nothing fits, and nothing can be written over: on some disks that takes room, too
 //     read-only   nothing can be changed or opened for that
 //
-// As on a disk, what is there can be written over, moved and removed when it is full, and a write of which only a part fits is a short
-// one. It is asked at each call, so a test fills the disk and makes room under a running service.
+// As on most disks, what is there can be written over, moved and removed when it is full, and a write of which only a part fits is a
+// short one. It is asked at each call, so a test fills the disk and makes room under a running service.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum state { WELL, FULL, READ_ONLY };
+enum state { WELL, FULL, STUFFED, READ_ONLY };
 
 static char root[PATH_MAX];
 static size_t root_len;
@@ -63,7 +64,7 @@ static enum state now(void) {
         memcpy(last_read, text, sizeof text);
         room = strncmp(text, "full ", 5) == 0 ? atoll(text + 5) : 0;
     }
-    return strncmp(text, "full", 4) == 0 ? FULL : READ_ONLY;
+    return text[0] == 'f' ? FULL : text[0] == 's' ? STUFFED : READ_ONLY;
 }
 
 static int is_below(const char *path) {
@@ -110,6 +111,7 @@ static int refused(long long bytes) {
     switch (now()) {
     case WELL: break;
     case READ_ONLY: error = EROFS; break;
+    case STUFFED:
     case FULL:
         if (room < bytes) error = ENOSPC;
         else room -= bytes;
@@ -123,8 +125,8 @@ static ssize_t fits(const struct stat *st, off_t at, size_t len) {
     pthread_mutex_lock(&lock);
     enum state state = now();
     long long grows = (long long)at + (long long)len - (long long)st->st_size;
-    if (state == READ_ONLY) {
-        errno = EROFS;
+    if (state == READ_ONLY || state == STUFFED) {
+        errno = state == STUFFED ? ENOSPC : EROFS;
         len = 0;
     } else if (state == FULL && grows > 0) {
         long long fit = grows < room ? grows : room;

@@ -36,6 +36,11 @@ impl Disk {
         self.set(&format!("full {bytes}"));
     }
 
+    /// Nothing fits, and nothing can be written over.
+    pub fn stuff(&self) {
+        self.set("stuffed");
+    }
+
     /// Nothing can be changed.
     pub fn make_read_only(&self) {
         self.set("read-only");

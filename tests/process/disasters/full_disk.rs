@@ -122,6 +122,8 @@ async fn a_store_that_has_no_room_refuses_and_goes_on_when_it_has() {
     // In the middle of the load, and of a write.
     disk.fill_after(300_000);
     until_full(&caller, &service).await;
+    // What is small may still find a place in what was written before, until that has none either.
+    disk.stuff();
     assert_refused(send_parcel(&caller, b"one more".to_vec()).await, "full").await;
     let connector = format!("/api/connector/enqueue/{PARCELS}");
     assert_refused(caller.post(&connector, b"one more".to_vec()).await, "full").await;
