@@ -59,7 +59,9 @@ struct Shared {
 async fn an_even_load_leaves_nothing_behind(store: TestDatabase) {
     let seconds = std::env::var("TRANSHIP_SOAK_SECONDS").map_or(SECONDS, |text| text.parse().expect("seconds"));
     let url = store.url.clone();
-    let site = Site::on(store).await;
+    let mut site = Site::on(store).await;
+    // As long as anybody may ask for.
+    site.set("TRANSHIP_SERVER__TOKEN_SECONDS", "86400");
     define_relay(&site);
     readings::define(&site);
     site.write("jobs/readings-out.toml", EXPORT);
