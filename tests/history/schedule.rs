@@ -11,7 +11,7 @@ use crate::support::databases::rows;
 
 const JOB: &str = "00000000-0000-4000-8000-0000000000a3";
 /// How often it is due.
-const EVERY_SECONDS: i64 = 1;
+const EVERY_SECONDS: i64 = 2;
 /// When it is due first: the processes have started by then.
 const FIRST_AFTER: TimeDelta = TimeDelta::seconds(5);
 /// Longest wait for what is due to have run.
