@@ -36,7 +36,6 @@ use crate::config::Config;
 use crate::console;
 use crate::definitions::Definitions;
 use crate::destination;
-use crate::disk;
 use crate::domain::audit::{Action, NewEntry};
 use crate::domain::message::Durability;
 use crate::http::Api;
@@ -122,13 +121,6 @@ pub struct App {
     first_client: Option<(String, String)>,
 }
 
-fn make_data_dir(config: &Config) -> anyhow::Result<()> {
-    data_dir::make(&config.data_dir).map_err(|error| {
-        let why = disk::told(&error);
-        anyhow!("cannot make the folder {} (data_dir): {why}", config.data_dir.display())
-    })
-}
-
 impl App {
     /// Opens everything and binds the listener.
     ///
@@ -137,7 +129,7 @@ impl App {
     pub async fn build(config: Config, options: AppOptions) -> anyhow::Result<Self> {
         crate::blob::install_crypto();
         telemetry::exposition();
-        make_data_dir(&config)?;
+        data_dir::make(&config.data_dir).map_err(anyhow::Error::msg)?;
         let databases = definitions::databases(&config)?;
         let definitions = load_definitions(&config, &databases).await?;
         let listeners = Listeners::bind(&config)?;
@@ -419,7 +411,7 @@ fn traces(config: &Config) -> anyhow::Result<Traces> {
     match &telemetry.otlp_endpoint {
         None => Ok(Traces::default()),
         Some(endpoint) => Traces::to(endpoint, &telemetry.service_name)
-            .map_err(|error| anyhow::anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
+            .map_err(|error| anyhow!("cannot send traces to {endpoint} (telemetry.otlp_endpoint): {error}")),
     }
 }
 
@@ -454,7 +446,7 @@ fn limits(config: &Config) -> Limits {
 async fn load_definitions(config: &Config, databases: &Databases) -> anyhow::Result<Definitions> {
     definitions::load(config, databases).await.map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the definitions have mistakes:\n  {}", lines.join("\n  "))
+        anyhow!("the definitions have mistakes:\n  {}", lines.join("\n  "))
     })
 }
 

@@ -18,12 +18,7 @@ pub(super) async fn open(config: Config) -> Result<Store, Failure> {
 /// # Errors
 /// Whatever keeps it from being opened or made.
 pub(super) async fn open_or_make(config: Config) -> Result<Store, Failure> {
-    data_dir::make(&config.data_dir).map_err(|error| {
-        Failure::failed(format!(
-            "cannot make the folder {} (data_dir): {error}",
-            config.data_dir.display()
-        ))
-    })?;
+    data_dir::make(&config.data_dir).map_err(Failure::failed)?;
     connect(config, Sharing::BesideOrFirst).await
 }
 
