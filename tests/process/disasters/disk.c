@@ -9,41 +9,18 @@
 // As on most disks, what is there can be written over, moved and removed when it is full, and a write of which only a part fits is a
 // short one. It is asked at each call, so a test fills the disk and makes room under a running service.
 
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include "../../support/preloaded/files.h"
 
 enum state { WELL, FULL, STUFFED, READ_ONLY };
 
-static char root[PATH_MAX];
-static size_t root_len;
 static const char *state_path;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char last_read[64];
 static long long room;
 
-#define REAL(name) ((__typeof__(&name))real(#name))
-static void *real(const char *name) {
-    void *found = dlsym(RTLD_NEXT, name);
-    if (!found) abort();
-    return found;
-}
-
 __attribute__((constructor)) static void begin(void) {
-    const char *where = getenv("DISK_ROOT");
     state_path = getenv("DISK_STATE");
-    if (where && state_path && realpath(where, root)) root_len = strlen(root);
+    if (state_path) mean(getenv("DISK_ROOT"));
 }
 
 // Under the lock.
@@ -67,41 +44,21 @@ static enum state now(void) {
     return text[0] == 'f' ? FULL : text[0] == 's' ? STUFFED : READ_ONLY;
 }
 
-static int is_below(const char *path) {
-    return strncmp(path, root, root_len) == 0 && (path[root_len] == '/' || path[root_len] == 0);
-}
-
-static int link_below(int fd, char out[PATH_MAX]) {
-    char link[64];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, out, PATH_MAX - 1);
-    if (n < 0) return 0;
-    out[n] = 0;
-    return is_below(out);
-}
-
-// Whether a path leads below the root. Callers write absolute paths and such to the working directory or to an open folder.
 static int path_is_below(int folder, const char *path) {
-    char base[PATH_MAX] = "", whole[2 * PATH_MAX];
-    if (!root_len || !path) return 0;
-    int kept = errno;
-    if (path[0] == '/') {
-        snprintf(whole, sizeof whole, "%s", path);
-    } else {
-        if (folder != AT_FDCWD) link_below(folder, base);
-        else if (!getcwd(base, sizeof base)) base[0] = 0;
-        snprintf(whole, sizeof whole, "%s/%s", base, strncmp(path, "./", 2) == 0 ? path + 2 : path);
-    }
-    errno = kept;
-    return is_below(whole);
+    char whole[PATH_MAX];
+    return below(folder, path, whole) != NULL;
 }
 
 static int file_is_below(int fd, struct stat *st) {
     char path[PATH_MAX];
     int kept = errno;
-    int is = root_len && fstat(fd, st) == 0 && S_ISREG(st->st_mode) && link_below(fd, path);
+    int is = root_len && fstat(fd, st) == 0 && S_ISREG(st->st_mode) && link_of(fd, path) && path_is_below(AT_FDCWD, path);
     errno = kept;
     return is;
+}
+static int is_meant(int fd) {
+    struct stat st;
+    return file_is_below(fd, &st);
 }
 
 // What keeps something of this size from being made; 0 where nothing does.
@@ -150,23 +107,6 @@ static int open_any(int folder, const char *path, int flags, mode_t mode) {
         errno = kept;
     }
     return REAL(openat64)(folder, path, flags, mode);
-}
-
-#define MODE(flags, last)                                             \
-    mode_t mode = 0;                                                  \
-    if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) {    \
-        va_list rest;                                                 \
-        va_start(rest, last);                                         \
-        mode = va_arg(rest, mode_t);                                  \
-        va_end(rest);                                                 \
-    }
-int open(const char *path, int flags, ...) { MODE(flags, flags) return open_any(AT_FDCWD, path, flags, mode); }
-int open64(const char *path, int flags, ...) { MODE(flags, flags) return open_any(AT_FDCWD, path, flags, mode); }
-int openat(int folder, const char *path, int flags, ...) { MODE(flags, flags) return open_any(folder, path, flags, mode); }
-int openat64(int folder, const char *path, int flags, ...) { MODE(flags, flags) return open_any(folder, path, flags, mode); }
-
-static off_t position(int fd, const struct stat *st) {
-    return REAL(fcntl)(fd, F_GETFL) & O_APPEND ? st->st_size : lseek(fd, 0, SEEK_CUR);
 }
 
 ssize_t write(int fd, const void *bytes, size_t len) {
@@ -260,16 +200,3 @@ int linkat(int a, const char *from, int b, const char *to, int flags) {
     return may(b, to, 1) ? REAL(linkat)(a, from, b, to, flags) : -1;
 }
 int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
-
-// Copies inside the kernel are refused, as some file systems do: then they are made with reads and writes.
-ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t len, unsigned flags) {
-    (void)in, (void)from, (void)out, (void)to, (void)len, (void)flags;
-    errno = ENOSYS;
-    return -1;
-}
-ssize_t sendfile64(int out, int in, off64_t *from, size_t len) {
-    struct stat st;
-    if (!file_is_below(out, &st)) return REAL(sendfile64)(out, in, from, len);
-    errno = EINVAL;
-    return -1;
-}

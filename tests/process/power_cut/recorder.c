@@ -8,28 +8,14 @@
 //
 // Not written down: SQLite's shared memory (`-shm`), which is rebuilt after a power cut, and what another process writes.
 
-#define _GNU_SOURCE
+#include "../../support/preloaded/files.h"
+
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 enum { CREATE = 1, MKDIR, RMDIR, WRITE, SETLEN, SYNC, SYNCDIR, RENAME, LINK, UNLINK, KNOWN };
 
 #define FILES_MAX 65536
 
-static char root[PATH_MAX];
-static size_t root_len;
 static int journal = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -38,17 +24,10 @@ static struct { dev_t dev; ino_t ino; uint64_t id; } files[FILES_MAX];
 static size_t file_count;
 static uint64_t last_id;
 
-#define REAL(name) ((__typeof__(&name))real(#name))
-static void *real(const char *name) {
-    void *found = dlsym(RTLD_NEXT, name);
-    if (!found) abort();
-    return found;
-}
-
 __attribute__((constructor)) static void begin(void) {
-    const char *where = getenv("POWER_ROOT"), *path = getenv("POWER_JOURNAL");
-    if (!where || !path || !realpath(where, root)) return;
-    root_len = strlen(root);
+    const char *path = getenv("POWER_JOURNAL");
+    if (path) mean(getenv("POWER_ROOT"));
+    if (!root_len) return;
     journal = REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
@@ -77,38 +56,11 @@ static void note(uint8_t kind, uint64_t id, uint64_t number, const char *text, c
     errno = kept;
 }
 
-// The path below the root, or NULL where it is not below it. Knows `.` and `//`, which callers write, and gives up on `..`.
-static const char *below(int folder, const char *path, char out[PATH_MAX]) {
-    if (journal < 0 || !path) return NULL;
-    char whole[2 * PATH_MAX];
-    if (path[0] == '/') {
-        snprintf(whole, sizeof whole, "%s", path);
-    } else {
-        char base[PATH_MAX];
-        if (folder == AT_FDCWD) {
-            if (!getcwd(base, sizeof base)) return NULL;
-        } else {
-            char link[64];
-            snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
-            ssize_t n = readlink(link, base, sizeof base - 1);
-            if (n < 0) return NULL;
-            base[n] = 0;
-        }
-        snprintf(whole, sizeof whole, "%s/%s", base, path);
-    }
-    size_t n = 0;
-    for (char *saved, *part = strtok_r(whole, "/", &saved); part; part = strtok_r(NULL, "/", &saved)) {
-        if (strcmp(part, ".") == 0) continue;
-        if (strcmp(part, "..") == 0 || n + strlen(part) + 2 > PATH_MAX) return NULL;
-        out[n++] = '/';
-        memcpy(out + n, part, strlen(part));
-        n += strlen(part);
-    }
-    out[n] = 0;
-    if (strncmp(out, root, root_len) != 0 || (out[root_len] != '/' && out[root_len] != 0)) return NULL;
-    size_t len = n;
-    if (len > 4 && strcmp(out + len - 4, "-shm") == 0) return NULL;
-    return out[root_len] ? out + root_len + 1 : out + root_len;
+// The path below the root, where it is one to write down.
+static const char *noted(int folder, const char *path, char out[PATH_MAX]) {
+    const char *inside = journal < 0 ? NULL : below(folder, path, out);
+    size_t len = inside ? strlen(inside) : 0;
+    return len >= 4 && strcmp(inside + len - 4, "-shm") == 0 ? NULL : inside;
 }
 
 static uint64_t *slot(const struct stat *st) {
@@ -149,7 +101,7 @@ static void opened(int fd, const char *path, int existed, int flags, off_t size_
 
 static int open_any(int folder, const char *path, int flags, mode_t mode) {
     char buffer[PATH_MAX];
-    const char *inside = below(folder, path, buffer);
+    const char *inside = noted(folder, path, buffer);
     if (!inside) return REAL(openat64)(folder, path, flags, mode);
     pthread_mutex_lock(&lock);
     struct stat before;
@@ -164,24 +116,6 @@ static int open_any(int folder, const char *path, int flags, mode_t mode) {
     return fd;
 }
 
-#define MODE(flags, last)                                             \
-    mode_t mode = 0;                                                  \
-    if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) {    \
-        va_list rest;                                                 \
-        va_start(rest, last);                                         \
-        mode = va_arg(rest, mode_t);                                  \
-        va_end(rest);                                                 \
-    }
-int open(const char *path, int flags, ...) { MODE(flags, flags) return open_any(AT_FDCWD, path, flags, mode); }
-int open64(const char *path, int flags, ...) { MODE(flags, flags) return open_any(AT_FDCWD, path, flags, mode); }
-int openat(int folder, const char *path, int flags, ...) { MODE(flags, flags) return open_any(folder, path, flags, mode); }
-int openat64(int folder, const char *path, int flags, ...) { MODE(flags, flags) return open_any(folder, path, flags, mode); }
-
-static uint64_t position(int fd, const struct stat *st) {
-    int flags = REAL(fcntl)(fd, F_GETFL);
-    return (uint64_t)((flags & O_APPEND) ? st->st_size : lseek(fd, 0, SEEK_CUR));
-}
-
 ssize_t write(int fd, const void *bytes, size_t len) {
     struct stat st;
     pthread_mutex_lock(&lock);
@@ -190,7 +124,7 @@ ssize_t write(int fd, const void *bytes, size_t len) {
         pthread_mutex_unlock(&lock);
         return REAL(write)(fd, bytes, len);
     }
-    uint64_t at = position(fd, &st);
+    uint64_t at = (uint64_t)position(fd, &st);
     ssize_t done = REAL(write)(fd, bytes, len);
     if (done > 0) note(WRITE, id, at, NULL, bytes, (uint64_t)done);
     pthread_mutex_unlock(&lock);
@@ -214,7 +148,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
         pthread_mutex_unlock(&lock);
         return REAL(writev)(fd, parts, count);
     }
-    uint64_t at = position(fd, &st);
+    uint64_t at = (uint64_t)position(fd, &st);
     ssize_t done = REAL(writev)(fd, parts, count);
     note_parts(id, at, parts, count, done);
     pthread_mutex_unlock(&lock);
@@ -273,7 +207,7 @@ static int synced(int fd) {
     pthread_mutex_lock(&lock);
     if (S_ISDIR(st.st_mode)) {
         char buffer[PATH_MAX];
-        const char *inside = below(fd, ".", buffer);
+        const char *inside = noted(fd, ".", buffer);
         if (inside) note_names(fd, inside);
     } else {
         uint64_t id = id_of(fd, &st);
@@ -287,7 +221,7 @@ int fdatasync(int fd) { return synced(fd); }
 
 static int one_path(uint8_t kind, int folder, const char *path, int (*call)(int, const char *, int, mode_t), int flags, mode_t mode) {
     char buffer[PATH_MAX];
-    const char *inside = below(folder, path, buffer);
+    const char *inside = noted(folder, path, buffer);
     pthread_mutex_lock(&lock);
     int done = call(folder, path, flags, mode);
     if (done == 0 && inside) {
@@ -311,7 +245,7 @@ int unlinkat(int folder, const char *path, int flags) {
 
 static int two_paths(uint8_t kind, int from_folder, const char *from, int to_folder, const char *to, int flags) {
     char first[PATH_MAX], second[PATH_MAX], both[2 * PATH_MAX];
-    const char *a = below(from_folder, from, first), *b = below(to_folder, to, second);
+    const char *a = noted(from_folder, from, first), *b = noted(to_folder, to, second);
     pthread_mutex_lock(&lock);
     int done = kind == LINK ? REAL(linkat)(from_folder, from, to_folder, to, flags)
                             : REAL(renameat)(from_folder, from, to_folder, to);
@@ -329,17 +263,7 @@ int renameat(int a, const char *from, int b, const char *to) { return two_paths(
 int link(const char *from, const char *to) { return two_paths(LINK, AT_FDCWD, from, AT_FDCWD, to, 0); }
 int linkat(int a, const char *from, int b, const char *to, int flags) { return two_paths(LINK, a, from, b, to, flags); }
 
-// Copies inside the kernel are refused, as some file systems do: then they are made with reads and writes.
-ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t len, unsigned flags) {
-    (void)in, (void)from, (void)out, (void)to, (void)len, (void)flags;
-    errno = ENOSYS;
-    return -1;
-}
-ssize_t sendfile64(int out, int in, off64_t *from, size_t len) {
+static int is_meant(int fd) {
     struct stat st;
-    if (id_of(out, &st)) {
-        errno = EINVAL;
-        return -1;
-    }
-    return REAL(sendfile64)(out, in, from, len);
+    return id_of(fd, &st) != 0;
 }
