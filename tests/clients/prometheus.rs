@@ -38,7 +38,9 @@ async fn its_library_reads_metrics_and_exemplars() {
     let sent = json(sent, StatusCode::CREATED).await;
     caller.ended(sent["id"].as_str().expect("an id")).await;
     let found = run("read_metrics.py", &[&service.base, TRACE]).expect("there is a Python");
-    let found: Vec<&str> = found.lines().collect();
+    let mut found: Vec<&str> = found.lines().collect();
+    // Families come in no order.
+    found.sort_unstable();
     assert_eq!(found, ["tranship_http_request_seconds", "tranship_work_seconds"]);
     assert!(service.stop().await.success());
 }
