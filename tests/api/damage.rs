@@ -10,8 +10,8 @@ use crate::support::files::{self, Data};
 
 crate::on_both_backends!(whatever_is_sent_adds_up,);
 
-/// Damaged files; ten thousand by `TRANSHIP_TEST_LONG`.
-const FILES: (usize, usize) = (120, 10_000);
+/// Damaged files; three thousand by `TRANSHIP_TEST_LONG`.
+const FILES: (usize, usize) = (120, 3_000);
 const NAMES: [&str; 3] = ["CustomerID", "CompanyName", "City"];
 
 /// A job's own lines, and its files before they are damaged: through staging, and past it.
