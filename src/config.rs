@@ -195,7 +195,7 @@ pub struct Worker {
 pub struct Import {
     /// `batch_records`: records per staging transaction.
     pub batch_records: usize,
-    /// `batch_bytes`: source bytes per staging transaction.
+    /// `batch_bytes`: bytes per staging transaction, as records stand in the file (a workbook's: as its cells hold them).
     pub batch_bytes: usize,
     /// `chunk_records`: records per promotion transaction.
     pub chunk_records: u64,

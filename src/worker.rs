@@ -1,9 +1,10 @@
 //! The worker: wakes up, claims what it has room for, runs it under a heartbeat, hands back what it may not finish.
 //!
-//! Owns: how many things run at once, heartbeats, back-off, the drain at shutdown. Refuses: knowing what an import or
+//! Owns: how many things run at once, heartbeats (`heartbeat`), back-off, the drain at shutdown. Refuses: knowing what an import or
 //! an export does. Polling is the truth; the wake-up only makes it quick.
 
 mod hand_back;
+mod heartbeat;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use self::hand_back::{Attempt, Return};
+use self::heartbeat::{Heart, Held};
 use crate::config;
 use crate::definitions::Definitions;
 use crate::domain::ids::JobId;
@@ -251,29 +253,15 @@ impl Worker {
             }
             import::import(&self.context, definitions, &claimed, &let_in.stopping).await
         };
-        let asked = tokio::sync::Mutex::new(None);
-        let until = || self.context.clock.now().plus_seconds(self.lease_seconds());
-        let alive = || async {
-            match self.context.store.extend_lease(claimed.fence(), until()).await? {
-                Heartbeat::Held => Ok(true),
-                Heartbeat::Lost => Ok(false),
-                Heartbeat::CancelAsked(by) => {
-                    *asked.lock().await = Some(by);
-                    Ok(false)
-                }
+        let heart = || self.heart(Held::Message(claimed.fence()));
+        let end = match Box::pin(heart().beat_during(work)).await {
+            Err(Heartbeat::CancelAsked(by)) => {
+                // The work is dropped; what it had under way is fenced off, and what landed is counted.
+                let stop = import::cancel(&self.context, definitions, &claimed, &by);
+                Box::pin(heart().deaf_to_cancel().beat_during(stop)).await
             }
+            end => end,
         };
-        let mut end = Box::pin(self.under_heartbeat(work, alive)).await;
-        let by = asked.lock().await.take();
-        if let (None, Some(by)) = (&end, by) {
-            // The work is dropped; what it had under way is fenced off, and what landed is counted.
-            let stop = import::cancel(&self.context, definitions, &claimed, &by);
-            let alive = || async {
-                let held = self.context.store.extend_lease(claimed.fence(), until()).await?;
-                Ok(held != Heartbeat::Lost)
-            };
-            end = Box::pin(self.under_heartbeat(stop, alive)).await;
-        }
         let end = end.unwrap_or(RunEnd::Lost);
         let job = definitions.job(claimed.message.job).map(|job| job.name.as_str());
         self.context.tell_attempt(&claimed.message, began, &end, job);
@@ -334,23 +322,12 @@ impl Worker {
                 end => end,
             }
         };
-        let asked = tokio::sync::Mutex::new(None);
-        let alive = || async {
-            let until = self.context.clock.now().plus_seconds(self.lease_seconds());
-            match self.context.store.extend_occurrence(&claimed, until).await? {
-                Heartbeat::Held => Ok(true),
-                Heartbeat::Lost => Ok(false),
-                Heartbeat::CancelAsked(why) => {
-                    *asked.lock().await = Some(why);
-                    Ok(false)
-                }
-            }
-        };
-        let mut end = self.under_heartbeat(work, alive).await;
-        if let (None, Some(why)) = (&end, asked.lock().await.take()) {
+        let heart = self.heart(Held::Run(Box::new(claimed.clone())));
+        let end = match Box::pin(heart.beat_during(work)).await {
             // The work is dropped, with whatever it had written: nothing of it was queued.
-            end = Some(export::cancelled(&self.context, &claimed, why).await);
-        }
+            Err(Heartbeat::CancelAsked(why)) => Ok(export::cancelled(&self.context, &claimed, why).await),
+            end => end,
+        };
         let end = end.unwrap_or(RunEnd::Lost);
         let job = definitions.job(claimed.job).map(|job| job.name.as_str());
         self.context.tell_run(&claimed, began, &end, job);
@@ -377,6 +354,10 @@ impl Worker {
         }
     }
 
+    fn heart(&self, held: Held) -> Heart {
+        Heart::of(held, self.settings.heartbeat_seconds, &self.context)
+    }
+
     fn attempt(&self, number: i32) -> Attempt {
         Attempt {
             number,
@@ -387,32 +368,5 @@ impl Worker {
     fn end(&self, permit: OwnedSemaphorePermit) {
         drop(permit);
         self.wake.notify_one();
-    }
-
-    /// Runs `work` while `alive` keeps its lease. `None`: the lease was lost, the work was dropped; the fence and the epoch
-    /// see to it that nothing it still had under way takes effect.
-    async fn under_heartbeat<T, W, A, F>(&self, work: W, alive: A) -> Option<T>
-    where
-        W: Future<Output = T>,
-        A: Fn() -> F,
-        F: Future<Output = Result<bool, StoreError>>,
-    {
-        let every = Duration::from_secs(u64::from(self.settings.heartbeat_seconds));
-        let beating = async {
-            loop {
-                tokio::time::sleep(every).await;
-                // A store that does not answer must not stop the clock: the lease is lost by then, and the fence holds.
-                match tokio::time::timeout(every, alive()).await {
-                    Ok(Ok(true)) => {}
-                    Ok(Ok(false)) => return,
-                    Err(_) => tracing::warn!("a heartbeat got no answer; trying again"),
-                    Ok(Err(error)) => tracing::warn!(%error, "a heartbeat failed; trying again"),
-                }
-            }
-        };
-        tokio::select! {
-            done = work => Some(done),
-            () = beating => None,
-        }
     }
 }

@@ -112,6 +112,11 @@ pub trait RecordReader: Send {
     /// before; bytes are fed from the start of the file all the same. A position already passed is ignored.
     fn skip_to(&mut self, position: Position);
 
+    /// Whether a step may take long, whatever was fed before it: one that reads a file it was given whole.
+    fn has_long_steps(&self) -> bool {
+        false
+    }
+
     /// At the end: what somebody may want to look at although it is no damage, a sentence each.
     fn remarks(&self) -> Vec<String> {
         Vec::new()

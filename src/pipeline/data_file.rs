@@ -251,10 +251,12 @@ fn parquet_options(limits: &Limits) -> ParquetOptions {
     }
 }
 
-/// A reader that goes to the disk: it lets others of this thread be taken over while it does.
+/// A reader that goes to the disk: it lets others of this thread be taken over while it does. Who takes its steps has to do so, too,
+/// for as many at once as may be ([`RecordReader::has_long_steps`]).
 struct Blocking<R>(R);
 
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+/// Does what may take long without a pause; others of this thread are taken over meanwhile.
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         // Nobody can be taken over.
@@ -279,12 +281,20 @@ impl<R: RecordReader> RecordReader for Blocking<R> {
         self.0.step()
     }
 
+    fn has_long_steps(&self) -> bool {
+        true
+    }
+
     fn position(&self) -> Position {
         self.0.position()
     }
 
     fn skip_to(&mut self, position: Position) {
         blocking(|| self.0.skip_to(position));
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.0.remarks()
     }
 }
 

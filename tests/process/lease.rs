@@ -1,10 +1,11 @@
-//! Promises 2 and 3: a worker that lost its lease can do nothing, however late it wakes.
+//! Promises 2 and 3: a worker that lost its lease can do nothing, however late it wakes; and one that works does not lose it.
 
 use std::time::Duration;
 
 use crate::readings::{self, Readings};
 use crate::site::Site;
 use crate::support::databases::TestDatabase;
+use crate::support::files;
 use crate::wire::{Caller, Message};
 
 /// Small chunks: each is a transaction, and there is time to stop the worker among them.
@@ -81,4 +82,31 @@ async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing() {
     after.assert_counted(&other.ended(&id).await);
     assert!(first.stop().await.success());
     assert!(second.stop().await.success());
+}
+
+/// One step of the reader takes several leases: the heartbeat goes on beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_takes_long_to_read_does_not_cost_the_lease() {
+    const CELLS: usize = 3_000_000;
+    let mut site = Site::empty();
+    site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
+    readings::define(&site);
+    let (_, job) = readings::definitions();
+    site.write("jobs/inbound-meter-readings.toml", &job.replace("\"csv\"", "\"xlsx\""));
+    let tester = site.add_client("tester", "client");
+    let service = site.start("data").await;
+    let caller = Caller::new(&service, &tester).await;
+
+    let row = |cells: [&str; 2]| {
+        let cells = cells.map(|text| format!("<c t=\"inlineStr\"><is><t>{text}</t></is></c>"));
+        format!("<row>{}</row>", cells.concat())
+    };
+    let blank = format!("<row>{}</row>", "<c/>".repeat(CELLS));
+    let rows = row(["reading", "meter"]) + &blank + &row(["11", "M"]);
+    let file = files::workbook_of(&rows, None, zip::CompressionMethod::Deflated);
+    let id = caller.push(readings::JOB, readings::ENTITY, file).await;
+    let ended = caller.ended(&id).await;
+    assert_eq!(ended.records("applied"), 1, "{:#}", ended.0);
+    assert_eq!(ended.attempt(), 1, "it was begun again: {:#}", ended.0);
+    assert!(service.stop().await.success());
 }

@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::failpoint;
 use crate::format::mapping::Mapping;
 use crate::format::record::{Damage, Position, Record, RecordReader, Step};
-use crate::pipeline::data_file::{DataFile, TextOptions};
+use crate::pipeline::data_file::{self, DataFile, TextOptions};
 use crate::pipeline::stop::Stop;
 
 /// Seconds between two writes of progress to the store.
@@ -188,18 +188,39 @@ struct Stager<'a> {
     reported: Timestamp,
 }
 
+/// Why no further record is taken.
+enum Halt {
+    /// The reader wants more bytes.
+    NeedInput,
+    /// The file has ended.
+    End,
+    /// The last record may not land together with the batch.
+    Held,
+    /// The batch is large enough.
+    Full,
+}
+
+/// What a record takes of a batch: its bytes in the file, or, where its place does not say them (a workbook's does not), its cells'.
+fn bytes_of(record: &Record<'_>) -> u64 {
+    let in_file = record.place.byte_end - record.place.byte_start;
+    let in_cells: usize = record.cells.iter().map(|cell| cell.len()).sum();
+    in_file.max(in_cells as u64)
+}
+
 impl Stager<'_> {
     /// Takes every record the reader has. `true` at the end of the file.
     async fn drain(&mut self, reader: &mut dyn RecordReader) -> Result<bool, Stop> {
         loop {
-            match reader.step() {
-                Step::NeedInput => return Ok(false),
-                Step::End => return Ok(true),
-                Step::Record(record) => {
-                    self.take(&record)?;
-                    self.release().await?;
-                }
-                Step::Damaged(damage) => self.take_damage(damage),
+            let halt = if reader.has_long_steps() {
+                data_file::blocking(|| self.gather(reader))?
+            } else {
+                self.gather(reader)?
+            };
+            match halt {
+                Halt::NeedInput => return Ok(false),
+                Halt::End => return Ok(true),
+                Halt::Held => self.release().await?,
+                Halt::Full => {}
             }
             if self.full() {
                 self.flush(reader.position()).await?;
@@ -207,8 +228,26 @@ impl Stager<'_> {
         }
     }
 
+    /// Takes records until something else has to be done.
+    fn gather(&mut self, reader: &mut dyn RecordReader) -> Result<Halt, Stop> {
+        loop {
+            match reader.step() {
+                Step::NeedInput => return Ok(Halt::NeedInput),
+                Step::End => return Ok(Halt::End),
+                Step::Record(record) => self.take(&record)?,
+                Step::Damaged(damage) => self.take_damage(damage),
+            }
+            if self.held.is_some() {
+                return Ok(Halt::Held);
+            }
+            if self.full() {
+                return Ok(Halt::Full);
+            }
+        }
+    }
+
     fn take(&mut self, record: &Record<'_>) -> Result<(), Stop> {
-        self.bytes += record.place.byte_end - record.place.byte_start;
+        self.bytes += bytes_of(record);
         let landed = self.has_landed(record.place.record);
         let typed = self.mapping.convert(record.place, &record.cells);
         match typed.outcome {
