@@ -350,6 +350,7 @@ impl App {
             stopping: self.stopping.clone(),
         };
         background.spawn(reload.run());
+        background.spawn(regularly::sum_up(self.stopping.clone()));
         let (uses, store) = (Arc::clone(&self.api.last_uses), self.api.context.store.clone());
         background.spawn(last_uses::keep(uses, store, self.stopping.clone()));
         background.spawn(self.keys.follow(self.api.context.clone(), self.stopping.clone()));

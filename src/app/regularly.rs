@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::projects::Projects;
 use crate::pipeline::{Context, tidy};
+use crate::telemetry;
 
 /// Seconds between two rounds of housekeeping.
 const TIDY_EVERY_SECONDS: u64 = 60;
@@ -13,6 +14,8 @@ const TIDY_EVERY_SECONDS: u64 = 60;
 const FIRST_TIDY_SECONDS: u64 = 5;
 /// How often other processes' data projects are looked for.
 const FOLLOW_PROJECTS_EVERY: Duration = Duration::from_secs(1);
+/// How often durations that were counted are added to their histograms.
+const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Housekeeping, over and over.
 pub(super) async fn tidy(context: Context, stopping: CancellationToken) {
@@ -25,6 +28,16 @@ pub(super) async fn tidy(context: Context, stopping: CancellationToken) {
         wait = Duration::from_secs(TIDY_EVERY_SECONDS);
         if let Err(error) = tidy::tidy(&context).await {
             tracing::warn!(%error, "housekeeping failed; trying again");
+        }
+    }
+}
+
+/// Each duration that is counted is kept by itself until somebody reads the metrics, and perhaps nobody ever does.
+pub(super) async fn sum_up(stopping: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SUM_UP_EVERY) => telemetry::exposition().run_upkeep(),
+            () = stopping.cancelled() => return,
         }
     }
 }

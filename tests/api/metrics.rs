@@ -1,5 +1,7 @@
 //! What an operator watches: queues in `/api/v1/jobs` and in `/metrics`, and how durable an enqueue is.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -82,4 +84,34 @@ async fn metrics_are_for_whoever_sees_every_job(backend: Backend) {
         StatusCode::FORBIDDEN
     );
     assert_eq!(ask(Some(watcher)).send().await.unwrap().status(), StatusCode::OK);
+}
+
+/// A service whose metrics nobody reads counts all the same: what it keeps of each duration has to go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durations_that_nobody_reads_take_no_memory() {
+    const DURATIONS: usize = 2_000_000;
+    /// Kept one by one, those of a round take 16 MiB.
+    const KIB_MORE: u64 = 10 * 1024;
+    let _app = TestApp::spawn(Backend::Sqlite).await;
+    let name = "tranship_store_commit_seconds";
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let counted = tokio::task::spawn_blocking(move || {
+            let durations = metrics::histogram!(name);
+            (0..DURATIONS).for_each(|_| durations.record(0.001));
+        });
+        counted.await.unwrap();
+        // They are summed up every five seconds.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        held.push(held_kib());
+    }
+    assert!(held[2] <= held[0] + KIB_MORE, "KiB after each round: {held:?}");
+}
+
+/// Memory of this process that is no file's.
+fn held_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number.expect("the kernel says it").trim().parse().expect("a number")
 }
