@@ -23,6 +23,7 @@ crate::on_both_backends!(
     a_batch_answers_each_item_and_one_that_fails_leaves_the_others_alone,
     a_stale_receipt_beside_the_current_one_in_a_batch_stays_stale,
     who_may_not_use_the_job_may_not_use_its_receipts,
+    a_forged_receipt_does_nothing,
     nothing_is_leased_from_an_import_job,
     requests_that_make_no_sense_are_refused_by_name,
     a_waiting_dequeuer_is_woken_by_a_message,
@@ -125,6 +126,34 @@ async fn a_stale_receipt_does_nothing_and_learns_where_the_message_stands(backen
         body["state"]["status"], "Acked",
         "another lease's acknowledgement is not this one's"
     );
+}
+
+/// Message and epoch can be guessed from a receipt one had; what signs them cannot.
+async fn a_forged_receipt_does_nothing(backend: Backend) {
+    let app = app(backend).await;
+    let id = app.put("Documents", "", "one").await;
+    let lease = app.lease_one("Documents").await;
+    let genuine = STANDARD.decode(text(&lease, "receipt")).unwrap();
+    let forge = |bytes: &[u8]| json!({ "receipt": STANDARD.encode(bytes) });
+    let mut forged: Vec<Value> = (0..genuine.len())
+        .map(|at| {
+            let mut bytes = genuine.clone();
+            bytes[at] ^= 1;
+            forge(&bytes)
+        })
+        .collect();
+    let (signed, unsigned) = (&genuine, &genuine[..24]);
+    forged.extend([
+        forge(unsigned),
+        forge(&[unsigned, &[0; 16]].concat()),
+        forge(&[signed, &[0][..]].concat()),
+    ]);
+    for forged in &forged {
+        let body = app.step(forged, "ack", json!({})).await.expect(StatusCode::BAD_REQUEST);
+        assert_eq!(body["code"], "unknown_receipt", "{forged}");
+    }
+    assert_eq!(status(&app, &id).await, "Dequeued");
+    app.step(&lease, "ack", json!({})).await.expect(StatusCode::OK);
 }
 
 async fn an_extended_lease_lasts_longer(backend: Backend) {
