@@ -18,6 +18,9 @@ const UNPACKED_BYTES_MAX: usize = 48 << 20;
 /// A field nobody wants.
 const FIELD_BYTES: usize = 64 << 20;
 
+/// Files of one kind, and the most memory the process may have had behind them.
+type Kind = (fn() -> Vec<Case>, u64);
+
 /// A job of this format and a file for it; the code of its failure or of its only error, if any, and how many records land.
 struct Case {
     format: &'static str,
@@ -44,7 +47,7 @@ async fn the_worst_files_there_are_take_bounded_memory() {
     let tester = define(&site);
     let service = site.start("data").await;
     let caller = Caller::new(&service, &tester).await;
-    let kinds: [(fn() -> Vec<Case>, u64); 5] = [
+    let kinds: [Kind; 5] = [
         (long_fields, PEAK_KIB_OF_FIELDS),
         (bombs, PEAK_KIB_MAX),
         (many_names, PEAK_KIB_MAX),
