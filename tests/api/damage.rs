@@ -10,8 +10,8 @@ use crate::support::files::{self, Data};
 
 crate::on_both_backends!(whatever_is_sent_adds_up,);
 
-/// Damaged files; three thousand by `TRANSHIP_TEST_LONG`.
-const FILES: (usize, usize) = (120, 3_000);
+/// Damaged files; ten thousand by `TRANSHIP_TEST_LONG`, and as many as `TRANSHIP_DAMAGED_FILES` says.
+const FILES: (usize, usize) = (120, 10_000);
 const NAMES: [&str; 3] = ["CustomerID", "CompanyName", "City"];
 
 /// A job's own lines, and its files before they are damaged: through staging, and past it.
@@ -63,7 +63,9 @@ async fn whatever_is_sent_adds_up(backend: Backend) {
     })
     .await;
     let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
-    let count = if long { FILES.1 } else { FILES.0 };
+    let asked = std::env::var("TRANSHIP_DAMAGED_FILES").ok();
+    let asked = asked.map(|text| text.parse().expect("a number of files"));
+    let count = asked.unwrap_or(if long { FILES.1 } else { FILES.0 });
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
     let mut inserted = 0;
     for file in 0..count {
