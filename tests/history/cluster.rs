@@ -11,10 +11,10 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::history::Queue;
 use crate::schedule::Ticking;
-use crate::server::Server;
 use crate::service::Service;
 use crate::site::{Credentials, Site};
 use crate::support::databases::TestDatabase;
+use crate::support::postgres_server::Server;
 use crate::support::preloaded::clock::SteppedClock;
 use crate::support::proxy::Proxy;
 use crate::wire::{self, json};

@@ -29,5 +29,4 @@ mod history;
 mod recorder;
 mod runs;
 mod schedule;
-mod server;
 mod trouble;

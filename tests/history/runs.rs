@@ -16,9 +16,9 @@ use crate::drain::drain;
 use crate::history::{History, Queue};
 use crate::recorder::Recorder;
 use crate::schedule::Ticking;
-use crate::server::Server;
 use crate::support::chance::Chance;
 use crate::support::databases::TestDatabase;
+use crate::support::postgres_server::Server;
 use crate::trouble::Trouble;
 
 /// Clients at once.

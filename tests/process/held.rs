@@ -3,7 +3,8 @@
 //!
 //! Two services do the same work at the same time, each on a database of its own in one server; in one of the databases a
 //! transaction is left open, which concerns that one alone. So whatever else the machine does slows both down, and what one
-//! does less than the other is the transaction's.
+//! does less than the other is the transaction's. The server is the test's own: the transaction writes, which holds back incremental
+//! exports of all databases of a server (docs/incremental-exports.md), those of other tests too.
 
 use std::process::{Child, Stdio};
 
@@ -12,6 +13,7 @@ use sqlx::Connection as _;
 use crate::service::Service;
 use crate::site::Site;
 use crate::support::databases::TestDatabase;
+use crate::support::postgres_server::Server;
 
 const JOB: &str = "Held relay";
 /// The long form by `TRANSHIP_TEST_LONG`.
@@ -23,9 +25,11 @@ const LEAST: f64 = 0.75;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_left_open_costs_the_queue_nothing_to_speak_of() {
-    let (Some(free), Some(held)) = (TestDatabase::postgres().await, TestDatabase::postgres().await) else {
+    let Some(server) = Server::start() else {
         return;
     };
+    let free = TestDatabase::in_cluster_of_its_own(&server.url).await;
+    let held = TestDatabase::in_cluster_of_its_own(&server.url).await;
     let held_url = held.url.clone();
     let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
     let seconds = if long { SECONDS.1 } else { SECONDS.0 };

@@ -40,7 +40,6 @@ impl TestDatabase {
     }
 
     /// An empty database in another cluster, whose own goes with it.
-    #[allow(dead_code, reason = "not every kind of test starts servers")]
     pub async fn in_cluster_of_its_own(cluster: &str) -> Self {
         let url = in_cluster(cluster);
         Self::create_in(cluster, &url).await;

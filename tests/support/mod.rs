@@ -8,6 +8,7 @@ pub mod chance;
 pub mod damage;
 pub mod databases;
 pub mod files;
+pub mod postgres_server;
 pub mod preloaded;
 pub mod proxy;
 pub mod raw_zip;

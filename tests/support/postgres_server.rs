@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a run's own, which may crash.
+//! A PostgreSQL server of a test's own, which may crash, and whose transactions keep nobody else waiting.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
