@@ -24,6 +24,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite's write-ahead log is cut back to this when a checkpoint empties it.
 const WAL_KEPT_BYTES: &str = "67108864";
+/// Pages that a connection for reading keeps, in KiB (SQLite's way to say so is a negative number): the upper levels of a few large tables.
+/// Whatever anybody commits empties it, and SQLite's own 2 MiB would stay allocated for each connection.
+const READER_CACHE: &str = "-512";
 /// Bulk statements may take long, waiting for somebody's lock may not. A role whose commits are not durable by default
 /// gets durable ones here; a stronger setting is left alone.
 const POSTGRES_SESSION: &str = "set statement_timeout = 0; set lock_timeout = '30s'; set timezone = 'UTC'; \
@@ -199,7 +202,10 @@ pub(super) async fn reader(name: &str, address: &Address, connections: u32) -> R
             options.get_filename().display()
         )));
     }
-    let options = sqlite(options).create_if_missing(false).pragma("query_only", "on");
+    let options = sqlite(options)
+        .create_if_missing(false)
+        .pragma("query_only", "on")
+        .pragma("cache_size", READER_CACHE);
     let pool = sqlite_pool(connections).connect_with(options).await;
     pool.map(Pool::Sqlite).map_err(|source| BusinessError::Driver {
         database: name.to_owned(),

@@ -26,6 +26,9 @@ use crate::folders;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection: ten sizes of each set-wise statement, and the rest.
 const STATEMENTS_CACHED: usize = 300;
+/// Pages that a connection for reading keeps, in KiB (SQLite's way to say so is a negative number). Whatever anybody commits empties it, so
+/// it never saves more than what one read asks for twice, and SQLite's own 2 MiB would stay allocated for each connection.
+const READER_CACHE: &str = "-256";
 /// How long a server may take to let us in at start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No statement of the store is long; one that is stuck must not hold its locks for ever.
@@ -194,7 +197,7 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
         .max_connections(settings.max_connections.max(1))
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_lazy_with(options.read_only(true));
+        .connect_lazy_with(options.read_only(true).pragma("cache_size", READER_CACHE));
     let pool = Backend::Sqlite(SqlitePools { write, read });
     migrate_to_newest(&pool, now).await?;
     let durability = ServerDurability {
