@@ -17,6 +17,7 @@ pub(super) use unreadable::shown_bytes;
 use self::growth::{GivenUp, Growth};
 use super::dialect::{Dialect, FaultKind, Purpose, quote};
 use super::session::{BatchLimit, Session, StreamFault, Value, message_of};
+use super::tracking::Elsewhere;
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
 
@@ -52,6 +53,7 @@ pub struct Snapshot {
     database: Database,
     requests: mpsc::Sender<Request>,
     given_up: GivenUp,
+    elsewhere: Elsewhere,
 }
 
 #[derive(Debug)]
@@ -86,12 +88,12 @@ impl Database {
                 Some((log, max_bytes)) => Some(Growth::begin(log, max_bytes, Arc::clone(&flag)).await),
                 None => None,
             };
-            let mut session = match database.open_snapshot().await {
-                Ok(session) => session,
+            let (elsewhere, mut session) = match database.open_snapshot().await {
+                Ok(open) => open,
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let Some(growth) = growth else {
-                if opened.send(Ok(())).is_ok() {
+                if opened.send(Ok(elsewhere)).is_ok() {
                     serve(&mut session, inbox).await;
                 }
                 return session.finish().await;
@@ -100,7 +102,7 @@ impl Database {
             if let Err(error) = session.interrupt_when(move || flag.get().is_some()).await {
                 return drop(opened.send(Err(database.settle(error.into()))));
             }
-            if opened.send(Ok(())).is_ok() {
+            if opened.send(Ok(elsewhere)).is_ok() {
                 tokio::select! {
                     () = serve(&mut session, inbox) => {}
                     // Dropped with the statement that may be under way, the session takes its connection with it.
@@ -111,24 +113,26 @@ impl Database {
                 session.finish().await;
             }
         });
-        is_open
+        let elsewhere = is_open
             .await
             .map_err(|_| self.settle(sqlx::Error::WorkerCrashed.into()))??;
         Ok(Snapshot {
             database: self.clone(),
             requests,
             given_up,
+            elsewhere,
         })
     }
 
-    async fn open_snapshot(&self) -> Result<Session, BusinessError> {
+    async fn open_snapshot(&self) -> Result<(Elsewhere, Session), BusinessError> {
+        let elsewhere = self.elsewhere().await;
         let settle = |error: sqlx::Error| self.settle(error.into());
         let mut session = Session::begin(&self.reader().await?, Purpose::Snapshot)
             .await
             .map_err(settle)?;
         // Both databases take the snapshot with the first statement that reads, not with `begin`.
         session.run(self.dialect().first_look()).await.map_err(settle)?;
-        Ok(session)
+        Ok((elsewhere, session))
     }
 
     /// Asks the database to plan a selection, so that a broken filter is found before the first run.
@@ -207,6 +211,11 @@ impl Snapshot {
 
     pub(super) fn dialect(&self) -> Dialect {
         self.database.dialect()
+    }
+
+    /// What was open in other databases of the server when it was opened.
+    pub(super) fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
     }
 
     /// All rows of a bounded result whose columns are texts.

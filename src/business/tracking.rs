@@ -2,10 +2,11 @@
 //!
 //! A change says which row, not what became of it: an export reads the rows as they are, and a row that is not there any more is
 //! told as deleted. On PostgreSQL a change carries the number of its transaction, and an export takes those below the horizon of
-//! its snapshot, under which nothing is still open: a transaction that commits late is above it, however early it began. On
-//! SQLite there is one writer, and changes are numbered in the order of their commits.
+//! its snapshot, under which nothing of this database is still open: a transaction that commits late is above it, however early it
+//! began. On SQLite there is one writer, and changes are numbered in the order of their commits.
 
 mod changes;
+mod elsewhere;
 mod triggers;
 
 use super::control::lock_schema;
@@ -17,6 +18,7 @@ use crate::domain::ids::JobId;
 use triggers::Tracking;
 
 pub use changes::{Blocker, Changes, Horizon};
+pub(super) use elsewhere::Elsewhere;
 
 /// Changes forgotten in one transaction.
 const FORGET_AT_ONCE: u32 = 10_000;

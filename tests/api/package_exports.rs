@@ -168,7 +168,7 @@ async fn fetched(app: &TestApp, id: &str) {
     panic!("never noted: {:#}", noted(app, id).await);
 }
 
-/// Exports and fetches until nothing is held back any more: on PostgreSQL, transactions of other tests on the same server do that.
+/// Exports and fetches until nothing is held back any more.
 /// The lines of the stock that were told, without the header, in order.
 async fn changes(app: &TestApp, action: &str) -> Vec<String> {
     let mut lines = Vec::new();

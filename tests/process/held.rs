@@ -3,8 +3,8 @@
 //!
 //! Two services do the same work at the same time, each on a database of its own in one server; in one of the databases a
 //! transaction is left open, which concerns that one alone. So whatever else the machine does slows both down, and what one
-//! does less than the other is the transaction's. The server is the test's own: the transaction writes, which holds back incremental
-//! exports of all databases of a server (docs/incremental-exports.md), those of other tests too.
+//! does less than the other is the transaction's. The server is the test's own, because the transaction keeps dead rows of all its
+//! databases, which would slow down the other tests.
 
 use std::process::{Child, Stdio};
 

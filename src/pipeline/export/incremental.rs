@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::parts::Source;
 use crate::business::Database;
 use crate::business::snapshot::Snapshot;
-use crate::business::tracking::{Changes, Horizon, Mark};
+use crate::business::tracking::{Blocker, Changes, Horizon, Mark};
 use crate::domain::entity::FieldType;
 use crate::domain::export::Refresh;
 use crate::domain::ids::JobId;
@@ -149,7 +149,7 @@ fn told_again(start: &Start) -> Option<String> {
 type Decided = (Reading, Position, Option<&'static str>, Option<String>);
 
 async fn tracked(snapshot: &mut Snapshot, source: &Source<'_>, prepared: &Prepared) -> Result<Decided, Stop> {
-    let horizon = snapshot.horizon(source.entity).await?;
+    let horizon = snapshot.horizon(source.entity, prepared.start.from.as_ref()).await?;
     let mark = prepared.mark.unwrap_or(Mark { known: 0, new: 0 });
     let held_back = held_back(&horizon);
     let to = Position {
@@ -189,11 +189,9 @@ fn held_back(horizon: &Horizon) -> Option<String> {
     };
     let by = horizon.blocker.as_ref().map_or_else(
         || "a transaction that has ended since".to_owned(),
-        |blocker| {
-            format!(
-                "process {}, whose transaction is open for {} s",
-                blocker.process, blocker.age_seconds
-            )
+        |Blocker { process, age_seconds }| match age_seconds {
+            Some(seconds) => format!("process {process}, whose transaction is open for {seconds} s"),
+            None => format!("process {process}, whose transaction is open (since when is not shown to this role)"),
         },
     );
     Some(format!("{changes} held back by {by}"))

@@ -20,8 +20,12 @@ use tranship::domain::reject::{RecordCode, RecordError, RecordPlace, RejectId};
 use crate::support::databases::TestDatabase;
 
 pub fn open(database: &TestDatabase) -> Database {
+    open_url(&database.url)
+}
+
+pub fn open_url(url: &str) -> Database {
     let settings = DatabaseSettings {
-        url: database.url.clone(),
+        url: url.to_owned(),
         max_connections: 4,
     };
     let databases = Databases::new(&BTreeMap::from([("main".to_owned(), settings)])).expect("valid settings");
