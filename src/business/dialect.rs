@@ -109,6 +109,14 @@ impl Dialect {
         format!("{indexed_one} = {indexed_other} and {one} = {other}")
     }
 
+    /// Equality of two values either of which may be missing.
+    pub(super) fn same_or_both_missing(self, one: &str, other: &str) -> String {
+        match self {
+            Self::Postgres => format!("{one} is not distinct from {other}"),
+            Self::Sqlite => format!("{one} is {other}"),
+        }
+    }
+
     /// Tells the planner about a freshly loaded table; SQLite's plans here do not depend on statistics.
     pub(super) fn analyze(self, quoted_table: &str) -> Option<String> {
         match self {

@@ -215,10 +215,16 @@ fn select(dialect: Dialect, selection: Selection<'_>, changes: Changes) -> Resul
         quote(&entity.key[0])
     ));
     let mut values = range(changes);
-    let mut joined: Vec<_> = names
-        .iter()
-        .map(|name| format!("t.{} = c.{}", quote(name), tracked(name)))
-        .collect();
+    let mut joined = Vec::with_capacity(names.len() + 1);
+    for name in &names {
+        let (row, change) = (format!("t.{}", quote(name)), format!("c.{}", tracked(name)));
+        // A key is found by its index. A company may be missing.
+        joined.push(if entity.is_key(name) {
+            format!("{row} = {change}")
+        } else {
+            dialect.same_or_both_missing(&row, &change)
+        });
+    }
     let mut of_company = String::new();
     if let (Some(field), false) = (&entity.company_field, selection.companies.is_empty()) {
         let mut places = Vec::new();
@@ -236,7 +242,9 @@ fn select(dialect: Dialect, selection: Selection<'_>, changes: Changes) -> Resul
         .iter()
         .map(|name| format!("{} as {}", quote(name), tracked(name)))
         .collect();
-    let order: Vec<_> = entity.key.iter().map(|name| format!("c.{}", tracked(name))).collect();
+    // A row that came to another company is told twice: first that it is gone, then as it is.
+    let mut order: Vec<_> = entity.key.iter().map(|name| format!("c.{}", tracked(name))).collect();
+    order.push(format!("t.{} is not null", quote(&entity.key[0])));
     let truncations = match dialect {
         Dialect::Postgres => " and not tranship_truncated",
         Dialect::Sqlite => "",

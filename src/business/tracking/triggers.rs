@@ -186,7 +186,8 @@ impl Tracking {
         Ok(())
     }
 
-    /// Which rows `r` a new one would take the place of, beside the one with its own key; none where no other key is unique.
+    /// Which rows `r` a new one would take the place of and which it does not tell of itself: that with its own key tells the same, but
+    /// for another company.
     async fn replaced(&self, session: &mut Session) -> Result<Option<String>, Fault> {
         let same = |columns: &[String]| {
             let same: Vec<_> = columns
@@ -196,13 +197,19 @@ impl Tracking {
             same.join(" and ")
         };
         let keys = keys(session, &self.target).await?;
-        let others: Vec<_> = keys
+        let own = same(&self.key);
+        // One beside the other, so that each is found by its index.
+        let mut replaced: Vec<_> = keys
             .iter()
             .filter(|key| !key.is_on(self.dialect, &self.key))
-            .map(|key| format!("({})", same(&key.columns)))
+            .map(|key| format!("{} and not ({own})", same(&key.columns)))
             .collect();
-        let own = same(&self.key);
-        Ok((!others.is_empty()).then(|| format!("({}) and not ({own})", others.join(" or "))))
+        for column in self.fields.iter().filter(|field| !self.key.contains(field)) {
+            let (before, after) = (format!("r.{}", quote(column)), format!("new.{}", quote(column)));
+            let same = self.dialect.same_or_both_missing(&before, &after);
+            replaced.push(format!("{own} and not ({same})"));
+        }
+        Ok((!replaced.is_empty()).then(|| format!("({})", replaced.join(") or ("))))
     }
 }
 

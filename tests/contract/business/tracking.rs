@@ -19,6 +19,8 @@ use crate::support::databases::{TestDatabase, rows};
 on_both_databases!(
     every_kind_of_write_is_told,
     a_row_that_leaves_the_filter_or_the_company_is_told_as_gone,
+    a_row_without_a_company_is_told_as_it_is,
+    a_row_that_replace_takes_to_another_company_is_told_as_gone,
     changes_after_a_truncation_begin_with_everything,
     triggers_that_are_gone_are_noticed,
     a_restored_database_is_noticed,
@@ -251,6 +253,53 @@ async fn a_row_that_leaves_the_filter_or_the_company_is_told_as_gone(test: TestD
     }
 }
 
+async fn a_row_without_a_company_is_told_as_it_is(test: TestDatabase) {
+    let (database, mut entity, mut plain) = make(&test).await;
+    entity.company_field = Some("customer".to_owned());
+    plain.run("insert into orders values (1, null, 1), (2, 'B', 1)").await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    for (write, left) in [
+        ("update orders set freight = 5 where order_number = 1", 2),
+        ("update orders set customer = 'B' where order_number = 1", 2),
+        ("update orders set customer = null where order_number = 2", 2),
+        ("insert into orders values (3, null, 1)", 3),
+        ("delete from orders where customer is null", 1),
+    ] {
+        plain.run(write).await;
+        follower.catches_up().await;
+        assert_eq!((follower.is_full, follower.known.len()), (false, left), "{write}");
+    }
+}
+
+async fn a_row_that_replace_takes_to_another_company_is_told_as_gone(test: TestDatabase) {
+    let (database, mut entity, mut plain) = make(&test).await;
+    if !plain.is_sqlite() {
+        return;
+    }
+    entity.company_field = Some("customer".to_owned());
+    plain
+        .run("insert into orders values (1, 'A', 1), (2, 'A', 1), (3, null, 1)")
+        .await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.companies = names(&["A"]);
+    follower.catches_up().await;
+    for (write, left) in [
+        ("replace into orders values (1, 'B', 2)", 1),
+        ("replace into orders values (2, null, 2)", 0),
+        ("replace into orders values (1, 'A', 3)", 1),
+        ("replace into orders values (3, 'A', 3)", 2),
+        (
+            "update or replace orders set order_number = 3, customer = 'B' where order_number = 1",
+            0,
+        ),
+    ] {
+        plain.run(write).await;
+        follower.catches_up().await;
+        assert_eq!((follower.is_full, follower.known.len()), (false, left), "{write}");
+    }
+}
+
 async fn changes_after_a_truncation_begin_with_everything(test: TestDatabase) {
     let (database, entity, mut plain) = make(&test).await;
     plain.run("insert into orders values (1, 'A', 1), (2, 'B', 2)").await;
@@ -454,36 +503,6 @@ async fn a_transaction_that_commits_late_is_not_skipped(test: TestDatabase) {
     assert_eq!((newcomer.is_full, newcomer.told), (false, 1));
 }
 
-async fn replace_tells_what_it_removed(test: TestDatabase) {
-    let database = open(&test);
-    let mut plain = Plain::open(&test).await;
-    if !plain.is_sqlite() {
-        return;
-    }
-    let mut entity = orders();
-    entity.create_table = false;
-    plain
-        .run(
-            "create table orders (order_number bigint primary key, customer varchar(40) unique, freight decimal(18,2))",
-        )
-        .await;
-    plain
-        .run("insert into orders values (1, 'A', 1), (2, 'B', 2), (3, 'C', 3)")
-        .await;
-    let mut follower = Follower::new(&database, &entity);
-    follower.catches_up().await;
-    plain.run("replace into orders values (9, 'A', 9)").await;
-    follower.catches_up().await;
-    assert_eq!((follower.is_full, follower.told), (false, 2));
-    plain
-        .run("update or replace orders set customer = 'B' where order_number = 3")
-        .await;
-    follower.catches_up().await;
-    assert_eq!((follower.is_full, follower.told), (false, 2));
-    plain.run("update orders set freight = 5 where order_number = 3").await;
-    follower.catches_up().await;
-    assert_eq!((follower.is_full, follower.told), (false, 1));
-}
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_of_another_database_holds_nothing_back() {
     let (Some(test), Some(other)) = (TestDatabase::postgres().await, TestDatabase::postgres().await) else {
@@ -551,3 +570,33 @@ async fn who_holds_changes_back_is_told_to_a_role_that_may_not_see_since_when() 
         .await;
 }
 
+async fn replace_tells_what_it_removed(test: TestDatabase) {
+    let database = open(&test);
+    let mut plain = Plain::open(&test).await;
+    if !plain.is_sqlite() {
+        return;
+    }
+    let mut entity = orders();
+    entity.create_table = false;
+    plain
+        .run(
+            "create table orders (order_number bigint primary key, customer varchar(40) unique, freight decimal(18,2))",
+        )
+        .await;
+    plain
+        .run("insert into orders values (1, 'A', 1), (2, 'B', 2), (3, 'C', 3)")
+        .await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    plain.run("replace into orders values (9, 'A', 9)").await;
+    follower.catches_up().await;
+    assert_eq!((follower.is_full, follower.told), (false, 2));
+    plain
+        .run("update or replace orders set customer = 'B' where order_number = 3")
+        .await;
+    follower.catches_up().await;
+    assert_eq!((follower.is_full, follower.told), (false, 2));
+    plain.run("update orders set freight = 5 where order_number = 3").await;
+    follower.catches_up().await;
+    assert_eq!((follower.is_full, follower.told), (false, 1));
+}
