@@ -26,14 +26,14 @@ impl Snapshot {
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
-    /// Streams the rows of a selection whose field is greater than a value, given as canonical text.
+    /// Streams the rows of a selection whose field is greater than a value, given as canonical text; without one, those that have any.
     ///
     /// # Errors
     /// As [`Snapshot::read`].
     pub async fn read_newer(
         &mut self,
         selection: Selection<'_>,
-        (field, than): (&str, &str),
+        (field, than): (&str, Option<&str>),
         rows: mpsc::Sender<Vec<Row>>,
     ) -> Result<u64, BusinessError> {
         let query = newer(self.dialect(), selection, field, than)?;
@@ -56,18 +56,21 @@ impl Snapshot {
     }
 }
 
-fn newer(dialect: Dialect, selection: Selection<'_>, field: &str, than: &str) -> Result<Query, BusinessError> {
+fn newer(dialect: Dialect, selection: Selection<'_>, field: &str, than: Option<&str>) -> Result<Query, BusinessError> {
     let entity = selection.entity;
     let kind = &entity.field(field).ok_or_else(|| no_field(entity, field))?.kind;
-    let mut values = vec![Value::Text(than.to_owned())];
+    let is_newer = match than {
+        Some(_) => format!("> cast($1 as {})", dialect.staging_type(kind)),
+        None => "is not null".to_owned(),
+    };
+    let mut values: Vec<_> = than.map(|than| Value::Text(than.to_owned())).into_iter().collect();
     let selected = condition(selection, &mut values);
     let joined = if selected.is_empty() { " where" } else { " and" };
     let sql = format!(
-        "select {} from {} t{selected}{joined} t.{} > cast($1 as {}) order by {}",
+        "select {} from {} t{selected}{joined} t.{} {is_newer} order by {}",
         canonical_columns(dialect, selection)?.join(", "),
         quote(&entity.table),
         quote(field),
-        dialect.staging_type(kind),
         order(selection)?.join(", ")
     );
     Ok((sql, values))

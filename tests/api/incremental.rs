@@ -13,6 +13,7 @@ crate::on_both_backends!(
     deliveries_do_not_run_out_unless_the_job_says_so,
     a_run_without_changes_moves_on,
     a_field_that_grows_finds_what_is_newer,
+    a_field_that_had_no_value_yet_finds_the_first_ones,
     a_query_finds_what_lies_between_two_runs,
     positions_of_the_past_are_let_go,
     a_run_in_several_messages_is_delivered_when_all_of_them_are,
@@ -85,8 +86,7 @@ async fn stock(app: &TestApp, lines: &str) {
     assert_eq!(message["status"], "Processed", "{message:#}");
 }
 
-/// Runs the job and returns its occurrence. On PostgreSQL, transactions of other tests on the same server hold changes back: then again,
-/// and what is returned is what all runs did together.
+/// Runs the job and returns its occurrence. Where changes are held back: again, and what is returned is what all runs did together.
 async fn run(app: &TestApp) -> Value {
     let (mut notes, mut records, mut message) = (String::new(), 0, Value::Null);
     loop {
@@ -259,6 +259,19 @@ async fn a_field_that_grows_finds_what_is_newer(backend: Backend) {
             ("b", "2,2026-01-01 11:00:00"),
             ("d", "6,2026-01-01 10:59:30")
         ])
+    );
+}
+
+async fn a_field_that_had_no_value_yet_finds_the_first_ones(backend: Backend) {
+    let app = app(backend, "method = \"column\"\ncolumn = \"seen_at\"\nlag = 60\n").await;
+    run(&app).await;
+    stock(&app, "a,1,\r\n").await;
+    run(&app).await;
+    stock(&app, "b,2,2026-01-01 11:00:00\r\nc,3,0001-01-01 00:00:00\r\n").await;
+    run(&app).await;
+    assert_eq!(
+        collect(&app).await,
+        rows(&[("b", "2,2026-01-01 11:00:00"), ("c", "3,0001-01-01 00:00:00")])
     );
 }
 

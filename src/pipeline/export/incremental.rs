@@ -33,8 +33,8 @@ pub(super) enum Reading {
     All,
     /// Those that changed, and those that are gone.
     Changes(Changes),
-    /// Those whose field is greater than this.
-    Newer { field: String, than: String },
+    /// Those whose field is greater than this, or has a value where none had one yet.
+    Newer { field: String, than: Option<String> },
     /// Those that a query finds between two moments.
     Query { sql: String, since: String, until: String },
 }
@@ -197,6 +197,9 @@ fn held_back(horizon: &Horizon) -> Option<String> {
     Some(format!("{changes} held back by {by}"))
 }
 
+/// The position of a run that found no row with a value.
+const NO_VALUE: i64 = i64::MIN;
+
 async fn by_column(
     snapshot: &mut Snapshot,
     source: &Source<'_>,
@@ -221,11 +224,11 @@ async fn by_column(
         .into_iter()
         .chain(then.map(|then| then.at))
         .max()
-        .unwrap_or(i64::MIN);
+        .unwrap_or(NO_VALUE);
     let to = position(history, at);
     let reading = then.map_or(Reading::All, |then| Reading::Newer {
         field: field.to_owned(),
-        than: text_of(kind, then.at.saturating_sub(lag_of(kind, lag))),
+        than: (then.at != NO_VALUE).then(|| text_of(kind, then.at.saturating_sub(lag_of(kind, lag)))),
     });
     Ok((reading, to))
 }

@@ -166,7 +166,7 @@ async fn read_source(
     match reading {
         Reading::All => snapshot.read(selection, rows).await,
         Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
-        Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than), rows).await,
+        Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than.as_deref()), rows).await,
         Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
     }
 }
