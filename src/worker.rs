@@ -316,9 +316,10 @@ impl Worker {
                 return export::give_up(&self.context, &claimed, attempt.exhausted(last)).await;
             }
             match export::export(&self.context, definitions, &claimed, &let_in.stopping).await {
-                RunEnd::Retry(reason) if attempt.is_last() => {
+                RunEnd::Retry(reason) | RunEnd::Locked(reason) if attempt.is_last() => {
                     export::give_up(&self.context, &claimed, attempt.exhausted(&reason)).await
                 }
+                RunEnd::Locked(reason) => RunEnd::Retry(reason),
                 end => end,
             }
         };

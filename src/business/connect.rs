@@ -29,7 +29,11 @@ const WAL_KEPT_BYTES: &str = "67108864";
 const READER_CACHE: &str = "-512";
 /// Bulk statements may take long, waiting for somebody's lock may not. A role whose commits are not durable by default
 /// gets durable ones here; a stronger setting is left alone.
+///
+/// A machine that is gone without a word may have been in the middle of a `COPY`, where its session waits for more and holds the fence: the
+/// server notices within two minutes.
 const POSTGRES_SESSION: &str = "set statement_timeout = 0; set lock_timeout = '30s'; set timezone = 'UTC'; \
+     set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 15; set tcp_keepalives_count = 4; \
      set datestyle = 'ISO, MDY'; \
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 

@@ -126,6 +126,17 @@ impl BusinessError {
         )
     }
 
+    /// Whether somebody held a lock for longer than we wait for one (PostgreSQL; SQLite that is busy is out of reach).
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        match self {
+            Self::Driver { source, .. } => source
+                .as_database_error()
+                .is_some_and(|error| error.code().as_deref() == Some("55P03")),
+            _ => false,
+        }
+    }
+
     /// Whether the database is out of reach or out of means, whatever was asked of it: no fault of the message.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -116,7 +116,9 @@ impl From<Stop> for ImportError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Fail(failure) => Self::Refused(failure.detail),
-            Stop::BlobMissing(detail) | Stop::Unreachable(detail) | Stop::Retry(detail) => Self::Unavailable(detail),
+            Stop::BlobMissing(detail) | Stop::Unreachable(detail) | Stop::Locked(detail) | Stop::Retry(detail) => {
+                Self::Unavailable(detail)
+            }
             Stop::Lost | Stop::Stopped => Self::Unavailable("the service is stopping; send it again".to_owned()),
         }
     }

@@ -80,7 +80,7 @@ fn unreadable(stop: Stop) -> Halt {
     let error = match stop {
         Stop::Fail(failure) => SourceError::Unreadable(failure.detail),
         Stop::BlobMissing(detail) => SourceError::Unreadable(detail),
-        Stop::Retry(detail) | Stop::Unreachable(detail) => BlobError::failed(detail).into(),
+        Stop::Retry(detail) | Stop::Unreachable(detail) | Stop::Locked(detail) => BlobError::failed(detail).into(),
         Stop::Lost | Stop::Stopped => SourceError::Unreadable("the service is stopping".to_owned()),
     };
     error.into()

@@ -19,6 +19,9 @@ pub enum RunEnd {
     Stopped,
     /// Something it needs is out of reach, through no fault of its own: try again, as long as it takes.
     Unreachable(String),
+    /// Somebody holds a lock in a business database. An import tries again for as long as it takes: what it was sent waits. An export
+    /// does not, because the next one is due.
+    Locked(String),
     /// The payload's blob is not where it was put: not mounted, or gone. Try again, but not for ever.
     BlobMissing(String),
     /// It failed in a way that may not be there next time: try again, but not for ever.
@@ -36,6 +39,8 @@ pub(super) enum Stop {
     Stopped,
     /// As [`RunEnd::Unreachable`].
     Unreachable(String),
+    /// As [`RunEnd::Locked`].
+    Locked(String),
     /// As [`RunEnd::BlobMissing`].
     BlobMissing(String),
     /// As [`RunEnd::Retry`].
@@ -49,7 +54,9 @@ impl Stop {
             Self::Fail(failure) => failure.detail.clone(),
             Self::Lost => "the lease was lost".to_owned(),
             Self::Stopped => "the service is stopping".to_owned(),
-            Self::Unreachable(reason) | Self::BlobMissing(reason) | Self::Retry(reason) => reason.clone(),
+            Self::Unreachable(reason) | Self::Locked(reason) | Self::BlobMissing(reason) | Self::Retry(reason) => {
+                reason.clone()
+            }
         }
     }
 
@@ -69,7 +76,9 @@ impl RunEnd {
             Self::Ended => None,
             Self::Lost => Some("the lease was lost".to_owned()),
             Self::Stopped => Some("the service is stopping".to_owned()),
-            Self::Unreachable(reason) | Self::BlobMissing(reason) | Self::Retry(reason) => Some(reason.clone()),
+            Self::Unreachable(reason) | Self::Locked(reason) | Self::BlobMissing(reason) | Self::Retry(reason) => {
+                Some(reason.clone())
+            }
         }
     }
 
@@ -88,6 +97,7 @@ impl From<Stop> for RunEnd {
             Stop::Lost => Self::Lost,
             Stop::Stopped => Self::Stopped,
             Stop::Unreachable(reason) => Self::Unreachable(reason),
+            Stop::Locked(reason) => Self::Locked(reason),
             Stop::BlobMissing(reason) => Self::BlobMissing(reason),
             Stop::Retry(reason) => Self::Retry(reason),
             // Whoever can write a failure down does so before; what is left is tried again.
@@ -120,6 +130,7 @@ impl From<BusinessError> for Stop {
             BusinessError::NoRoom { .. } => Self::fail("no_room_for_copy", error.to_string()),
             BusinessError::DefinitionChanged(detail) => Self::fail("definition_changed", detail),
             other if other.is_unreachable() => Self::Unreachable(other.to_string()),
+            other if other.is_locked() => Self::Locked(other.to_string()),
             other => Self::Retry(other.to_string()),
         }
     }

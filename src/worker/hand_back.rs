@@ -102,6 +102,14 @@ impl Return {
                 let note = "a database, the blob store or a disk is out of reach; tried again until it is back";
                 (Some(UNREACHABLE_WAIT_SECONDS), false, note, None)
             }
+            RunEnd::Locked(reason) => {
+                tracing::warn!(
+                    retry_in_seconds = UNREACHABLE_WAIT_SECONDS,
+                    "somebody holds a lock: {reason}"
+                );
+                let note = "somebody holds a lock in a business database; tried again until it is let go";
+                (Some(UNREACHABLE_WAIT_SECONDS), false, note, None)
+            }
             RunEnd::BlobMissing(reason) => {
                 let wait = backoff_seconds(attempts);
                 tracing::error!(attempts, retry_in_seconds = wait, "a payload cannot be read: {reason}");
