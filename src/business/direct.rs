@@ -16,6 +16,7 @@ use super::staging::{IN_RANGE, Load, NEW_CHUNK, SourcePosition, StagingBatch, ma
 use super::validate::{Checks, check_range};
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
+use crate::domain::ids::MessageId;
 
 /// What is asked of every batch of a load.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub struct BatchChecks {
 /// One batch on its way, moved into the transaction's task.
 struct Landing {
     database: Database,
+    message: MessageId,
     key: LoadKey,
     rows: PreparedRows,
     rejected: Vec<Rejected>,
@@ -68,6 +70,7 @@ impl Database {
     ) -> Result<(), BusinessError> {
         let landing = Landing {
             database: self.clone(),
+            message: load.fence.message,
             key: LoadKey::new(load),
             rows: PreparedRows::new(self.dialect(), load, fields, batch).0,
             rejected: batch.rejected.iter().map(Rejected::from).collect(),
@@ -101,9 +104,11 @@ impl Landing {
             let problem = "a batch arrived for a load that is complete, or is further on";
             return Err(self.database.corrupt(problem).into());
         }
-        let sql = "update tranship_loads set records = $3, line = $4, byte = $5 where message = $1 and entity_no = $2";
+        let sql = "update tranship_loads set records = $3, line = $4, byte = $5 where message = $1 and entity_no = $2 and not staged";
         let position = [last, self.after.line, self.after.byte].map(Value::from);
-        session.execute(sql, key.with(position)).await?;
+        if session.execute(sql, key.with(position)).await? == 0 {
+            return Err(BusinessError::Fenced(self.message).into());
+        }
         if last < first {
             return Ok(());
         }

@@ -346,7 +346,7 @@ impl Promotion {
     async fn mark(&self, session: &mut Session, marker: &Marker, landed: Landed, skipped: u64) -> Result<(), Fault> {
         let changed = landed.inserted + landed.updated + landed.deleted;
         let sql = "update tranship_chunks set done = true, inserted = $4, updated = $5, unchanged = $6, deleted = $7, \
-             target_errors = $8, skipped = $9 where message = $1 and entity_no = $2 and chunk_no = $3";
+             target_errors = $8, skipped = $9 where message = $1 and entity_no = $2 and chunk_no = $3 and not done";
         let counts = [
             landed.inserted,
             landed.updated,
@@ -357,7 +357,10 @@ impl Promotion {
         ]
         .map(Value::from);
         let values = [Value::Int(marker.chunk.chunk_no)].into_iter().chain(counts);
-        session.execute(sql, self.key.with(values)).await?;
+        // Meanwhile the load was stopped, and what is here counts as skipped.
+        if session.execute(sql, self.key.with(values)).await? == 0 {
+            return Err(BusinessError::Fenced(self.fence.message).into());
+        }
         Ok(())
     }
 }

@@ -294,15 +294,18 @@ impl Database {
         let database = self.clone();
         self.fenced(load.fence, move |session| {
             Box::pin(async move {
+                // First of all, because it waits for a batch that is under way, and no other one is taken after it.
+                let sql = "update tranship_loads set stopped = coalesce(stopped, $3) where message = $1 and entity_no = $2";
+                session.execute(sql, key.with([reason])).await?;
                 let state = database.load_state(session, &key).await?;
                 if !state.staged {
                     fix_chunks(session, &key, state.position.records, state.position.records.max(1)).await?;
                 }
                 // A load that went back to its source has read fewer records than it knows to be there.
-                let sql = "update tranship_loads set stopped = coalesce(stopped, $3), \
+                let sql = "update tranship_loads set \
                        records = coalesce((select max(last_record) from tranship_chunks where message = $1 and entity_no = $2), records) \
                      where message = $1 and entity_no = $2";
-                session.execute(sql, key.with([reason])).await?;
+                session.execute(sql, key.with([])).await?;
                 let sql = "update tranship_chunks set done = true, skipped = last_record - first_record + 1 - staging_errors \
                      where message = $1 and entity_no = $2 and not done";
                 session.execute(sql, key.with([])).await?;
@@ -312,7 +315,25 @@ impl Database {
         .await
     }
 
-    /// Deletes the load's staging rows, in bounded steps. Markers and rejects stay.
+    /// Forgets the loads of a finished message that were stopped before their first record: a message of which nothing was read may be
+    /// tried again, and begins anew then.
+    pub async fn forget_stopped(&self, fence: Fence) -> Result<(), BusinessError> {
+        let sql = "delete from tranship_loads where message = $1 and stopped is not null and records = 0 and truncated is null \
+             and not exists (select 1 from tranship_chunks c \
+               where c.message = tranship_loads.message and c.entity_no = tranship_loads.entity_no)";
+        self.fenced(fence, move |session| {
+            Box::pin(async move {
+                if session.execute(sql, vec![Value::Id(fence.message.0)]).await? == 0 {
+                    session.discard();
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Deletes the load's staging rows, in bounded steps. Markers and rejects stay. The table is gone, and they with it, where the entity's
+    /// definition changed twice since all of them were promoted.
     pub async fn clear_staging(&self, load: Load<'_>) -> Result<(), BusinessError> {
         let key = LoadKey::new(load);
         let mut first = 1;
@@ -323,6 +344,14 @@ impl Database {
                 Box::pin(async move {
                     // Where they are, not where the entity's records go now.
                     let state = database.load_state(session, &key).await?;
+                    let known = "select name from tranship_stagings where name = $1";
+                    if session
+                        .row(known, vec![Value::Text(state.staging.clone())])
+                        .await?
+                        .is_none()
+                    {
+                        return Ok(0);
+                    }
                     let sql = format!("delete from {} where {IN_RANGE}", quote(&state.staging));
                     session.execute(sql, key.with([first.into(), last.into()])).await?;
                     Ok(state.position.records)
@@ -436,12 +465,13 @@ pub(super) async fn fix_chunks_at(
 }
 
 pub(super) async fn mark_staged(session: &mut Session, key: &LoadKey) -> Result<(), Fault> {
+    // The load first, as everywhere.
+    let sql = "update tranship_loads set staged = true where message = $1 and entity_no = $2";
+    session.execute(sql, key.with([])).await?;
     let sql = "update tranship_chunks set staging_errors = ( \
            select count(distinct r.record) from tranship_rejects r where r.message = $1 and r.entity_no = $2 \
              and r.record between tranship_chunks.first_record and tranship_chunks.last_record) \
          where message = $1 and entity_no = $2 and not done";
-    session.execute(sql, key.with([])).await?;
-    let sql = "update tranship_loads set staged = true where message = $1 and entity_no = $2";
     session.execute(sql, key.with([])).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ crate::on_both_backends!(
     corrections_are_added_to_what_their_parent_landed,
     a_file_without_records_empties_a_table_only_where_the_job_says_so,
     a_row_that_something_refers_to_is_told_and_nothing_lands,
+    what_was_refused_before_anything_was_read_is_tried_again,
 );
 
 const ENTITY: &str = r#"
@@ -177,4 +178,26 @@ async fn a_row_that_something_refers_to_is_told_and_nothing_lands(backend: Backe
     let detail = message["failure"]["detail"].as_str().unwrap().to_lowercase();
     assert!(detail.contains("`stock`") && detail.contains("foreign key"), "{detail}");
     assert_eq!(landed(&app).await, ["usmf/a=1", "usmf/b=1"]);
+}
+
+/// What lands as it is read has read nothing, where its first batch is refused as a whole.
+async fn what_was_refused_before_anything_was_read_is_tried_again(backend: Backend) {
+    let app = app(backend, "skip_staging = true", "").await;
+    take(&app, None, &["usmf,a,1"]).await;
+    app.rows(
+        "create table pallets (company varchar(4), item varchar(10), foreign key (company, item) references stock)",
+    )
+    .await;
+    app.rows("insert into pallets values ('usmf', 'a')").await;
+    let refused = take(&app, None, &["usmf,b,2", "usmf,c,2"]).await;
+    assert_eq!(refused["failure"]["code"], "truncate_refused", "{refused:#}");
+    assert_eq!(landed(&app).await, ["usmf/a=1"]);
+    app.rows("drop table pallets").await;
+    let id = refused["id"].as_str().unwrap();
+    let retried = app.post(&format!("/api/v1/messages/{id}/retry"), "").await;
+    assert!(retried.status().is_success(), "{}", retried.text().await.unwrap());
+    app.run_until_idle().await;
+    let message = app.message(id).await;
+    assert_eq!(message["status"], "Processed", "{message:#}");
+    assert_eq!(landed(&app).await, ["usmf/b=2", "usmf/c=2"]);
 }

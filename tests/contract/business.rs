@@ -19,3 +19,4 @@ mod superseded;
 mod tables;
 mod tracking;
 mod truncate;
+mod under_way;

@@ -274,20 +274,25 @@ async fn finish(
             counted(counts, session.message.entity.as_deref().unwrap_or_default())
         });
     tracing::info!(message.id = %session.message.id, job.name = %session.job.name, read, applied, rejected, skipped, "import ended");
-    forget_rejects(session, parts).await;
+    forget(session, parts).await;
     failpoint::reached("import.rejects_forgotten");
     Ok(())
 }
 
-/// The store has them; what stays behind costs space, not truth.
-async fn forget_rejects(session: &Session<'_>, parts: &[Part<'_>]) {
+/// The store has the rejects; what stays behind costs space, not truth. A load that stays stopped costs another try of a message that is
+/// tried again.
+async fn forget(session: &Session<'_>, parts: &[Part<'_>]) {
     let mut done: Vec<&str> = Vec::new();
     for database in parts.iter().map(|part| part.database) {
         if done.contains(&database.name()) {
             continue;
         }
         done.push(database.name());
-        if let Err(error) = database.forget_rejects(session.fence).await {
+        let forgotten = async {
+            database.forget_stopped(session.fence).await?;
+            database.forget_rejects(session.fence).await
+        };
+        if let Err(error) = forgotten.await {
             tracing::warn!(message.id = %session.message.id, %error, "rejects of a finished message stay in the business database");
         }
     }

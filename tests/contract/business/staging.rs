@@ -24,6 +24,7 @@ on_both_databases!(
     a_stopped_load_counts_the_rest_as_skipped,
     a_load_stopped_while_it_is_staged_is_conserved,
     an_empty_file_has_no_chunks,
+    a_load_stopped_before_its_first_record_begins_again,
     a_complete_load_takes_no_more_records,
     clearing_staging_keeps_counts_and_rejects,
     a_load_without_its_key_field_is_refused,
@@ -383,6 +384,26 @@ async fn an_empty_file_has_no_chunks(database: TestDatabase) {
     let stopped = Loading::begin(&database, &entity).await;
     database.stop_load(stopped.load(), "cancelled").await.expect("stopped");
     assert_eq!(stopped.counts().await.counts.read, 0);
+}
+
+/// The message was tried again after what stopped it had passed.
+async fn a_load_stopped_before_its_first_record_begins_again(database: TestDatabase) {
+    let (database, entity) = (open(&database), orders());
+    let mut loading = Loading::begin(&database, &entity).await;
+    let stop = database.stop_load(loading.load(), "cancelled: by a test").await;
+    stop.expect("stopped");
+    assert_eq!(loading.counts().await.counts.read, 0);
+    assert!(loading.state().await.staged, "not before its message has ended");
+    database.forget_stopped(loading.fence).await.expect("forgotten");
+    loading.fence.epoch += 1;
+    database.raise_fence(loading.fence).await.expect("claimed again");
+    let state = loading.state().await;
+    assert_eq!((state.staged, state.stopped), (false, None));
+    loading
+        .stage(batch(1, vec![order(1, "A", "1.00"), order(2, "B", "1.00")]))
+        .await;
+    assert_eq!(outcome(loading.finish().await), (2, 0, 0, 0));
+    assert_eq!(loading.state().await.stopped, None);
 }
 
 async fn a_complete_load_takes_no_more_records(database: TestDatabase) {

@@ -182,4 +182,7 @@ async fn what_earlier_definitions_left_behind_goes(test: TestDatabase) {
     database.apply(&found).await.expect("applied");
     database.ensure_entity(&entity).await.expect("made");
     assert_eq!(plain.number(&asked[0]).await, 0, "not busy any more");
+    // Its message goes on for longer, and clears up at its end.
+    database.clear_staging(busy.load()).await.expect("nothing is left");
+    assert_eq!(busy.counts().await.counts.inserted, 1);
 }
