@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::StoreError;
 use super::claims::{self, Delivered, LeaseAsk};
 use super::due::bring_up_what_is_due;
 use super::enqueue::{self, Enqueued, NewMessage};
+use super::home::{ANSWER_MAX, silent};
 use super::memory::Memory;
 use super::pool::{Backend, Pool, Sync as Durable, Tx, execute};
 use super::steps::{self, Step, Stepped};
@@ -294,7 +296,7 @@ fn give<A, R>(waiting: Vec<Waiting<A, R>>, answers: Option<Vec<Result<R, StoreEr
 }
 
 async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
-    match together(pool, memory, &mut batch).await {
+    match in_time(pool, together(pool, memory, &mut batch)).await {
         Ok(answers) => {
             memory.note_disk(None);
             let left = batch.succeed(answers);
@@ -315,6 +317,17 @@ async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
             memory.note_disk(Some(&error));
             batch.fail(&error);
         }
+    }
+}
+
+/// A lane waits for nothing without end: behind a batch that a server never answers stand all the others. Whether it was committed is not
+/// known then, as with any connection that breaks during a commit.
+async fn in_time(pool: &Pool, batch: impl Future<Output = Result<Answers, Failed>>) -> Result<Answers, Failed> {
+    match pool {
+        Backend::Sqlite(_) => batch.await,
+        Backend::Postgres(_) => timeout(ANSWER_MAX, batch)
+            .await
+            .unwrap_or_else(|_| Err(Failed::ForAll(silent(ANSWER_MAX).into()))),
     }
 }
 

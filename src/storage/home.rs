@@ -3,16 +3,35 @@
 //! A connection belongs to the runtime in whose context it was made: its socket is that runtime's. Every thread of the HTTP
 //! server has a runtime of its own, which ends before the worker hands its leases back; a connection that such a thread had
 //! made for a read would be dead when the worker gets it from the pool. So every poll of a read runs in the store's context.
+//!
+//! A server that is gone without a word answers nothing, for as long as the system keeps the connection up: a quarter of an hour and more. So
+//! nothing is waited for longer than [`ANSWER_MAX`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::{Database, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr};
 use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::context::TokioContext;
+
+/// Longest wait for a connection and the next word of the server on it.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// Nobody answered for so long.
+pub(super) fn silent(waited: Duration) -> Error {
+    let words = format!("the server gave no answer within {} s", waited.as_secs());
+    Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words))
+}
+
+async fn answered<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answer = timeout(ANSWER_MAX, asking).await;
+    answer.unwrap_or_else(|_| Err(silent(ANSWER_MAX)))
+}
 
 /// A pool whose reads run at home.
 #[derive(Debug, Clone)]
@@ -47,6 +66,7 @@ impl<'p> Executor<'p> for &'p HomePool {
         Box::pin(AtHome {
             rows: self.pool.fetch_many(query),
             home: self.home.clone(),
+            patience: None,
         })
     }
 
@@ -58,7 +78,10 @@ impl<'p> Executor<'p> for &'p HomePool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        Box::pin(TokioContext::new(self.pool.fetch_optional(query), self.home.clone()))
+        Box::pin(TokioContext::new(
+            answered(self.pool.fetch_optional(query)),
+            self.home.clone(),
+        ))
     }
 
     fn prepare_with<'e>(
@@ -70,7 +93,7 @@ impl<'p> Executor<'p> for &'p HomePool {
         'p: 'e,
     {
         Box::pin(TokioContext::new(
-            self.pool.prepare_with(sql, parameters),
+            answered(self.pool.prepare_with(sql, parameters)),
             self.home.clone(),
         ))
     }
@@ -80,6 +103,8 @@ impl<'p> Executor<'p> for &'p HomePool {
 struct AtHome<'e> {
     rows: Rows<'e>,
     home: Handle,
+    /// While a row is waited for.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream for AtHome<'_> {
@@ -88,6 +113,12 @@ impl Stream for AtHome<'_> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let _entered = this.home.enter();
-        this.rows.as_mut().poll_next(cx)
+        let row = this.rows.as_mut().poll_next(cx);
+        if row.is_ready() {
+            this.patience = None;
+            return row;
+        }
+        let patience = this.patience.get_or_insert_with(|| Box::pin(sleep(ANSWER_MAX)));
+        patience.as_mut().poll(cx).map(|()| Some(Err(silent(ANSWER_MAX))))
     }
 }

@@ -78,10 +78,12 @@ pub mod webhooks;
 pub use error::StoreError;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -95,6 +97,9 @@ use lock::StoreLock;
 use memory::{Memory, REFUSED_FOR};
 use polls::Polls;
 use pool::{Backend, Pool, Reader, Sync, Tx, execute, fetch_optional};
+
+/// Longest time of a write of its own on PostgreSQL: a server may be gone without a word. No such write is long.
+const WRITE_MAX: Duration = Duration::from_secs(45);
 
 /// How to reach the store.
 #[derive(Debug, Clone)]
@@ -339,7 +344,12 @@ impl Store {
                 let value = work(&mut tx).await?;
                 tx.commit(value).await
             };
-            let written = written.await;
+            let written = match &shared.pool {
+                Backend::Sqlite(_) => written.await,
+                Backend::Postgres(_) => timeout(WRITE_MAX, written)
+                    .await
+                    .unwrap_or_else(|_| Err(home::silent(WRITE_MAX).into())),
+            };
             shared.memory.note_disk(written.as_ref().err());
             written
         };

@@ -72,6 +72,11 @@ impl Site {
         }
     }
 
+    /// Where the store is, without what may come between.
+    pub fn store_url(&self) -> String {
+        self.databases[0].url.clone()
+    }
+
     /// Where the business tables are.
     pub fn business_url(&self) -> &str {
         &self.business_url
