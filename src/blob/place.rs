@@ -39,6 +39,10 @@ const REQUEST_TIMEOUT: &str = "1 day";
 /// How long a failing request is repeated before the failure is reported.
 const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Longest wait for a bucket to begin an answer, or to take what is sent at once, repeated requests and all: who sends a payload or fetches one
+/// waits with us. A part needs 1 Mbit/s for it.
+const ANSWER_MAX: Duration = Duration::from_secs(40);
+
 /// A folder, or a bucket with a prefix.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -130,6 +134,19 @@ impl Place {
         }
     }
 
+    /// Waits for a bucket, but not without end; files take the time that the disk takes.
+    pub(super) async fn answered<T>(&self, asked: impl Future<Output = Result<T, BlobError>>) -> Result<T, BlobError> {
+        match self {
+            Self::Files(_) => asked.await,
+            Self::Bucket { .. } => tokio::time::timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| {
+                let waited = ANSWER_MAX.as_secs();
+                Err(BlobError::failed(format!(
+                    "the object store gave no answer within {waited} s"
+                )))
+            }),
+        }
+    }
+
     /// The stored bytes, unverified.
     pub(super) async fn read(&self, key: &BlobKey) -> Result<BoxStream<'static, Result<Bytes, Error>>, BlobError> {
         stream(self.get(key, GetOptions::default()).await?)
@@ -150,7 +167,11 @@ impl Place {
                 Some(store) => store.get_opts(&path_of(&key.0), options).await,
                 None => return Err(BlobError::Missing(key.clone())),
             },
-            Self::Bucket { store, prefix, .. } => store.get_opts(&below(prefix, &key.0), options).await,
+            Self::Bucket { store, prefix, .. } => {
+                let path = below(prefix, &key.0);
+                self.answered(async { Ok(store.get_opts(&path, options).await) })
+                    .await?
+            }
         };
         found.map_err(|cause| match cause {
             Error::NotFound { .. } => BlobError::Missing(key.clone()),

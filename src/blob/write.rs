@@ -106,7 +106,8 @@ impl BlobWriter {
             } else {
                 PutMode::Create
             };
-            store.put_opts(&path, only, PutOptions::from(mode)).await?;
+            let put = async { Ok(store.put_opts(&path, only, PutOptions::from(mode)).await?) };
+            self.place.answered(put).await?;
             return Ok(());
         }
         if !self.pending.is_empty() {
@@ -130,10 +131,10 @@ impl BlobWriter {
             Some(upload) => upload,
             none => {
                 let (store, path) = self.place.for_writing(&self.key).await?;
-                none.insert(Upload::begin(store, path).await?)
+                none.insert(self.place.answered(Upload::begin(store, path)).await?)
             }
         };
-        upload.wait_for_fewer_than(PARTS_IN_FLIGHT).await?;
+        self.place.answered(upload.wait_for_fewer_than(PARTS_IN_FLIGHT)).await?;
         let part = std::mem::replace(&mut self.pending, empty_part()).freeze();
         upload.in_flight.spawn(upload.parts.put_part(part));
         Ok(())
