@@ -190,7 +190,8 @@ async fn open_sqlite(settings: &StoreSettings, now: Timestamp) -> Result<Opened,
         create_sqlite(&options, &path, None, now).await?;
     }
     let options = options.synchronous(SqliteSynchronous::Full);
-    let write = one_connection(options.clone()).await?;
+    // What it puts aside is small, and a full folder of temporary files is nothing to the store.
+    let write = one_connection(options.clone().pragma("temp_store", "memory")).await?;
     // Restored from a dump, the file may be in another mode. In WAL mode already, this writes nothing.
     sqlx::query("pragma journal_mode = wal").execute(&write).await?;
     let read = SqlitePoolOptions::new()
