@@ -11,6 +11,7 @@ mod memory_limit;
 mod read_only_disk;
 mod senders;
 mod slow_clients;
+mod waits_for_room;
 
 use std::time::Duration;
 

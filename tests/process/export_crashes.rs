@@ -6,7 +6,7 @@ use crate::exports;
 use crate::on_both_databases;
 use crate::service::Service;
 use crate::site::Site;
-use crate::support::databases::{TestDatabase, rows};
+use crate::support::databases::TestDatabase;
 use crate::wire::Caller;
 
 /// Rows changed before each crash, in so many messages.
@@ -29,7 +29,7 @@ async fn an_export_killed_at_each_of_its_steps_is_queued_once_and_whole(store: T
     let later = ["upload.begun:2", "upload.stored:3", "export.payload_stored:2"];
     let mut changed = 0;
     for failpoint in tranship::failpoint::EXPORT.into_iter().chain(later) {
-        write(site.business_url(), changed).await;
+        exports::insert(site.business_url(), changed..changed + ROWS).await;
         changed += ROWS;
         let mut command = site.serve_command("data");
         command.env("FAILPOINT", failpoint);
@@ -48,20 +48,9 @@ async fn an_export_killed_at_each_of_its_steps_is_queued_once_and_whole(store: T
     }
     let mut times: BTreeMap<usize, u32> = BTreeMap::new();
     for line in exports::collect_lines(&caller).await {
-        let item = line.split(',').next().and_then(|item| item.parse().ok());
-        *times.entry(item.expect("an item")).or_default() += 1;
+        *times.entry(exports::item_of(&line)).or_default() += 1;
     }
     let once: BTreeMap<_, _> = (0..changed).map(|item| (item, 1)).collect();
     assert_eq!(times, once, "each change is told once");
     assert!(service.stop().await.success());
-}
-
-/// New rows, in one transaction.
-async fn write(url: &str, first: usize) {
-    let values: Vec<_> = (first..first + ROWS).map(|item| format!("({item}, 1)")).collect();
-    let sql = format!(
-        "insert into stock (item, quantity) values {} returning cast(item as text)",
-        values.join(", ")
-    );
-    assert_eq!(rows(url, &sql).await.len(), ROWS);
 }

@@ -1,6 +1,7 @@
 //! Promise 7: a service killed at any moment of an incremental export skips no change and queues no occurrence twice.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -103,6 +104,22 @@ async fn write_at_random(url: String, is_over: Arc<AtomicBool>) {
         rows(&url, &write).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// New rows, in one transaction.
+pub async fn insert(url: &str, items: Range<usize>) {
+    let values: Vec<_> = items.clone().map(|item| format!("({item}, 1)")).collect();
+    let sql = format!(
+        "insert into stock (item, quantity) values {} returning cast(item as text)",
+        values.join(", ")
+    );
+    assert_eq!(rows(url, &sql).await.len(), items.len());
+}
+
+/// Of which row a line tells.
+pub fn item_of(line: &str) -> usize {
+    let item = line.split(',').next().and_then(|item| item.parse().ok());
+    item.unwrap_or_else(|| panic!("{line}"))
 }
 
 /// The runs that ended, the last one first.

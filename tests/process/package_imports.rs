@@ -86,13 +86,18 @@ pub async fn uploaded(caller: &Caller, bytes: Vec<u8>, id: &str) -> Value {
     json!({ "packageUrl": url, "definitionGroupId": "Parts by package", "executionId": id, "execute": true, "overwrite": true })
 }
 
+/// What the client hears of its import.
+pub async fn status_of(caller: &Caller, id: &str) -> String {
+    let (status, body) = act(caller, "GetExecutionSummaryStatus", &json!({ "executionId": id })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    body["value"].as_str().expect("a text").to_owned()
+}
+
 /// Polls until the import ended. An id that was answered is never unknown.
 pub async fn ended(caller: &Caller, id: &str) -> String {
     let began = Instant::now();
     while began.elapsed() < Duration::from_mins(3) {
-        let (status, body) = act(caller, "GetExecutionSummaryStatus", &json!({ "executionId": id })).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        let value = body["value"].as_str().expect("a text").to_owned();
+        let value = status_of(caller, id).await;
         if !["NotRun", "Executing"].contains(&value.as_str()) {
             return value;
         }

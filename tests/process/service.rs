@@ -28,7 +28,14 @@ impl Service {
     }
 
     /// Like [`Service::start`], for a service that may refuse.
-    pub async fn try_start(mut command: Command, data_dir: &Path) -> Result<Self, String> {
+    pub async fn try_start(command: Command, data_dir: &Path) -> Result<Self, String> {
+        let mut service = Self::listening(command, data_dir).await?;
+        service.wait_until_ready().await?;
+        Ok(service)
+    }
+
+    /// The same, but it listens and need not be ready.
+    pub async fn listening(mut command: Command, data_dir: &Path) -> Result<Self, String> {
         let listening = data_dir.join("listening");
         // Left behind by a process that was killed.
         let _ = std::fs::remove_file(&listening);
@@ -52,7 +59,6 @@ impl Service {
         };
         service.wait_for_address(&listening).await?;
         service.pid = service.innermost();
-        service.wait_until_ready().await?;
         Ok(service)
     }
 

@@ -50,7 +50,7 @@ pub fn define(site: &mut Site) {
 }
 
 /// The folder a SQLite file lies in.
-fn folder_of(url: &str) -> PathBuf {
+pub fn folder_of(url: &str) -> PathBuf {
     let file = Path::new(url.trim_start_matches("sqlite://"));
     file.parent().expect("a folder").to_owned()
 }
