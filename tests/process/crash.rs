@@ -12,7 +12,9 @@ use crate::support::databases::TestDatabase;
 use crate::wire::{Caller, Message};
 
 /// Records in each file.
-const RECORDS: u64 = 10_000;
+const RECORDS: u64 = 4_000;
+/// Small batches and chunks, so that a kill has many places to hit.
+const AT_ONCE: &str = "200";
 
 on_both_databases!(
     an_import_killed_at_random_moments_completes_once,
@@ -37,7 +39,7 @@ async fn an_import_killed_at_random_moments_completes_once(store: TestDatabase) 
     while kills < kills_wanted {
         let next = file(files.len() as u64);
         files.push(next);
-        let moments = (kills..kills_wanted).map(|_| chance.up_to(undisturbed.mul_f64(1.1)));
+        let moments = (kills..kills_wanted).map(|_| chance.up_to(undisturbed.mul_f64(0.8)));
         kills += import_under_fire(&site, &tester, next, moments).await;
     }
     readings::assert_landed(&site, &files).await;
@@ -56,7 +58,7 @@ async fn a_file_that_replaces_another_is_never_there_in_part(store: TestDatabase
     let (mut kills, mut index) = (0, 0);
     while kills < kills_wanted {
         index += 1;
-        let moments = (kills..kills_wanted).map(|_| chance.up_to(undisturbed.mul_f64(1.1)));
+        let moments = (kills..kills_wanted).map(|_| chance.up_to(undisturbed.mul_f64(0.8)));
         kills += import_under_fire(&site, &tester, file(index), moments).await;
         readings::assert_landed(&site, &[file(index)]).await;
     }
@@ -96,18 +98,19 @@ async fn import_under_fire(
     kills
 }
 
-/// Small batches and chunks, so that a kill has many places to hit; short leases, so that a dead worker is soon replaced.
+/// Short leases, so that a dead worker is soon replaced.
 async fn crash_site(store: TestDatabase) -> (Site, Credentials) {
     let mut site = Site::on(store).await;
-    site.set("TRANSHIP_IMPORT__BATCH_RECORDS", "500");
-    site.set("TRANSHIP_IMPORT__CHUNK_RECORDS", "500");
+    site.set("TRANSHIP_IMPORT__BATCH_RECORDS", AT_ONCE);
+    site.set("TRANSHIP_IMPORT__CHUNK_RECORDS", AT_ONCE);
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
     readings::define(&site);
     let tester = site.add_client("tester", "client");
     (site, tester)
 }
 
-/// Imports the first file in peace: how long that takes bounds the moments of the kills, and it makes the table to watch.
+/// Imports the first file in peace: how long that takes, which is longer than a worker takes, bounds the moments of the kills, and it makes
+/// the table to watch.
 async fn first_import(site: &Site, tester: &Credentials) -> Duration {
     let service = site.start("data").await;
     let caller = Caller::new(&service, tester).await;
