@@ -34,6 +34,8 @@ const ASKS_PER_COMMIT: usize = 512;
 const LEASED_PER_COMMIT: u64 = 2000;
 /// How often a batch is tried that another transaction won against.
 const ATTEMPTS: u32 = 3;
+/// Longest wait of a caller, behind others too. Like one that goes away, who gives up changes nothing for anybody.
+const CALLER_MAX: Duration = Duration::from_secs(35);
 /// Asks a lane lets wait; who comes later waits for room. Admission at the door keeps it from coming to that.
 pub(super) const ASKS_WAITING_MAX: usize = 4096;
 
@@ -64,24 +66,41 @@ pub(super) trait Work: Send {
 
 /// The sending end of a lane.
 #[derive(Debug, Clone)]
-pub(super) struct Lane(mpsc::Sender<Ask>);
+pub(super) struct Lane {
+    asks: mpsc::Sender<Ask>,
+    /// Longest wait for an answer, where a server may be silent.
+    patience: Option<Duration>,
+}
 
 impl Lane {
     /// Asks, and waits for the commit. A caller that goes away meanwhile changes nothing for anybody.
     pub(super) async fn ask<A, R>(&self, ask: A, wrap: impl FnOnce(Waiting<A, R>) -> Ask) -> Result<R, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(wrap(Waiting { ask, answer })).await?;
-        answered.await.map_err(|_| StoreError::closed())?
+        let asking = async {
+            let (answer, answered) = oneshot::channel();
+            self.send(wrap(Waiting { ask, answer })).await?;
+            answered.await.map_err(|_| StoreError::closed())?
+        };
+        match self.patience {
+            None => asking.await,
+            Some(patience) => timeout(patience, asking)
+                .await
+                .unwrap_or_else(|_| Err(silent(patience).into())),
+        }
     }
 
     pub(super) async fn send(&self, ask: Ask) -> Result<(), StoreError> {
-        self.0.send(ask).await.map_err(|_| StoreError::closed())
+        self.asks.send(ask).await.map_err(|_| StoreError::closed())
     }
 }
 
 /// A lane's task: runs until `closing`, then does what was asked before.
 pub(super) fn lane(pool: Pool, memory: Memory, closing: CancellationToken) -> (Lane, impl Future<Output = ()>) {
     let (sender, mut asks) = mpsc::channel(ASKS_WAITING_MAX);
+    let patience = match &pool {
+        Backend::Sqlite(_) => None,
+        // Those behind a batch that is never answered wait for it, and then for their own.
+        Backend::Postgres(_) => Some(CALLER_MAX),
+    };
     let task = async move {
         let mut pace = Pace::default();
         loop {
@@ -110,7 +129,8 @@ pub(super) fn lane(pool: Pool, memory: Memory, closing: CancellationToken) -> (L
             pace.ended(count, begun);
         }
     };
-    (Lane(sender), task)
+    let lane = Lane { asks: sender, patience };
+    (lane, task)
 }
 
 /// How long a lane gathers asks before it writes them.
@@ -458,7 +478,7 @@ impl Drop for LeaseWaiter<'_> {
                 ask: (Step::Release(delivered.claimed.fence(), None), self.now),
                 answer: oneshot::channel().0,
             };
-            if self.steps.0.try_send(Ask::Step(step)).is_err() {
+            if self.steps.asks.try_send(Ask::Step(step)).is_err() {
                 tracing::debug!("a lease whose caller has gone could not be given back; it lapses by itself");
             }
         }
