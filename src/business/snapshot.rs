@@ -77,6 +77,7 @@ impl Database {
     }
 
     async fn open_watched(&self, max_wal_bytes: Option<u64>) -> Result<Snapshot, BusinessError> {
+        let elsewhere = self.elsewhere().await;
         let (requests, inbox) = mpsc::channel::<Request>(1);
         let (opened, is_open) = oneshot::channel();
         let (database, given_up) = (self.clone(), GivenUp::default());
@@ -88,12 +89,12 @@ impl Database {
                 Some((log, max_bytes)) => Some(Growth::begin(log, max_bytes, Arc::clone(&flag)).await),
                 None => None,
             };
-            let (elsewhere, mut session) = match database.open_snapshot().await {
-                Ok(open) => open,
+            let mut session = match database.open_snapshot().await {
+                Ok(session) => session,
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let Some(growth) = growth else {
-                if opened.send(Ok(elsewhere)).is_ok() {
+                if opened.send(Ok(())).is_ok() {
                     serve(&mut session, inbox).await;
                 }
                 return session.finish().await;
@@ -102,7 +103,7 @@ impl Database {
             if let Err(error) = session.interrupt_when(move || flag.get().is_some()).await {
                 return drop(opened.send(Err(database.settle(error.into()))));
             }
-            if opened.send(Ok(elsewhere)).is_ok() {
+            if opened.send(Ok(())).is_ok() {
                 tokio::select! {
                     () = serve(&mut session, inbox) => {}
                     // Dropped with the statement that may be under way, the session takes its connection with it.
@@ -113,7 +114,7 @@ impl Database {
                 session.finish().await;
             }
         });
-        let elsewhere = is_open
+        is_open
             .await
             .map_err(|_| self.settle(sqlx::Error::WorkerCrashed.into()))??;
         Ok(Snapshot {
@@ -124,15 +125,14 @@ impl Database {
         })
     }
 
-    async fn open_snapshot(&self) -> Result<(Elsewhere, Session), BusinessError> {
-        let elsewhere = self.elsewhere().await;
+    async fn open_snapshot(&self) -> Result<Session, BusinessError> {
         let settle = |error: sqlx::Error| self.settle(error.into());
         let mut session = Session::begin(&self.reader().await?, Purpose::Snapshot)
             .await
             .map_err(settle)?;
         // Both databases take the snapshot with the first statement that reads, not with `begin`.
         session.run(self.dialect().first_look()).await.map_err(settle)?;
-        Ok((elsewhere, session))
+        Ok(session)
     }
 
     /// Asks the database to plan a selection, so that a broken filter is found before the first run.

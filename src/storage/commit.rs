@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::StoreError;
 use super::claims::{self, Delivered, LeaseAsk};
 use super::due::bring_up_what_is_due;
 use super::enqueue::{self, Enqueued, NewMessage};
-use super::home::{ANSWER_MAX, silent};
+use super::home::{ANSWER_MAX, answered};
 use super::memory::Memory;
 use super::pool::{Backend, Pool, Sync as Durable, Tx, execute};
 use super::steps::{self, Step, Stepped};
@@ -82,9 +81,7 @@ impl Lane {
         };
         match self.patience {
             None => asking.await,
-            Some(patience) => timeout(patience, asking)
-                .await
-                .unwrap_or_else(|_| Err(silent(patience).into())),
+            Some(patience) => answered(patience, asking).await,
         }
     }
 
@@ -200,6 +197,12 @@ enum Failed {
     Deadlock(StoreError),
     /// Perhaps it happened, or no part of it can.
     ForAll(StoreError),
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::ForAll(error.into())
+    }
 }
 
 impl Batch {
@@ -345,9 +348,7 @@ async fn run(pool: &Pool, memory: &Memory, mut batch: Batch, attempts: u32) {
 async fn in_time(pool: &Pool, batch: impl Future<Output = Result<Answers, Failed>>) -> Result<Answers, Failed> {
     match pool {
         Backend::Sqlite(_) => batch.await,
-        Backend::Postgres(_) => timeout(ANSWER_MAX, batch)
-            .await
-            .unwrap_or_else(|_| Err(Failed::ForAll(silent(ANSWER_MAX).into()))),
+        Backend::Postgres(_) => answered(ANSWER_MAX, batch).await,
     }
 }
 

@@ -22,15 +22,18 @@ use tokio_util::context::TokioContext;
 /// Longest wait for a connection and the next word of the server on it.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// Nobody answered for so long.
-pub(super) fn silent(waited: Duration) -> Error {
-    let words = format!("the server gave no answer within {} s", waited.as_secs());
-    Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words))
+/// Waits for an answer, but no longer than this.
+pub(super) async fn answered<T, E: From<Error>>(
+    longest: Duration,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let answer = timeout(longest, asking).await;
+    answer.unwrap_or_else(|_| Err(silent(longest).into()))
 }
 
-async fn answered<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let answer = timeout(ANSWER_MAX, asking).await;
-    answer.unwrap_or_else(|_| Err(silent(ANSWER_MAX)))
+fn silent(waited: Duration) -> Error {
+    let words = format!("the server gave no answer within {} s", waited.as_secs());
+    Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words))
 }
 
 /// A pool whose reads run at home.
@@ -79,7 +82,7 @@ impl<'p> Executor<'p> for &'p HomePool {
         E: 'q + Execute<'q, Postgres>,
     {
         Box::pin(TokioContext::new(
-            answered(self.pool.fetch_optional(query)),
+            answered(ANSWER_MAX, self.pool.fetch_optional(query)),
             self.home.clone(),
         ))
     }
@@ -93,7 +96,7 @@ impl<'p> Executor<'p> for &'p HomePool {
         'p: 'e,
     {
         Box::pin(TokioContext::new(
-            answered(self.pool.prepare_with(sql, parameters)),
+            answered(ANSWER_MAX, self.pool.prepare_with(sql, parameters)),
             self.home.clone(),
         ))
     }

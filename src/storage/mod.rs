@@ -83,7 +83,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -346,9 +345,7 @@ impl Store {
             };
             let written = match &shared.pool {
                 Backend::Sqlite(_) => written.await,
-                Backend::Postgres(_) => timeout(WRITE_MAX, written)
-                    .await
-                    .unwrap_or_else(|_| Err(home::silent(WRITE_MAX).into())),
+                Backend::Postgres(_) => home::answered(WRITE_MAX, written).await,
             };
             shared.memory.note_disk(written.as_ref().err());
             written

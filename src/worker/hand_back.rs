@@ -95,20 +95,12 @@ impl Return {
             RunEnd::Lost => return Self::Lost,
             RunEnd::Stopped => (None, false, "the service is stopping", None),
             RunEnd::Unreachable(reason) => {
-                tracing::warn!(
-                    retry_in_seconds = UNREACHABLE_WAIT_SECONDS,
-                    "something needed is out of reach: {reason}"
-                );
                 let note = "a database, the blob store or a disk is out of reach; tried again until it is back";
-                (Some(UNREACHABLE_WAIT_SECONDS), false, note, None)
+                no_fault("something needed is out of reach", &reason, note)
             }
             RunEnd::Locked(reason) => {
-                tracing::warn!(
-                    retry_in_seconds = UNREACHABLE_WAIT_SECONDS,
-                    "somebody holds a lock: {reason}"
-                );
                 let note = "somebody holds a lock in a business database; tried again until it is let go";
-                (Some(UNREACHABLE_WAIT_SECONDS), false, note, None)
+                no_fault("somebody holds a lock", &reason, note)
             }
             RunEnd::BlobMissing(reason) => {
                 let wait = backoff_seconds(attempts);
@@ -131,6 +123,12 @@ impl Return {
             reason,
         })
     }
+}
+
+/// What waits for others for as long as it takes: an attempt that does not count.
+fn no_fault(what: &str, reason: &str, note: &'static str) -> (Option<i64>, bool, &'static str, Option<String>) {
+    tracing::warn!(retry_in_seconds = UNREACHABLE_WAIT_SECONDS, "{what}: {reason}");
+    (Some(UNREACHABLE_WAIT_SECONDS), false, note, None)
 }
 
 /// 2 s, 4 s, 8 s, … up to five minutes.

@@ -274,14 +274,14 @@ async fn finish(
             counted(counts, session.message.entity.as_deref().unwrap_or_default())
         });
     tracing::info!(message.id = %session.message.id, job.name = %session.job.name, read, applied, rejected, skipped, "import ended");
-    forget(session, parts).await;
+    forget(session, parts, read == 0).await;
     failpoint::reached("import.rejects_forgotten");
     Ok(())
 }
 
-/// The store has the rejects; what stays behind costs space, not truth. A load that stays stopped costs another try of a message that is
-/// tried again.
-async fn forget(session: &Session<'_>, parts: &[Part<'_>]) {
+/// The store has the rejects; what stays behind costs space, not truth. A message of which nothing was read may be tried again, and a load
+/// that stays stopped costs that one try more.
+async fn forget(session: &Session<'_>, parts: &[Part<'_>], may_be_retried: bool) {
     let mut done: Vec<&str> = Vec::new();
     for database in parts.iter().map(|part| part.database) {
         if done.contains(&database.name()) {
@@ -289,7 +289,9 @@ async fn forget(session: &Session<'_>, parts: &[Part<'_>]) {
         }
         done.push(database.name());
         let forgotten = async {
-            database.forget_stopped(session.fence).await?;
+            if may_be_retried {
+                database.forget_stopped(session.fence).await?;
+            }
             database.forget_rejects(session.fence).await
         };
         if let Err(error) = forgotten.await {

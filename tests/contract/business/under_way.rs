@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tranship::business::BusinessError;
+use tranship::business::staging::Chunk;
+use tranship::domain::cell::Cell;
 
 use super::fixture::*;
 use crate::support::databases::TestDatabase;
@@ -18,6 +20,13 @@ async fn until_waiting(test: &TestDatabase, sessions: i64) {
         assert!(began.elapsed() < Duration::from_secs(20), "nobody waits");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The one chunk of these records, ready to land.
+async fn staged(loading: &Loading<'_>, rows: Vec<Vec<Cell>>) -> Chunk {
+    loading.stage(batch(1, rows)).await;
+    loading.finish_staging().await.expect("validated");
+    loading.database.chunks(loading.load()).await.expect("chunks")[0]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,11 +97,7 @@ async fn a_promotion_under_way_lands_nothing_once_its_load_is_stopped() {
     };
     let (database, entity) = (open(&test), orders());
     let loading = Loading::begin(&database, &entity).await;
-    loading
-        .stage(batch(1, vec![order(1, "A", "1.00"), order(2, "B", "2.00")]))
-        .await;
-    loading.finish_staging().await.expect("validated");
-    let chunk = database.chunks(loading.load()).await.expect("chunks")[0];
+    let chunk = staged(&loading, vec![order(1, "A", "1.00"), order(2, "B", "2.00")]).await;
     let mut plain = Plain::open(&test).await;
     plain.run("begin; insert into orders values (1, 'X', 1)").await;
     let promoting = database.promote_chunk(loading.load(), &loading.fields, chunk);
@@ -120,9 +125,7 @@ async fn a_lock_that_somebody_holds_is_no_fault_of_the_load() {
     };
     let (database, entity) = (open(&test), orders());
     let loading = Loading::begin(&database, &entity).await;
-    loading.stage(batch(1, vec![order(1, "A", "1.00")])).await;
-    loading.finish_staging().await.expect("validated");
-    let chunk = database.chunks(loading.load()).await.expect("chunks")[0];
+    let chunk = staged(&loading, vec![order(1, "A", "1.00")]).await;
     let mut plain = Plain::open(&test).await;
     // As the lock's timeout says it, without the half minute.
     plain
