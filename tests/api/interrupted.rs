@@ -1,13 +1,15 @@
 //! An import that is dropped where it stands, as by a process that dies, and taken up again under another epoch.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tranship::domain::ids::JobId;
 use tranship::domain::message::Claimed;
+use tranship::domain::status::Status;
 use tranship::pipeline::import;
 use tranship::pipeline::stop::RunEnd;
 use tranship::storage::leases::{ClaimImport, Lanes};
+use tranship::storage::messages::MessageFilter;
 
 use crate::app::TestApp;
 
@@ -37,15 +39,31 @@ async fn claim(app: &TestApp, job: &str) -> Option<Claimed> {
     claimed.unwrap().into_iter().next()
 }
 
-/// Claims the job's next message, if it has one: what was dropped may hold its row for a moment, and a claim passes over it then.
+/// Longest wait for a message to be claimable again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Claims the job's next message, until all have ended. What was dropped may hold the row for a moment; a claim passes over it
+/// then, and the process takes the lane for empty until it looks at the whole again, a second later.
 async fn claim_patiently(app: &TestApp, job: &str) -> Option<Claimed> {
-    for _ in 0..20 {
+    let given_up = Instant::now() + PATIENCE;
+    while is_waiting(app, job).await {
         if let Some(claimed) = claim(app, job).await {
             return Some(claimed);
         }
+        assert!(Instant::now() < given_up, "a message waits and cannot be claimed");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     None
+}
+
+async fn is_waiting(app: &TestApp, job: &str) -> bool {
+    let filter = MessageFilter {
+        jobs: vec![app.job(job).parse().unwrap()],
+        status: Some(Status::Enqueued),
+        limit: 1,
+        ..MessageFilter::default()
+    };
+    !app.context.store.messages(&filter).await.unwrap().is_empty()
 }
 
 /// Works on the job's next message ever longer, drops it each time, and at last lets it end.
@@ -69,5 +87,11 @@ pub async fn work_with_interruptions(app: &TestApp, job: &str, times: u32) {
         let _ = again.await;
     }
     assert!(dropped > 1, "interrupted {dropped} times");
+    let given_up = Instant::now() + PATIENCE;
     app.run_until_idle().await;
+    while is_waiting(app, job).await {
+        assert!(Instant::now() < given_up, "a message waits and is not worked on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        app.run_until_idle().await;
+    }
 }
