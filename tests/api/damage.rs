@@ -62,7 +62,7 @@ async fn whatever_is_sent_adds_up(backend: Backend) {
         }
     })
     .await;
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let long = crate::support::is_long();
     let asked = std::env::var("TRANSHIP_DAMAGED_FILES").ok();
     let asked = asked.map(|text| text.parse().expect("a number of files"));
     let count = asked.unwrap_or(if long { FILES.1 } else { FILES.0 });

@@ -62,7 +62,7 @@ async fn on(store: TestDatabase) {
 }
 
 fn run(python: &str, url: &str, token: &str, known: &[String]) {
-    let is_long = usize::from(std::env::var("TRANSHIP_TEST_LONG").is_ok());
+    let is_long = usize::from(crate::support::is_long());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let scratch = tempfile::tempdir().expect("a folder");
     let began = std::time::Instant::now();

@@ -77,7 +77,7 @@ async fn rounds(ground: impl AsyncFn() -> Option<Ground>) {
     let began = Instant::now();
     let asked = std::env::var("TRANSHIP_HISTORY_SECONDS").ok();
     let asked = asked.map(|text| Duration::from_secs(text.parse().expect("a number of seconds")));
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").map(|_| LONG);
+    let long = crate::support::is_long().then_some(LONG);
     let wanted = asked.or(long);
     let mut seeds = Chance::announced("TRANSHIP_HISTORY_SEED");
     loop {

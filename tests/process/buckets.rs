@@ -357,7 +357,7 @@ async fn memory_stays_flat_however_many_rows_there_are_in_azure() {
 }
 
 async fn memory_stays_flat(bucket: Bucket) {
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let long = crate::support::is_long();
     let sizes: &[usize] = if long {
         &[10_000, 200_000, 5_000_000]
     } else {

@@ -15,10 +15,7 @@ mod waits_for_room;
 
 use std::time::Duration;
 
-/// Whether there is time for the forms that take minutes.
-fn is_long() -> bool {
-    std::env::var_os("TRANSHIP_TEST_LONG").is_some()
-}
+use crate::support::is_long;
 
 /// How long something stays broken.
 fn outage() -> Duration {

@@ -46,7 +46,7 @@ pub fn define(site: &Site, in_a_message: usize) {
 }
 
 async fn an_export_of_changes_killed_at_random_moments_tells_all_of_them(store: TestDatabase) {
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let long = crate::support::is_long();
     let kills = if long { 60 } else { 8 };
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
     let mut site = Site::on(store).await;

@@ -16,11 +16,12 @@ use crate::support::databases::TestDatabase;
 use crate::support::postgres_server::Server;
 
 const JOB: &str = "Held relay";
-/// The long form by `TRANSHIP_TEST_LONG`.
-const SECONDS: (u32, u32) = (60, 600);
+/// The long form by `TRANSHIP_TEST_LONG`. The short one only shows that work goes on: what a build without optimisation gets done in a
+/// minute leaves too little behind to slow it down. `store::queue::held` in `tests/contract` counts the pages a claim reads.
+const SECONDS: (u32, u32) = (10, 600);
 const WARM_UP_SECONDS: u32 = 5;
 /// The design asks for 0.95, which `scripts/bench held` judges on a machine of its own; here two loads, two services and one
-/// server share the processors as it comes. Without floors it is less than half after a minute.
+/// server share the processors as it comes. Asked of the long form alone.
 const LEAST: f64 = 0.75;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,7 +32,7 @@ async fn a_transaction_left_open_costs_the_queue_nothing_to_speak_of() {
     let free = TestDatabase::in_cluster_of_its_own(&server.url).await;
     let held = TestDatabase::in_cluster_of_its_own(&server.url).await;
     let held_url = held.url.clone();
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let long = crate::support::is_long();
     let seconds = if long { SECONDS.1 } else { SECONDS.0 };
     let (free, held) = (Queue::on(free).await, Queue::on(held).await);
     let mut session = sqlx::PgConnection::connect(&held_url).await.expect("a session");
@@ -48,7 +49,7 @@ async fn a_transaction_left_open_costs_the_queue_nothing_to_speak_of() {
     }
     eprintln!("{seconds} s: {without} messages without, {with} with a transaction held open");
     assert!(without > 100.0 && with > 100.0, "{without} and {with} messages");
-    assert!(with >= without * LEAST, "{with} messages instead of {without}");
+    assert!(!long || with >= without * LEAST, "{with} messages instead of {without}");
 }
 
 /// A service with one relay job, on a database of its own.

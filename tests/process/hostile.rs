@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::readings::{self, Readings};
 use crate::site::{Credentials, Site};
 use crate::support::raw_zip::{self, RawMember};
-use crate::support::{damage, files};
+use crate::support::{damage, files, is_long};
 use crate::wire::Caller;
 
 /// The most memory the process may ever have. A debug build comes to about 225 MiB, 64 of them the index of a workbook's texts.
@@ -17,6 +17,14 @@ const PEAK_KIB_OF_FIELDS: u64 = 160 * 1024;
 const UNPACKED_BYTES_MAX: usize = 48 << 20;
 /// A field nobody wants.
 const FIELD_BYTES: usize = 64 << 20;
+
+/// The long form alone has time for these: three are like the one before each of them, and shared strings take half a minute.
+const LONG: [&str; 4] = [
+    "a quoted cell",
+    "a JSON array of arrays",
+    "an attribute",
+    "shared strings",
+];
 
 /// Files of one kind, and the most memory the process may have had behind them.
 type Kind = (fn() -> Vec<Case>, u64);
@@ -55,7 +63,10 @@ async fn the_worst_files_there_are_take_bounded_memory() {
         (workbooks, PEAK_KIB_MAX),
     ];
     for (cases, peak_max) in kinds {
-        for case in cases() {
+        for case in cases()
+            .into_iter()
+            .filter(|case| is_long() || !LONG.contains(&case.what))
+        {
             let (what, began) = (case.what, std::time::Instant::now());
             check(&caller, case).await;
             let peak = service.peak_kib();
@@ -302,15 +313,15 @@ fn packages() -> Vec<Case> {
 }
 
 fn workbooks() -> Vec<Case> {
-    const MILLIONS: usize = 3_000_000;
+    let millions = if is_long() { 3_000_000 } else { 500_000 };
     let text = |text: &str| format!("<c t=\"inlineStr\"><is><t>{text}</t></is></c>");
     let row = |cells: &[&str]| format!("<row>{}</row>", cells.iter().map(|cell| text(cell)).collect::<String>());
     let head = row(&["reading", "meter"]);
     let packed = |rows: &str| files::workbook_of(rows, None, zip::CompressionMethod::Deflated);
     // Packed, they would be bombs first.
     let stored = |rows: &str, strings| files::workbook_of(rows, strings, zip::CompressionMethod::Stored);
-    let wide = format!("{head}<row>{}</row>{}", "<c/>".repeat(MILLIONS), row(&["11", "M"]));
-    let blank = format!("{head}{}{}", "<row><c/></row>".repeat(MILLIONS), row(&["12", "M"]));
+    let wide = format!("{head}<row>{}</row>{}", "<c/>".repeat(millions), row(&["11", "M"]));
+    let blank = format!("{head}{}{}", "<row><c/></row>".repeat(millions), row(&["12", "M"]));
     let strings = "<si/>".repeat(9_000_000);
     let cell = format!(
         "{head}{}{}",

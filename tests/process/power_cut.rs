@@ -21,18 +21,19 @@ use recording::Recording;
 use crate::site::{Credentials, Site};
 use crate::support::chance::Chance;
 use crate::support::databases::TestDatabase;
+use crate::support::is_long;
 
 /// How long a recorded service is under load.
 const UNDER_LOAD: Duration = Duration::from_millis(2500);
 /// Cuts of one recording.
-const CUTS: usize = 14;
+const CUTS: usize = 10;
 /// Rounds on PostgreSQL, each with the cut that ends it.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 4;
 
 /// How long to go on with new rounds: `TRANSHIP_POWER_SECONDS`, ten minutes in the long form, one round otherwise.
 fn seconds() -> u64 {
     let asked = std::env::var("TRANSHIP_POWER_SECONDS").ok();
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").map_or(0, |_| 600);
+    let long = if is_long() { 600 } else { 0 };
     asked.and_then(|text| text.parse().ok()).unwrap_or(long)
 }
 

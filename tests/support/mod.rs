@@ -12,3 +12,8 @@ pub mod postgres_server;
 pub mod preloaded;
 pub mod proxy;
 pub mod raw_zip;
+
+/// Whether there is time for the forms that take minutes: `TRANSHIP_TEST_LONG`.
+pub fn is_long() -> bool {
+    std::env::var_os("TRANSHIP_TEST_LONG").is_some()
+}

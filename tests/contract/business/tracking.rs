@@ -420,7 +420,7 @@ const WRITES: (usize, usize) = (600, 100_000);
 async fn a_follower_of_random_writes_knows_the_table(test: TestDatabase) {
     let (database, entity, mut plain) = make(&test).await;
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let long = crate::support::is_long();
     let wanted = if long { WRITES.1 } else { WRITES.0 };
     let mut follower = Follower::new(&database, &entity);
     follower.catches_up().await;

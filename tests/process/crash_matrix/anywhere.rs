@@ -22,7 +22,7 @@ const WHOLE_LIVES: usize = 3;
 
 async fn an_import_killed_at_any_commit_lands_once(store: TestDatabase) {
     let mut chance = Chance::announced("TRANSHIP_TEST_SEED");
-    let long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let long = crate::support::is_long();
     let place = site_of_imports(store, Payloads::Files).await;
     let (mut sent, mut died) = (Vec::new(), 0);
     for side in tranship::failpoint::COMMITS {

@@ -6,11 +6,11 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::is_long;
 use crate::service::Service;
 use crate::site::{Credentials, Site};
 use crate::support::chance::Chance;
 use crate::support::databases::TestDatabase;
+use crate::support::is_long;
 use crate::wire::Caller;
 
 const MESSAGES: usize = 60;

@@ -7,9 +7,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::is_long;
 use crate::site::Site;
 use crate::support::databases::TestDatabase;
+use crate::support::is_long;
 use crate::wire::http;
 
 /// A request that never comes to the end of its head.

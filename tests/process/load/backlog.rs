@@ -21,7 +21,7 @@ const AT_ONCE: usize = 1_000;
 const SLOWER: u32 = 4;
 
 async fn a_backlog_drains(store: TestDatabase) {
-    let is_long = std::env::var_os("TRANSHIP_TEST_LONG").is_some();
+    let is_long = crate::support::is_long();
     let messages = if is_long { MESSAGES.1 } else { MESSAGES.0 };
     let kind = store.url.split(':').next().unwrap_or_default().to_owned();
     let site = Site::on(store).await;
