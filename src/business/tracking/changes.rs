@@ -1,5 +1,7 @@
 //! Reading changes: how far they reach in a snapshot, and the rows they tell of.
 
+mod telling;
+
 use tokio::sync::mpsc;
 
 use super::super::BusinessError;
@@ -130,7 +132,9 @@ impl Snapshot {
     }
 
     /// Streams the rows that changed, as they are, and of those that are gone (or that the selection leaves out by now) the tracked
-    /// fields; a last cell says which: `No` or `Yes`. Each row comes once, in the order of its key.
+    /// fields; a last cell says which: `No` or `Yes`. Each row comes once, in the order of its key; on PostgreSQL those whose key has an
+    /// empty field come last. Rows that have the same key, because a unique index lets several in whose key has an empty field, come
+    /// all of them when one changed, and none is told as gone as long as one is there.
     ///
     /// # Errors
     /// As [`Snapshot::read`].
@@ -140,8 +144,11 @@ impl Snapshot {
         changes: Changes,
         rows: mpsc::Sender<Vec<Row>>,
     ) -> Result<u64, BusinessError> {
-        let query = select(self.dialect(), selection, changes)?;
-        self.stream(selection.entity, query, rows).await
+        let mut told = 0;
+        for query in self.telling(selection, changes).await? {
+            told += self.stream(selection.entity, query, rows.clone()).await?;
+        }
+        Ok(told)
     }
 }
 
@@ -188,78 +195,6 @@ fn in_range(dialect: Dialect, first: usize) -> String {
         Dialect::Postgres => format!("{number} >= ${first}::text::xid8 and {number} < ${last}::text::xid8"),
         Dialect::Sqlite => format!("{number} >= cast(${first} as integer) and {number} < cast(${last} as integer)"),
     }
-}
-
-/// Names of the change table are told from the target's by a prefix, because the operator's filter names columns barely.
-fn tracked(name: &str) -> String {
-    quote(&format!("tranship_{name}"))
-}
-
-fn select(dialect: Dialect, selection: Selection<'_>, changes: Changes) -> Result<(String, Vec<Value>), BusinessError> {
-    let entity = selection.entity;
-    let names = entity.tracked_fields();
-    let mut columns = Vec::with_capacity(selection.fields.len() + 1);
-    for name in selection.fields {
-        let field = entity
-            .field(name)
-            .ok_or_else(|| BusinessError::Definition(format!("entity `{}` has no field `{name}`", entity.name)))?;
-        let value = if names.contains(name) {
-            format!("c.{}", tracked(name))
-        } else {
-            format!("t.{}", quote(name))
-        };
-        columns.push(dialect.canonical(&field.kind, &value));
-    }
-    columns.push(format!(
-        "case when t.{} is null then 'Yes' else 'No' end",
-        quote(&entity.key[0])
-    ));
-    let mut values = range(changes);
-    let mut joined = Vec::with_capacity(names.len() + 1);
-    for name in &names {
-        let (row, change) = (format!("t.{}", quote(name)), format!("c.{}", tracked(name)));
-        // A key is found by its index. A company may be missing.
-        joined.push(if entity.is_key(name) {
-            format!("{row} = {change}")
-        } else {
-            dialect.same_or_both_missing(&row, &change)
-        });
-    }
-    let mut of_company = String::new();
-    if let (Some(field), false) = (&entity.company_field, selection.companies.is_empty()) {
-        let mut places = Vec::new();
-        for company in selection.companies {
-            values.push(Value::Text(company.clone()));
-            places.push(format!("${}", values.len()));
-        }
-        of_company = format!(" where c.{} in ({})", tracked(field), places.join(", "));
-    }
-    if let Some(filter) = selection.filter {
-        // The line break ends a comment the filter may end with.
-        joined.push(format!("({filter}\n)"));
-    }
-    let told: Vec<_> = names
-        .iter()
-        .map(|name| format!("{} as {}", quote(name), tracked(name)))
-        .collect();
-    // A row that came to another company is told twice: first that it is gone, then as it is.
-    let mut order: Vec<_> = entity.key.iter().map(|name| format!("c.{}", tracked(name))).collect();
-    order.push(format!("t.{} is not null", quote(&entity.key[0])));
-    let truncations = match dialect {
-        Dialect::Postgres => " and not tranship_truncated",
-        Dialect::Sqlite => "",
-    };
-    let sql = format!(
-        "select {} from (select distinct {} from {} where {}{truncations}) c left join {} t on {}{of_company} order by {}",
-        columns.join(", "),
-        told.join(", "),
-        quote(&entity.change_table()),
-        in_range(dialect, 1),
-        quote(&entity.table),
-        joined.join(" and "),
-        order.join(", ")
-    );
-    Ok((sql, values))
 }
 
 #[cfg(test)]

@@ -9,6 +9,25 @@ use crate::domain::entity::Entity;
 /// How long making triggers waits for those who write: others would queue up behind it.
 const LOCK_TIMEOUT: &str = "5s";
 
+/// When the triggers fire, and how they call the rows.
+const EVENTS_ON_POSTGRES: [(&str, &str); 4] = [
+    ("insert", "referencing new table as tranship_new"),
+    (
+        "update",
+        "referencing old table as tranship_old new table as tranship_new",
+    ),
+    ("delete", "referencing old table as tranship_old"),
+    ("truncate", ""),
+];
+/// When they fire; the last two only where a row may take the place of another.
+const EVENTS_ON_SQLITE: [&str; 5] = [
+    "after insert",
+    "after update",
+    "after delete",
+    "before insert",
+    "before update",
+];
+
 /// What tracks the changes of one table.
 #[derive(Debug, Clone)]
 pub(super) struct Tracking {
@@ -32,31 +51,40 @@ impl Tracking {
         }
     }
 
-    /// Whether the change table is there, and all triggers are and fire always.
+    /// Whether the change table is there, and all triggers are, do what they are to do, and fire always.
     pub(super) async fn is_there(&self, session: &mut Session) -> Result<bool, Fault> {
         if columns(session, &self.changes).await?.is_empty() {
             return Ok(false);
         }
-        let (sql, target) = match self.dialect {
-            Dialect::Postgres => (
-                "select count(*) from pg_trigger \
-                 where tgrelid = to_regclass($1) and tgenabled = 'A' and left(tgname, length($2)) = $2",
-                quote(&self.target),
-            ),
-            Dialect::Sqlite => (
-                "select count(*) from sqlite_schema where type = 'trigger' and tbl_name = $1 collate nocase \
-                   and substr(name, 1, length($2)) = $2",
-                self.target.clone(),
-            ),
-        };
-        let values = vec![Value::Text(target), Value::Text(format!("{} ", self.changes))];
+        match self.dialect {
+            Dialect::Postgres => self.is_on_postgres(session).await,
+            Dialect::Sqlite => self.is_on_sqlite(session).await,
+        }
+    }
+
+    async fn is_on_postgres(&self, session: &mut Session) -> Result<bool, Fault> {
+        let sql = "select count(*) from pg_trigger g join pg_proc p on p.oid = g.tgfoid \
+             where g.tgrelid = to_regclass($1) and g.tgenabled = 'A' and left(g.tgname, length($2)) = $2 and p.prosrc = $3";
+        let body = self.body_on_postgres(session).await?;
+        let values = vec![
+            Value::Text(quote(&self.target)),
+            Value::Text(self.prefix()),
+            Value::Text(body),
+        ];
         let found = session.row(sql, values).await?.map(|row| row.count(0)).transpose()?;
-        let wanted = match self.dialect {
-            Dialect::Postgres => 4,
-            Dialect::Sqlite if self.replaced(session).await?.is_none() => 3,
-            Dialect::Sqlite => 5,
-        };
-        Ok(found == Some(wanted))
+        Ok(found == Some(EVENTS_ON_POSTGRES.len() as u64))
+    }
+
+    async fn is_on_sqlite(&self, session: &mut Session) -> Result<bool, Fault> {
+        let sql = "select sql from sqlite_schema where type = 'trigger' and tbl_name = $1 collate nocase \
+             and substr(name, 1, length($2)) = $2";
+        let values = vec![Value::Text(self.target.clone()), Value::Text(self.prefix())];
+        let found = session.rows(sql, values).await?;
+        let mut found = found.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+        let mut wanted = self.triggers_on_sqlite(session).await?;
+        found.sort_unstable();
+        wanted.sort_unstable();
+        Ok(found == wanted)
     }
 
     /// Makes the change table and the triggers anew.
@@ -77,8 +105,13 @@ impl Tracking {
         Ok(())
     }
 
+    /// What the names of its triggers begin with.
+    fn prefix(&self) -> String {
+        format!("{} ", self.changes)
+    }
+
     fn name(&self, event: &str) -> String {
-        quote(&format!("{} {event}", self.changes))
+        quote(&format!("{}{event}", self.prefix()))
     }
 
     /// Statement triggers: a transaction pays once for each statement, not for each row. They fire always, on a replica's
@@ -96,33 +129,14 @@ impl Tracking {
                  create index on {changes} (tranship_xid)"
             ))
             .await?;
-        let sql = "select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c \
-             join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)";
-        let row = session.row(sql, vec![Value::Text(changes.clone())]).await?;
-        let qualified = row.ok_or(sqlx::Error::RowNotFound)?.text(0)?;
-        session.run(format!(
-            "create function {changes}() returns trigger language plpgsql security definer \
-               set search_path = pg_catalog, pg_temp as $tranship$ begin \
-               if tg_op = 'INSERT' then \
-                 insert into {qualified} ({fields}) select {fields} from tranship_new; \
-               elsif tg_op = 'UPDATE' then \
-                 insert into {qualified} ({fields}) select {fields} from tranship_new union select {fields} from tranship_old; \
-               elsif tg_op = 'DELETE' then \
-                 insert into {qualified} ({fields}) select {fields} from tranship_old; \
-               else insert into {qualified} (tranship_truncated) values (true); end if; \
-               return null; end $tranship$"
-        ))
-        .await?;
-        let events = [
-            ("insert", "referencing new table as tranship_new"),
-            (
-                "update",
-                "referencing old table as tranship_old new table as tranship_new",
-            ),
-            ("delete", "referencing old table as tranship_old"),
-            ("truncate", ""),
-        ];
-        for (event, referencing) in events {
+        let body = self.body_on_postgres(session).await?;
+        session
+            .run(format!(
+                "create function {changes}() returns trigger language plpgsql security definer \
+                   set search_path = pg_catalog, pg_temp as $tranship${body}$tranship$"
+            ))
+            .await?;
+        for (event, referencing) in EVENTS_ON_POSTGRES {
             let trigger = self.name(event);
             session
                 .run(format!(
@@ -135,9 +149,50 @@ impl Tracking {
         Ok(())
     }
 
-    /// Row triggers, the only ones there are. `REPLACE` removes rows without their delete triggers, so the rows it is about to
-    /// remove are noted before: those that share another unique key with the new one.
+    /// What the function of the triggers does, once the change table is there.
+    async fn body_on_postgres(&self, session: &mut Session) -> Result<String, Fault> {
+        let sql = "select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c \
+             join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)";
+        let row = session.row(sql, vec![Value::Text(quote(&self.changes))]).await?;
+        let changes = row.ok_or(sqlx::Error::RowNotFound)?.text(0)?;
+        let fields = quoted_list(&self.fields);
+        Ok(format!(
+            " begin \
+               if tg_op = 'INSERT' then \
+                 insert into {changes} ({fields}) select {fields} from tranship_new; \
+               elsif tg_op = 'UPDATE' then \
+                 insert into {changes} ({fields}) select {fields} from tranship_new union select {fields} from tranship_old; \
+               elsif tg_op = 'DELETE' then \
+                 insert into {changes} ({fields}) select {fields} from tranship_old; \
+               else insert into {changes} (tranship_truncated) values (true); end if; \
+               return null; end "
+        ))
+    }
+
     async fn make_on_sqlite(&self, session: &mut Session) -> Result<(), Fault> {
+        let changes = quote(&self.changes);
+        for event in EVENTS_ON_SQLITE {
+            session
+                .run(format!("drop trigger if exists {}", self.name(event)))
+                .await?;
+        }
+        let triggers = self.triggers_on_sqlite(session).await?;
+        session.run(format!("drop table if exists {changes}")).await?;
+        session
+            .run(format!(
+                "create table {changes} (tranship_change integer primary key autoincrement, {})",
+                quoted_list(&self.fields)
+            ))
+            .await?;
+        for trigger in triggers {
+            session.run(trigger).await?;
+        }
+        Ok(())
+    }
+
+    /// Row triggers, the only ones there are, as the catalogue keeps their statements. `REPLACE` removes rows without their delete
+    /// triggers, so the rows it is about to remove are noted before: those that share another unique key with the new one.
+    async fn triggers_on_sqlite(&self, session: &mut Session) -> Result<Vec<String>, Fault> {
         let (target, changes) = (quote(&self.target), quote(&self.changes));
         let fields = quoted_list(&self.fields);
         let of = |row: &str| {
@@ -151,39 +206,21 @@ impl Tracking {
         let note = |values: String| format!("insert into {changes} ({fields}) {values}");
         let (new, old) = (of("new"), of("old"));
         let mut bodies = vec![
-            ("after insert", note(format!("values ({new})"))),
-            ("after update", note(format!("select {new} union select {old}"))),
-            ("after delete", note(format!("values ({old})"))),
+            note(format!("values ({new})")),
+            note(format!("select {new} union select {old}")),
+            note(format!("values ({old})")),
         ];
         if let Some(replaced) = self.replaced(session).await? {
             let removed = note(format!("select {} from {target} r where {replaced}", of("r")));
-            bodies.extend([("before insert", removed.clone()), ("before update", removed)]);
+            bodies.extend([removed.clone(), removed]);
         }
-        for event in [
-            "after insert",
-            "after update",
-            "after delete",
-            "before insert",
-            "before update",
-        ] {
-            session
-                .run(format!("drop trigger if exists {}", self.name(event)))
-                .await?;
-        }
-        session.run(format!("drop table if exists {changes}")).await?;
-        session
-            .run(format!(
-                "create table {changes} (tranship_change integer primary key autoincrement, {fields})"
-            ))
-            .await?;
-        for (event, body) in bodies {
-            let sql = format!(
-                "create trigger {} {event} on {target} begin {body}; end",
+        let trigger = |(event, body): (&str, String)| {
+            format!(
+                "CREATE TRIGGER {} {event} on {target} begin {body}; end",
                 self.name(event)
-            );
-            session.run(sql).await?;
-        }
-        Ok(())
+            )
+        };
+        Ok(EVENTS_ON_SQLITE.into_iter().zip(bodies).map(trigger).collect())
     }
 
     /// Which rows `r` a new one would take the place of and which it does not tell of itself: that with its own key tells the same, but
@@ -202,7 +239,8 @@ impl Tracking {
         let mut replaced: Vec<_> = keys
             .iter()
             .filter(|key| !key.is_on(self.dialect, &self.key))
-            .map(|key| format!("{} and not ({own})", same(&key.columns)))
+            // An empty field leaves it open whether two keys are the same: then they are not.
+            .map(|key| format!("{} and ({own}) is not true", same(&key.columns)))
             .collect();
         for column in self.fields.iter().filter(|field| !self.key.contains(field)) {
             let (before, after) = (format!("r.{}", quote(column)), format!("new.{}", quote(column)));

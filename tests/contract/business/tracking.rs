@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tranship::business::snapshot::Selection;
 use tranship::business::tracking::Changes;
 use tranship::business::{BusinessError, Database};
-use tranship::domain::entity::Entity;
+use tranship::domain::entity::{Entity, FieldType};
 use tranship::domain::ids::JobId;
 use tranship::domain::position::Position;
 
@@ -23,10 +23,15 @@ on_both_databases!(
     a_row_that_leaves_the_filter_or_the_company_is_told_as_gone,
     a_row_without_a_company_is_told_as_it_is,
     a_row_that_replace_takes_to_another_company_is_told_as_gone,
+    a_row_whose_key_has_an_empty_field_is_told_as_it_is,
+    rows_of_one_key_are_told_together,
+    a_primary_key_alone_tells_what_is_there,
     changes_after_a_truncation_begin_with_everything,
     triggers_that_are_gone_are_noticed,
     a_restored_database_is_noticed,
     replace_tells_what_it_removed,
+    replace_tells_rows_whose_key_has_an_empty_field,
+    other_triggers_are_made_anew,
     forgotten_changes_are_gone_and_others_are_not,
     what_triggers_do_not_see_is_refused,
     a_follower_of_random_writes_knows_the_table,
@@ -40,7 +45,8 @@ struct Follower<'a> {
     companies: Vec<String>,
     job: JobId,
     position: Option<Position>,
-    known: BTreeMap<String, Cells>,
+    /// By key.
+    known: BTreeMap<Cells, Cells>,
     /// Of the last export.
     told: u64,
     withheld: i64,
@@ -125,9 +131,9 @@ impl<'a> Follower<'a> {
         }
         for mut row in rows {
             let is_gone = !self.is_full && row.pop().expect("a last cell").as_deref() == Some("Yes");
-            let key = row[0].clone().expect("a key");
+            let key = self.key_of(&row);
             if is_gone {
-                assert!(row[1..].iter().zip(&fields[1..]).all(|(cell, name)| cell.is_none()
+                assert!(row.iter().zip(&fields).all(|(cell, name)| cell.is_none()
                     || self.entity.is_key(name)
                     || self.entity.company_field.as_ref() == Some(name)));
                 self.known.remove(&key);
@@ -136,6 +142,11 @@ impl<'a> Follower<'a> {
             }
         }
         self.position = Some(now);
+    }
+
+    /// The fields of a key come first in the entities here.
+    fn key_of(&self, row: &[Option<String>]) -> Cells {
+        row[..self.entity.key.len()].to_vec()
     }
 
     /// Exports until nothing is held back, and compares with the table.
@@ -160,7 +171,7 @@ impl<'a> Follower<'a> {
         let table: BTreeMap<_, _> = read(self.database, selection)
             .await
             .into_iter()
-            .map(|row| (row[0].clone().expect("a key"), row))
+            .map(|row| (self.key_of(&row), row))
             .collect();
         assert_eq!(self.known, table);
     }
@@ -298,6 +309,112 @@ async fn a_row_that_replace_takes_to_another_company_is_told_as_gone(test: TestD
         plain.run(write).await;
         follower.catches_up().await;
         assert_eq!((follower.is_full, follower.known.len()), (false, left), "{write}");
+    }
+}
+
+/// `area` and `number` identify a parcel, `note` says something of it.
+fn parcels() -> Entity {
+    let fields = vec![
+        field("area", FieldType::String),
+        field("number", FieldType::Int),
+        field("note", FieldType::String),
+    ];
+    let mut entity = entity("Parcels", "parcels", &["area", "number"], fields);
+    entity.create_table = false;
+    entity
+}
+
+async fn a_row_whose_key_has_an_empty_field_is_told_as_it_is(test: TestDatabase) {
+    let database = open(&test);
+    let mut plain = Plain::open(&test).await;
+    let entity = parcels();
+    for columns in [
+        "area varchar(10), number bigint, note varchar(40), unique (area, number)",
+        "area varchar(10), number bigint, note varchar(40) not null, unique (number, area)",
+        "area varchar(10) not null, number bigint, note varchar(40), unique (area, number)",
+        "area varchar(10) not null, number bigint, note varchar(40) primary key, unique (area, number)",
+    ] {
+        plain.run("drop table if exists parcels").await;
+        plain.run(&format!("create table parcels ({columns})")).await;
+        let mut follower = Follower::new(&database, &entity);
+        follower.catches_up().await;
+        let mut writes = vec![
+            (
+                "insert into parcels values ('A', 1, 'a'), ('A', null, 'b'), ('B', 1, 'c')",
+                3,
+                3,
+            ),
+            ("update parcels set note = 'd' where number is null", 1, 3),
+            ("update parcels set number = null where area = 'B'", 2, 3),
+            ("update parcels set number = 2 where area = 'B'", 2, 3),
+            ("delete from parcels where area = 'A' and number is null", 1, 2),
+            ("insert into parcels values ('A', null, 'e')", 1, 3),
+        ];
+        if !columns.starts_with("area varchar(10) not null") {
+            writes.extend([
+                ("insert into parcels values (null, 1, 'f'), (null, null, 'g')", 2, 5),
+                (
+                    "update parcels set note = 'h' where area is null and number is null",
+                    1,
+                    5,
+                ),
+                ("update parcels set number = 7 where area is null and number = 1", 2, 5),
+                ("delete from parcels where area is null", 2, 3),
+            ]);
+        }
+        for (write, told, left) in writes {
+            plain.run(write).await;
+            follower.catches_up().await;
+            let found = (follower.is_full, follower.told, follower.known.len());
+            assert_eq!(found, (false, told, left), "{columns}: {write}");
+        }
+    }
+}
+
+async fn rows_of_one_key_are_told_together(test: TestDatabase) {
+    let database = open(&test);
+    let mut plain = Plain::open(&test).await;
+    let entity = parcels();
+    plain
+        .run("create table parcels (area varchar(10), number bigint, note varchar(40), unique (area, number))")
+        .await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    for (write, told, left) in [
+        ("insert into parcels values ('A', null, 'a'), ('A', null, 'b')", 2, 1),
+        ("update parcels set note = 'c' where note = 'b'", 2, 1),
+        ("delete from parcels where note = 'c'", 1, 1),
+        ("delete from parcels", 1, 0),
+    ] {
+        plain.run(write).await;
+        follower.catches_up().await;
+        let found = (follower.is_full, follower.told, follower.known.len());
+        assert_eq!(found, (false, told, left), "{write}");
+    }
+}
+
+/// Where a row is there, no other column says so.
+async fn a_primary_key_alone_tells_what_is_there(test: TestDatabase) {
+    let database = open(&test);
+    let mut plain = Plain::open(&test).await;
+    let entity = parcels();
+    let without = if plain.is_sqlite() { " without rowid" } else { "" };
+    plain
+        .run(&format!(
+            "create table parcels (area varchar(10), number bigint, note varchar(40), primary key (area, number)){without}"
+        ))
+        .await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    for (write, told, left) in [
+        ("insert into parcels values ('A', 1, null), ('A', 2, null)", 2, 2),
+        ("update parcels set number = 3 where number = 1", 2, 2),
+        ("delete from parcels where number = 2", 1, 1),
+    ] {
+        plain.run(write).await;
+        follower.catches_up().await;
+        let found = (follower.is_full, follower.told, follower.known.len());
+        assert_eq!(found, (false, told, left), "{write}");
     }
 }
 
@@ -501,6 +618,58 @@ async fn replace_tells_what_it_removed(test: TestDatabase) {
     follower.catches_up().await;
     assert_eq!((follower.is_full, follower.told), (false, 2));
     plain.run("update orders set freight = 5 where order_number = 3").await;
+    follower.catches_up().await;
+    assert_eq!((follower.is_full, follower.told), (false, 1));
+}
+
+async fn replace_tells_rows_whose_key_has_an_empty_field(test: TestDatabase) {
+    let database = open(&test);
+    let mut plain = Plain::open(&test).await;
+    if !plain.is_sqlite() {
+        return;
+    }
+    let entity = parcels();
+    plain
+        .run("create table parcels (area varchar(10), number bigint, note varchar(40) unique, unique (area, number))")
+        .await;
+    plain
+        .run("insert into parcels values ('A', null, 'a'), ('B', 1, 'b')")
+        .await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    for (write, told, left) in [
+        ("replace into parcels values ('A', 5, 'a')", 2, 2),
+        ("replace into parcels values ('B', null, 'b')", 2, 2),
+        ("update or replace parcels set note = 'a' where area = 'B'", 2, 1),
+    ] {
+        plain.run(write).await;
+        follower.catches_up().await;
+        let found = (follower.is_full, follower.told, follower.known.len());
+        assert_eq!(found, (false, told, left), "{write}");
+    }
+}
+
+/// As an older version made them, or somebody else.
+async fn other_triggers_are_made_anew(test: TestDatabase) {
+    let (database, entity, mut plain) = make(&test).await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    let changes = entity.change_table();
+    let other = if plain.is_sqlite() {
+        format!(
+            "drop trigger \"{changes} after insert\"; \
+             create trigger \"{changes} after insert\" after insert on orders begin select 1; end"
+        )
+    } else {
+        format!(
+            "create or replace function \"{changes}\"() returns trigger language plpgsql as $$ begin return null; end $$"
+        )
+    };
+    plain.run(&other).await;
+    plain.run("insert into orders values (1, 'A', 1)").await;
+    follower.catches_up().await;
+    assert!(follower.is_full);
+    plain.run("insert into orders values (2, 'B', 2)").await;
     follower.catches_up().await;
     assert_eq!((follower.is_full, follower.told), (false, 1));
 }
