@@ -42,19 +42,28 @@ impl Database {
     pub async fn track(&self, entity: &Entity) -> Result<(), BusinessError> {
         self.ensure_entity(entity).await?;
         let tracking = Tracking::of(self.dialect(), entity);
-        let is_there = {
-            let tracking = tracking.clone();
-            self.read(move |session| Box::pin(async move { tracking.is_there(session).await }))
-        };
-        if is_there.await? {
-            return Ok(());
-        }
         let name = entity.name.clone();
+        let refused = move |problem: &str| BusinessError::Definition(format!("entity `{name}`: {problem}"));
+        let looking = {
+            let tracking = tracking.clone();
+            self.read(move |session| {
+                Box::pin(async move {
+                    let is_there = tracking.is_there(session).await?;
+                    // What came later counts, too: an index, or a table that inherits.
+                    Ok((is_there, triggers::untrackable(session, &tracking.target).await?))
+                })
+            })
+        };
+        match looking.await? {
+            (true, None) => return Ok(()),
+            (_, Some(problem)) => return Err(refused(problem)),
+            (false, None) => {}
+        }
         self.write(move |session| {
             Box::pin(async move {
                 lock_schema(session).await?;
                 if let Some(problem) = triggers::untrackable(session, &tracking.target).await? {
-                    return Err(BusinessError::Definition(format!("entity `{name}`: {problem}")).into());
+                    return Err(refused(problem).into());
                 }
                 if !tracking.is_there(session).await? {
                     tracking.make(session).await?;

@@ -2,12 +2,10 @@
 
 mod telling;
 
-use tokio::sync::mpsc;
-
 use super::super::BusinessError;
 use super::super::dialect::{Dialect, quote};
 use super::super::session::Value;
-use super::super::snapshot::{Row, Selection, Snapshot, Texts};
+use super::super::snapshot::{Snapshot, Texts};
 use crate::domain::entity::Entity;
 use crate::domain::position::Position;
 
@@ -129,26 +127,6 @@ impl Snapshot {
             in_range(self.dialect(), 1)
         );
         Ok(!self.ask(sql, range(changes)).await?.is_empty())
-    }
-
-    /// Streams the rows that changed, as they are, and of those that are gone (or that the selection leaves out by now) the tracked
-    /// fields; a last cell says which: `No` or `Yes`. Each row comes once, in the order of its key; on PostgreSQL those whose key has an
-    /// empty field come last. Rows that have the same key, because a unique index lets several in whose key has an empty field, come
-    /// all of them when one changed, and none is told as gone as long as one is there.
-    ///
-    /// # Errors
-    /// As [`Snapshot::read`].
-    pub async fn read_changes(
-        &mut self,
-        selection: Selection<'_>,
-        changes: Changes,
-        rows: mpsc::Sender<Vec<Row>>,
-    ) -> Result<u64, BusinessError> {
-        let mut told = 0;
-        for query in self.telling(selection, changes).await? {
-            told += self.stream(selection.entity, query, rows.clone()).await?;
-        }
-        Ok(told)
     }
 }
 

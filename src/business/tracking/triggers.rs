@@ -1,5 +1,7 @@
 //! The change table of a target, and the triggers that fill it.
 
+use std::collections::HashMap;
+
 use super::super::catalogue::{columns, keys};
 use super::super::dialect::{Dialect, quote};
 use super::super::session::{Fault, Session, Value};
@@ -64,8 +66,11 @@ impl Tracking {
 
     async fn is_on_postgres(&self, session: &mut Session) -> Result<bool, Fault> {
         let sql = "select count(*) from pg_trigger g join pg_proc p on p.oid = g.tgfoid \
-             where g.tgrelid = to_regclass($1) and g.tgenabled = 'A' and left(g.tgname, length($2)) = $2 and p.prosrc = $3";
-        let body = self.body_on_postgres(session).await?;
+             where g.tgrelid = to_regclass($1) and g.tgenabled = 'A' and left(g.tgname, length($2)) = $2 \
+               and g.tgqual is null and g.tgattr::text = '' and p.prosrc = $3";
+        let Some(body) = self.body_on_postgres(session).await? else {
+            return Ok(false);
+        };
         let values = vec![
             Value::Text(quote(&self.target)),
             Value::Text(self.prefix()),
@@ -129,7 +134,7 @@ impl Tracking {
                  create index on {changes} (tranship_xid)"
             ))
             .await?;
-        let body = self.body_on_postgres(session).await?;
+        let body = self.body_on_postgres(session).await?.ok_or(sqlx::Error::RowNotFound)?;
         session
             .run(format!(
                 "create function {changes}() returns trigger language plpgsql security definer \
@@ -140,7 +145,8 @@ impl Tracking {
             let trigger = self.name(event);
             session
                 .run(format!(
-                    "create trigger {trigger} after {event} on {target} {referencing} \
+                    "drop trigger if exists {trigger} on {target}; \
+                     create trigger {trigger} after {event} on {target} {referencing} \
                        for each statement execute function {changes}(); \
                      alter table {target} enable always trigger {trigger}"
                 ))
@@ -149,14 +155,15 @@ impl Tracking {
         Ok(())
     }
 
-    /// What the function of the triggers does, once the change table is there.
-    async fn body_on_postgres(&self, session: &mut Session) -> Result<String, Fault> {
+    /// What the function of the triggers does; nothing without the change table.
+    async fn body_on_postgres(&self, session: &mut Session) -> Result<Option<String>, Fault> {
         let sql = "select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c \
              join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)";
         let row = session.row(sql, vec![Value::Text(quote(&self.changes))]).await?;
-        let changes = row.ok_or(sqlx::Error::RowNotFound)?.text(0)?;
+        let Some(row) = row else { return Ok(None) };
+        let changes = row.text(0)?;
         let fields = quoted_list(&self.fields);
-        Ok(format!(
+        Ok(Some(format!(
             " begin \
                if tg_op = 'INSERT' then \
                  insert into {changes} ({fields}) select {fields} from tranship_new; \
@@ -166,7 +173,7 @@ impl Tracking {
                  insert into {changes} ({fields}) select {fields} from tranship_old; \
                else insert into {changes} (tranship_truncated) values (true); end if; \
                return null; end "
-        ))
+        )))
     }
 
     async fn make_on_sqlite(&self, session: &mut Session) -> Result<(), Fault> {
@@ -226,21 +233,26 @@ impl Tracking {
     /// Which rows `r` a new one would take the place of and which it does not tell of itself: that with its own key tells the same, but
     /// for another company.
     async fn replaced(&self, session: &mut Session) -> Result<Option<String>, Fault> {
-        let same = |columns: &[String]| {
-            let same: Vec<_> = columns
-                .iter()
-                .map(|column| format!("r.{0} = new.{0}", quote(column)))
-                .collect();
-            same.join(" and ")
+        let collations = collations(session, &self.target).await?;
+        // As the index compares them, which need not be as the column does.
+        let same = |key: &str, columns: &[String]| {
+            let same = columns.iter().map(|column| {
+                let of_index = collations.get(&(key.to_owned(), column.to_lowercase()));
+                let collation = of_index.map_or_else(String::new, |name| format!(" collate {}", quote(name)));
+                format!("r.{0} = new.{0}{collation}", quote(column))
+            });
+            same.collect::<Vec<_>>().join(" and ")
         };
         let keys = keys(session, &self.target).await?;
-        let own = same(&self.key);
+        let own_at = keys.iter().position(|key| key.is_on(self.dialect, &self.key));
+        let own = same(own_at.map_or("", |at| &keys[at].name), &self.key);
         // One beside the other, so that each is found by its index.
         let mut replaced: Vec<_> = keys
             .iter()
-            .filter(|key| !key.is_on(self.dialect, &self.key))
+            .enumerate()
+            .filter(|(at, _)| Some(*at) != own_at)
             // An empty field leaves it open whether two keys are the same: then they are not.
-            .map(|key| format!("{} and ({own}) is not true", same(&key.columns)))
+            .map(|(_, key)| format!("{} and ({own}) is not true", same(&key.name, &key.columns)))
             .collect();
         for column in self.fields.iter().filter(|field| !self.key.contains(field)) {
             let (before, after) = (format!("r.{}", quote(column)), format!("new.{}", quote(column)));
@@ -249,6 +261,16 @@ impl Tracking {
         }
         Ok((!replaced.is_empty()).then(|| format!("({})", replaced.join(") or ("))))
     }
+}
+
+/// How unique indexes compare their columns, by index and column in lower case.
+async fn collations(session: &mut Session, target: &str) -> Result<HashMap<(String, String), String>, Fault> {
+    let sql = "select case l.origin when 'pk' then '(primary key)' else l.name end, lower(x.name), x.coll from pragma_index_list($1) l, pragma_index_xinfo(l.name) x \
+         where l.\"unique\" and x.\"key\" and x.name is not null";
+    let rows = session.rows(sql, vec![Value::Text(target.to_owned())]).await?;
+    rows.iter()
+        .map(|row| Ok(((row.text(0)?, row.text(1)?), row.text(2)?)))
+        .collect()
 }
 
 /// Why triggers on this table would not see every change of its rows, if they would not.

@@ -31,7 +31,11 @@ on_both_databases!(
     a_restored_database_is_noticed,
     replace_tells_what_it_removed,
     replace_tells_rows_whose_key_has_an_empty_field,
+    replace_by_an_index_that_compares_otherwise_is_told,
+    a_key_is_told_as_its_row_has_it,
+    a_column_may_be_called_as_the_number_of_a_row,
     other_triggers_are_made_anew,
+    what_comes_later_is_refused_too,
     forgotten_changes_are_gone_and_others_are_not,
     what_triggers_do_not_see_is_refused,
     a_follower_of_random_writes_knows_the_table,
@@ -655,21 +659,135 @@ async fn other_triggers_are_made_anew(test: TestDatabase) {
     let mut follower = Follower::new(&database, &entity);
     follower.catches_up().await;
     let changes = entity.change_table();
-    let other = if plain.is_sqlite() {
-        format!(
+    let others = if plain.is_sqlite() {
+        vec![format!(
             "drop trigger \"{changes} after insert\"; \
              create trigger \"{changes} after insert\" after insert on orders begin select 1; end"
+        )]
+    } else {
+        let nothing = "returns trigger language plpgsql as $$ begin return null; end $$";
+        let trigger = format!("create or replace trigger \"{changes} insert\" after insert on orders");
+        let always = format!("alter table orders enable always trigger \"{changes} insert\"");
+        vec![
+            format!("create or replace function \"{changes}\"() {nothing}"),
+            format!(
+                "create function nothing() {nothing}; \
+                 {trigger} for each statement execute function nothing(); {always}"
+            ),
+            format!(
+                "{trigger} referencing new table as tranship_new for each statement when (false) \
+                   execute function \"{changes}\"(); {always}"
+            ),
+        ]
+    };
+    for (number, other) in others.iter().enumerate() {
+        plain.run(other).await;
+        plain
+            .run(&format!("insert into orders values ({number}, 'A', 1)"))
+            .await;
+        follower.catches_up().await;
+        assert!(follower.is_full, "{other}");
+        plain
+            .run(&format!("insert into orders values ({}, 'B', 2)", number + 10))
+            .await;
+        follower.catches_up().await;
+        assert_eq!((follower.is_full, follower.told), (false, 1), "{other}");
+    }
+}
+
+/// Tracked already, a table gets what triggers do not see through.
+async fn what_comes_later_is_refused_too(test: TestDatabase) {
+    let (database, entity, mut plain) = make(&test).await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    let (late, without) = if plain.is_sqlite() {
+        (
+            "create unique index one_each on orders (customer) where freight = 0",
+            "drop index one_each",
         )
     } else {
-        format!(
-            "create or replace function \"{changes}\"() returns trigger language plpgsql as $$ begin return null; end $$"
+        (
+            "create table more_orders () inherits (orders)",
+            "alter table more_orders no inherit orders; drop table more_orders",
         )
     };
-    plain.run(&other).await;
-    plain.run("insert into orders values (1, 'A', 1)").await;
+    plain.run(late).await;
+    let refused = database.track(&entity).await;
+    assert!(
+        matches!(&refused, Err(BusinessError::Definition(why)) if why.starts_with("entity `Orders`")),
+        "{refused:?}"
+    );
+    plain.run(without).await;
+    if !plain.is_sqlite() {
+        // That it had any is forgotten with its statistics.
+        plain.run("analyze orders").await;
+    }
     follower.catches_up().await;
-    assert!(follower.is_full);
-    plain.run("insert into orders values (2, 'B', 2)").await;
+}
+
+async fn replace_by_an_index_that_compares_otherwise_is_told(test: TestDatabase) {
+    let (database, mut plain) = (open(&test), Plain::open(&test).await);
+    if !plain.is_sqlite() {
+        return;
+    }
+    let entity = parcels();
+    plain
+        .run(
+            "create table parcels (area varchar(10), number bigint, note varchar(40), primary key (area, number)); \
+             create unique index notes on parcels (note collate nocase)",
+        )
+        .await;
+    plain
+        .run("insert into parcels values ('A', 1, 'one'), ('A', 2, 'two')")
+        .await;
+    let mut follower = Follower::new(&database, &entity);
     follower.catches_up().await;
-    assert_eq!((follower.is_full, follower.told), (false, 1));
+    for (write, told, left) in [
+        ("replace into parcels values ('B', 1, 'ONE')", 2, 2),
+        ("update or replace parcels set note = 'Two' where area = 'B'", 2, 1),
+    ] {
+        plain.run(write).await;
+        follower.catches_up().await;
+        let found = (follower.is_full, follower.told, follower.known.len());
+        assert_eq!(found, (false, told, left), "{write}");
+    }
+}
+
+/// The database says which keys are one; the row says how it is written.
+async fn a_key_is_told_as_its_row_has_it(test: TestDatabase) {
+    let (database, mut plain) = (open(&test), Plain::open(&test).await);
+    let entity = parcels();
+    let kind = if plain.is_sqlite() {
+        "varchar(10) collate nocase"
+    } else {
+        plain
+            .run("create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+            .await;
+        "varchar(10) collate any_case"
+    };
+    plain
+        .run(&format!(
+            "create table parcels (area {kind}, number bigint, note varchar(40), primary key (area, number))"
+        ))
+        .await;
+    plain.run("insert into parcels values ('abc', 1, 'one')").await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    follower.known.clear();
+    plain.run("update parcels set area = 'ABC'").await;
+    follower.catches_up().await;
+}
+
+/// Where no column is never empty, the number of a row tells that it is there, and a column may have its usual name.
+async fn a_column_may_be_called_as_the_number_of_a_row(test: TestDatabase) {
+    let (database, mut plain) = (open(&test), Plain::open(&test).await);
+    let entity = parcels();
+    plain
+        .run("create table parcels (area varchar(10), number bigint, note varchar(40), _rowid_ bigint, unique (area, number))")
+        .await;
+    let mut follower = Follower::new(&database, &entity);
+    follower.catches_up().await;
+    plain.run("insert into parcels values ('A', 1, 'one', null)").await;
+    follower.catches_up().await;
+    assert_eq!(follower.known.len(), 1);
 }

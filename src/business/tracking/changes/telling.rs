@@ -3,18 +3,28 @@
 //! A change is joined to the row of its key. A key has no empty field where it is a primary key; a unique index lets them in, and
 //! an empty field is found by no `=`.
 
+use tokio::sync::mpsc;
+
 use super::super::super::BusinessError;
 use super::super::super::dialect::{Dialect, quote};
 use super::super::super::session::Value;
-use super::super::super::snapshot::{Query, Selection, Snapshot, no_field};
+use super::super::super::snapshot::{Query, Row, Selection, Snapshot, no_field};
 use super::{Changes, in_range, range};
 use crate::domain::entity::Entity;
 
 /// Columns that may be empty.
 const POSTGRES_NULLABLE: &str = "select attname::text from pg_attribute \
        where attrelid = to_regclass($1) and attnum > 0 and not attnotnull and not attisdropped";
-/// A column that is never empty; its table may have none.
-const SQLITE_FILLED: &str = "select name from pragma_table_info($1) where \"notnull\" order by cid limit 1";
+/// A column that is never empty, or else the row's number by a name that no column has taken: a table without numbers has a primary key,
+/// whose columns are never empty.
+const SQLITE_PRESENT: &str = "select coalesce( \
+       (select name from pragma_table_info($1) where \"notnull\" order by cid limit 1), \
+       (select name from (select '_rowid_' as name union all select 'rowid' union all select 'oid') \
+          where name not in (select lower(name) from pragma_table_info($1)) limit 1))";
+/// An estimate that is too low by far would have each change go through the table by itself, where one pass and a hash do for all.
+const NO_LOOPS: &str = "select set_config('enable_nestloop', 'off', true)";
+const LOOPS_AGAIN: &str =
+    "select set_config('enable_nestloop', reset_val, true) from pg_settings where name = 'enable_nestloop'";
 
 /// How the row of a change is found.
 #[derive(Debug, Clone, Copy)]
@@ -28,32 +38,59 @@ enum Lookup<'a> {
 }
 
 impl Snapshot {
-    /// The statements to read one after the other.
-    pub(super) async fn telling(
+    /// Streams the rows that changed, as they are, and of those that are gone (or that the selection leaves out by now) the tracked
+    /// fields; a last cell says which: `No` or `Yes`. Each row comes once, in the order of its key; on PostgreSQL those whose key has an
+    /// empty field come last. Rows that have the same key, because a unique index lets several in whose key has an empty field, come
+    /// all of them when one changed, and none is told as gone as long as one is there.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub async fn read_changes(
         &mut self,
         selection: Selection<'_>,
         changes: Changes,
-    ) -> Result<Vec<Query>, BusinessError> {
-        let (dialect, entity) = (self.dialect(), selection.entity);
-        match dialect {
-            Dialect::Sqlite => {
-                let table = vec![Value::Text(entity.table.clone())];
-                let filled = self.ask(SQLITE_FILLED.to_owned(), table).await?;
-                // A table without row ids has a primary key, and its columns are never empty.
-                let filled = filled.into_iter().flatten().next().flatten();
-                let present = filled.map_or_else(|| "t._rowid_".to_owned(), |name| format!("t.{}", quote(&name)));
-                Ok(vec![select(dialect, selection, changes, Lookup::Every, &present)?])
-            }
-            Dialect::Postgres => {
-                let nullable = self.nullable_keys(entity).await?;
-                let mut lookups = vec![Lookup::Filled(&nullable)];
-                if !nullable.is_empty() {
-                    lookups.push(Lookup::Empty(&nullable));
-                }
-                let select = |lookup| select(dialect, selection, changes, lookup, "t.tableoid");
-                lookups.into_iter().map(select).collect()
-            }
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
+        match self.dialect() {
+            Dialect::Sqlite => self.tell_from_sqlite(selection, changes, rows).await,
+            Dialect::Postgres => self.tell_from_postgres(selection, changes, rows).await,
         }
+    }
+
+    async fn tell_from_sqlite(
+        &mut self,
+        selection: Selection<'_>,
+        changes: Changes,
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
+        let entity = selection.entity;
+        let table = vec![Value::Text(entity.table.clone())];
+        let present = self.ask(SQLITE_PRESENT.to_owned(), table).await?;
+        let present = present.into_iter().flatten().next().flatten();
+        let present = format!("t.{}", quote(present.as_deref().unwrap_or(&entity.key[0])));
+        let query = select(self.dialect(), selection, changes, Lookup::Every, &present)?;
+        self.stream(entity, query, rows).await
+    }
+
+    async fn tell_from_postgres(
+        &mut self,
+        selection: Selection<'_>,
+        changes: Changes,
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
+        let (dialect, entity) = (self.dialect(), selection.entity);
+        let nullable = self.nullable_keys(entity).await?;
+        let select = |lookup| select(dialect, selection, changes, lookup, "t.tableoid");
+        let told = self
+            .stream(entity, select(Lookup::Filled(&nullable))?, rows.clone())
+            .await?;
+        if nullable.is_empty() {
+            return Ok(told);
+        }
+        self.ask(NO_LOOPS.to_owned(), Vec::new()).await?;
+        let others = self.stream(entity, select(Lookup::Empty(&nullable))?, rows).await?;
+        self.ask(LOOPS_AGAIN.to_owned(), Vec::new()).await?;
+        Ok(told + others)
     }
 
     async fn nullable_keys(&mut self, entity: &Entity) -> Result<Vec<String>, BusinessError> {
@@ -127,7 +164,7 @@ fn select(
     let sql = format!(
         "select {}, case when {present} is null then 'Yes' else 'No' end \
          from (select distinct {} from {} where {}{truncations}{}) c left join {} t on {}{of_company} order by {}",
-        columns(dialect, selection)?.join(", "),
+        columns(dialect, selection, present)?.join(", "),
         told.join(", "),
         quote(&entity.change_table()),
         in_range(dialect, 1),
@@ -139,16 +176,18 @@ fn select(
     Ok((sql, values))
 }
 
-/// The fields as canonical text: those that are tracked of the change, because the row may be gone.
-fn columns(dialect: Dialect, selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
+/// The fields as canonical text: those that are tracked of the change, where the row is gone.
+fn columns(dialect: Dialect, selection: Selection<'_>, present: &str) -> Result<Vec<String>, BusinessError> {
     let entity = selection.entity;
     let names = entity.tracked_fields();
     let column = |name: &String| {
         let field = entity.field(name).ok_or_else(|| no_field(entity, name))?;
+        let row = format!("t.{}", quote(name));
         let value = if names.contains(name) {
-            format!("c.{}", tracked(name))
+            // Where the database takes two keys for one, as `abc` and `ABC`, the row has the one that counts.
+            format!("case when {present} is null then c.{} else {row} end", tracked(name))
         } else {
-            format!("t.{}", quote(name))
+            row
         };
         Ok(dialect.canonical(&field.kind, &value))
     };
