@@ -14,10 +14,11 @@ use super::auth::{Caller, caller, usable_job, usable_job_of};
 use super::body::{read_json, within};
 use super::problem::{Kind, Problem, Surface};
 use super::sandbox;
+use crate::blob::PayloadHasher;
 use crate::definitions::Definitions;
 use crate::domain::ids::MessageId;
 use crate::domain::job::{Direction, Job};
-use crate::domain::message::Fence;
+use crate::domain::message::{Fence, Message};
 use crate::domain::time::Timestamp;
 use crate::failpoint;
 use crate::pipeline::deliver::{self, Wish};
@@ -135,10 +136,23 @@ fn view(api: &Api, delivered: &Delivered) -> Value {
         "bytes": message.bytes,
         "links": { "payload": format!("/api/v1/messages/{}/payload", message.id) },
     });
-    if let Some(payload) = &delivered.payload {
+    if let Some(payload) = delivered
+        .payload
+        .as_ref()
+        .filter(|payload| is_as_sent(message, payload))
+    {
         lease["payload"] = Value::String(STANDARD.encode(payload));
     }
     lease
+}
+
+/// Whether a payload is what was sent. Where it is not, it is left to the link to say so: other messages may be in the answer.
+fn is_as_sent(message: &Message, payload: &[u8]) -> bool {
+    let is_same = PayloadHasher::digest(payload) == message.digest;
+    if !is_same {
+        tracing::error!(message.id = %message.id, "the store's payload is not what was sent; `tranship doctor` says what else is damaged");
+    }
+    is_same
 }
 
 /// What the holder of a lease asks for; which members count depends on the action.

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use crate::app::{Backend, TestApp};
 use crate::client::{relay, send, step_path, text};
+use crate::support::databases;
 
 crate::on_both_backends!(
     a_leased_message_tells_all_a_dequeuer_needs,
+    a_damaged_payload_does_not_come_along,
     an_acknowledged_message_is_never_offered_again,
     a_stale_receipt_does_nothing_and_learns_where_the_message_stands,
     an_extended_lease_lasts_longer,
@@ -36,6 +38,44 @@ crate::on_both_backends!(
 
 async fn app(backend: Backend) -> TestApp {
     TestApp::with(backend, |setup| relay(setup, "Documents", "")).await
+}
+
+/// A page of the store's file that is not what was written, say.
+async fn a_damaged_payload_does_not_come_along(backend: Backend) {
+    let app = app(backend).await;
+    let whole = app.put("Documents", "", "whole").await;
+    let damaged = app.put("Documents", "", "bytes").await;
+    let other = if app.store.url.starts_with("sqlite") {
+        "cast('byteZ' as blob)"
+    } else {
+        "'byteZ'::bytea"
+    };
+    let damage = format!(
+        "update payloads set bytes = {other} where message = {}",
+        quoted(&app, &damaged)
+    );
+    databases::run(&app.store.url, &damage).await;
+    let leases = app.lease("Documents", json!({ "max": 10, "payload": "inline" })).await;
+    assert_eq!(leases.len(), 2);
+    assert_eq!((text(&leases[0], "id"), text(&leases[1], "id")), (whole, damaged));
+    assert_eq!(STANDARD.decode(text(&leases[0], "payload")).unwrap(), b"whole");
+    assert!(leases[1].get("payload").is_none(), "{}", leases[1]);
+    // It breaks off: that it is another is known at its end.
+    let link = leases[1]["links"]["payload"].as_str().unwrap();
+    let came = async {
+        let answer = app.request(Method::GET, link).bearer_auth(&app.token).send().await?;
+        answer.error_for_status()?.bytes().await
+    };
+    assert!(came.await.is_err(), "what was never sent");
+}
+
+/// An id as the store's SQL has it.
+fn quoted(app: &TestApp, id: &str) -> String {
+    if app.store.url.starts_with("sqlite") {
+        format!("x'{}'", id.replace('-', ""))
+    } else {
+        format!("'{id}'")
+    }
 }
 
 async fn status(app: &TestApp, id: &str) -> String {
