@@ -114,7 +114,8 @@ impl BlobWriter {
             self.send_part().await?;
         }
         let Some(upload) = &mut self.upload else { return Ok(()) };
-        upload.complete(self.replaces).await?;
+        self.place.answered(upload.wait_for_fewer_than(1)).await?;
+        self.place.answered(upload.complete(self.replaces)).await?;
         self.upload = None;
         Ok(())
     }
@@ -180,8 +181,8 @@ impl Upload {
         Ok(())
     }
 
+    /// Makes a blob of the parts, once all of them were sent.
     async fn complete(&mut self, replaces: bool) -> Result<(), BlobError> {
-        self.wait_for_fewer_than(1).await?;
         if replaces {
             self.parts.complete().await?;
             return Ok(());
