@@ -163,11 +163,14 @@ impl BusinessError {
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
-                // PostgreSQL: connection, resources, operator intervention. SQLite: busy, locked, read-only, I/O, full, cannot open.
+                // PostgreSQL: connection, resources, operator intervention, its system's errors, and read-only as a standby is.
+                // SQLite: busy, locked, read-only, I/O, full, cannot open.
                 let sqlite = code
                     .parse::<i32>()
                     .is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
-                matches!(code.get(..2), Some("08" | "53" | "57")) || (code.len() < 5 && sqlite)
+                matches!(code.get(..2), Some("08" | "53" | "57" | "58"))
+                    || code == "25006"
+                    || (code.len() < 5 && sqlite)
             }
             _ => false,
         }

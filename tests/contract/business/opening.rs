@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection};
+use tranship::business::BusinessError;
 use tranship::domain::ids::MessageId;
 use tranship::domain::message::Fence;
 
-use super::fixture::open;
+use super::fixture::{Plain, open};
 use crate::on_both_databases;
 use crate::support::databases::{TestDatabase, rows};
 
-on_both_databases!(a_new_database_opened_by_many_at_once_serves_all_of_them);
+on_both_databases!(
+    a_new_database_opened_by_many_at_once_serves_all_of_them,
+    a_server_that_only_reads_is_out_of_reach,
+);
 
 /// As many first openings at once as no installation has.
 const OPENINGS: usize = 16;
@@ -48,6 +52,27 @@ async fn a_new_database_opened_by_many_at_once_serves_all_of_them(database: Test
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// As after a failover that left the old address with a standby: no fault of what was to be written.
+async fn a_server_that_only_reads_is_out_of_reach(test: TestDatabase) {
+    let mut plain = Plain::open(&test).await;
+    if plain.is_sqlite() {
+        return;
+    }
+    open(&test).raise_fence(new_fence()).await.expect("a fence");
+    plain
+        .run(
+            "do $$ begin \
+               execute format('alter database %I set default_transaction_read_only = on', current_database()); \
+             end $$",
+        )
+        .await;
+    let refused = open(&test).raise_fence(new_fence()).await;
+    assert!(
+        refused.as_ref().is_err_and(BusinessError::is_unreachable),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
