@@ -30,7 +30,7 @@ fn ask(request: &TokenRequest, client: Option<KnownClient<'_>>) -> Result<Value,
 
 fn verified(body: &Value) -> Claims {
     let token = body["access_token"].as_str().expect("a token");
-    issuer().verify(token, NOW, &[BASE]).expect("a good token")
+    issuer().verify(token, NOW, &[BASE], None).expect("a good token")
 }
 
 #[test]

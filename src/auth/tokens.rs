@@ -205,12 +205,20 @@ impl TokenIssuer {
         }
     }
 
-    /// Verifies a token: signature, times, tenant, audience (AUTH-8). `audiences` are the URLs this service answers to, in
-    /// any form of [`normalised_audience`].
+    /// Verifies a token: signature, times, tenant, audience (AUTH-8). `audiences` are the URLs this service is known to answer to,
+    /// in any form of [`normalised_audience`]. `called` is the address its client says it called: that is its word, so it counts
+    /// only for a token that was asked for at the same one. A token for another service, which has it in its hands, is none for
+    /// this one, whatever address is named.
     ///
     /// # Errors
     /// [`TokenError`], the signature's first: nothing is said about claims that anybody could have written.
-    pub fn verify(&self, token: &str, now: Timestamp, audiences: &[&str]) -> Result<Claims, TokenError> {
+    pub fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+        audiences: &[&str],
+        called: Option<&str>,
+    ) -> Result<Claims, TokenError> {
         let claims = self.signed_claims(token)?;
         let now = whole_seconds(now);
         if now >= claims.exp {
@@ -231,7 +239,12 @@ impl TokenIssuer {
             return Err(TokenError::Malformed);
         }
         let found = normalised_audience(&claims.aud);
-        if !audiences.iter().any(|ours| normalised_audience(ours) == found) {
+        let is_asked_there = |called: &&str| {
+            let issuers = [Version::V1, Version::V2].map(|version| Self::issuer(called, version));
+            issuers.contains(&claims.iss)
+        };
+        let mut ours = audiences.iter().copied().chain(called.filter(is_asked_there));
+        if !ours.any(|ours| normalised_audience(ours) == found) {
             return Err(TokenError::WrongAudience { found });
         }
         Ok(claims)

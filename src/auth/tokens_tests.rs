@@ -29,7 +29,7 @@ fn grant() -> Grant<'static> {
 }
 
 fn check(token: &str) -> Result<Claims, TokenError> {
-    issuer().verify(token, NOW, &[BASE])
+    issuer().verify(token, NOW, &[BASE], None)
 }
 
 /// A token with claims of one's own, signed as the owner of `secret` would.
@@ -90,7 +90,7 @@ fn an_issued_token_is_verified_and_says_what_the_contract_lists() {
 #[test]
 fn a_token_is_good_to_its_last_second_and_no_longer() {
     let token = issuer().issue(&grant(), NOW).token;
-    let at = |seconds| issuer().verify(&token, NOW.plus_seconds(seconds), &[BASE]);
+    let at = |seconds| issuer().verify(&token, NOW.plus_seconds(seconds), &[BASE], None);
     assert!(at(3599).is_ok());
     assert_eq!(
         at(3600),
@@ -273,7 +273,7 @@ fn the_audience_is_this_service_in_any_spelling_and_nothing_else() {
                 NOW,
             )
             .token;
-        issuer().verify(&token, NOW, &[ours]).is_ok()
+        issuer().verify(&token, NOW, &[ours], None).is_ok()
     };
     for asked in [
         "https://erp.example.test",
@@ -302,7 +302,7 @@ fn the_audience_is_this_service_in_any_spelling_and_nothing_else() {
         "00000015-0000-0000-c000-000000000000"
     ));
     let token = issuer().issue(&grant(), NOW).token;
-    let nowhere = issuer().verify(&token, NOW, &[]);
+    let nowhere = issuer().verify(&token, NOW, &[], None);
     assert_eq!(nowhere, Err(TokenError::WrongAudience { found: BASE.to_owned() }));
 }
 
@@ -311,14 +311,14 @@ fn tokens_outlive_a_rotation_but_not_two() {
     let old = issuer().issue(&grant(), NOW).token;
     let rotated = TokenIssuer::new(&[key(2), key(1)], 3600).expect("keys");
     assert!(
-        rotated.verify(&old, NOW, &[BASE]).is_ok(),
+        rotated.verify(&old, NOW, &[BASE], None).is_ok(),
         "the older key still verifies"
     );
     let new = rotated.issue(&grant(), NOW).token;
     assert_eq!(check(&new), Err(TokenError::BadSignature), "the newer key signs");
     let again = TokenIssuer::new(&[key(3), key(2)], 3600).expect("keys");
-    assert_eq!(again.verify(&old, NOW, &[BASE]), Err(TokenError::BadSignature));
-    assert!(again.verify(&new, NOW, &[BASE]).is_ok());
+    assert_eq!(again.verify(&old, NOW, &[BASE], None), Err(TokenError::BadSignature));
+    assert!(again.verify(&new, NOW, &[BASE], None).is_ok());
 }
 
 #[test]

@@ -198,15 +198,15 @@ pub(super) async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Cal
     if let Some(known) = api.callers.0.get(&key).filter(|known| known.is_good(now)) {
         return Ok(known.caller);
     }
-    // What a token's audience may be: the address the client used, or the public one (AUTH-8).
-    let public = api.server.public_url.as_ref().map(url::Url::as_str);
-    let audiences: Vec<&str> = std::iter::once(base.as_str()).chain(public).collect();
+    let own = own_addresses(api, request);
     let (name, expires) = if let Some(client) = static_token(api, token) {
         (client, i64::MAX)
-    } else if let Some(outsider) = api.issuers.verify(token, now, &own_addresses(api, request)).await? {
+    } else if let Some(outsider) = api.issuers.verify(token, now, &own).await? {
         (outsider.client, outsider.expires)
     } else {
-        let claims = api.signers().issuer.verify(token, now, &audiences).map_err(denied)?;
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let verified = api.signers().issuer.verify(token, now, &own, Some(&base));
+        let claims = verified.map_err(denied)?;
         (claims.appid, claims.exp)
     };
     let asked = Instant::now();
@@ -230,8 +230,8 @@ pub(super) async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Cal
     }
 }
 
-/// What tokens of other issuers may be for, besides what the settings say. Not the `Host` of the request: that is its sender's word, and
-/// with it a token that its issuer gave to another service would open this one.
+/// What tokens may be for, besides what the settings say of other issuers' (AUTH-8). Not the `Host` of the request: that is its sender's word,
+/// and with it a token that its issuer gave to another service would open this one.
 fn own_addresses(api: &Api, request: &HttpRequest) -> Vec<String> {
     if let Some(public) = &api.server.public_url {
         return vec![public.as_str().to_owned()];

@@ -27,7 +27,7 @@ fn tokens() {
         version: Version::V2,
     };
     let good = issuer.issue(&grant, NOW).token;
-    let claims = issuer.verify(&good, NOW, &[OURS]).unwrap();
+    let claims = issuer.verify(&good, NOW, &[OURS], None).unwrap();
     let trust = Trust {
         issuer: "https://login.test".to_owned(),
         tenant: None,
@@ -41,7 +41,7 @@ fn tokens() {
             let text = String::from_utf8_lossy(bytes);
             let token = bearer(Some(&text)).unwrap_or(&text);
             // However it is written, it says what was signed.
-            if let Ok(read) = issuer.verify(token, NOW, &[OURS]) {
+            if let Ok(read) = issuer.verify(token, NOW, &[OURS], None) {
                 assert_eq!(read, claims);
             }
             let _ = named_issuer(token);

@@ -2,7 +2,7 @@
 //! in `src/auth`.
 
 use reqwest::header::{COOKIE, HOST};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tranship::auth::tokens::TENANT;
 
@@ -14,6 +14,7 @@ use crate::webhooks::receiver::Receiver;
 
 crate::on_both_backends!(
     a_token_for_another_service_is_not_made_ours_by_a_host_header,
+    nor_is_one_that_this_service_gave,
     a_secret_that_was_rotated_gets_no_token,
     what_is_no_token_is_refused_whatever_its_length,
     an_id_of_another_job_opens_nothing_through_ones_own,
@@ -74,6 +75,54 @@ async fn a_token_for_another_service_is_not_made_ours_by_a_host_header(backend: 
         assert_eq!(call("api://tranship", Some("other.test")).await, StatusCode::OK);
         let own = public.unwrap_or(&app.url);
         assert_eq!(call(own, None).await, StatusCode::OK, "{own}");
+    }
+}
+
+/// AUTH-8: who takes in our tokens, as another service does whose issuer this one is, is not our client.
+async fn nor_is_one_that_this_service_gave(backend: Backend) {
+    for public in [None, Some("https://tranship.test")] {
+        let app = TestApp::with(backend, |setup| {
+            if let Some(public) = public {
+                setup.set("server.public_url", public);
+            }
+        })
+        .await;
+        let secret = app.add_client("carrier", "operator").await;
+        let call = async |asked_at: Option<&str>, scope: &str, called: Option<&str>| {
+            let named = |request: RequestBuilder, host: Option<&str>| match host {
+                Some(host) => request.header(HOST, host),
+                None => request,
+            };
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("client_id", "carrier"),
+                ("client_secret", &secret),
+                ("scope", scope),
+            ];
+            let asked = app.request(Method::POST, "/common/oauth2/v2.0/token").form(&form);
+            let answer: Value = named(asked, asked_at).send().await.unwrap().json().await.unwrap();
+            let token = answer["access_token"].as_str().unwrap();
+            let request = app.request(Method::GET, "/api/v1/jobs").bearer_auth(token);
+            named(request, called).send().await.unwrap().status()
+        };
+        let other = Some("other.test");
+        assert_eq!(
+            call(None, "http://other.test/.default", other).await,
+            StatusCode::UNAUTHORIZED,
+            "{public:?}"
+        );
+        // Its clients may call it by any name that leads to it.
+        assert_eq!(call(other, "http://other.test/.default", other).await, StatusCode::OK);
+        assert_eq!(call(None, &app.url, None).await, StatusCode::OK);
+        assert_eq!(
+            call(None, "http://other.test", None).await,
+            StatusCode::UNAUTHORIZED,
+            "{public:?}"
+        );
+        if let Some(public) = public {
+            assert_eq!(call(None, public, None).await, StatusCode::OK);
+            assert_eq!(call(other, public, None).await, StatusCode::OK);
+        }
     }
 }
 
