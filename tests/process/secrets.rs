@@ -16,6 +16,7 @@ on_both_databases!(no_secret_is_written_anywhere);
 
 const WEBHOOK: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const HEADER: &str = "destination-secret-8c1f";
+const RECEIPT: &str = "the receipt of a lease";
 const IN_URL: &str = "secret-in-a-url-77ab";
 
 /// Something nobody may find, and what it is called here.
@@ -45,7 +46,7 @@ async fn no_secret_is_written_anywhere(store: TestDatabase) {
     secrets.push(("an access token", chief.token().to_owned()));
     console(&site, &service, &admin, &mut secrets).await;
     links(&service, &chief, &mut secrets).await;
-    messages(&service, &chief).await;
+    messages(&service, &chief, &mut secrets).await;
     clients(&chief, &mut secrets).await;
     search(&site, &service, &chief, &secrets, &answers).await;
     assert!(service.stop().await.success());
@@ -145,7 +146,10 @@ async fn console(site: &Site, service: &Service, admin: &Credentials, secrets: &
         .post(&url)
         .form(&[("client", admin.id.as_str()), ("secret", "wrong-secret-51d2")]);
     wrong.send().await.expect("an answer");
-    for request in [by_secret, http().post(&link)] {
+    for request in [
+        by_secret,
+        http().post(&link).header("x-ms-client-request-id", "sign-in"),
+    ] {
         let answer = request.send().await.expect("an answer");
         let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
         let value = cookie.split(['=', ';']).nth(1).expect("a value").to_owned();
@@ -204,7 +208,7 @@ async fn links(service: &Service, chief: &Caller, secrets: &mut Secrets) {
 }
 
 /// A message that ends and is told of, and an export that is brought somewhere.
-async fn messages(service: &Service, chief: &Caller) {
+async fn messages(service: &Service, chief: &Caller, secrets: &mut Secrets) {
     let id = chief.push("Quay", "x", b"bytes".to_vec()).await;
     let leases: Value = chief
         .post("/api/v1/jobs/Quay/leases", "{}")
@@ -213,9 +217,11 @@ async fn messages(service: &Service, chief: &Caller) {
         .await
         .expect("JSON");
     let receipt = leases["leases"][0]["receipt"].as_str().expect("a receipt");
-    chief
-        .post(&format!("/api/v1/leases/{}/ack", wire::in_path(receipt)), "")
-        .await;
+    let in_path = wire::in_path(receipt);
+    let ack = http().post(format!("{}/api/v1/leases/{in_path}/ack", service.base));
+    let named = ack.bearer_auth(chief.token()).header("x-ms-client-request-id", "ack");
+    assert!(named.send().await.expect("an answer").status().is_success());
+    secrets.extend([(RECEIPT, receipt.to_owned()), (RECEIPT, in_path)]);
     chief.ended(&id).await;
     chief.post("/api/v1/jobs/Out/run", "").await;
     let gave_up = |listed: &Value| {
@@ -270,6 +276,10 @@ async fn search(site: &Site, service: &Service, chief: &Caller, secrets: &Secret
         assert!(text.contains(word), "the {what} is another than expected: {text:.2000}");
         for (secret, value) in secrets {
             assert!(value.len() > 8, "{secret}: {value}");
+            // Whoever had the message has it, and so has the journal of a sandbox.
+            if *secret == RECEIPT && what == "journal" {
+                continue;
+            }
             // What a receiver's own URL holds is the operator's to see, not the log's.
             let found = text.find(value.as_str());
             let around = found.map(|at| {
