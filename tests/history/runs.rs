@@ -99,6 +99,8 @@ async fn rounds(ground: impl AsyncFn() -> Option<Ground>) {
 async fn round(ground: Ground, seed: u64, length: Duration) {
     let queues = queues();
     let processes = ground.processes;
+    let may_crash = ground.server.is_some();
+    eprintln!("a round of TRANSHIP_HISTORY_SEED={seed}");
     let ticking = Ticking::soon();
     let cluster = Arc::new(Cluster::start(ground, &queues, &ticking).await);
     let recorder = Arc::new(Recorder::new());
@@ -121,7 +123,7 @@ async fn round(ground: Ground, seed: u64, length: Duration) {
         tasks.spawn(async move { trouble.make(&cluster, &recorder, dice, &over).await });
     }
     tokio::time::sleep(length).await;
-    while !trouble.was_enough() && began.elapsed() < length * LONGER_MAX {
+    while !trouble.was_enough(may_crash) && began.elapsed() < length * LONGER_MAX {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     over.store(true, Ordering::Relaxed);
@@ -141,7 +143,7 @@ async fn round(ground: Ground, seed: u64, length: Duration) {
         clocks,
         runs,
     };
-    judge(&history, &trouble, seed);
+    judge(&history, &trouble, may_crash, seed);
     Arc::into_inner(cluster).expect("nobody uses it any more").stop().await;
 }
 
@@ -165,7 +167,7 @@ fn queues() -> Vec<Queue> {
     ]
 }
 
-fn judge(history: &History, trouble: &Trouble, seed: u64) {
+fn judge(history: &History, trouble: &Trouble, may_crash: bool, seed: u64) {
     let violations = check(history);
     let coverage = Coverage::of(history);
     let kills = trouble.kills.load(Ordering::Relaxed);
@@ -194,6 +196,8 @@ fn judge(history: &History, trouble: &Trouble, seed: u64) {
     assert!(kills > 0, "no process was killed");
     assert!(cuts > 0, "no connection was cut");
     assert!(clocks > 0, "no clock was set");
+    assert!(sleeps > 0, "no process slept");
+    assert!(!may_crash || crashes > 0, "the server did not crash");
     let missing = coverage.missing();
     assert!(
         missing.is_empty(),

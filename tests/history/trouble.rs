@@ -43,11 +43,15 @@ enum Kind {
 }
 
 impl Trouble {
-    /// Whether every kind came that comes everywhere.
-    pub fn was_enough(&self) -> bool {
+    /// Whether every kind came that comes here.
+    pub fn was_enough(&self, may_crash: bool) -> bool {
         let came = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) > 0;
         let clocks = self.clocks.lock().expect("nobody fails while holding it");
-        came(&self.kills) && came(&self.sleeps) && came(&self.cuts) && !clocks.is_empty()
+        came(&self.kills)
+            && came(&self.sleeps)
+            && came(&self.cuts)
+            && !clocks.is_empty()
+            && (!may_crash || came(&self.crashes))
     }
 
     /// Lets one kind of trouble come after the other, as often as each is dealt, until the run is over.
