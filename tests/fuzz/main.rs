@@ -71,6 +71,30 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8], &mut Chance)) {
     eprintln!("{name}: {inputs} inputs in {seconds} s");
 }
 
+/// A folder that no target asks for would be read by nobody.
+#[test]
+fn each_corpus_is_that_of_a_target() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    let mut sources = String::new();
+    for entry in std::fs::read_dir(&here).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "rs") {
+            sources.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    let mut corpora = 0;
+    for entry in std::fs::read_dir(here.join("corpus")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let called =
+            sources.contains(&format!("fuzz(\"{name}\",")) || sources.contains(&format!("fuzz(\n        \"{name}\","));
+        assert!(called, "no target is called {name}");
+        assert!(std::fs::read_dir(&path).unwrap().count() > 0, "{name} is empty");
+        corpora += 1;
+    }
+    assert!(corpora >= 6, "{corpora}");
+}
+
 /// Reads a file in random pieces and checks what every reader promises.
 fn read(mut reader: Box<dyn RecordReader>, file: &[u8], places: Places, chance: &mut Chance) {
     let mut rest = file;
