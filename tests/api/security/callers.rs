@@ -49,7 +49,8 @@ pub async fn strangers(app: &TestApp) -> Vec<Caller> {
     ]
 }
 
-/// Those who may something: one who only looks, a client the jobs list, an operator and an admin.
+/// Those who may something: one who only looks, a client the jobs list, an operator and an admin; and one who may make projects, whom no
+/// job lists.
 pub async fn friends(app: &TestApp) -> Vec<Caller> {
     let mut friends = Vec::new();
     for (name, role) in [
@@ -57,6 +58,7 @@ pub async fn friends(app: &TestApp) -> Vec<Caller> {
         ("shop", "client"),
         ("operator", "operator"),
         ("admin", "admin"),
+        ("integrator", "integrator"),
     ] {
         let secret = app.add_client(name, role).await;
         friends.push(caller(name, Shown::Token(app.token_of(name, &secret).await)));

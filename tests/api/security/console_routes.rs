@@ -39,7 +39,7 @@ impl Visitor {
 }
 
 /// Nobody, an operator's token without a session, a cookie that is no session's; a client of another job, one who only looks, a client of
-/// the job, an operator, an admin.
+/// the job, an operator, an admin; an integrator whom no job lists.
 async fn visitors(app: &TestApp) -> Vec<Visitor> {
     let outside = |name, session: Option<&str>, bearer: Option<&str>| Visitor {
         name,
@@ -57,6 +57,7 @@ async fn visitors(app: &TestApp) -> Vec<Visitor> {
         ("shop", "client"),
         ("operator", "operator"),
         ("admin", "admin"),
+        ("integrator", "integrator"),
     ] {
         let browser = Browser::of(app, name, role).await;
         let token = browser.see("/console").await.form_token();

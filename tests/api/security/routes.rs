@@ -14,7 +14,7 @@ crate::on_both_backends!(
 );
 
 /// What each caller is answered, in the order of [`strangers`] and [`friends`]: nobody, a token that is none, a revoked client, a session of
-/// the console, a client of another job; one who only looks, a client of the job, an operator, an admin.
+/// the console, a client of another job; one who only looks, a client of the job, an operator, an admin, an integrator whom no job lists.
 const TABLE: &str = include_str!("routes.txt");
 
 struct Line {
