@@ -81,7 +81,10 @@ impl Listeners {
     pub(super) fn serve(self, api: Api, config: &Config) -> anyhow::Result<actix_web::dev::Server> {
         let settings = &config.server;
         let data = web::Data::new(api);
-        let body_patience = Duration::from_secs(config.limits.body_seconds.into());
+        let patience = http::slow::Patience {
+            body: Duration::from_secs(config.limits.body_seconds.into()),
+            upload: Duration::from_secs(config.limits.upload_seconds.into()),
+        };
         let is_sandbox = data.context.sandbox.is_some();
         let mut server = HttpServer::new(move || {
             WebApp::new()
@@ -94,7 +97,7 @@ impl Listeners {
                     if let Some(path) = http::canonical::canonical_path(request.path()) {
                         http::rewrite(&mut request, &path);
                     }
-                    http::slow::bound(&mut request, body_patience);
+                    http::slow::bound(&mut request, patience);
                     service.call(request)
                 })
                 .wrap(Condition::new(is_sandbox, from_fn(http::sandbox::record)))

@@ -14,6 +14,8 @@ pub struct Limits {
     pub connections: usize,
     /// `body_seconds`: how long the body of a request that is no upload may take.
     pub body_seconds: u32,
+    /// `upload_seconds`: how long the next KiB of an upload may take.
+    pub upload_seconds: u32,
 }
 
 impl Limits {
@@ -23,6 +25,7 @@ impl Limits {
             requests_burst: number(reader, "limits.requests_burst", 1, 1_000_000),
             connections: number(reader, "limits.connections", 1, 1_000_000),
             body_seconds: number(reader, "limits.body_seconds", 1, 3600),
+            upload_seconds: number(reader, "limits.upload_seconds", 1, 3600),
         }
     }
 }

@@ -1,10 +1,14 @@
-//! Who is let in to enqueue, decided before a body is read: what is under way at once is bounded, and so is the memory it takes.
+//! Who is let in to enqueue, decided before a body is read: what is under way at once is bounded, and so is the memory it takes. No client
+//! has all of it.
+
+mod places;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::places::{Place, Places};
 use super::problem::{Kind, Problem};
 use crate::config;
 use crate::domain::job::Job;
@@ -21,8 +25,8 @@ const LISTS_BYTES: usize = 16 * 1024 * 1024;
 /// The gate. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    enqueues: Arc<Semaphore>,
-    batch_pieces: Arc<Semaphore>,
+    enqueues: Arc<Places>,
+    batch_pieces: Arc<Places>,
     list_pieces: Arc<Semaphore>,
     wait: Duration,
 }
@@ -31,8 +35,9 @@ pub struct Admission {
 #[derive(Debug)]
 #[must_use]
 pub struct Turn {
-    _enqueue: OwnedSemaphorePermit,
-    _pieces: Option<OwnedSemaphorePermit>,
+    _enqueue: Place,
+    _batch: Option<Place>,
+    _list: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -40,22 +45,22 @@ impl Admission {
     #[must_use]
     pub fn new(queue: &config::Queue) -> Self {
         Self {
-            enqueues: Arc::new(Semaphore::new(queue.max_enqueues)),
-            batch_pieces: Arc::new(Semaphore::new(pieces(queue.batch_max_bytes) * BATCHES)),
+            enqueues: Arc::new(Places::new(queue.max_enqueues)),
+            batch_pieces: Arc::new(Places::new(pieces(queue.batch_max_bytes) * BATCHES)),
             list_pieces: Arc::new(Semaphore::new(pieces(LISTS_BYTES))),
             wait: Duration::from_secs(queue.admit_wait_seconds.into()),
         }
     }
 
-    /// Lets in at once or not at all.
+    /// Lets a client in at once or not at all.
     ///
     /// # Errors
     /// 429.
-    pub fn at_once(&self) -> Result<Turn, Problem> {
-        let enqueue = Arc::clone(&self.enqueues).try_acquire_owned().map_err(|_| full())?;
+    pub fn at_once(&self, client: &str) -> Result<Turn, Problem> {
         Ok(Turn {
-            _enqueue: enqueue,
-            _pieces: None,
+            _enqueue: self.enqueues.take(client, 1).ok_or_else(full)?,
+            _batch: None,
+            _list: None,
         })
     }
 
@@ -63,12 +68,12 @@ impl Admission {
     ///
     /// # Errors
     /// 429.
-    pub fn batch_at_once(&self, bytes_max: usize) -> Result<Turn, Problem> {
+    pub fn batch_at_once(&self, client: &str, bytes_max: usize) -> Result<Turn, Problem> {
         let pieces = u32::try_from(pieces(bytes_max)).unwrap_or(u32::MAX);
-        let turn = self.at_once()?;
-        let pieces = Arc::clone(&self.batch_pieces).try_acquire_many_owned(pieces);
+        let turn = self.at_once(client)?;
+        let batch = self.batch_pieces.take(client, pieces).ok_or_else(full)?;
         Ok(Turn {
-            _pieces: Some(pieces.map_err(|_| full())?),
+            _batch: Some(batch),
             ..turn
         })
     }
@@ -77,14 +82,14 @@ impl Admission {
     ///
     /// # Errors
     /// 503 when the wait was too long.
-    pub async fn list_in_time(&self, bytes: u64) -> Result<Turn, Problem> {
+    pub async fn list_in_time(&self, client: &str, bytes: u64) -> Result<Turn, Problem> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(LISTS_BYTES);
         let pieces = u32::try_from(pieces(bytes)).unwrap_or(u32::MAX);
-        let turn = self.in_time().await?;
+        let turn = self.in_time(client).await?;
         let waiting = Arc::clone(&self.list_pieces).acquire_many_owned(pieces);
         match tokio::time::timeout(self.wait, waiting).await {
-            Ok(Ok(pieces)) => Ok(Turn {
-                _pieces: Some(pieces),
+            Ok(Ok(list)) => Ok(Turn {
+                _list: Some(list),
                 ..turn
             }),
             Ok(Err(_)) | Err(_) => Err(too_long()),
@@ -95,18 +100,23 @@ impl Admission {
     ///
     /// # Errors
     /// 503 when the wait was too long.
-    pub async fn in_time(&self) -> Result<Turn, Problem> {
-        self.within(self.wait).await
+    pub async fn in_time(&self, client: &str) -> Result<Turn, Problem> {
+        self.within(client, self.wait).await
     }
 
     /// The same for one more message of a job: waits until there is room in its queue, and only then takes a turn, which others may need.
     ///
     /// # Errors
     /// 503 when the wait was too long.
-    pub async fn in_time_for(&self, context: &Context, job: &Job) -> Result<(Turn, Option<Room>), Problem> {
+    pub async fn in_time_for(
+        &self,
+        context: &Context,
+        client: &str,
+        job: &Job,
+    ) -> Result<(Turn, Option<Room>), Problem> {
         let began = Instant::now();
         let room = self.room_in_time(context, job).await?;
-        let turn = self.within(self.wait.saturating_sub(began.elapsed())).await?;
+        let turn = self.within(client, self.wait.saturating_sub(began.elapsed())).await?;
         Ok((turn, room))
     }
 
@@ -125,14 +135,14 @@ impl Admission {
         })
     }
 
-    async fn within(&self, wait: Duration) -> Result<Turn, Problem> {
-        let turn = tokio::time::timeout(wait, Arc::clone(&self.enqueues).acquire_owned());
-        match turn.await {
-            Ok(Ok(enqueue)) => Ok(Turn {
+    async fn within(&self, client: &str, wait: Duration) -> Result<Turn, Problem> {
+        match tokio::time::timeout(wait, self.enqueues.wait(client)).await {
+            Ok(Some(enqueue)) => Ok(Turn {
                 _enqueue: enqueue,
-                _pieces: None,
+                _batch: None,
+                _list: None,
             }),
-            Ok(Err(_)) | Err(_) => Err(too_long()),
+            Ok(None) | Err(_) => Err(too_long()),
         }
     }
 }
@@ -140,7 +150,7 @@ impl Admission {
 fn too_long() -> Problem {
     Problem::new(
         Kind::Unavailable,
-        "as much is being enqueued as the service takes at once; nothing was stored, send it again later",
+        "as much is being enqueued as the service takes at once, of everybody or of this client; nothing was stored, send it again later",
     )
 }
 
@@ -151,6 +161,6 @@ fn pieces(bytes: usize) -> usize {
 fn full() -> Problem {
     Problem::new(
         Kind::QueueFull,
-        "as much is being enqueued as the service takes at once; nothing was stored, send it again later",
+        "as much is being enqueued as the service takes at once, of everybody or of this client; nothing was stored, send it again later",
     )
 }

@@ -77,7 +77,7 @@ async fn take_in(api: &Api, request: &HttpRequest, name: &str, body: web::Payloa
     if announced > bytes_max {
         return Err(body::too_large(bytes_max));
     }
-    let _turn = api.admission.batch_at_once(announced)?;
+    let _turn = api.admission.batch_at_once(&caller.name, announced)?;
     let bytes = body::read(body, bytes_max).await?;
     if let Some(expected) = expected {
         let found = PayloadHasher::digest(&bytes);

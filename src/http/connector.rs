@@ -76,7 +76,7 @@ async fn take_in(
         ..envelope::from_headers(api, request, job, &caller)?
     };
     enqueue::check(job, &definitions, &mut envelope)?;
-    let _admitted = api.admission.in_time_for(&api.context, job).await?;
+    let _admitted = api.admission.in_time_for(&api.context, &caller.name, job).await?;
     let taken = Box::pin(enqueue::enqueue(&api.context, job, envelope, body)).await?;
     api.wake.notify_one();
     let mut answer = HttpResponse::Ok();

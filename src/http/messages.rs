@@ -100,7 +100,7 @@ where
     E: std::fmt::Display,
 {
     enqueue::check(job, definitions, &mut envelope)?;
-    let _turn = api.admission.at_once()?;
+    let _turn = api.admission.at_once(&envelope.sender)?;
     let _room = context.room(job, 1).await?;
     let taken = Box::pin(enqueue::enqueue(context, job, envelope, body)).await?;
     api.wake.notify_one();

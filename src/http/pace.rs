@@ -46,12 +46,6 @@ impl Pace {
         Self { buckets }
     }
 
-    /// Whether anybody is held back at all.
-    #[must_use]
-    pub fn is_limited(&self) -> bool {
-        self.buckets.is_some()
-    }
-
     /// Lets a client's request in: on `/api/v1` at once or not at all. Clients of the other surfaces take a 429 badly (RI-6a), so there
     /// the request waits, with its body unread, and is refused only where it would wait too long.
     ///

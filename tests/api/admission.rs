@@ -15,6 +15,9 @@ crate::on_both_backends!(
     a_connector_that_waits_too_long_is_told_to_come_back_and_nothing_is_stored,
     a_waiting_connector_upload_is_not_read,
     who_is_not_allowed_takes_no_place,
+    an_upload_that_stands_still_gives_its_place_back,
+    an_upload_that_goes_on_takes_as_long_as_it_takes,
+    one_client_leaves_a_place_to_others,
 );
 
 async fn app(backend: Backend, wait_seconds: u32) -> TestApp {
@@ -22,6 +25,7 @@ async fn app(backend: Backend, wait_seconds: u32) -> TestApp {
         relay(setup, "Documents", "");
         setup.set("queue.max_enqueues", "1");
         setup.set("queue.admit_wait_seconds", wait_seconds.to_string());
+        setup.set("limits.upload_seconds", "20");
     })
     .await
 }
@@ -151,4 +155,94 @@ async fn who_is_not_allowed_takes_no_place(backend: Backend) {
         .await
         .expect(StatusCode::BAD_REQUEST);
     finish(upload).await;
+}
+
+/// Whether its machine is gone or it only holds the place.
+async fn an_upload_that_stands_still_gives_its_place_back(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        relay(setup, "Documents", "");
+        setup.set("queue.max_enqueues", "1");
+        setup.set("limits.upload_seconds", "2");
+    })
+    .await;
+    for (path, bytes) in [
+        ("/api/v1/jobs/Documents/messages", 1 << 20),
+        ("/api/v1/jobs/Documents/messages/batch", 1 << 20),
+        (&format!("/api/connector/enqueue/{}", app.job("Documents")), 1 << 20),
+    ] {
+        let mut socket = begin(&app, path, bytes).await;
+        // A trickle is no upload either.
+        let began = Instant::now();
+        let trickle = async {
+            let (mut from, mut to) = socket.split();
+            let sending = async {
+                while to.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            };
+            let mut answer = Vec::new();
+            let answered = async { from.read_to_end(&mut answer).await };
+            tokio::select! { () = sending => {}, _ = answered => {} }
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(15), trickle).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{path}: it is waited for"));
+        assert!(began.elapsed() >= Duration::from_secs(2), "{path}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+        assert!(
+            answer.contains("no KiB of it came within 2 seconds"),
+            "{path}: {answer}"
+        );
+        app.put("Documents", "", "one").await;
+    }
+    assert_eq!(app.messages().await, 3);
+}
+
+/// GEN-13
+async fn an_upload_that_goes_on_takes_as_long_as_it_takes(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        relay(setup, "Documents", "");
+        setup.set("limits.upload_seconds", "2");
+    })
+    .await;
+    let mut socket = begin(&app, "/api/v1/jobs/Documents/messages", 6 * 1024).await;
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        socket.write_all(&[b'x'; 1024]).await.unwrap();
+    }
+    let mut answer = vec![0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 201");
+}
+
+async fn one_client_leaves_a_place_to_others(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        relay(setup, "Documents", "");
+        setup.set("queue.max_enqueues", "4");
+        setup.set("queue.admit_wait_seconds", "1");
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut socket = begin(&app, "/api/v1/jobs/Documents/messages", 10).await;
+        socket.write_all(b"12345").await.unwrap();
+        held.push(socket);
+    }
+    let other = app.add_client("other", "operator").await;
+    let other = app.token_of("other", &other).await;
+    let probe = async |token: &str| send(app.enqueuing("Documents", "", ""), token).await.status;
+    let mut rounds = 0;
+    while probe(&app.token).await != StatusCode::TOO_MANY_REQUESTS {
+        rounds += 1;
+        assert!(rounds < 100, "the uploads took no places");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(connector(&app).await.unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
+    send(app.enqueuing("Documents", "", "one"), &other)
+        .await
+        .expect(StatusCode::CREATED);
+    for socket in held {
+        finish(socket).await;
+    }
+    assert_eq!(app.messages().await, 4);
 }

@@ -39,7 +39,7 @@ pub(super) async fn put(
         let message = format!("The header {name} is not supported here.");
         return Err(BlobProblem::bad("UnsupportedHeader", message));
     }
-    keep_pace(api, &path).await?;
+    let client = client_of(api, &path).await?;
     let query = Query::of(request);
     let mut conditions = sent::conditions(request)?;
     conditions.create_only = create_only;
@@ -50,24 +50,20 @@ pub(super) async fn put(
         md5: None,
     };
     match query.get("comp").as_deref() {
-        None => put_blob(api, request, put, body).await,
-        Some("block") => put_block(api, request, &put.path, &query, body).await,
-        Some("blocklist") => put_block_list(api, request, put, body).await,
+        None => put_blob(api, request, &client, put, body).await,
+        Some("block") => put_block(api, request, &client, &put.path, &query, body).await,
+        Some("blocklist") => put_block_list(api, request, &client, put, body).await,
         Some(other) => Err(no_such_part(other)),
     }
 }
 
-/// A link is used for the client that asked for it, and that client's calls are counted.
-async fn keep_pace(api: &Api, path: &BlobPath) -> Result<(), BlobProblem> {
-    if !api.pace.is_limited() {
-        return Ok(());
-    }
+/// A link is used for the client that asked for it, and that client's calls are counted. No name where the blob is gone.
+async fn client_of(api: &Api, path: &BlobPath) -> Result<String, BlobProblem> {
     let now = api.context.clock.now();
     let blob = api.context.store.dmf_blob(path, now).await.map_err(Problem::from)?;
-    if let Some(blob) = blob {
-        api.pace.let_in(&blob.client, Surface::Connector).await?;
-    }
-    Ok(())
+    let Some(blob) = blob else { return Ok(String::new()) };
+    api.pace.let_in(&blob.client, Surface::Connector).await?;
+    Ok(blob.client)
 }
 
 /// The refusal of a part of a blob that is not kept here: properties, metadata, leases, pages and so on.
@@ -77,7 +73,13 @@ pub(super) fn no_such_part(comp: &str) -> BlobProblem {
     BlobProblem::bad("InvalidQueryParameterValue", message)
 }
 
-async fn put_blob(api: &Api, request: &HttpRequest, put: Put, body: web::Payload) -> Result<HttpResponse, BlobProblem> {
+async fn put_blob(
+    api: &Api,
+    request: &HttpRequest,
+    client: &str,
+    put: Put,
+    body: web::Payload,
+) -> Result<HttpResponse, BlobProblem> {
     match sent::text(request, "x-ms-blob-type") {
         None => {
             let message = "A header this needs is missing: x-ms-blob-type: BlockBlob.";
@@ -96,7 +98,7 @@ async fn put_blob(api: &Api, request: &HttpRequest, put: Put, body: web::Payload
     };
     refuse_too_large(api, request)?;
     // With the body unread: who sends a large file is not sent away after it (RI-6a).
-    let _turn = api.admission.in_time().await?;
+    let _turn = api.admission.in_time(client).await?;
     let content = blob_host::put(&api.context, put, body).await?;
     let mut answer = created();
     answer.insert_header(("Content-MD5", STANDARD.encode(content.md5)));
@@ -106,6 +108,7 @@ async fn put_blob(api: &Api, request: &HttpRequest, put: Put, body: web::Payload
 async fn put_block(
     api: &Api,
     request: &HttpRequest,
+    client: &str,
     path: &BlobPath,
     query: &Query,
     body: web::Payload,
@@ -114,7 +117,7 @@ async fn put_block(
     let id = block_list::id(&id).ok_or_else(|| block_list::invalid_id(&id))?;
     let md5 = sent::md5(request, "content-md5")?;
     refuse_too_large(api, request)?;
-    let _turn = api.admission.in_time().await?;
+    let _turn = api.admission.in_time(client).await?;
     let md5 = blob_host::put_block(&api.context, path, &id, md5, body).await?;
     let mut answer = created();
     Ok(answer.insert_header(("Content-MD5", STANDARD.encode(md5))).finish())
@@ -123,6 +126,7 @@ async fn put_block(
 async fn put_block_list(
     api: &Api,
     request: &HttpRequest,
+    client: &str,
     put: Put,
     list: web::Payload,
 ) -> Result<HttpResponse, BlobProblem> {
@@ -133,7 +137,10 @@ async fn put_block_list(
         ..put
     };
     // A list takes memory while it is carried out, the longer the more.
-    let _turn = api.admission.list_in_time(length(request).unwrap_or(u64::MAX)).await?;
+    let _turn = api
+        .admission
+        .list_in_time(client, length(request).unwrap_or(u64::MAX))
+        .await?;
     let list = body::read(list, block_list::BYTES_MAX).await?;
     if let Some(expected) = list_md5 {
         blob_host::verify_md5(&list, expected)?;
