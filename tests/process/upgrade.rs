@@ -2,7 +2,8 @@
 //! what ended says what it said, what failed can be corrected and tried again.
 //!
 //! `tests/data/stores` keeps such stores, one folder for each release and kind of database: a dump of the store as `kill -9` left it, the
-//! blob folder's id where it has one, and what was known of it. `TRANSHIP_KEEP_STORES=tests/data/stores/NAME cargo nextest run --test process upgrade`
+//! blob folder's id where it has one, and what was known of it; and `business.sql`, the control tables of its business databases as `src/business/control.rs` makes them, for
+//! `contract/business/opening`. `TRANSHIP_KEEP_STORES=tests/data/stores/NAME cargo nextest run --test process upgrade`
 //! makes one by the version that is built; a release adds its own, and old ones are never made anew.
 
 use std::path::{Path, PathBuf};

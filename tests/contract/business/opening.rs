@@ -1,19 +1,22 @@
 //! Opening a business database, also by many at once and in the state another program left it in.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection};
 use tranship::business::BusinessError;
-use tranship::domain::ids::MessageId;
+use tranship::business::staging::StagingBatch;
+use tranship::domain::ids::{JobId, MessageId};
 use tranship::domain::message::Fence;
 
-use super::fixture::{Plain, open};
+use super::fixture::{Loading, Plain, after, bad_record, batch, open, order, orders, outcome};
 use crate::on_both_databases;
-use crate::support::databases::{TestDatabase, rows};
+use crate::support::databases::{TestDatabase, rows, run};
 
 on_both_databases!(
     a_new_database_opened_by_many_at_once_serves_all_of_them,
     a_server_that_only_reads_is_out_of_reach,
+    a_database_of_each_earlier_version_serves,
 );
 
 /// As many first openings at once as no installation has.
@@ -73,6 +76,39 @@ async fn a_server_that_only_reads_is_out_of_reach(test: TestDatabase) {
         refused.as_ref().is_err_and(BusinessError::is_unreachable),
         "{refused:?}"
     );
+}
+
+/// Control tables are made where there are none, and never altered: what a release made has to do for all that come after it.
+async fn a_database_of_each_earlier_version_serves(test: TestDatabase) {
+    let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stores");
+    let mut releases = 0;
+    for folder in std::fs::read_dir(stores).expect("the kept stores") {
+        let made = std::fs::read_to_string(folder.expect("an entry").path().join("business.sql")).expect("its tables");
+        let is_sqlite = test.url.starts_with("sqlite");
+        let test = if is_sqlite {
+            TestDatabase::sqlite()
+        } else {
+            TestDatabase::postgres().await.expect("the cluster that gave one")
+        };
+        let id = if is_sqlite { "blob" } else { "uuid" };
+        run(&test.url, &made.replace("{id}", id)).await;
+        let (database, entity) = (open(&test), orders());
+        let loading = Loading::begin(&database, &entity).await;
+        let good = batch(1, vec![order(1, "A", "1.00"), order(2, "B", "2.00")]);
+        let all = StagingBatch {
+            rejected: vec![bad_record(3)],
+            after: after(3),
+            ..good
+        };
+        loading.stage(all).await;
+        assert_eq!(outcome(loading.finish().await).0, 2);
+        assert_eq!(loading.rejects().await.len(), 2, "two mistakes of one record");
+        database.track(&entity).await.expect("tracked");
+        let job = JobId(uuid::Uuid::new_v4());
+        assert_eq!(database.raise_mark(job, &entity, 0).await.expect("a mark").new, 1);
+        releases += 1;
+    }
+    assert!(releases > 0);
 }
 
 #[tokio::test]
