@@ -8,5 +8,5 @@ mod handed_out;
 mod housekeeping;
 mod imports;
 mod outgoing;
-mod place;
+pub mod place;
 mod reached;

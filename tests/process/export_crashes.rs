@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::crash_matrix::place::Payloads;
 use crate::exports;
-use crate::on_both_databases;
+use crate::in_every_place_of_blobs;
 use crate::service::Service;
 use crate::site::Site;
 use crate::support::databases::TestDatabase;
@@ -13,13 +14,12 @@ use crate::wire::Caller;
 const ROWS: usize = 50;
 const IN_A_MESSAGE: usize = 20;
 
-on_both_databases!(an_export_killed_at_each_of_its_steps_is_queued_once_and_whole,);
+in_every_place_of_blobs!(an_export_killed_at_each_of_its_steps_is_queued_once_and_whole,);
 
-async fn an_export_killed_at_each_of_its_steps_is_queued_once_and_whole(store: TestDatabase) {
+async fn an_export_killed_at_each_of_its_steps_is_queued_once_and_whole(store: TestDatabase, payloads: Payloads) {
     let mut site = Site::on(store).await;
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
-    // So that there are uploads and blobs.
-    site.set("TRANSHIP_QUEUE__INLINE_MAX_BYTES", "16");
+    payloads.keep(&mut site);
     exports::define(&site, IN_A_MESSAGE);
     let tester = site.add_client("tester", "operator");
     let service = site.start("data").await;

@@ -7,7 +7,8 @@ use std::io::{Cursor, Read as _};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::on_both_databases;
+use crate::crash_matrix::place::Payloads;
+use crate::in_every_place_of_blobs;
 use crate::service::Service;
 use crate::site::{Credentials, Site};
 use crate::support::databases::{TestDatabase, rows};
@@ -18,7 +19,7 @@ const ROWS: usize = 50;
 const ACTIONS: &str = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.";
 const PROJECT: &str = "Stock export";
 
-on_both_databases!(a_package_killed_at_each_of_its_steps_is_made_once_and_whole,);
+in_every_place_of_blobs!(a_package_killed_at_each_of_its_steps_is_made_once_and_whole,);
 
 const ENTITY: &str = r#"
 name = "Stock"
@@ -46,9 +47,10 @@ refresh = "incremental"
 deletes = "leave_out"
 "#;
 
-async fn a_package_killed_at_each_of_its_steps_is_made_once_and_whole(store: TestDatabase) {
+async fn a_package_killed_at_each_of_its_steps_is_made_once_and_whole(store: TestDatabase, payloads: Payloads) {
     let mut site = Site::on(store).await;
     site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
+    payloads.keep(&mut site);
     site.write("entities/stock.toml", ENTITY);
     site.write("jobs/stock.toml", JOB);
     let tester = site.add_client("tester", "operator");

@@ -19,6 +19,19 @@ pub enum Payloads {
     Bucket(Bucket),
 }
 
+impl Payloads {
+    /// Has a site keep them there.
+    pub fn keep(&self, site: &mut Site) {
+        if !matches!(self, Self::Inline) {
+            // So that there are uploads and blobs.
+            site.set("TRANSHIP_QUEUE__INLINE_MAX_BYTES", "16");
+        }
+        if let Self::Bucket(bucket) = self {
+            site.set("TRANSHIP_BLOBS__URL", &format!("{}/blobs", bucket.url));
+        }
+    }
+}
+
 /// A site to crash in, and its client.
 pub struct Place {
     pub site: Site,
@@ -37,12 +50,7 @@ impl Place {
         site.set("TRANSHIP_QUEUE__UPLOAD_STALE_SECONDS", "1");
         // A message may be in the way of every life there is.
         site.set("TRANSHIP_QUEUE__MAX_DELIVERIES", "1000");
-        if !matches!(payloads, Payloads::Inline) {
-            site.set("TRANSHIP_QUEUE__INLINE_MAX_BYTES", "16");
-        }
-        if let Payloads::Bucket(bucket) = &payloads {
-            site.set("TRANSHIP_BLOBS__URL", &format!("{}/blobs", bucket.url));
-        }
+        payloads.keep(&mut site);
         for folder in ["jobs", "entities"] {
             std::fs::create_dir_all(site.path(folder)).expect("a folder");
         }
@@ -168,7 +176,6 @@ fn files_below(folder: &std::path::Path) -> u64 {
 macro_rules! in_every_place {
     ($($name:ident),+ $(,)?) => {
         $(mod $name {
-            use $crate::buckets::Bucket;
             use $crate::crash_matrix::place::Payloads;
             use $crate::support::databases::TestDatabase;
 
@@ -178,37 +185,60 @@ macro_rules! in_every_place {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn in_files_on_sqlite() {
-                super::$name(TestDatabase::sqlite(), Payloads::Files).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn inline_on_postgres() {
                 if let Some(store) = TestDatabase::postgres().await {
                     super::$name(store, Payloads::Inline).await;
                 }
             }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn in_files_on_postgres() {
-                if let Some(store) = TestDatabase::postgres().await {
-                    super::$name(store, Payloads::Files).await;
-                }
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn in_s3_on_sqlite() {
-                if let Some(bucket) = Bucket::s3() {
-                    super::$name(TestDatabase::sqlite(), Payloads::Bucket(bucket)).await;
-                }
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn in_azure_on_postgres() {
-                if let (Some(store), Some(bucket)) = (TestDatabase::postgres().await, Bucket::azure()) {
-                    super::$name(store, Payloads::Bucket(bucket)).await;
-                }
-            }
+            $crate::in_places_of_blobs!(super::$name);
         })+
+    };
+}
+
+/// Declares them in a module of their own for each place where payloads are blobs.
+#[macro_export]
+macro_rules! in_every_place_of_blobs {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            use $crate::crash_matrix::place::Payloads;
+            use $crate::support::databases::TestDatabase;
+
+            $crate::in_places_of_blobs!(super::$name);
+        })+
+    };
+}
+
+/// The tests of one module where payloads are blobs.
+#[macro_export]
+macro_rules! in_places_of_blobs {
+    ($test:path) => {
+        use $crate::buckets::Bucket;
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn in_files_on_sqlite() {
+            $test(TestDatabase::sqlite(), Payloads::Files).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn in_files_on_postgres() {
+            if let Some(store) = TestDatabase::postgres().await {
+                $test(store, Payloads::Files).await;
+            }
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn in_s3_on_sqlite() {
+            if let Some(bucket) = Bucket::s3() {
+                $test(TestDatabase::sqlite(), Payloads::Bucket(bucket)).await;
+            }
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn in_azure_on_postgres() {
+            if let (Some(store), Some(bucket)) = (TestDatabase::postgres().await, Bucket::azure()) {
+                $test(store, Payloads::Bucket(bucket)).await;
+            }
+        }
     };
 }
