@@ -207,8 +207,8 @@ impl TokenIssuer {
 
     /// Verifies a token: signature, times, tenant, audience (AUTH-8). `audiences` are the URLs this service is known to answer to,
     /// in any form of [`normalised_audience`]. `called` is the address its client says it called: that is its word, so it counts
-    /// only for a token that was asked for at the same one. A token for another service, which has it in its hands, is none for
-    /// this one, whatever address is named.
+    /// only for a token that was asked for at the same host, by whatever scheme and port (MSAL asks on 443). A token for another
+    /// service, which has it in its hands, is none for this one, whatever address is named.
     ///
     /// # Errors
     /// [`TokenError`], the signature's first: nothing is said about claims that anybody could have written.
@@ -239,10 +239,8 @@ impl TokenIssuer {
             return Err(TokenError::Malformed);
         }
         let found = normalised_audience(&claims.aud);
-        let is_asked_there = |called: &&str| {
-            let issuers = [Version::V1, Version::V2].map(|version| Self::issuer(called, version));
-            issuers.contains(&claims.iss)
-        };
+        let is_asked_there =
+            |called: &&str| host(called).is_some_and(|host_called| host(&claims.iss) == Some(host_called));
         let mut ours = audiences.iter().copied().chain(called.filter(is_asked_there));
         if !ours.any(|ours| normalised_audience(ours) == found) {
             return Err(TokenError::WrongAudience { found });
@@ -297,6 +295,11 @@ pub fn normalised_audience(text: &str) -> String {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url.as_str().trim_end_matches('/').to_owned(),
         _ => text.to_owned(),
     }
+}
+
+/// The host of a URL, in lower case.
+fn host(url: &str) -> Option<String> {
+    url::Url::parse(url).ok()?.host_str().map(str::to_lowercase)
 }
 
 /// A GUID that stands for a client, the same for every spelling of its name (names are unique in any case).

@@ -1,6 +1,7 @@
 //! Writing a blob: small ones in one request, large ones in parts, memory bounded either way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -16,6 +17,9 @@ pub const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// Parts on their way to the store at once. With the one being filled, a writer holds at most three.
 pub const PARTS_IN_FLIGHT: usize = 2;
+
+/// Longest wait for a store to put the parts of a blob together: S3 says that of many parts it may take minutes.
+const COMPLETION_MAX: Duration = Duration::from_mins(5);
 
 /// Allocation step while a part fills: small payloads stay small in memory.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -114,8 +118,13 @@ impl BlobWriter {
             self.send_part().await?;
         }
         let Some(upload) = &mut self.upload else { return Ok(()) };
-        self.place.answered(upload.wait_for_fewer_than(1)).await?;
-        self.place.answered(upload.complete(self.replaces)).await?;
+        for left in (1..=PARTS_IN_FLIGHT).rev() {
+            self.place.answered(upload.wait_for_fewer_than(left)).await?;
+        }
+        if !self.replaces {
+            self.place.answered(upload.refuse_another()).await?;
+        }
+        upload.complete().await?;
         self.upload = None;
         Ok(())
     }
@@ -181,26 +190,31 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes a blob of the parts, once all of them were sent.
-    async fn complete(&mut self, replaces: bool) -> Result<(), BlobError> {
-        if replaces {
-            self.parts.complete().await?;
-            return Ok(());
-        }
-        // No store has a create mode for parts. Keys are unique per upload, so this look is a guard against our own
-        // mistakes, not a lock.
+    /// No store has a create mode for parts. Keys are unique per upload, so this look is a guard against our own mistakes, not a
+    /// lock.
+    async fn refuse_another(&mut self) -> Result<(), BlobError> {
         match self.store.head(&self.path).await {
-            Err(Error::NotFound { .. }) => {}
-            Err(cause) => return Err(cause.into()),
-            Ok(_) => {
-                return Err(BlobError::Store(Error::AlreadyExists {
-                    path: self.path.to_string(),
-                    source: "a blob is written once".into(),
-                }));
+            Err(Error::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(cause.into()),
+            Ok(_) => Err(BlobError::Store(Error::AlreadyExists {
+                path: self.path.to_string(),
+                source: "a blob is written once".into(),
+            })),
+        }
+    }
+
+    /// Makes a blob of the parts, once all of them were sent.
+    async fn complete(&mut self) -> Result<(), BlobError> {
+        let completing = tokio::time::timeout(COMPLETION_MAX, self.parts.complete());
+        match completing.await {
+            Ok(completed) => completed.map(drop).map_err(BlobError::from),
+            Err(_) => {
+                let waited = COMPLETION_MAX.as_secs();
+                Err(BlobError::failed(format!(
+                    "the object store did not put the parts together within {waited} s"
+                )))
             }
         }
-        self.parts.complete().await?;
-        Ok(())
     }
 
     /// Removes what was sent. Best effort: the upload's row stays until the sweep has deleted the key.

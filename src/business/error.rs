@@ -163,13 +163,13 @@ impl BusinessError {
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
-                // PostgreSQL: connection, resources, operator intervention, its system's errors, and read-only as a standby is.
+                // PostgreSQL: connection, resources, operator intervention, errors of its system and disk, and read-only as a standby is.
                 // SQLite: busy, locked, read-only, I/O, full, cannot open.
                 let sqlite = code
                     .parse::<i32>()
                     .is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
-                matches!(code.get(..2), Some("08" | "53" | "57" | "58"))
-                    || code == "25006"
+                matches!(code.get(..2), Some("08" | "53" | "57"))
+                    || matches!(code.as_ref(), "25006" | "58000" | "58030")
                     || (code.len() < 5 && sqlite)
             }
             _ => false,

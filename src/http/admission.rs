@@ -6,8 +6,6 @@ mod places;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use self::places::{Place, Places};
 use super::problem::{Kind, Problem};
 use crate::config;
@@ -19,7 +17,7 @@ use crate::pipeline::room::{NoRoom, Room};
 const PIECE_BYTES: usize = 1024;
 /// Batches under way hold this many times the largest one together.
 const BATCHES: usize = 4;
-/// Block lists under way have this many bytes together; one of unknown or greater length counts as all of them.
+/// Block lists under way have this many bytes together.
 const LISTS_BYTES: usize = 16 * 1024 * 1024;
 
 /// The gate. Cheap to clone.
@@ -27,7 +25,7 @@ const LISTS_BYTES: usize = 16 * 1024 * 1024;
 pub struct Admission {
     enqueues: Arc<Places>,
     batch_pieces: Arc<Places>,
-    list_pieces: Arc<Semaphore>,
+    list_pieces: Arc<Places>,
     wait: Duration,
 }
 
@@ -36,8 +34,8 @@ pub struct Admission {
 #[must_use]
 pub struct Turn {
     _enqueue: Place,
-    _batch: Option<Place>,
-    _list: Option<OwnedSemaphorePermit>,
+    /// Of the bytes of batches, or of block lists.
+    _pieces: Option<Place>,
 }
 
 impl Admission {
@@ -47,7 +45,7 @@ impl Admission {
         Self {
             enqueues: Arc::new(Places::new(queue.max_enqueues)),
             batch_pieces: Arc::new(Places::new(pieces(queue.batch_max_bytes) * BATCHES)),
-            list_pieces: Arc::new(Semaphore::new(pieces(LISTS_BYTES))),
+            list_pieces: Arc::new(Places::new(pieces(LISTS_BYTES))),
             wait: Duration::from_secs(queue.admit_wait_seconds.into()),
         }
     }
@@ -59,8 +57,7 @@ impl Admission {
     pub fn at_once(&self, client: &str) -> Result<Turn, Problem> {
         Ok(Turn {
             _enqueue: self.enqueues.take(client, 1).ok_or_else(full)?,
-            _batch: None,
-            _list: None,
+            _pieces: None,
         })
     }
 
@@ -73,26 +70,24 @@ impl Admission {
         let turn = self.at_once(client)?;
         let batch = self.batch_pieces.take(client, pieces).ok_or_else(full)?;
         Ok(Turn {
-            _batch: Some(batch),
+            _pieces: Some(batch),
             ..turn
         })
     }
 
-    /// Waits to be let in with a block list of this many bytes, unread.
+    /// Waits to be let in with a block list of at most this many bytes, unread.
     ///
     /// # Errors
     /// 503 when the wait was too long.
-    pub async fn list_in_time(&self, client: &str, bytes: u64) -> Result<Turn, Problem> {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(LISTS_BYTES);
-        let pieces = u32::try_from(pieces(bytes)).unwrap_or(u32::MAX);
+    pub async fn list_in_time(&self, client: &str, bytes_max: usize) -> Result<Turn, Problem> {
+        let pieces = u32::try_from(pieces(bytes_max)).unwrap_or(u32::MAX);
         let turn = self.in_time(client).await?;
-        let waiting = Arc::clone(&self.list_pieces).acquire_many_owned(pieces);
-        match tokio::time::timeout(self.wait, waiting).await {
-            Ok(Ok(list)) => Ok(Turn {
-                _list: Some(list),
+        match tokio::time::timeout(self.wait, self.list_pieces.wait(client, pieces)).await {
+            Ok(Some(list)) => Ok(Turn {
+                _pieces: Some(list),
                 ..turn
             }),
-            Ok(Err(_)) | Err(_) => Err(too_long()),
+            Ok(None) | Err(_) => Err(too_long()),
         }
     }
 
@@ -101,7 +96,11 @@ impl Admission {
     /// # Errors
     /// 503 when the wait was too long.
     pub async fn in_time(&self, client: &str) -> Result<Turn, Problem> {
-        self.within(client, self.wait).await
+        let enqueue = tokio::time::timeout(self.wait, self.enqueues.wait(client, 1)).await;
+        Ok(Turn {
+            _enqueue: enqueue.ok().flatten().ok_or_else(too_long)?,
+            _pieces: None,
+        })
     }
 
     /// The same for one more message of a job: waits until there is room in its queue, and only then takes a turn, which others may need.
@@ -115,8 +114,16 @@ impl Admission {
         job: &Job,
     ) -> Result<(Turn, Option<Room>), Problem> {
         let began = Instant::now();
-        let room = self.room_in_time(context, job).await?;
-        let turn = self.within(client, self.wait.saturating_sub(began.elapsed())).await?;
+        // What it is itself in the way of, first: room that it has counts for others.
+        let share = tokio::time::timeout(self.wait, self.enqueues.wait_for_own(client, 1)).await;
+        let share = share.ok().flatten().ok_or_else(too_long)?;
+        let left = || self.wait.saturating_sub(began.elapsed());
+        let room = self.room_within(context, job, left()).await?;
+        let turn = tokio::time::timeout(left(), self.enqueues.wait_with(share, 1)).await;
+        let turn = Turn {
+            _enqueue: turn.ok().flatten().ok_or_else(too_long)?,
+            _pieces: None,
+        };
         Ok((turn, room))
     }
 
@@ -125,7 +132,11 @@ impl Admission {
     /// # Errors
     /// 503 when the wait was too long.
     pub async fn room_in_time(&self, context: &Context, job: &Job) -> Result<Option<Room>, Problem> {
-        let room = context.room_in_time(job, self.wait).await;
+        self.room_within(context, job, self.wait).await
+    }
+
+    async fn room_within(&self, context: &Context, job: &Job, wait: Duration) -> Result<Option<Room>, Problem> {
+        let room = context.room_in_time(job, wait).await;
         room.map_err(|none| {
             let is_full = matches!(none, NoRoom::Full { .. });
             let problem = Problem::from(none);
@@ -133,17 +144,6 @@ impl Admission {
             let kind = if is_full { Kind::Unavailable } else { problem.kind };
             Problem { kind, ..problem }
         })
-    }
-
-    async fn within(&self, client: &str, wait: Duration) -> Result<Turn, Problem> {
-        match tokio::time::timeout(wait, self.enqueues.wait(client)).await {
-            Ok(Some(enqueue)) => Ok(Turn {
-                _enqueue: enqueue,
-                _batch: None,
-                _list: None,
-            }),
-            Ok(None) | Err(_) => Err(too_long()),
-        }
     }
 }
 

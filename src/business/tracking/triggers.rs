@@ -237,7 +237,7 @@ impl Tracking {
         // As the index compares them, which need not be as the column does.
         let same = |key: &str, columns: &[String]| {
             let same = columns.iter().map(|column| {
-                let of_index = collations.get(&(key.to_owned(), column.to_lowercase()));
+                let of_index = collations.get(&(key.to_owned(), column.to_ascii_lowercase()));
                 let collation = of_index.map_or_else(String::new, |name| format!(" collate {}", quote(name)));
                 format!("r.{0} = new.{0}{collation}", quote(column))
             });
@@ -254,6 +254,11 @@ impl Tracking {
             // An empty field leaves it open whether two keys are the same: then they are not.
             .map(|(_, key)| format!("{} and ({own}) is not true", same(&key.name, &key.columns)))
             .collect();
+        // Where its index takes two keys for one and the columns do not, the one that goes is not the one that comes.
+        let plainly = same("", &self.key);
+        if own != plainly && !collations.values().all(|name| name.eq_ignore_ascii_case("binary")) {
+            replaced.push(format!("{own} and not ({plainly})"));
+        }
         for column in self.fields.iter().filter(|field| !self.key.contains(field)) {
             let (before, after) = (format!("r.{}", quote(column)), format!("new.{}", quote(column)));
             let same = self.dialect.same_or_both_missing(&before, &after);
@@ -277,7 +282,9 @@ async fn collations(session: &mut Session, target: &str) -> Result<HashMap<(Stri
 pub(super) async fn untrackable(session: &mut Session, target: &str) -> Result<Option<&'static str>, Fault> {
     let (sql, name) = match session.dialect {
         Dialect::Postgres => (
-            "select relkind::text, relispartition or relhassubclass or relpersistence = 't' from pg_class where oid = to_regclass($1)",
+            "select relkind::text, relispartition or relpersistence = 't' \
+               or exists (select from pg_inherits where inhparent = c.oid) \
+             from pg_class c where oid = to_regclass($1)",
             quote(target),
         ),
         Dialect::Sqlite => (

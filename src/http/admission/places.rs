@@ -23,6 +23,10 @@ pub(super) struct Place {
     _all: OwnedSemaphorePermit,
 }
 
+/// What one client may take of the places, not taken yet.
+#[derive(Debug)]
+pub(super) struct Share(OwnedSemaphorePermit);
+
 impl Places {
     pub(super) fn new(count: usize) -> Self {
         Self {
@@ -39,10 +43,20 @@ impl Places {
         Some(Place { _own: own, _all: all })
     }
 
-    /// One, however long that takes.
-    pub(super) async fn wait(&self, client: &str) -> Option<Place> {
-        let own = self.of(client).acquire_owned().await.ok()?;
-        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+    /// So many, however long that takes.
+    pub(super) async fn wait(&self, client: &str, count: u32) -> Option<Place> {
+        let share = self.wait_for_own(client, count).await?;
+        self.wait_with(share, count).await
+    }
+
+    /// What a client has to wait for because of itself, before it takes anything that others wait for, too.
+    pub(super) async fn wait_for_own(&self, client: &str, count: u32) -> Option<Share> {
+        self.of(client).acquire_many_owned(count).await.ok().map(Share)
+    }
+
+    /// And the rest.
+    pub(super) async fn wait_with(&self, Share(own): Share, count: u32) -> Option<Place> {
+        let all = Arc::clone(&self.all).acquire_many_owned(count).await.ok()?;
         Some(Place { _own: own, _all: all })
     }
 
@@ -94,7 +108,7 @@ mod tests {
     async fn who_waits_has_the_next_place() {
         let places = Places::new(1);
         let first = places.take("one", 1);
-        let mut waiting = Box::pin(places.wait("other"));
+        let mut waiting = Box::pin(places.wait("other", 1));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(first);
         assert!(waiting.await.is_some());

@@ -136,11 +136,10 @@ async fn put_block_list(
         md5: sent::md5(request, "x-ms-blob-content-md5")?,
         ..put
     };
-    // A list takes memory while it is carried out, the longer the more.
-    let _turn = api
-        .admission
-        .list_in_time(client, length(request).unwrap_or(u64::MAX))
-        .await?;
+    // A list takes memory while it is carried out, the longer the more. What is longer than it may be is refused as it is read.
+    let bytes_max = length(request).and_then(|length| usize::try_from(length).ok());
+    let bytes_max = bytes_max.unwrap_or(block_list::BYTES_MAX).min(block_list::BYTES_MAX);
+    let _turn = api.admission.list_in_time(client, bytes_max).await?;
     let list = body::read(list, block_list::BYTES_MAX).await?;
     if let Some(expected) = list_md5 {
         blob_host::verify_md5(&list, expected)?;

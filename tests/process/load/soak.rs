@@ -29,6 +29,10 @@ const DESCRIPTORS_MORE: u64 = 12;
 const WAL_BYTES_MAX: u64 = 64 << 20;
 /// Who collects the parcels: each makes one request after the other, which on a machine that does other things too takes its time.
 const COLLECTORS: usize = 3;
+/// So many looks, one a second, even out what else the machine does: then times and the write-ahead log are compared, too.
+const LOOKS_FOR_TIMES: usize = 600;
+const MICROS_MORE: u64 = 250_000;
+const WAL_BYTES_MORE: u64 = 8 << 20;
 /// What nobody has collected yet.
 const WAITING_MAX: u64 = 400;
 
@@ -95,6 +99,10 @@ async fn an_even_load_leaves_nothing_behind(store: TestDatabase) {
     assert!(service.stop().await.success());
 }
 
+fn micros(look: &Usage) -> u64 {
+    look.slowest.as_micros().try_into().unwrap_or(u64::MAX)
+}
+
 /// The second fifth against the last: in the first everything is still filling up.
 fn judge(looks: &[Usage], shared: &Shared, url: &str) {
     let fifth = looks.len() / 5;
@@ -103,7 +111,7 @@ fn judge(looks: &[Usage], shared: &Shared, url: &str) {
         json!({
             "held_kib": median(looks, |look| look.held_kib), "descriptors": median(looks, |look| look.descriptors),
             "wal_bytes": most(looks, |look| look.wal_bytes), "waiting": most(looks, |look| look.waiting),
-            "slowest_enqueue_ms": median(looks, |look| look.slowest.as_millis().try_into().unwrap_or(u64::MAX)),
+            "slowest_enqueue_ms": median(looks, micros) / 1000,
         })
     };
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -135,6 +143,19 @@ fn judge(looks: &[Usage], shared: &Shared, url: &str) {
         "the write-ahead log grew"
     );
     assert!(most(late, |look| look.waiting) <= WAITING_MAX, "the queue grew");
+    if looks.len() >= LOOKS_FOR_TIMES {
+        let (slow, wal) = (
+            |looks| median(looks, micros),
+            |looks| most(looks, |look: &Usage| look.wal_bytes),
+        );
+        assert!(
+            slow(late) <= 3 * slow(early) + MICROS_MORE,
+            "answers took longer and longer: {:?} {:?}",
+            figures(early),
+            figures(late)
+        );
+        assert!(wal(late) <= 2 * wal(early) + WAL_BYTES_MORE, "the write-ahead log grew");
+    }
 }
 
 async fn send_parcels(caller: Caller, shared: Arc<Shared>) {
