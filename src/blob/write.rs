@@ -206,15 +206,14 @@ impl Upload {
     /// Makes a blob of the parts, once all of them were sent.
     async fn complete(&mut self) -> Result<(), BlobError> {
         let completing = tokio::time::timeout(COMPLETION_MAX, self.parts.complete());
-        match completing.await {
-            Ok(completed) => completed.map(drop).map_err(BlobError::from),
-            Err(_) => {
-                let waited = COMPLETION_MAX.as_secs();
-                Err(BlobError::failed(format!(
-                    "the object store did not put the parts together within {waited} s"
-                )))
-            }
-        }
+        let completed = completing.await.map_err(|_| {
+            let waited = COMPLETION_MAX.as_secs();
+            BlobError::failed(format!(
+                "the object store did not put the parts together within {waited} s"
+            ))
+        })?;
+        completed?;
+        Ok(())
     }
 
     /// Removes what was sent. Best effort: the upload's row stays until the sweep has deleted the key.

@@ -65,8 +65,8 @@ fn within(body: Payload, patience: Duration) -> Payload {
 
 /// Only the time counts that is spent waiting for the sender.
 fn flowing(body: Payload, patience: Duration) -> Payload {
-    let begin = (body, Duration::ZERO, 0);
-    let pieces = stream::unfold(Some(begin), move |flow| async move {
+    let flow = (body, Duration::ZERO, 0);
+    let pieces = stream::unfold(Some(flow), move |flow| async move {
         let (mut body, waited, brought) = flow?;
         let began = Instant::now();
         match tokio::time::timeout(patience.saturating_sub(waited), body.next()).await {
