@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempPath;
 
 use super::connect::{self, Address};
-use super::session::STEPS_BETWEEN_LOOKS;
+use super::session::{OverOnDrop, STEPS_BETWEEN_LOOKS};
 use super::{BusinessError, Database};
 
 /// Begins the name of every copy.
@@ -139,16 +139,6 @@ impl Database {
             needed_bytes,
             free_bytes,
         }
-    }
-}
-
-/// Ends the statement that looks at it.
-#[derive(Default)]
-struct OverOnDrop(Arc<AtomicBool>);
-
-impl Drop for OverOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,9 +1,9 @@
 //! One transaction on one business database, the same to the caller on both: statements with bound values, and rows. The
 //! only place that hands text to the driver.
 
-use crate::disk::DiskFault;
-use crate::failpoint;
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -18,6 +18,8 @@ use super::BusinessError;
 use super::dialect::{Dialect, Purpose};
 use super::snapshot::{Row, UnreadableCell, shown_bytes};
 use super::transaction::{WORK_MAX, timed_out};
+use crate::disk::DiskFault;
+use crate::failpoint;
 
 /// Steps of SQLite's virtual machine between two looks whether a statement is to end: a fraction of a millisecond.
 pub(super) const STEPS_BETWEEN_LOOKS: i32 = 10_000;
@@ -360,6 +362,16 @@ impl Drop for Session {
         if !self.ended {
             self.close_on_drop();
         }
+    }
+}
+
+/// Ends the statement that looks at it.
+#[derive(Debug, Default)]
+pub(super) struct OverOnDrop(pub(super) Arc<AtomicBool>);
+
+impl Drop for OverOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

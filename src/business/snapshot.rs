@@ -6,6 +6,7 @@ mod row;
 mod unreadable;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,7 +17,7 @@ pub(super) use unreadable::shown_bytes;
 
 use self::growth::{GivenUp, Growth};
 use super::dialect::{Dialect, FaultKind, Purpose, quote};
-use super::session::{BatchLimit, Session, StreamFault, Value, message_of};
+use super::session::{BatchLimit, OverOnDrop, Session, StreamFault, Value, message_of};
 use super::tracking::Elsewhere;
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
@@ -45,7 +46,7 @@ const BATCH: BatchLimit = BatchLimit {
     bytes: 1 << 20,
 };
 
-/// An open snapshot. Dropping it ends the transaction.
+/// An open snapshot. Dropping it ends the transaction, on SQLite in the middle of a statement.
 ///
 /// The transaction lives on a task of its own: a reader that is dropped half-way cannot leave a connection in the middle.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Snapshot {
     requests: mpsc::Sender<Request>,
     given_up: GivenUp,
     elsewhere: Elsewhere,
+    /// Ends what is under way on SQLite.
+    _over: OverOnDrop,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,8 @@ impl Database {
         let (database, given_up) = (self.clone(), GivenUp::default());
         let watched = self.inner.address.write_ahead_log().zip(max_wal_bytes);
         let flag = Arc::clone(&given_up);
+        let over = OverOnDrop::default();
+        let is_over = Arc::clone(&over.0);
         tokio::spawn(async move {
             // Looked at before the snapshot, which keeps what comes after.
             let growth = match watched {
@@ -93,21 +98,22 @@ impl Database {
                 Ok(session) => session,
                 Err(error) => return drop(opened.send(Err(error))),
             };
-            let Some(growth) = growth else {
-                if opened.send(Ok(())).is_ok() {
-                    serve(&mut session, inbox).await;
-                }
-                return session.finish().await;
-            };
             // A statement that sorts has no rows for a while, and would not notice that nobody waits for them.
-            if let Err(error) = session.interrupt_when(move || flag.get().is_some()).await {
+            let interrupted = session.interrupt_when(move || is_over.load(Ordering::Relaxed) || flag.get().is_some());
+            if let Err(error) = interrupted.await {
                 return drop(opened.send(Err(database.settle(error.into()))));
             }
+            let given_up = async {
+                match growth {
+                    Some(growth) => growth.passes().await,
+                    None => std::future::pending().await,
+                }
+            };
             if opened.send(Ok(())).is_ok() {
                 tokio::select! {
                     () = serve(&mut session, inbox) => {}
                     // Dropped with the statement that may be under way, the session takes its connection with it.
-                    () = growth.passes() => return,
+                    () = given_up => return,
                 }
             }
             if session.never_interrupt().await.is_ok() {
@@ -122,6 +128,7 @@ impl Database {
             requests,
             given_up,
             elsewhere,
+            _over: over,
         })
     }
 

@@ -109,6 +109,36 @@ async fn a_slow_reader_lets_go_when_others_have_written_too_much() {
     assert_eq!(read_all(&database, &entity).await.len(), ROWS as usize);
 }
 
+/// Takes some minutes before there is a row.
+const LONG: &str =
+    "(with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000000) select count(*) from n) > 0";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_whose_reader_is_gone_is_ended() {
+    let home = TestDatabase::sqlite();
+    let (database, entity) = filled(&home).await;
+    let mut plain = Plain::open(&home).await;
+    let fields = field_names(&entity);
+    let selection = Selection {
+        entity: &entity,
+        fields: &fields,
+        filter: Some(LONG),
+        order_by: &[],
+        companies: &[],
+    };
+    for mut snapshot in [
+        database.snapshot().await.expect("a snapshot"),
+        database.snapshot_within(64 * MIB).await.expect("a snapshot"),
+    ] {
+        let (sender, _receiver) = channel(1);
+        let reading = tokio::time::timeout(Duration::from_millis(200), snapshot.read(selection, sender));
+        assert!(reading.await.is_err(), "it takes longer");
+    }
+    write_much(&mut plain).await;
+    wait_for_checkpoint(&mut plain, &log_of(&home)).await;
+    assert_eq!(read_all(&database, &entity).await.len(), ROWS as usize);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_has_no_rows_yet_is_ended_too() {
     let home = TestDatabase::sqlite();
@@ -118,10 +148,7 @@ async fn a_statement_that_has_no_rows_yet_is_ended_too() {
     let selection = Selection {
         entity: &entity,
         fields: &fields,
-        // Some minutes.
-        filter: Some(
-            "(with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000000) select count(*) from n) > 0",
-        ),
+        filter: Some(LONG),
         order_by: &[],
         companies: &[],
     };
