@@ -3,7 +3,7 @@
 use tranship::business::Database;
 
 use super::super::fixture::*;
-use super::{Follower, make};
+use super::follower::{Follower, make};
 use crate::support::databases::{TestDatabase, rows};
 
 crate::on_both_databases!(a_transaction_that_commits_late_is_not_skipped,);
