@@ -341,7 +341,7 @@ async fn a_later_occurrence_stops_the_run_before_it(backend: Backend) {
     // A selection that takes some seconds; the customers are the database's own business.
     let slow = match backend {
         Backend::Sqlite => {
-            "filter = \"(with recursive c(n) as (select 1 union all select n + 1 from c where n < 20000000) select max(n) from c) > 0\""
+            "filter = \"(with recursive c(n) as (select 1 union all select n + 1 from c where n < 8000000) select max(n) from c) > 0\""
         }
         Backend::Postgres => "filter = \"(select count(*) from (select pg_sleep(6)) as slept) > 0\"",
     };

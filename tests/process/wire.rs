@@ -13,6 +13,8 @@ pub fn http() -> Client {
     // The process may have a provider already: a second installation is refused, and that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
+        // Reading the system's certificates takes a build without optimisation longer than what it is about to ask.
+        .tls_certs_only([])
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_mins(1))

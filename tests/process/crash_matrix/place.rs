@@ -46,6 +46,8 @@ impl Place {
     pub async fn new(store: TestDatabase, payloads: Payloads, definitions: &[(&str, &str)]) -> Self {
         let store_url = store.url.clone();
         let mut site = Site::on(store).await;
+        // Lives are many and have few callers: each more takes a third of what a start costs.
+        site.set("TRANSHIP_SERVER__WORKERS", "1");
         site.set("TRANSHIP_WORKER__HEARTBEAT_SECONDS", "1");
         site.set("TRANSHIP_QUEUE__UPLOAD_STALE_SECONDS", "1");
         // A message may be in the way of every life there is.
