@@ -24,33 +24,32 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    pub fn of(history: &History) -> Self {
-        let mut coverage = Self::default();
+    /// Counts what one more history met.
+    pub fn add(&mut self, history: &History) {
         let mut epochs: HashMap<&str, BTreeSet<u64>> = HashMap::new();
         for record in &history.records {
-            coverage.unanswered += usize::from(record.ended.is_none());
+            self.unanswered += usize::from(record.ended.is_none());
             match &record.deed {
-                Deed::Enqueue(enqueue) => coverage.count_enqueue(enqueue),
+                Deed::Enqueue(enqueue) => self.count_enqueue(enqueue),
                 Deed::Lease(lease) => {
-                    coverage.leases += 1;
+                    self.leases += 1;
                     epochs.entry(&lease.message).or_default().insert(lease.epoch);
                 }
                 Deed::Act(act) => match &act.answer {
-                    Answer::Accepted => coverage.acks += usize::from(act.verb == crate::history::Verb::Ack),
-                    Answer::Refused(refusal) if refusal.status == 409 => coverage.stale_refused += 1,
-                    Answer::Refused(_) => coverage.forged_refused += 1,
+                    Answer::Accepted => self.acks += usize::from(act.verb == crate::history::Verb::Ack),
+                    Answer::Refused(refusal) if refusal.status == 409 => self.stale_refused += 1,
+                    Answer::Refused(_) => self.forged_refused += 1,
                     Answer::Unknown => {}
                 },
-                Deed::ConnectorAck(ack) => coverage.connector_acks += usize::from(ack.answer == Answer::Accepted),
+                Deed::ConnectorAck(ack) => self.connector_acks += usize::from(ack.answer == Answer::Accepted),
                 Deed::LeasesLost { .. } | Deed::Fetch { .. } => {}
             }
         }
-        coverage.handed_out_again = epochs.values().filter(|epochs| epochs.len() > 1).count();
+        self.handed_out_again += epochs.values().filter(|epochs| epochs.len() > 1).count();
         let dead = history.rows.iter().filter(|row| row.status == "DeadLettered");
-        coverage.dead_letters = dead.count();
-        coverage.runs = history.runs.rows.len();
-        coverage.runs_taken_over = history.runs.rows.iter().filter(|run| run.taken > 1).count();
-        coverage
+        self.dead_letters += dead.count();
+        self.runs += history.runs.rows.len();
+        self.runs_taken_over += history.runs.rows.iter().filter(|run| run.taken > 1).count();
     }
 
     fn count_enqueue(&mut self, enqueue: &Enqueue) {
