@@ -29,4 +29,5 @@ mod history;
 mod recorder;
 mod runs;
 mod schedule;
+mod server;
 mod trouble;

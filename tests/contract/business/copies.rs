@@ -9,7 +9,7 @@ use tranship::business::{BusinessError, Database};
 use tranship::domain::cell::Cell;
 use tranship::domain::entity::{Entity, FieldType};
 
-use super::fixture::{Plain, batch, entity, field, field_names, open, read_all, row, text};
+use super::fixture::{Plain, all_rows, batch, entity, field, field_names, open, read_all, row, text};
 use crate::support::databases::TestDatabase;
 
 const ROWS: u32 = 3_000;
@@ -75,13 +75,7 @@ async fn a_slow_reader_lets_go_when_others_have_written_too_much() {
     let (database, entity) = filled(&home).await;
     let mut plain = Plain::open(&home).await;
     let fields = field_names(&entity);
-    let selection = Selection {
-        entity: &entity,
-        fields: &fields,
-        filter: None,
-        order_by: &[],
-        companies: &[],
-    };
+    let selection = all_rows(&entity, &fields);
     let mut snapshot = database.snapshot_within(MIB).await.expect("a snapshot");
     let (sender, mut receiver) = channel::<Vec<Row>>(1);
     let writing = async {
@@ -120,11 +114,8 @@ async fn a_statement_whose_reader_is_gone_is_ended() {
     let mut plain = Plain::open(&home).await;
     let fields = field_names(&entity);
     let selection = Selection {
-        entity: &entity,
-        fields: &fields,
         filter: Some(LONG),
-        order_by: &[],
-        companies: &[],
+        ..all_rows(&entity, &fields)
     };
     for mut snapshot in [
         database.snapshot().await.expect("a snapshot"),
@@ -146,11 +137,8 @@ async fn a_statement_that_has_no_rows_yet_is_ended_too() {
     let mut plain = Plain::open(&home).await;
     let fields = field_names(&entity);
     let selection = Selection {
-        entity: &entity,
-        fields: &fields,
         filter: Some(LONG),
-        order_by: &[],
-        companies: &[],
+        ..all_rows(&entity, &fields)
     };
     let mut snapshot = database.snapshot_within(MIB).await.expect("a snapshot");
     let (sender, _receiver) = channel(1);
@@ -214,13 +202,7 @@ async fn postgresql_needs_neither() {
     };
     let (database, entity) = filled(&home).await;
     let fields = field_names(&entity);
-    let selection = Selection {
-        entity: &entity,
-        fields: &fields,
-        filter: None,
-        order_by: &[],
-        companies: &[],
-    };
+    let selection = all_rows(&entity, &fields);
     let mut snapshot = database.snapshot_within(1).await.expect("a snapshot");
     let much = "create table ballast as select repeat(md5(n::text), 100) from generate_series(1, 1000) n";
     Plain::open(&home).await.run(much).await;

@@ -320,18 +320,18 @@ pub fn outcome(counts: LoadCounts) -> (u64, u64, u64, u64) {
 }
 
 pub async fn read_all(database: &Database, entity: &Entity) -> Vec<Cells> {
-    let fields = field_names(entity);
-    read(
-        database,
-        Selection {
-            entity,
-            fields: &fields,
-            filter: None,
-            order_by: &[],
-            companies: &[],
-        },
-    )
-    .await
+    read(database, all_rows(entity, &field_names(entity))).await
+}
+
+/// Of all companies, in the order of the key.
+pub fn all_rows<'a>(entity: &'a Entity, fields: &'a [String]) -> Selection<'a> {
+    Selection {
+        entity,
+        fields,
+        filter: None,
+        order_by: &[],
+        companies: &[],
+    }
 }
 
 pub async fn read(database: &Database, selection: Selection<'_>) -> Vec<Cells> {

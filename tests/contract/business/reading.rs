@@ -162,13 +162,7 @@ async fn a_snapshot_sees_nothing_of_a_later_commit(database: TestDatabase) {
     load_rows(&database, &entity, vec![order(1, "B", "1.00"), order(2, "C", "1.00")]).await;
 
     let fields = field_names(&entity);
-    let selection = Selection {
-        entity: &entity,
-        fields: &fields,
-        filter: None,
-        order_by: &[],
-        companies: &[],
-    };
+    let selection = all_rows(&entity, &fields);
     for _ in 0..2 {
         let (sender, mut receiver) = tokio::sync::mpsc::channel(4);
         assert_eq!(snapshot.read(selection, sender).await.expect("rows"), 1);
@@ -193,11 +187,8 @@ async fn filter_order_and_company_choose_the_rows(database: TestDatabase) {
     let (fields, order_by) = (names(&["order_number"]), names(&["customer", "order_number"]));
     let (usmf, both) = (names(&["usmf"]), names(&["usmf", "demf"]));
     let mut selection = Selection {
-        entity: &entity,
-        fields: &fields,
-        filter: None,
         order_by: &order_by,
-        companies: &[],
+        ..all_rows(&entity, &fields)
     };
     let numbers = |rows: Vec<Vec<Option<String>>>| {
         rows.into_iter()
@@ -221,11 +212,8 @@ async fn a_filter_the_database_does_not_understand_is_a_definition_error(databas
     load_rows(&database, &entity, vec![order(1, "A", "1.00")]).await;
     let fields = field_names(&entity);
     let select = |filter| Selection {
-        entity: &entity,
-        fields: &fields,
         filter,
-        order_by: &[],
-        companies: &[],
+        ..all_rows(&entity, &fields)
     };
     database
         .check_selection(select(Some("freight is not null")))
@@ -255,13 +243,7 @@ async fn a_reader_that_goes_away_ends_the_reading(database: TestDatabase) {
     loading.stage(batch(1, rows)).await;
     loading.finish().await;
     let fields = field_names(&entity);
-    let selection = Selection {
-        entity: &entity,
-        fields: &fields,
-        filter: None,
-        order_by: &[],
-        companies: &[],
-    };
+    let selection = all_rows(&entity, &fields);
     for _ in 0..6 {
         let mut snapshot = database.snapshot().await.expect("a snapshot");
         let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
@@ -284,13 +266,7 @@ async fn long_texts_come_in_small_batches(database: TestDatabase) {
     let (entity, fields) = (notes(), names(&["text"]));
     let mut snapshot = database.snapshot().await.expect("a snapshot");
     let (sender, mut receiver) = tokio::sync::mpsc::channel(20);
-    let selection = Selection {
-        entity: &entity,
-        fields: &fields,
-        filter: None,
-        order_by: &[],
-        companies: &[],
-    };
+    let selection = all_rows(&entity, &fields);
     assert_eq!(snapshot.read(selection, sender).await.expect("rows"), 20);
     let mut sizes = Vec::new();
     while let Some(batch) = receiver.recv().await {

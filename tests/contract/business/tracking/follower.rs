@@ -79,13 +79,7 @@ impl<'a> Follower<'a> {
             changes = (!is_truncated).then_some(since);
         }
         let fields = field_names(self.entity);
-        let selection = Selection {
-            entity: self.entity,
-            fields: &fields,
-            filter: self.filter,
-            order_by: &[],
-            companies: &self.companies,
-        };
+        let selection = self.selection(&fields);
         let (sender, mut batches) = mpsc::channel(1);
         let reading = async {
             match changes {
@@ -121,6 +115,14 @@ impl<'a> Follower<'a> {
         self.position = Some(now);
     }
 
+    fn selection<'b>(&'b self, fields: &'b [String]) -> Selection<'b> {
+        Selection {
+            filter: self.filter,
+            companies: &self.companies,
+            ..all_rows(self.entity, fields)
+        }
+    }
+
     /// The fields of a key come first in the entities here.
     fn key_of(&self, row: &[Option<String>]) -> Cells {
         row[..self.entity.key.len()].to_vec()
@@ -138,13 +140,7 @@ impl<'a> Follower<'a> {
         }
         (self.told, self.is_full) = (told, is_full);
         let fields = field_names(self.entity);
-        let selection = Selection {
-            entity: self.entity,
-            fields: &fields,
-            filter: self.filter,
-            order_by: &[],
-            companies: &self.companies,
-        };
+        let selection = self.selection(&fields);
         let table: BTreeMap<_, _> = read(self.database, selection)
             .await
             .into_iter()

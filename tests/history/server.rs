@@ -1,0 +1,44 @@
+//! The database server that crashes under the clusters: it has to come back whatever else the machine does.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use sqlx::Connection as _;
+
+use crate::support::postgres_server::Server;
+
+/// How long the port is kept from the server.
+const KEPT: Duration = Duration::from_secs(1);
+/// How long whoever wants the port tries to get it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between its end and its start the port is free, and a machine full of other tests may give it to one of them.
+#[tokio::test]
+async fn a_server_comes_back_though_somebody_took_its_port() {
+    let Some(server) = Server::start() else { return };
+    let url = url::Url::parse(&server.url).expect("a URL");
+    let port = url.port().expect("a port of its own");
+    let thief = std::thread::spawn(move || keep(port));
+
+    let server = tokio::task::spawn_blocking(move || {
+        server.crash();
+        server
+    });
+    let server = server.await.expect("it comes back");
+
+    assert!(thief.join().expect("nothing failed"), "nobody took the port");
+    let connection = sqlx::PgConnection::connect(&server.url).await;
+    connection.expect("it answers").ping().await.expect("it works");
+}
+
+/// Takes the port as soon as it is free, and gives it back a moment later. Whether it got it.
+fn keep(port: u16) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if let Ok(_taken) = TcpListener::bind(("127.0.0.1", port)) {
+            std::thread::sleep(KEPT);
+            return true;
+        }
+    }
+    false
+}
