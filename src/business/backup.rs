@@ -7,15 +7,14 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempPath;
+use tokio_util::sync::CancellationToken;
 
 use super::connect::{self, Address};
-use super::session::{OverOnDrop, STEPS_BETWEEN_LOOKS};
+use super::session::STEPS_BETWEEN_LOOKS;
 use super::{BusinessError, Database};
 
 /// Begins the name of every copy.
@@ -96,8 +95,8 @@ impl Database {
     /// SQLite runs a statement on a thread of its own, where it would go on when this is dropped half-way: the guard ends it.
     async fn copy_into(&self, options: &SqliteConnectOptions, copy: &Path) -> Result<(), BusinessError> {
         let settle = |error: sqlx::Error| self.settle(error.into());
-        let over = OverOnDrop::default();
-        let is_over = Arc::clone(&over.0);
+        let over = CancellationToken::new();
+        let _guard = over.clone().drop_guard();
         let options = connect::sqlite(options).create_if_missing(false);
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(settle)?;
         let sql = "select (page_count - freelist_count) * page_size from pragma_page_count, pragma_freelist_count, pragma_page_size";
@@ -111,7 +110,7 @@ impl Database {
             .lock_handle()
             .await
             .map_err(settle)?
-            .set_progress_handler(STEPS_BETWEEN_LOOKS, move || !is_over.load(Ordering::Relaxed));
+            .set_progress_handler(STEPS_BETWEEN_LOOKS, move || !over.is_cancelled());
         let copied = sqlx::query("vacuum into $1")
             .bind(copy.display().to_string())
             .execute(&mut connection)

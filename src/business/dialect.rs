@@ -59,10 +59,10 @@ impl Dialect {
         }
     }
 
-    /// A statement that reads, to fix a snapshot. SQLite must touch the file for it.
+    /// A statement that reads, to fix a snapshot. SQLite must touch the file for it; PostgreSQL tells which of its processes serves it.
     pub(super) fn first_look(self) -> &'static str {
         match self {
-            Self::Postgres => "select 1",
+            Self::Postgres => "select pg_backend_pid()::bigint",
             Self::Sqlite => "select count(*) from sqlite_schema",
         }
     }

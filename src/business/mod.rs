@@ -17,6 +17,7 @@
 //! [`BusinessError::StagingLost`] sends the load back to its source; chunks that have landed stay as they are.
 
 pub mod backup;
+mod cancel;
 mod catalogue;
 mod check_constraints;
 mod connect;

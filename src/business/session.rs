@@ -2,8 +2,6 @@
 //! only place that hands text to the driver.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -180,6 +178,8 @@ pub(super) struct Session {
     pub(super) dialect: Dialect,
     ended: bool,
     discard: bool,
+    /// Rows of a stream are still to come.
+    under_way: bool,
 }
 
 impl Session {
@@ -193,6 +193,7 @@ impl Session {
             dialect,
             ended: false,
             discard: false,
+            under_way: false,
         };
         session.run(dialect.begin(purpose)).await?;
         Ok(session)
@@ -254,8 +255,7 @@ impl Session {
         copy.finish().await.map(drop)
     }
 
-    /// Streams rows of text columns in batches. Ends early when the receiver is gone; the connection is then not reused,
-    /// because the rest of the result is still on its way.
+    /// Streams rows of text columns in batches. Ends early when the receiver is gone; the statement is then still under way.
     pub(super) async fn stream(
         &mut self,
         sql: String,
@@ -264,12 +264,15 @@ impl Session {
         to: &Sender<Vec<Row>>,
     ) -> Result<u64, StreamFault> {
         let mut sent = 0;
+        self.under_way = true;
         on_connection!(self, connection => {
             let mut rows = bound!(sql, values).fetch(&mut **connection);
             let mut batch = Vec::new();
             let mut bytes = 0;
             loop {
-                let row = timeout(WORK_MAX, rows.next()).await.map_err(|_| timed_out(WORK_MAX))?.transpose()?;
+                let next = timeout(WORK_MAX, rows.next()).await.map_err(|_| timed_out(WORK_MAX))?;
+                self.under_way = matches!(next, Some(Ok(_)));
+                let row = next.transpose()?;
                 let last = row.is_none();
                 if let Some(row) = row {
                     // Rows of one result are much alike: as much room as the last one took.
@@ -285,7 +288,7 @@ impl Session {
                     let rows = batch.len() as u64;
                     bytes = 0;
                     if to.send(std::mem::take(&mut batch)).await.is_err() {
-                        break;
+                        return Ok(sent);
                     }
                     sent += rows;
                 }
@@ -293,9 +296,12 @@ impl Session {
                     return Ok(sent);
                 }
             }
-        });
-        self.close_on_drop();
-        Ok(sent)
+        })
+    }
+
+    /// Whether a statement was left in the middle.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way
     }
 
     /// Ends the statement that is running, and each that is begun, as soon as this says so. PostgreSQL has other means.
@@ -362,16 +368,6 @@ impl Drop for Session {
         if !self.ended {
             self.close_on_drop();
         }
-    }
-}
-
-/// Ends the statement that looks at it.
-#[derive(Debug, Default)]
-pub(super) struct OverOnDrop(pub(super) Arc<AtomicBool>);
-
-impl Drop for OverOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -6,9 +6,9 @@ mod row;
 mod unreadable;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use nested::NestedSelection;
 pub use row::Row;
@@ -17,7 +17,7 @@ pub(super) use unreadable::shown_bytes;
 
 use self::growth::{GivenUp, Growth};
 use super::dialect::{Dialect, FaultKind, Purpose, quote};
-use super::session::{BatchLimit, OverOnDrop, Session, StreamFault, Value, message_of};
+use super::session::{BatchLimit, Session, StreamFault, Value, message_of};
 use super::tracking::Elsewhere;
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
@@ -46,7 +46,7 @@ const BATCH: BatchLimit = BatchLimit {
     bytes: 1 << 20,
 };
 
-/// An open snapshot. Dropping it ends the transaction, on SQLite in the middle of a statement.
+/// An open snapshot. Dropping it ends the transaction, in the middle of a statement if need be.
 ///
 /// The transaction lives on a task of its own: a reader that is dropped half-way cannot leave a connection in the middle.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ pub struct Snapshot {
     requests: mpsc::Sender<Request>,
     given_up: GivenUp,
     elsewhere: Elsewhere,
-    /// Ends what is under way on SQLite.
-    _over: OverOnDrop,
+    /// Ends what is under way. Behind `requests`, so that whoever serves them sees their end first.
+    _over: DropGuard,
 }
 
 #[derive(Debug)]
@@ -86,20 +86,21 @@ impl Database {
         let (database, given_up) = (self.clone(), GivenUp::default());
         let watched = self.inner.address.write_ahead_log().zip(max_wal_bytes);
         let flag = Arc::clone(&given_up);
-        let over = OverOnDrop::default();
-        let is_over = Arc::clone(&over.0);
+        let over = CancellationToken::new();
+        let guard = over.clone().drop_guard();
         tokio::spawn(async move {
             // Looked at before the snapshot, which keeps what comes after.
             let growth = match watched {
                 Some((log, max_bytes)) => Some(Growth::begin(log, max_bytes, Arc::clone(&flag)).await),
                 None => None,
             };
-            let mut session = match database.open_snapshot().await {
-                Ok(session) => session,
+            let (mut session, server_process) = match database.open_snapshot().await {
+                Ok(opened) => opened,
                 Err(error) => return drop(opened.send(Err(error))),
             };
             // A statement that sorts has no rows for a while, and would not notice that nobody waits for them.
-            let interrupted = session.interrupt_when(move || is_over.load(Ordering::Relaxed) || flag.get().is_some());
+            let is_over = over.clone();
+            let interrupted = session.interrupt_when(move || is_over.is_cancelled() || flag.get().is_some());
             if let Err(error) = interrupted.await {
                 return drop(opened.send(Err(database.settle(error.into()))));
             }
@@ -111,10 +112,15 @@ impl Database {
             };
             if opened.send(Ok(())).is_ok() {
                 tokio::select! {
+                    biased;
                     () = serve(&mut session, inbox) => {}
-                    // Dropped with the statement that may be under way, the session takes its connection with it.
-                    () = given_up => return,
+                    () = over.cancelled() => {}
+                    () = given_up => {}
                 }
+            }
+            if session.is_under_way() {
+                // Then it is dropped, and takes its connection with it.
+                return database.cancel(server_process).await;
             }
             if session.never_interrupt().await.is_ok() {
                 session.finish().await;
@@ -128,18 +134,20 @@ impl Database {
             requests,
             given_up,
             elsewhere,
-            _over: over,
+            _over: guard,
         })
     }
 
-    async fn open_snapshot(&self) -> Result<Session, BusinessError> {
+    /// With the process of PostgreSQL that serves it.
+    async fn open_snapshot(&self) -> Result<(Session, i64), BusinessError> {
         let settle = |error: sqlx::Error| self.settle(error.into());
         let mut session = Session::begin(&self.reader().await?, Purpose::Snapshot)
             .await
             .map_err(settle)?;
         // Both databases take the snapshot with the first statement that reads, not with `begin`.
-        session.run(self.dialect().first_look()).await.map_err(settle)?;
-        Ok(session)
+        let seen = session.row(self.dialect().first_look(), Vec::new()).await;
+        let seen = seen.and_then(|row| row.ok_or(sqlx::Error::RowNotFound)?.int(0));
+        Ok((session, seen.map_err(settle)?))
     }
 
     /// Asks the database to plan a selection, so that a broken filter is found before the first run.

@@ -1,5 +1,6 @@
 //! What business databases promise, on SQLite and PostgreSQL alike.
 
+mod abandoned;
 mod atomicity;
 mod catalogue;
 mod changes;
