@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::BusinessError;
 use super::dialect::{Dialect, quote};
 use super::session::Value;
-use super::snapshot::{Query, Row, Selection, Snapshot, canonical_columns, condition, no_field, order};
+use super::snapshot::{Query, Row, Selection, Snapshot, canonical_columns, condition, ending, no_field};
 use crate::domain::entity::Entity;
 
 impl Snapshot {
@@ -67,11 +67,11 @@ fn newer(dialect: Dialect, selection: Selection<'_>, field: &str, than: Option<&
     let selected = condition(selection, &mut values);
     let joined = if selected.is_empty() { " where" } else { " and" };
     let sql = format!(
-        "select {} from {} t{selected}{joined} t.{} {is_newer} order by {}",
+        "select {} from {} t{selected}{joined} t.{} {is_newer} {}",
         canonical_columns(dialect, selection)?.join(", "),
         quote(&entity.table),
         quote(field),
-        order(selection)?.join(", ")
+        ending(selection)?
     );
     Ok((sql, values))
 }
@@ -86,9 +86,9 @@ fn of_query(dialect: Dialect, selection: Selection<'_>, sql: &str, range: [&str;
     let mut values: Vec<_> = range.map(|at| Value::Text(at.to_owned())).into();
     let selected = condition(selection, &mut values);
     let sql = format!(
-        "select {} from ({inner}\n) t{selected} order by {}",
+        "select {} from ({inner}\n) t{selected} {}",
         canonical_columns(dialect, selection)?.join(", "),
-        order(selection)?.join(", ")
+        ending(selection)?
     );
     Ok((sql, values))
 }

@@ -35,6 +35,8 @@ pub struct Selection<'a> {
     pub order_by: &'a [String],
     /// Only these companies' rows, where the entity has a company field; empty: all.
     pub companies: &'a [String],
+    /// How many rows at most, the first ones. What is told of changes has no limit.
+    pub limit: Option<u64>,
 }
 
 /// The columns of one row of a short answer.
@@ -313,12 +315,9 @@ pub(super) type Query = (String, Vec<Value>);
 fn select(dialect: Dialect, selection: Selection<'_>) -> Result<Query, BusinessError> {
     let mut values = Vec::new();
     let columns = canonical_columns(dialect, selection)?.join(", ");
-    let order = order(selection)?.join(", ");
     let (table, condition) = (quote(&selection.entity.table), condition(selection, &mut values));
-    Ok((
-        format!("select {columns} from {table} t{condition} order by {order}"),
-        values,
-    ))
+    let sql = format!("select {columns} from {table} t{condition} {}", ending(selection)?);
+    Ok((sql, values))
 }
 
 /// The fields as canonical text, of a table called `t`.
@@ -332,8 +331,15 @@ pub(super) fn canonical_columns(dialect: Dialect, selection: Selection<'_>) -> R
     selection.fields.iter().map(column).collect()
 }
 
+/// How the statement of a selection ends.
+pub(super) fn ending(selection: Selection<'_>) -> Result<String, BusinessError> {
+    let order = order(selection)?.join(", ");
+    let limit = selection.limit.map(|rows| format!(" limit {rows}")).unwrap_or_default();
+    Ok(format!("order by {order}{limit}"))
+}
+
 /// What a selection is ordered by, of a table called `t`.
-pub(super) fn order(selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
+fn order(selection: Selection<'_>) -> Result<Vec<String>, BusinessError> {
     let Selection { entity, order_by, .. } = selection;
     let order = if order_by.is_empty() { &entity.key } else { order_by };
     if let Some(name) = order.iter().find(|name| entity.field(name).is_none()) {

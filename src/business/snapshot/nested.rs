@@ -68,6 +68,9 @@ fn table(
     let mut order = order(selection)?;
     // Without ties: a table may be worked out twice, and must come out the same.
     order.extend(selection.entity.key.iter().map(|name| format!("t.{}", quote(name))));
+    let first = selection
+        .limit
+        .map(|rows| format!(" order by {} limit {rows}", order.join(", ")));
     let above = (0..around).map(|depth| format!("p.tranship_n{depth}"));
     order.splice(0..0, above.clone());
     let mut columns: Vec<String> = above
@@ -88,9 +91,10 @@ fn table(
         columns.push(format!("t.{} as tranship_j{position}", quote(name)));
     }
     let from = format!(
-        "(select * from {} t{}) t",
+        "(select * from {} t{}{}) t",
         quote(&selection.entity.table),
-        condition(selection, values)
+        condition(selection, values),
+        first.unwrap_or_default()
     );
     let join = match parent {
         None => String::new(),

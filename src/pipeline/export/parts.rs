@@ -126,18 +126,27 @@ impl<'a> Source<'a> {
             filter: self.wanted.filter.as_deref(),
             order_by: &self.wanted.order_by,
             companies,
+            limit: None,
         }
     }
 }
 
 impl Part<'_> {
-    /// The rows of all its entities.
+    /// The rows of all its entities, but no more records than that of the first, which holds the others.
     #[must_use]
-    pub fn nested<'s>(&'s self, composite: &'s Composite, companies: &'s [String]) -> Vec<NestedSelection<'s>> {
+    pub fn nested<'s>(
+        &'s self,
+        composite: &'s Composite,
+        companies: &'s [String],
+        limit: Option<u64>,
+    ) -> Vec<NestedSelection<'s>> {
         let parts = composite.parts.iter().zip(&self.sources);
         parts
             .map(|(part, source)| NestedSelection {
-                selection: source.selection(companies),
+                selection: Selection {
+                    limit: limit.filter(|_| part.parent.is_none()),
+                    ..source.selection(companies)
+                },
                 parent: part.parent,
                 inherit: &part.inherit,
             })
@@ -155,7 +164,7 @@ impl Part<'_> {
             }
         };
         if let Some(composite) = self.composite {
-            let mut nested = self.nested(composite, companies);
+            let mut nested = self.nested(composite, companies, None);
             for part in &mut nested {
                 of_filter(&mut part.selection);
             }

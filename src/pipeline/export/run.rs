@@ -10,7 +10,7 @@ use super::payloads::{OpenFile, Payloads};
 use super::requested::Requested;
 use super::{Written, faulty};
 use crate::business::backup::BackupCopy;
-use crate::business::snapshot::{Row, Snapshot};
+use crate::business::snapshot::{Row, Selection, Snapshot};
 use crate::business::{BusinessError, Database};
 use crate::domain::export::ExportSpec;
 use crate::domain::job::Job;
@@ -111,15 +111,10 @@ impl<'a> Run<'a> {
         part: &'a Part<'a>,
         readings: &[Reading],
     ) -> Result<Vec<(String, u64)>, Stop> {
-        let companies = self.spec.companies(self.job.company.as_deref());
         let mut file = OpenFile::begin(part, payloads).await?;
         let (rows, mut batches) = mpsc::channel::<Vec<Row>>(BATCHES_AHEAD);
         let reading = async {
-            let read = match (part.composite, part.sources.first(), readings.first()) {
-                (Some(composite), ..) => snapshot.read_nested(&part.nested(composite, &companies), rows).await,
-                (None, Some(source), Some(reading)) => read_source(snapshot, source, reading, &companies, rows).await,
-                (None, ..) => Ok(0),
-            };
+            let read = self.read_part(snapshot, part, readings.first(), rows).await;
             read.map_err(|error| faulty::unread(part, error))
         };
         // What is read in full tells of nothing that is gone.
@@ -127,7 +122,7 @@ impl<'a> Run<'a> {
             part.sources.first().is_some_and(Source::tells_deleted),
             !matches!(readings.first(), Some(Reading::Changes(_))),
         );
-        let mut left = self.requested.and_then(|requested| requested.asked.preview);
+        let mut left = self.preview();
         let writing = async {
             while left != Some(0)
                 && let Some(mut batch) = batches.recv().await
@@ -153,21 +148,38 @@ impl<'a> Run<'a> {
         let (_, counts) = tokio::try_join!(reading, writing)?;
         Ok(counts)
     }
-}
 
-async fn read_source(
-    snapshot: &mut Snapshot,
-    source: &Source<'_>,
-    reading: &Reading,
-    companies: &[String],
-    rows: mpsc::Sender<Vec<Row>>,
-) -> Result<u64, BusinessError> {
-    let selection = source.selection(companies);
-    match reading {
-        Reading::All => snapshot.read(selection, rows).await,
-        Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
-        Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than.as_deref()), rows).await,
-        Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
+    /// How many records of each part are wanted, if not all.
+    fn preview(&self) -> Option<u64> {
+        self.requested.and_then(|requested| requested.asked.preview)
+    }
+
+    async fn read_part(
+        &self,
+        snapshot: &mut Snapshot,
+        part: &Part<'_>,
+        reading: Option<&Reading>,
+        rows: mpsc::Sender<Vec<Row>>,
+    ) -> Result<u64, BusinessError> {
+        let companies = self.spec.companies(self.job.company.as_deref());
+        let limit = self.preview();
+        if let Some(composite) = part.composite {
+            let nested = part.nested(composite, &companies, limit);
+            return snapshot.read_nested(&nested, rows).await;
+        }
+        let Some((source, reading)) = part.sources.first().zip(reading) else {
+            return Ok(0);
+        };
+        let selection = Selection {
+            limit,
+            ..source.selection(&companies)
+        };
+        match reading {
+            Reading::All => snapshot.read(selection, rows).await,
+            Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
+            Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than.as_deref()), rows).await,
+            Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ crate::on_both_backends!(
     a_company_is_one_of_the_project_s,
     a_delta_is_of_tracked_entities,
     a_preview_of_a_composite_counts_its_outermost_records,
+    a_preview_reads_no_more_than_it_shows,
     a_job_of_single_files_makes_one_package,
 );
 
@@ -141,6 +142,33 @@ async fn a_preview_of_a_composite_counts_its_outermost_records(backend: Backend)
         "{xml}"
     );
     assert!(!xml.contains("<ITEM>b<"), "{xml}");
+}
+
+/// A filter that works for minutes behind the first row.
+const SLOW: &str = r#"
+id = "00000000-0000-4000-8000-00000000dd04"
+name = "Slow stock"
+direction = "export"
+data_source = "file"
+clients = ["shop"]
+[export]
+format = "csv"
+[[export.entities]]
+entity = "Stock on hand"
+filter = "item = 'a' or quantity > (with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000000000) select count(*) from n)"
+"#;
+
+async fn a_preview_reads_no_more_than_it_shows(backend: Backend) {
+    let app = TestApp::with(backend, |setup| {
+        define(setup);
+        setup.file("jobs/slow-stock.toml", SLOW);
+    })
+    .await;
+    let asked = json!({ "definitionGroupId": "Slow stock", "exportPreviewCount": 1, "executionId": "slow" });
+    super::value(&app, "ExportToPackagePreview", asked).await;
+    app.run_until_idle().await;
+    let files = package(&app, "slow").await;
+    assert_eq!(files["Stock on hand.csv"].lines().count(), 2, "{files:?}");
 }
 
 const FILES: &str = r#"

@@ -331,6 +331,7 @@ pub fn all_rows<'a>(entity: &'a Entity, fields: &'a [String]) -> Selection<'a> {
         filter: None,
         order_by: &[],
         companies: &[],
+        limit: None,
     }
 }
 

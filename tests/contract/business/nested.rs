@@ -13,6 +13,7 @@ on_both_databases!(
     records_stand_behind_the_one_they_belong_to,
     filters_and_companies_choose_on_every_level,
     a_filter_of_any_part_is_checked,
+    so_many_records_come_with_what_stands_in_them,
 );
 
 /// Its name, the field that says what it stands in, and that of its own.
@@ -74,6 +75,7 @@ impl Orders {
                 filter: filters[at],
                 order_by: if at == 0 { order_by } else { &[] },
                 companies,
+                limit: None,
             },
             parent: PARENTS[at],
             inherit: &self.inherit[at],
@@ -152,6 +154,22 @@ async fn filters_and_companies_choose_on_every_level(database: TestDatabase) {
     assert_eq!(read, "O2 O1 L11 T2 O1 L11 T3");
     let nothing = [Some("1 = 0"), None, None, None];
     assert_eq!(read_nested(&database, &orders.parts(nothing, &[], &[])).await, "");
+}
+
+async fn so_many_records_come_with_what_stands_in_them(database: TestDatabase) {
+    let (database, orders) = (open(&database), Orders::new());
+    orders.load(&database).await;
+    let by_number = names(&["number"]);
+    let not_three = [Some("number <> 3 -- not that one"), None, None, None];
+    for (filters, order_by, wanted) in [
+        ([None; 4], [].as_slice(), "O2 C200 O3 L31 T5"),
+        ([None; 4], &by_number, "O1 L11 T1 T2 L12 C100 O1 L11 T3"),
+        (not_three, &[], "O2 C200 O1 L11 T1 T2 L12 C100"),
+    ] {
+        let mut parts = orders.parts(filters, order_by, &[]);
+        parts[0].selection.limit = Some(2);
+        assert_eq!(read_nested(&database, &parts).await, wanted);
+    }
 }
 
 async fn a_filter_of_any_part_is_checked(database: TestDatabase) {

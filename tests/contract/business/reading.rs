@@ -205,6 +205,10 @@ async fn filter_order_and_company_choose_the_rows(database: TestDatabase) {
     assert_eq!(numbers(read(&database, selection).await), "6135");
     selection.companies = &[];
     assert_eq!(numbers(read(&database, selection).await), "6135");
+    selection.limit = Some(2);
+    assert_eq!(numbers(read(&database, selection).await), "61", "the first ones");
+    selection.limit = Some(0);
+    assert_eq!(numbers(read(&database, selection).await), "");
 }
 
 async fn a_filter_the_database_does_not_understand_is_a_definition_error(database: TestDatabase) {
