@@ -36,6 +36,10 @@ const POSTGRES_SESSION: &str = "set statement_timeout = 0; set lock_timeout = '3
      set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 15; set tcp_keepalives_count = 4; \
      set datestyle = 'ISO, MDY'; \
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+/// How often the server looks, in the middle of a statement, whether we are still there: a process that was killed is not. Versions before 14
+/// do not know the setting, and refuse it where their system cannot tell.
+const POSTGRES_LOOKS: &str =
+    "select set_config(name, '10s', false) from pg_settings where name = 'client_connection_check_interval'";
 
 /// Where a business database is.
 pub(super) enum Address {
@@ -123,7 +127,12 @@ pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> R
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .after_connect(|connection, _| {
-                    Box::pin(async move { sqlx::raw_sql(POSTGRES_SESSION).execute(connection).await.map(drop) })
+                    Box::pin(async move {
+                        sqlx::raw_sql(POSTGRES_SESSION).execute(&mut *connection).await?;
+                        // Where it cannot look, a statement goes on until it ends, or has rows to send.
+                        let _ = sqlx::raw_sql(POSTGRES_LOOKS).execute(connection).await;
+                        Ok(())
+                    })
                 })
                 .connect_with((**options).clone())
                 .await

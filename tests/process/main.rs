@@ -52,6 +52,7 @@ mod schedules;
 mod secrets;
 mod several;
 mod shutdown;
+mod slow_statements;
 mod snippets;
 mod stepped_clocks;
 mod tls;

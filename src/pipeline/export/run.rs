@@ -125,11 +125,8 @@ impl<'a> Run<'a> {
         let mut left = self.preview();
         let writing = async {
             while left != Some(0)
-                && let Some(mut batch) = batches.recv().await
+                && let Some(mut batch) = self.next(&mut batches).await?
             {
-                if self.stopping.is_cancelled() {
-                    return Err(Stop::Stopped);
-                }
                 if let Some(left) = &mut left {
                     cut(&mut batch, left, part.composite.is_some());
                 }
@@ -179,6 +176,15 @@ impl<'a> Run<'a> {
             Reading::Changes(changes) => snapshot.read_changes(selection, *changes, rows).await,
             Reading::Newer { field, than } => snapshot.read_newer(selection, (field, than.as_deref()), rows).await,
             Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
+        }
+    }
+
+    /// The next rows, which may take long to come.
+    async fn next(&self, batches: &mut mpsc::Receiver<Vec<Row>>) -> Result<Option<Vec<Row>>, Stop> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Stop::Stopped),
+            batch = batches.recv() => Ok(batch),
         }
     }
 }
