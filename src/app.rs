@@ -393,8 +393,7 @@ impl App {
         // Bounded too: a connection a server does not answer must not keep the process.
         let close = async {
             tell::last(&self.api.context).await;
-            self.api.context.databases.close().await;
-            self.api.context.store.close().await;
+            tokio::join!(self.api.context.databases.close(), self.api.context.store.close());
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
         let traces = self.api.context.traces.clone();

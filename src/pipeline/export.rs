@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use tokio_util::sync::CancellationToken;
 
-use self::incremental::Planned;
+use self::incremental::{Planned, Prepared};
 use self::parts::{Part, Source, parts};
 use self::payloads::Payloads;
 pub use self::requested::{check, labels};
@@ -30,7 +30,7 @@ use super::Context;
 use super::enqueue::Envelope;
 use super::payload::StoredPayload;
 use super::placement::place;
-use super::stop::{RunEnd, Stop};
+use super::stop::{RunEnd, Stop, unless_stopped};
 use super::telling::Done;
 use crate::business::Database;
 use crate::definitions::Definitions;
@@ -105,11 +105,7 @@ async fn run(
     let (job, spec) = (&*job, job.export.as_ref().ok_or_else(unknown)?);
     let parts = parts(definitions, spec).map_err(|detail| Stop::fail("definition_mismatch", detail))?;
     let database = database_of(context, &parts)?;
-    let mut prepared = Vec::new();
-    for source in parts.iter().flat_map(|part| &part.sources) {
-        database.ensure_entity(source.entity).await?;
-        prepared.push(incremental::prepare(context, database, job, source).await?);
-    }
+    let prepared = unless_stopped(stopping, prepare(context, database, job, &parts)).await?;
     // Told of its phases as they end.
     let mut claimed = claimed.clone();
     let run = Run {
@@ -120,27 +116,66 @@ async fn run(
         prepared: &prepared,
         due_at: claimed.due_at,
         requested: requested.as_ref(),
-        stopping,
     };
-    let (payloads, mut written, planned) = run.read(database, &claimed).await?;
+    let (payloads, mut written, planned) = unless_stopped(stopping, Box::pin(run.read(database, &claimed))).await?;
     claimed.written_at = Some(context.clock.now());
     written.note(&planned);
-    if let Some(requested) = &requested {
-        Box::pin(package::hand_over(context, job, claimed, requested, payloads, written)).await?;
-    } else if written.records() == 0 && spec.prevent_upload_when_zero_records {
-        nothing(context, job, &claimed, written).await?;
-    } else {
-        let companies = spec.companies(job.company.as_deref());
-        let facts = name_facts(job, &parts, &companies, claimed.due_at);
-        let name = Name {
-            spec,
-            facts,
-            whole: file_name(job, spec, facts),
-        };
-        Box::pin(queue(context, job, claimed, (name, payloads), written)).await?;
-    }
+    close(run, claimed, payloads, written, stopping).await?;
     forget(context, definitions, database, job.id, &planned).await;
     Ok(())
+}
+
+/// Closes a run as what was written of it wants.
+async fn close(
+    run: Run<'_>,
+    mut claimed: Occurrence,
+    payloads: Payloads<'_>,
+    written: Written,
+    stopping: &CancellationToken,
+) -> Result<(), Stop> {
+    let Run { context, job, spec, .. } = run;
+    if run.requested.is_none() && written.records() == 0 && spec.prevent_upload_when_zero_records {
+        return nothing(context, job, &claimed, written).await;
+    }
+    let payloads = unless_stopped(stopping, Box::pin(store(context, &mut claimed, payloads))).await?;
+    if let Some(requested) = run.requested {
+        return package::hand_over(context, job, &claimed, requested, payloads, written).await;
+    }
+    let companies = spec.companies(job.company.as_deref());
+    let facts = name_facts(job, run.parts, &companies, claimed.due_at);
+    let name = Name {
+        spec,
+        facts,
+        whole: file_name(job, spec, facts),
+    };
+    Box::pin(queue(context, job, &claimed, (name, payloads), written)).await
+}
+
+/// Makes what is not there yet in the database.
+async fn prepare(context: &Context, database: &Database, job: &Job, parts: &[Part<'_>]) -> Result<Vec<Prepared>, Stop> {
+    let mut prepared = Vec::new();
+    for source in parts.iter().flat_map(|part| &part.sources) {
+        database.ensure_entity(source.entity).await?;
+        prepared.push(incremental::prepare(context, database, job, source).await?);
+    }
+    Ok(prepared)
+}
+
+/// Ends what was being written: all of it is stored then.
+async fn store(
+    context: &Context,
+    claimed: &mut Occurrence,
+    payloads: Payloads<'_>,
+) -> Result<Vec<StoredPayload>, Stop> {
+    let began = context.clock.now();
+    let payloads = payloads.finish().await?;
+    failpoint::reached("export.all_stored");
+    claimed.stored_at = Some(context.clock.now());
+    context.tell_run_phase(claimed, Done::well("blob", began), || {
+        let bytes = payloads.iter().map(|payload| payload.bytes).sum::<u64>();
+        vec![("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into())]
+    });
+    Ok(payloads)
 }
 
 /// What a run wrote.
@@ -284,21 +319,13 @@ fn placement(context: &Context, job: &Job, has_changes: bool, now: Timestamp) ->
 async fn queue(
     context: &Context,
     job: &Job,
-    mut claimed: Occurrence,
-    (name, payloads): (Name<'_>, Payloads<'_>),
+    claimed: &Occurrence,
+    (name, payloads): (Name<'_>, Vec<StoredPayload>),
     written: Written,
 ) -> Result<(), Stop> {
     let records = written.records();
-    let began = context.clock.now();
-    let payloads = Box::pin(payloads.finish()).await?;
-    failpoint::reached("export.all_stored");
     let now = context.clock.now();
-    claimed.stored_at = Some(now);
-    context.tell_run_phase(&claimed, Done::well("blob", began), || {
-        let bytes = payloads.iter().map(|payload| payload.bytes).sum::<u64>();
-        vec![("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into())]
-    });
-    let about = (&claimed, &name, !written.positions.is_empty());
+    let about = (claimed, &name, !written.positions.is_empty());
     let messages = messages(context, job, about, &payloads, now);
     let outcome = ExportOutcome::Queued {
         messages,
@@ -310,7 +337,7 @@ async fn queue(
     };
     let queued = context
         .store
-        .finish_occurrence(&claimed, outcome, context.clock.now())
+        .finish_occurrence(claimed, outcome, context.clock.now())
         .await?;
     failpoint::reached("export.queued");
     for payload in payloads {

@@ -1,5 +1,7 @@
 //! How a run (an import of a message, an export of an occurrence) comes to a stop, and which failures stop it how.
 
+use tokio_util::sync::CancellationToken;
+
 use super::payload::PayloadError;
 use super::source::SourceError;
 use crate::blob::BlobError;
@@ -45,6 +47,18 @@ pub(super) enum Stop {
     BlobMissing(String),
     /// As [`RunEnd::Retry`].
     Retry(String),
+}
+
+/// Work that is dropped when the service stops: not for what others may see half of.
+pub(super) async fn unless_stopped<T>(
+    stopping: &CancellationToken,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    tokio::select! {
+        biased;
+        () = stopping.cancelled() => Err(Stop::Stopped),
+        done = work => done,
+    }
 }
 
 impl Stop {

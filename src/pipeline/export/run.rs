@@ -2,7 +2,6 @@
 //! meanwhile.
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::incremental::{self, Planned, Prepared, Reading};
 use super::parts::{Part, Source};
@@ -36,7 +35,6 @@ pub(super) struct Run<'a> {
     pub(super) due_at: Timestamp,
     /// What a client asked for; none: the run is an ordinary one.
     pub(super) requested: Option<&'a Requested>,
-    pub(super) stopping: &'a CancellationToken,
 }
 
 /// What was read: the payloads that hold it, what is told of it, and how each entity was read.
@@ -73,10 +71,7 @@ impl<'a> Run<'a> {
 
     async fn copy(self, database: &Database) -> Result<BackupCopy, Stop> {
         metrics::counter!("tranship_export_copies_total", "database" => database.name().to_owned()).increment(1);
-        tokio::select! {
-            copied = database.back_up(&self.context.copies) => Ok(copied?),
-            () = self.stopping.cancelled() => Err(Stop::Stopped),
-        }
+        Ok(database.back_up(&self.context.copies).await?)
     }
 
     async fn read_in(self, snapshot: &mut Snapshot, claimed: &Occurrence) -> Result<Read<'a>, Stop> {
@@ -122,14 +117,8 @@ impl<'a> Run<'a> {
             part.sources.first().is_some_and(Source::tells_deleted),
             !matches!(readings.first(), Some(Reading::Changes(_))),
         );
-        let mut left = self.preview();
         let writing = async {
-            while left != Some(0)
-                && let Some(mut batch) = self.next(&mut batches).await?
-            {
-                if let Some(left) = &mut left {
-                    cut(&mut batch, left, part.composite.is_some());
-                }
+            while let Some(batch) = batches.recv().await {
                 let batch = match (tells, is_full) {
                     (true, true) => batch.into_iter().map(there).collect(),
                     (false, false) => batch.into_iter().filter_map(untold).collect(),
@@ -137,18 +126,11 @@ impl<'a> Run<'a> {
                 };
                 file.rows(payloads, &batch).await?;
             }
-            // The reader ends when nobody listens any more.
-            drop(batches);
             file.end(payloads).await
         };
         // `try_join` drops the reader when the writer fails, and the other way round.
         let (_, counts) = tokio::try_join!(reading, writing)?;
         Ok(counts)
-    }
-
-    /// How many records of each part are wanted, if not all.
-    fn preview(&self) -> Option<u64> {
-        self.requested.and_then(|requested| requested.asked.preview)
     }
 
     async fn read_part(
@@ -159,7 +141,8 @@ impl<'a> Run<'a> {
         rows: mpsc::Sender<Vec<Row>>,
     ) -> Result<u64, BusinessError> {
         let companies = self.spec.companies(self.job.company.as_deref());
-        let limit = self.preview();
+        // Of a preview, which is a full export.
+        let limit = self.requested.and_then(|requested| requested.asked.preview);
         if let Some(composite) = part.composite {
             let nested = part.nested(composite, &companies, limit);
             return snapshot.read_nested(&nested, rows).await;
@@ -178,32 +161,6 @@ impl<'a> Run<'a> {
             Reading::Query { sql, since, until } => snapshot.read_query(selection, sql, (since, until), rows).await,
         }
     }
-
-    /// The next rows, which may take long to come.
-    async fn next(&self, batches: &mut mpsc::Receiver<Vec<Row>>) -> Result<Option<Vec<Row>>, Stop> {
-        tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => Err(Stop::Stopped),
-            batch = batches.recv() => Ok(batch),
-        }
-    }
-}
-
-/// Cuts a batch off where a preview has the records it may have; of a composite entity, those of its first part count, and what
-/// stands in them goes along.
-fn cut(batch: &mut Vec<Row>, left: &mut u64, is_composite: bool) {
-    let counts = |row: &Row| !is_composite || row.cells().next() == Some(Some("0"));
-    let mut kept = 0;
-    for row in batch.iter() {
-        if counts(row) {
-            if *left == 0 {
-                break;
-            }
-            *left -= 1;
-        }
-        kept += 1;
-    }
-    batch.truncate(kept);
 }
 
 /// A row of a full export beside a column that tells what is gone.

@@ -142,6 +142,20 @@ async fn a_preview_of_a_composite_counts_its_outermost_records(backend: Backend)
         "{xml}"
     );
     assert!(!xml.contains("<ITEM>b<"), "{xml}");
+
+    // What stands in the last one comes along, however much was read before.
+    let rows = |row: fn(u32) -> String| (101..=400).map(row).collect::<Vec<_>>().join(", ");
+    let stock = rows(|item| format!("('i{item}', 'usmf', 1)"));
+    let prices = rows(|item| format!("('i{item}', 1.25)"));
+    write(&app, &format!("insert into stock values {stock}")).await;
+    write(&app, &format!("insert into prices values ('b', 1.25), {prices}")).await;
+    let asked = json!({ "definitionGroupId": "Priced stock", "exportPreviewCount": 251, "executionId": "many" });
+    super::value(&app, "ExportToPackagePreview", asked).await;
+    app.run_until_idle().await;
+    let files = package(&app, "many").await;
+    let xml = &files["Priced stock.xml"];
+    let last = xml.rsplit("<STOCK>").next().expect("a record");
+    assert!(last.contains("<ITEM>i348<") && last.contains("<PRICE>"), "{last}");
 }
 
 /// A filter that works for minutes behind the first row.
