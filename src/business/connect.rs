@@ -38,8 +38,8 @@ const POSTGRES_SESSION: &str = "set statement_timeout = 0; set lock_timeout = '3
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 /// How often the server looks, in the middle of a statement, whether we are still there: a process that was killed is not. Versions before 14
 /// do not know the setting, and refuse it where their system cannot tell.
-const POSTGRES_LOOKS: &str =
-    "select set_config(name, '10s', false) from pg_settings where name = 'client_connection_check_interval'";
+const POSTGRES_LOOKS: &str = "select set_config(name, '10s', false) from pg_settings \
+     where name = 'client_connection_check_interval' and (setting = '0' or setting::int > 10000)";
 
 /// Where a business database is.
 pub(super) enum Address {
@@ -129,9 +129,10 @@ pub(super) async fn writer(name: &str, address: &Address, connections: u32) -> R
                 .after_connect(|connection, _| {
                     Box::pin(async move {
                         sqlx::raw_sql(POSTGRES_SESSION).execute(&mut *connection).await?;
-                        // Where it cannot look, a statement goes on until it ends, or has rows to send.
-                        let _ = sqlx::raw_sql(POSTGRES_LOOKS).execute(connection).await;
-                        Ok(())
+                        match sqlx::raw_sql(POSTGRES_LOOKS).execute(connection).await {
+                            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+                            Err(error) => Err(error),
+                        }
                     })
                 })
                 .connect_with((**options).clone())

@@ -59,11 +59,11 @@ impl Dialect {
         }
     }
 
-    /// A statement that reads, to fix a snapshot. SQLite must touch the file for it; PostgreSQL tells which of its processes serves it.
+    /// A statement that reads, to fix a snapshot. SQLite must touch the file for it; PostgreSQL says which transaction it is.
     pub(super) fn first_look(self) -> &'static str {
         match self {
-            Self::Postgres => "select pg_backend_pid()::bigint",
-            Self::Sqlite => "select count(*) from sqlite_schema",
+            Self::Postgres => "select pg_backend_pid()::bigint, extract(epoch from now())::text",
+            Self::Sqlite => "select count(*), '' from sqlite_schema",
         }
     }
 

@@ -16,8 +16,9 @@ pub use unreadable::UnreadableCell;
 pub(super) use unreadable::shown_bytes;
 
 use self::growth::{GivenUp, Growth};
+use super::cancel::Transaction;
 use super::dialect::{Dialect, FaultKind, Purpose, quote};
-use super::session::{BatchLimit, Session, StreamFault, Value, message_of};
+use super::session::{BatchLimit, Session, StreamFault, Value, int, message_of};
 use super::tracking::Elsewhere;
 use super::{BusinessError, Database};
 use crate::domain::entity::Entity;
@@ -96,7 +97,7 @@ impl Database {
                 Some((log, max_bytes)) => Some(Growth::begin(log, max_bytes, Arc::clone(&flag)).await),
                 None => None,
             };
-            let (mut session, server_process) = match database.open_snapshot().await {
+            let (mut session, transaction) = match database.open_snapshot().await {
                 Ok(opened) => opened,
                 Err(error) => return drop(opened.send(Err(error))),
             };
@@ -122,7 +123,7 @@ impl Database {
             }
             if session.is_under_way() {
                 // Then it is dropped, and takes its connection with it.
-                return database.cancel(server_process).await;
+                return database.cancel(&transaction).await;
             }
             if session.never_interrupt().await.is_ok() {
                 session.finish().await;
@@ -140,15 +141,14 @@ impl Database {
         })
     }
 
-    /// With the process of PostgreSQL that serves it.
-    async fn open_snapshot(&self) -> Result<(Session, i64), BusinessError> {
+    async fn open_snapshot(&self) -> Result<(Session, Transaction), BusinessError> {
         let settle = |error: sqlx::Error| self.settle(error.into());
         let mut session = Session::begin(&self.reader().await?, Purpose::Snapshot)
             .await
             .map_err(settle)?;
         // Both databases take the snapshot with the first statement that reads, not with `begin`.
         let seen = session.row(self.dialect().first_look(), Vec::new()).await;
-        let seen = seen.and_then(|row| row.ok_or(sqlx::Error::RowNotFound)?.int(0));
+        let seen = seen.and_then(|row| Transaction::of(&row.ok_or(sqlx::Error::RowNotFound)?));
         Ok((session, seen.map_err(settle)?))
     }
 
@@ -334,7 +334,10 @@ pub(super) fn canonical_columns(dialect: Dialect, selection: Selection<'_>) -> R
 /// How the statement of a selection ends.
 pub(super) fn ending(selection: Selection<'_>) -> Result<String, BusinessError> {
     let order = order(selection)?.join(", ");
-    let limit = selection.limit.map(|rows| format!(" limit {rows}")).unwrap_or_default();
+    let limit = selection
+        .limit
+        .map(|rows| format!(" limit {}", int(rows)))
+        .unwrap_or_default();
     Ok(format!("order by {order}{limit}"))
 }
 

@@ -6,6 +6,7 @@
 
 use super::super::BusinessError;
 use super::super::dialect::{Dialect, quote};
+use super::super::session::int;
 use super::{Query, Selection, canonical_columns, condition, no_field, order};
 
 /// One part of a composite entity.
@@ -70,7 +71,7 @@ fn table(
     order.extend(selection.entity.key.iter().map(|name| format!("t.{}", quote(name))));
     let first = selection
         .limit
-        .map(|rows| format!(" order by {} limit {rows}", order.join(", ")));
+        .map(|rows| format!(" order by {} limit {}", order.join(", "), int(rows)));
     let above = (0..around).map(|depth| format!("p.tranship_n{depth}"));
     order.splice(0..0, above.clone());
     let mut columns: Vec<String> = above

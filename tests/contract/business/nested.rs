@@ -161,13 +161,15 @@ async fn so_many_records_come_with_what_stands_in_them(database: TestDatabase) {
     orders.load(&database).await;
     let by_number = names(&["number"]);
     let not_three = [Some("number <> 3 -- not that one"), None, None, None];
-    for (filters, order_by, wanted) in [
-        ([None; 4], [].as_slice(), "O2 C200 O3 L31 T5"),
-        ([None; 4], &by_number, "O1 L11 T1 T2 L12 C100 O1 L11 T3"),
-        (not_three, &[], "O2 C200 O1 L11 T1 T2 L12 C100"),
+    for (filters, order_by, limit, wanted) in [
+        ([None; 4], [].as_slice(), 2, "O2 C200 O3 L31 T5"),
+        ([None; 4], &by_number, 2, "O1 L11 T1 T2 L12 C100 O1 L11 T3"),
+        (not_three, &[], 2, "O2 C200 O1 L11 T1 T2 L12 C100"),
+        (not_three, &[], u64::MAX, "O2 C200 O1 L11 T1 T2 L12 C100 O1 L11 T3"),
+        (not_three, &[], 0, ""),
     ] {
         let mut parts = orders.parts(filters, order_by, &[]);
-        parts[0].selection.limit = Some(2);
+        parts[0].selection.limit = Some(limit);
         assert_eq!(read_nested(&database, &parts).await, wanted);
     }
 }

@@ -207,6 +207,8 @@ async fn filter_order_and_company_choose_the_rows(database: TestDatabase) {
     assert_eq!(numbers(read(&database, selection).await), "6135");
     selection.limit = Some(2);
     assert_eq!(numbers(read(&database, selection).await), "61", "the first ones");
+    selection.limit = Some(u64::MAX);
+    assert_eq!(numbers(read(&database, selection).await), "6135");
     selection.limit = Some(0);
     assert_eq!(numbers(read(&database, selection).await), "");
 }
