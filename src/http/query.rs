@@ -88,7 +88,8 @@ pub fn path_decoded(text: &str) -> String {
     decode(&text.replace('+', "%2B"))
 }
 
-/// Undoes `+`, `%XX` and `%uXXXX` (of which two make a character beyond U+FFFF); what is not well formed stays as it is.
+/// Undoes `+`, `%XX` and `%uXXXX` (of which two make a character beyond U+FFFF); what is not well formed stays as it is. What is no UTF-8 and
+/// NUL, which PostgreSQL has no form for, become U+FFFD, which is found nowhere.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
@@ -108,7 +109,7 @@ fn decode(text: &str) -> String {
             at += 1;
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8_lossy(&out).replace('\0', "\u{fffd}")
 }
 
 /// The character written as `%uXXXX` there, and how long that is.
@@ -155,5 +156,6 @@ mod tests {
         assert_eq!(decode("100%"), "100%");
         assert_eq!(decode("%zz%u12"), "%zz%u12");
         assert_eq!(decode("%"), "%");
+        assert_eq!(decode("a%00b%u0000%ff"), "a\u{fffd}b\u{fffd}\u{fffd}");
     }
 }

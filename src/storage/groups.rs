@@ -267,6 +267,10 @@ impl Store {
 
     /// Lets a blocked group go on without its dead letter. `false`: it was not blocked.
     pub async fn unblock(&self, job: JobId, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        if key.contains('\0') {
+            // PostgreSQL has no such text; no group is called that.
+            return Ok(false);
+        }
         let group = Group {
             job: job.0,
             grp: key.to_owned(),

@@ -97,7 +97,7 @@ pub struct TestApp {
     /// Token of the operator `tester`, who may use every job.
     pub token: String,
     secret: String,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     stop: CancellationToken,
     /// The service store.
     pub store: TestDatabase,

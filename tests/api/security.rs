@@ -3,6 +3,7 @@
 
 mod callers;
 mod console_routes;
+mod damaged_requests;
 mod http;
 mod limits;
 mod pages;

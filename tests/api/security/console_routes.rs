@@ -19,8 +19,8 @@ const TABLE: &str = include_str!("console_routes.txt");
 /// Forms that begin a session and so are of none.
 const WITHOUT_SESSION: [&str; 2] = ["POST /console/sign-in", "POST /console/sign-in/{link}"];
 
-struct Visitor {
-    name: &'static str,
+pub struct Visitor {
+    pub name: &'static str,
     /// The session's secret and the token of its forms.
     session: Option<(String, String)>,
     bearer: Option<String>,
@@ -40,7 +40,7 @@ impl Visitor {
 
 /// Nobody, an operator's token without a session, a cookie that is no session's; a client of another job, one who only looks, a client of
 /// the job, an operator, an admin; an integrator whom no job lists.
-async fn visitors(app: &TestApp) -> Vec<Visitor> {
+pub async fn visitors(app: &TestApp) -> Vec<Visitor> {
     let outside = |name, session: Option<&str>, bearer: Option<&str>| Visitor {
         name,
         session: session.map(|secret| (secret.to_owned(), "x".to_owned())),
@@ -71,7 +71,7 @@ async fn visitors(app: &TestApp) -> Vec<Visitor> {
     visitors
 }
 
-fn lines() -> Vec<(&'static str, Vec<u16>)> {
+pub fn lines() -> Vec<(&'static str, Vec<u16>)> {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.map(|line| {
         let (route, statuses) = line.split_once(" | ").unwrap_or_else(|| panic!("{line}"));
@@ -141,16 +141,7 @@ async fn every_page_and_form_answers_each_visitor_as_the_table_says(backend: Bac
     for (route, wanted) in lines() {
         let mut seen = Vec::new();
         for visitor in &visitors {
-            let request = match route.strip_prefix("POST") {
-                Some(_) => form(
-                    &world,
-                    route,
-                    visitor.name,
-                    visitor.session.as_ref().map_or("", |(_, token)| token),
-                ),
-                None => world.app.request(Method::GET, &path(&world, route)),
-            };
-            seen.push(answered(visitor.sign(request)).await.0);
+            seen.push(answered(page_or_form(&world, route, visitor)).await.0);
         }
         if seen != wanted {
             let seen: Vec<String> = seen.iter().map(u16::to_string).collect();
@@ -162,6 +153,15 @@ async fn every_page_and_form_answers_each_visitor_as_the_table_says(backend: Bac
         "answered otherwise than the table says:\n{}",
         wrong.join("\n")
     );
+}
+
+/// What a visitor asks for, with the token of the session where it is a form.
+pub fn page_or_form(world: &World, route: &str, visitor: &Visitor) -> RequestBuilder {
+    let token = visitor.session.as_ref().map_or("", |(_, token)| token);
+    visitor.sign(match route.strip_prefix("POST") {
+        Some(_) => form(world, route, visitor.name, token),
+        None => world.app.request(Method::GET, &path(world, route)),
+    })
 }
 
 fn path(world: &World, route: &str) -> String {

@@ -17,12 +17,12 @@ crate::on_both_backends!(
 /// the console, a client of another job; one who only looks, a client of the job, an operator, an admin, an integrator whom no job lists.
 const TABLE: &str = include_str!("routes.txt");
 
-struct Line {
-    route: &'static str,
+pub struct Line {
+    pub route: &'static str,
     statuses: Vec<u16>,
 }
 
-fn lines(is_sandbox: bool) -> Vec<Line> {
+pub fn lines(is_sandbox: bool) -> Vec<Line> {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.map(|line| {
         let (route, statuses) = line.split_once(" | ").unwrap_or_else(|| panic!("{line}"));
