@@ -31,7 +31,7 @@ crate::on_both_backends!(
 const ACTION: &str = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.GetAzureWriteUrl";
 
 /// The link to a new blob.
-async fn new_link(app: &TestApp) -> String {
+pub async fn new_link(app: &TestApp) -> String {
     link_of(app, "package.zip", &app.token).await
 }
 

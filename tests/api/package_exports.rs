@@ -129,8 +129,13 @@ async fn url(app: &TestApp, id: &str) -> String {
 }
 
 /// Asks for an export and has it run; its id.
-async fn run(app: &TestApp, action: &str, mut more: Value) -> String {
-    more["definitionGroupId"] = json!(PROJECT);
+async fn run(app: &TestApp, action: &str, more: Value) -> String {
+    run_of(app, PROJECT, action, more).await
+}
+
+/// The same of another project.
+async fn run_of(app: &TestApp, project: &str, action: &str, mut more: Value) -> String {
+    more["definitionGroupId"] = json!(project);
     let id = value(app, action, more).await;
     app.run_until_idle().await;
     let id = id.as_str().unwrap().to_owned();

@@ -97,7 +97,7 @@ pub fn one_customer(account: &str) -> Vec<u8> {
     package(&[&CUSTOMERS], &[("Customers.csv", &file)])
 }
 
-fn action(app: &TestApp, name: &str, parameters: &Value) -> reqwest::RequestBuilder {
+pub fn action(app: &TestApp, name: &str, parameters: &Value) -> reqwest::RequestBuilder {
     let path = format!("/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{name}");
     app.request(Method::POST, &path).json(parameters)
 }

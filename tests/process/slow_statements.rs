@@ -8,18 +8,11 @@ use crate::on_both_databases;
 use crate::service::Service;
 use crate::site::{Credentials, Site};
 use crate::support::databases::{TestDatabase, rows, run};
+use crate::waited_runs::ENTITY;
 use crate::wire::{Caller, json};
 
 on_both_databases!(sigterm_waits_for_no_statement,);
 
-const ENTITY: &str = r#"
-name = "Stock"
-table = "stock"
-key = ["item"]
-[[fields]]
-name = "item"
-type = "int"
-"#;
 /// Both take minutes, to find nothing.
 const SLOW_ON_SQLITE: &str = "item = (with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000000) select count(*) from n)";
 const SLOW_ON_POSTGRES: &str = "pg_sleep(600) is null";

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::site::Site;
 use crate::support::databases::{TestDatabase, run};
 
-const ENTITY: &str = r#"
+pub const ENTITY: &str = r#"
 name = "Stock"
 table = "stock"
 key = ["item"]

@@ -1,8 +1,10 @@
 //! What may be asked of an export: some entities, some records, one company, changes only.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
-use super::{PROJECT, app, changes, define, package, refusal, run, write};
+use super::{PROJECT, app, changes, define, package, refusal, run, run_of, write};
 use crate::app::{Backend, TestApp};
 
 crate::on_both_backends!(
@@ -124,6 +126,12 @@ format = "xml-element"
 entity = "Priced stock"
 "#;
 
+async fn preview(app: &TestApp, project: &str, count: u32) -> BTreeMap<String, String> {
+    let asked = json!({ "exportPreviewCount": count });
+    let id = run_of(app, project, "ExportToPackagePreview", asked).await;
+    package(app, &id).await
+}
+
 async fn a_preview_of_a_composite_counts_its_outermost_records(backend: Backend) {
     let app = TestApp::with(backend, |setup| {
         define(setup);
@@ -131,10 +139,7 @@ async fn a_preview_of_a_composite_counts_its_outermost_records(backend: Backend)
         setup.file("jobs/priced-stock.toml", COMPOSITE_EXPORT);
     })
     .await;
-    let asked = json!({ "definitionGroupId": "Priced stock", "exportPreviewCount": 1, "executionId": "nested" });
-    super::value(&app, "ExportToPackagePreview", asked).await;
-    app.run_until_idle().await;
-    let files = package(&app, "nested").await;
+    let files = preview(&app, "Priced stock", 1).await;
     let xml = &files["Priced stock.xml"];
     assert_eq!(
         (xml.matches("<ITEM>a<").count(), xml.matches("<PRICE>").count()),
@@ -149,10 +154,7 @@ async fn a_preview_of_a_composite_counts_its_outermost_records(backend: Backend)
     let prices = rows(|item| format!("('i{item}', 1.25)"));
     write(&app, &format!("insert into stock values {stock}")).await;
     write(&app, &format!("insert into prices values ('b', 1.25), {prices}")).await;
-    let asked = json!({ "definitionGroupId": "Priced stock", "exportPreviewCount": 251, "executionId": "many" });
-    super::value(&app, "ExportToPackagePreview", asked).await;
-    app.run_until_idle().await;
-    let files = package(&app, "many").await;
+    let files = preview(&app, "Priced stock", 251).await;
     let xml = &files["Priced stock.xml"];
     let last = xml.rsplit("<STOCK>").next().expect("a record");
     assert!(last.contains("<ITEM>i348<") && last.contains("<PRICE>"), "{last}");
@@ -178,10 +180,7 @@ async fn a_preview_reads_no_more_than_it_shows(backend: Backend) {
         setup.file("jobs/slow-stock.toml", SLOW);
     })
     .await;
-    let asked = json!({ "definitionGroupId": "Slow stock", "exportPreviewCount": 1, "executionId": "slow" });
-    super::value(&app, "ExportToPackagePreview", asked).await;
-    app.run_until_idle().await;
-    let files = package(&app, "slow").await;
+    let files = preview(&app, "Slow stock", 1).await;
     assert_eq!(files["Stock on hand.csv"].lines().count(), 2, "{files:?}");
 }
 

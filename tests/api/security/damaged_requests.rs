@@ -15,6 +15,8 @@ use super::console_routes::{self, Visitor, page_or_form, visitors};
 use super::routes::lines;
 use super::world::World;
 use crate::app::Backend;
+use crate::blob_host::new_link;
+use crate::package_imports::action;
 use crate::support::chance::Chance;
 use crate::webhooks::receiver::Receiver;
 
@@ -61,9 +63,9 @@ impl Seeds {
         let pages = console_routes::lines().into_iter().map(|(route, _)| route);
         let app = &world.app;
         let metadata = app.get("/data/$metadata").await.text().await.expect("a text");
-        let action = Regex::new(r#"<Action Name="(\w+)"[^>]*>(.*?)</Action>"#).expect("a pattern");
+        let declared = Regex::new(r#"<Action Name="(\w+)"[^>]*>(.*?)</Action>"#).expect("a pattern");
         let parameter = Regex::new(r#"<Parameter Name="(\w+)""#).expect("a pattern");
-        let actions: Vec<_> = action
+        let actions: Vec<_> = declared
             .captures_iter(&metadata)
             .map(|found| {
                 let parameters = parameter.captures_iter(&found[2]).map(|name| name[1].to_owned());
@@ -71,12 +73,7 @@ impl Seeds {
             })
             .collect();
         assert!(actions.len() > 20, "{metadata}");
-        let asked = json!({ "uniqueFileName": "a package.zip" });
-        let answer = app.request(Method::POST, &path_of("GetAzureWriteUrl")).json(&asked);
-        let answer = answer.bearer_auth(&app.token).send().await.expect("an answer");
-        let answer: Value = answer.json().await.expect("JSON");
-        let said: Value = serde_json::from_str(answer["value"].as_str().expect("a text")).expect("JSON");
-        let link = said["BlobUrl"].as_str().expect("a link").to_owned();
+        let link = new_link(app).await;
         Self {
             world,
             tokens,
@@ -103,8 +100,7 @@ impl Seeds {
             1 | 2 => {
                 let (name, parameters) = &self.actions[chance.below(self.actions.len())];
                 let filled = parameters.iter().map(|name| (name.clone(), self.fitting(name, chance)));
-                app.request(Method::POST, &path_of(name))
-                    .json(&filled.collect::<Map<_, _>>())
+                action(app, name, &filled.collect::<Map<_, _>>().into())
             }
             3 | 4 => {
                 let page = self.pages[chance.below(self.pages.len())];
@@ -136,10 +132,6 @@ impl Seeds {
             _ => json!(VALUES[chance.below(VALUES.len())]),
         }
     }
-}
-
-fn path_of(action: &str) -> String {
-    format!("/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{action}")
 }
 
 async fn what_does_not_fit_is_not_answered_with_500(backend: Backend) {

@@ -1,10 +1,11 @@
 //! Requests that are right but for one thing: a part of the path, a parameter, a header or a member of the body is something that fits
 //! nowhere. All of them, for every route.
 
-use reqwest::{Method, Request};
+use reqwest::Request;
 use serde_json::{Map, Value, json};
 
-use super::{Seeds, path_of};
+use super::Seeds;
+use crate::package_imports::action;
 use crate::security::world::Target;
 
 /// What no database, number, name or path is prepared for, if nobody thought of it.
@@ -131,7 +132,7 @@ fn of_body(right: &Request) -> Vec<Request> {
 
 fn of_actions(seeds: &Seeds) -> Vec<Request> {
     let mut requests = Vec::new();
-    for (action, parameters) in &seeds.actions {
+    for (name, parameters) in &seeds.actions {
         for wrong in parameters {
             for value in values() {
                 let fitting = |name: &String| match name.as_str() {
@@ -142,7 +143,7 @@ fn of_actions(seeds: &Seeds) -> Vec<Request> {
                     _ => json!("x"),
                 };
                 let body: Map<_, _> = parameters.iter().map(|name| (name.clone(), fitting(name))).collect();
-                let request = seeds.world.app.request(Method::POST, &path_of(action)).json(&body);
+                let request = action(&seeds.world.app, name, &body.into());
                 requests.push(seeds.build(request, 0));
             }
         }
