@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::Connection as _;
 use tranship::domain::status::Status;
 use tranship::storage::migrate::{Migration, POSTGRES, SQLITE, only_adds};
+
+use crate::support::databases::run;
 
 crate::on_both_databases!(
     a_store_of_a_newer_version_is_refused_once_something_was_taken_away,
@@ -167,7 +169,7 @@ async fn what_the_server_does_with_a_commit_is_reported() {
     // The role's own default is weaker; the store's connections say `on` for themselves.
     let name = database.url.rsplit('/').next().unwrap();
     run(
-        &database,
+        &database.url,
         &format!("alter database {name} set synchronous_commit = off"),
     )
     .await;
@@ -179,18 +181,6 @@ async fn what_the_server_does_with_a_commit_is_reported() {
         Durability::Relaxed
     };
     assert_eq!(store.durability().class, class);
-}
-
-/// Runs a statement behind the store's back.
-async fn run(database: &TestDatabase, text: &str) {
-    let text = AssertSqlSafe(text.to_owned());
-    if database.url.starts_with("postgres") {
-        let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
-        sqlx::raw_sql(text).execute(&mut db).await.unwrap();
-    } else {
-        let mut db = sqlx::SqliteConnection::connect(&database.url).await.unwrap();
-        sqlx::raw_sql(text).execute(&mut db).await.unwrap();
-    }
 }
 
 async fn close(store: Store) {
@@ -205,12 +195,12 @@ async fn a_store_of_a_newer_version_is_refused_once_something_was_taken_away(dat
             "insert into schema_migrations (number, name, checksum, applied_at) values ({number}, '{name}', 'x', 0)"
         )
     };
-    run(&database, &later(98, "0098_later")).await;
+    run(&database.url, &later(98, "0098_later")).await;
     let store = open(&database).await;
     assert_eq!(enqueue(&store, JobId::generate(), Direction::Import, 1).await.len(), 1);
     close(store).await;
-    run(&database, &later(99, "0099_contract_leases")).await;
-    run(&database, &later(100, "0100_later")).await;
+    run(&database.url, &later(99, "0099_contract_leases")).await;
+    run(&database.url, &later(100, "0100_later")).await;
     let Err(StoreError::Migration(text)) = Store::connect(&settings(&database)).await else {
         panic!("it opened")
     };
@@ -254,7 +244,7 @@ fn steps_that_do_not_say_so_take_nothing_away() {
 async fn a_store_whose_migrations_were_changed_is_refused(database: TestDatabase) {
     close(open(&database).await).await;
     run(
-        &database,
+        &database.url,
         "update schema_migrations set checksum = 'x' where number = 2",
     )
     .await;
@@ -267,7 +257,7 @@ async fn a_store_whose_migrations_were_changed_is_refused(database: TestDatabase
 async fn a_value_no_version_wrote_is_reported_with_its_place(database: TestDatabase) {
     let store = open(&database).await;
     let id = enqueue(&store, JobId::generate(), Direction::Import, 1).await[0];
-    run(&database, "update messages set bytes = -1").await;
+    run(&database.url, "update messages set bytes = -1").await;
     let Err(StoreError::Corrupt {
         table, column, id: row, ..
     }) = store.message(id).await

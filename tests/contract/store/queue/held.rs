@@ -3,6 +3,8 @@
 use super::*;
 use sqlx::Connection as _;
 
+use crate::support::databases::run;
+
 /// While a transaction is held open, nothing that leaves the queue can be cleaned up. A claim must not walk over it.
 #[tokio::test]
 async fn on_postgres_a_claim_costs_the_same_after_many_with_a_transaction_held_open() {
@@ -170,7 +172,7 @@ async fn on_postgres_every_round_costs_the_same_with_a_transaction_held_open() {
 async fn pages_per_round(database: &TestDatabase, round: Round, rounds: i64) -> f64 {
     // From here on the statistics say that next to nothing is there, and nothing but the statements can keep a plan from
     // walking what cannot be cleaned up.
-    execute(database, "vacuum analyze").await;
+    run(&database.url, "vacuum analyze").await;
     let before = pages_so_far(database).await;
     let store = open(database).await;
     let jobs: Vec<JobId> = (0..QUEUES).map(|_| JobId::generate()).collect();
@@ -186,11 +188,6 @@ async fn pages_per_round(database: &TestDatabase, round: Round, rounds: i64) -> 
     each
 }
 
-async fn execute(database: &TestDatabase, text: &'static str) {
-    let mut db = sqlx::PgConnection::connect(&database.url).await.unwrap();
-    sqlx::raw_sql(text).execute(&mut db).await.unwrap();
-}
-
 /// Keeps the server's own cleaning out: what it touches counts as this database's pages too, its analysis keeps what left the
 /// queue from being cleaned up, and plans are made again after it.
 async fn never_vacuum_by_itself(database: &TestDatabase) {
@@ -198,7 +195,7 @@ async fn never_vacuum_by_itself(database: &TestDatabase) {
         for each in select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop \
             execute format('alter table %s set (autovacuum_enabled = off, toast.autovacuum_enabled = off)', each); \
         end loop; end $$";
-    execute(database, each_table).await;
+    run(&database.url, each_table).await;
 }
 
 /// Pages touched in this database by sessions that have ended.
@@ -237,7 +234,7 @@ async fn pages_beside(database: &TestDatabase, others: usize) -> f64 {
     enqueue_many(&store, job, AT_ONCE as usize, START).await;
     both(&store, job, ordered, AT_ONCE).await;
     // And made again when the statistics change.
-    execute(database, "vacuum analyze").await;
+    run(&database.url, "vacuum analyze").await;
     both(&store, job, ordered, AT_ONCE).await;
     enqueue_many(&store, job, others, START).await;
     for _ in 0..others.div_ceil(1000) {
